@@ -1,0 +1,1 @@
+#include <wsrt/mock.h>

@@ -1,0 +1,78 @@
+/**
+ * @file lambda.h
+ * libwsrt-lambda: a runtime as an AWS Lambda function behind an API Gateway WebSocket API. Speaks
+ * the Lambda Runtime API (2018-06-01) over one kept-alive socket; needs libc only.
+ */
+#ifndef WSRT_LAMBDA_H
+#define WSRT_LAMBDA_H
+
+#include <wsrt/base.h>
+#include <wsrt/runtime.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** What the function is bound to, for events that do not say. @since 0.1 */
+typedef enum wsrt_lambda_kind {
+    WSRT_LAMBDA_ANY = 0,
+    WSRT_LAMBDA_CONNECT = 1,
+    WSRT_LAMBDA_MESSAGE = 2,
+    WSRT_LAMBDA_DISCONNECT = 3,
+    WSRT_LAMBDA_KIND_MIN_ = -2147483647 - 1,
+    WSRT_LAMBDA_KIND_MAX_ = 2147483647
+} wsrt_lambda_kind;
+
+/** Settings; zero = default. @since 0.1 */
+typedef struct wsrt_lambda_options {
+    uint32_t struct_size;     /**< sizeof(wsrt_lambda_options) */
+    int32_t kind;             /**< a wsrt_lambda_kind */
+    wsrt_allocator allocator; /**< zero = libc */
+    wsrt_span endpoint;       /**< "host:port"; empty = the variable AWS_LAMBDA_RUNTIME_API */
+    uint64_t max_event;       /**< bytes of one event; 0 = 6291556 */
+    uint64_t max_invocations; /**< stop after so many; 0 = never */
+} wsrt_lambda_options;
+
+/**
+ * Serves invocations until the process is told to stop. A result that cannot be delivered is logged
+ * and dropped as aws-lambda's contract says; a broken runtime interface ends the loop.
+ *
+ * @param rt    routes added; borrowed
+ * @param opts  NULL = defaults
+ * @return WSRT_OK after SIGTERM (where the host installed wsrt_lambda_stop()) or max_invocations;
+ *         WSRT_ERR_INVALID (no endpoint); WSRT_ERR_UNAVAILABLE (three failures in a row, or a 500
+ *         from the interface): exit non-zero; WSRT_ERR_NOMEM. One thread. @since 0.1
+ */
+WSRT_API int wsrt_lambda_run(wsrt_runtime *rt, const wsrt_lambda_options *opts);
+
+/** Makes wsrt_lambda_run() return after the invocation under way. Async-signal-safe. @since 0.1 */
+WSRT_API void wsrt_lambda_stop(void);
+
+/** Takes the result of one event as JSON, borrowed during the call. @since 0.1 */
+typedef void (*wsrt_lambda_result_fn)(const void *json, size_t len, void *user);
+
+/** Facts of one invocation, for wsrt_lambda_handle(); zero = unknown. @since 0.1 */
+typedef struct wsrt_invocation {
+    uint32_t struct_size; /**< sizeof(wsrt_invocation) */
+    int32_t kind;         /**< a wsrt_lambda_kind */
+    wsrt_span request_id;
+    wsrt_span trace_id;    /**< X-Ray header */
+    int64_t deadline_wall; /**< Unix ms; 0 = none */
+} wsrt_invocation;
+
+/**
+ * Handles one event: for tests and for other runtimes.
+ *
+ * @param event    the JSON text of a WebSocket proxy event
+ * @param how      NULL = nothing known
+ * @param result   called once on WSRT_OK with `{"statusCode":…}`
+ * @return WSRT_OK; WSRT_ERR_MALFORMED (not JSON); WSRT_ERR_UNSUPPORTED (no event known here);
+ *         WSRT_ERR_REJECTED (an event that breaks its shape); WSRT_ERR_NOMEM. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_lambda_handle(wsrt_runtime *rt, wsrt_span event, const wsrt_invocation *how,
+                                wsrt_lambda_result_fn result, void *user);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

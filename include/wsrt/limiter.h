@@ -1,0 +1,125 @@
+/**
+ * @file limiter.h
+ * Rate limits by GCRA (the virtual scheduling algorithm of ITU-T I.371): one 64-bit word a key, all
+ * scopes of a request tested before any is charged. No lock and no allocation after construction;
+ * time is the caller's monotonic clock.
+ */
+#ifndef WSRT_LIMITER_H
+#define WSRT_LIMITER_H
+
+#include <wsrt/base.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A limiter; thread-safe. @since 0.1 */
+typedef struct wsrt_limiter wsrt_limiter;
+
+/** What is limited. @since 0.1 */
+typedef enum wsrt_scope {
+    WSRT_SCOPE_CONNECTION = 1, /**< messages of one connection; default 10/s, burst 20 */
+    WSRT_SCOPE_USER = 2,       /**< messages of one user; default 20/s, burst 40 */
+    WSRT_SCOPE_ROUTE = 3,      /**< messages of one route; default off */
+    WSRT_SCOPE_STAGE = 4,      /**< all messages; default off */
+    WSRT_SCOPE_CONNECT = 5,    /**< connects of one address; default 1/s, burst 10 */
+    WSRT_SCOPE_PING = 6,       /**< pings of one connection; default 0.2/s, burst 5 */
+    WSRT_SCOPE_MIN_ = -2147483647 - 1,
+    WSRT_SCOPE_MAX_ = 2147483647
+} wsrt_scope;
+
+/** Name of a scope as "connection"; constant; "unknown" otherwise. @since 0.1 */
+WSRT_API const char *wsrt_scope_name(int scope);
+
+/** Bits of a rule's flags. @since 0.1 */
+typedef enum wsrt_rule_flag {
+    WSRT_RULE_OFF = 1,     /**< this scope is not limited */
+    WSRT_RULE_DRY_RUN = 2, /**< counts what it would refuse, and admits */
+    WSRT_RULE_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_RULE_FLAG_MAX_ = 2147483647
+} wsrt_rule_flag;
+
+/** Rate of one scope; zero rate and burst = the scope's default. @since 0.1 */
+typedef struct wsrt_rule {
+    double rate;    /**< units a second; > 0 */
+    uint32_t burst; /**< most units at once; 1..2^24 */
+    uint32_t flags; /**< bits of wsrt_rule_flag */
+} wsrt_rule;
+
+/** Options of a limiter; zero = default. @since 0.1 */
+typedef struct wsrt_limiter_options {
+    uint32_t struct_size;     /**< sizeof(wsrt_limiter_options) */
+    uint32_t flags;           /**< 0 */
+    wsrt_allocator allocator; /**< zero = libc */
+    wsrt_rule connection;
+    wsrt_rule user;
+    wsrt_rule route;
+    wsrt_rule stage;
+    wsrt_rule connect;
+    wsrt_rule ping;
+    uint64_t max_keys; /**< keys without a cell of their own; 0 = 65536 */
+    uint64_t hash_key; /**< fingerprints' key, random; 0 = a fixed one */
+} wsrt_limiter_options;
+
+/**
+ * Makes a limiter.
+ * @param out  NULL on failure; give it back with wsrt_limiter_free()
+ * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID (a rule); WSRT_ERR_UNSUPPORTED. @since 0.1
+ */
+WSRT_API int wsrt_limiter_new(wsrt_limiter **out, const wsrt_limiter_options *opts);
+
+/** Frees it; NULL is fine. @since 0.1 */
+WSRT_API void wsrt_limiter_free(wsrt_limiter *l);
+
+/** State of one key, embedded where the caller keeps the key; zero = never used. @since 0.1 */
+typedef struct wsrt_limiter_cell {
+    uint64_t tat; /**< private; changed atomically */
+} wsrt_limiter_cell;
+
+/** One scope of a request. @since 0.1 */
+typedef struct wsrt_limit_key {
+    int32_t scope;           /**< a wsrt_scope */
+    uint32_t reserved;       /**< 0 */
+    wsrt_limiter_cell *cell; /**< the key's own cell, or NULL to look `key` up */
+    wsrt_span key;           /**< without a cell: what identifies it; empty = one for all */
+    const wsrt_rule *rule;   /**< NULL = the limiter's rule of this scope */
+} wsrt_limit_key;
+
+/** The answer to a check. @since 0.1 */
+typedef struct wsrt_limit_result {
+    int32_t scope;       /**< the refusing scope; the tightest one when admitted; 0 = none */
+    uint32_t limit;      /**< its burst */
+    int64_t remaining;   /**< units left */
+    int64_t retry_after; /**< ns until the same request passes; 0 when admitted */
+} wsrt_limit_result;
+
+/**
+ * Tests all scopes, then charges `n` units to each; a refusal charges none.
+ *
+ * @param keys  most specific first; @param count 0..8
+ * @param n     units; 0 asks without charging
+ * @param now   monotonic ns; going backwards admits nothing extra
+ * @param out   NULL is fine
+ * @return WSRT_OK; WSRT_ERR_RATE_LIMITED; WSRT_ERR_INVALID (n > burst, unknown scope). No lock, no
+ *         allocation. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count,
+                                uint32_t n, int64_t now, wsrt_limit_result *out);
+
+/** Counters of a limiter. @since 0.1 */
+typedef struct wsrt_limiter_stats {
+    uint32_t struct_size; /**< set by the caller */
+    uint32_t flags;       /**< 0 */
+    uint64_t refused[8];  /**< by scope */
+    uint64_t shadow[8];   /**< by scope: dry runs that would have refused */
+    uint64_t table_full;  /**< keys admitted untracked because the table was full */
+    uint64_t keys;        /**< keys in the table */
+} wsrt_limiter_stats;
+
+/** Reads the counters. @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1 */
+WSRT_API int wsrt_limiter_get_stats(wsrt_limiter *l, wsrt_limiter_stats *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

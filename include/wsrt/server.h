@@ -1,0 +1,165 @@
+/**
+ * @file server.h
+ * libwsrt-server: a standalone WebSocket server (RFC 6455, HTTP/1.1 upgrade) around a runtime. One
+ * level-triggered epoll loop that runs by itself or nests in the host's loop. Signals, stdout and
+ * the process belong to the host.
+ *
+ * Threads: one thread at a time steps, runs, or frees a server; wsrt_server_drain(),
+ * wsrt_server_stop() and the sender may be used from any thread.
+ */
+#ifndef WSRT_SERVER_H
+#define WSRT_SERVER_H
+
+#include <wsrt/base.h>
+#include <wsrt/runtime.h>
+#include <wsrt/sender.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** A server. @since 0.1 */
+typedef struct wsrt_server wsrt_server;
+
+/** Bits of wsrt_server_options.flags. @since 0.1 */
+typedef enum wsrt_server_flag {
+    WSRT_SERVER_API_GATEWAY =
+        1,                     /**< API Gateway's limits: 32 KiB frames, text only, 2 h lifetime */
+    WSRT_SERVER_TEXT_ONLY = 2, /**< binary messages are refused with 1003 */
+    WSRT_SERVER_INSECURE = 4,  /**< allow a bind that is not loopback without authentication */
+    WSRT_SERVER_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_SERVER_FLAG_MAX_ = 2147483647
+} wsrt_server_flag;
+
+/** What happens to a reader slower than its messages. @since 0.1 */
+typedef enum wsrt_slow_reader {
+    WSRT_SLOW_READER_CLOSE = 1, /**< queue up to the hard limit, then close with 1008 */
+    WSRT_SLOW_READER_MIN_ = -2147483647 - 1,
+    WSRT_SLOW_READER_MAX_ = 2147483647
+} wsrt_slow_reader;
+
+/** Settings of a server; zero = default, -1 = off where that makes sense. @since 0.1 */
+typedef struct wsrt_server_options {
+    uint32_t struct_size;     /**< sizeof(wsrt_server_options) */
+    uint32_t flags;           /**< bits of wsrt_server_flag */
+    wsrt_allocator allocator; /**< zero = libc */
+    const wsrt_env *env;      /**< copied; NULL = the runtime's */
+    const wsrt_span *listen;  /**< "ADDR:PORT", "[V6]:PORT", "unix:PATH"; NULL = 127.0.0.1:8080 */
+    size_t listen_count;
+    const wsrt_span *hosts; /**< Host names to trust besides loopback and the listen addresses */
+    size_t host_count;
+    const wsrt_span *origins; /**< foreign origins to allow; "*" = all */
+    size_t origin_count;
+    wsrt_span stage;         /**< `/{stage}` is an upgrade path too; empty = "prod" */
+    wsrt_span app;           /**< name shown by /version; empty = none */
+    int64_t max_message;     /**< bytes; default 131072 */
+    int64_t max_frame;       /**< bytes; default = max_message, 32768 for API Gateway */
+    int64_t max_connections; /**< default 90 % of RLIMIT_NOFILE */
+    int64_t max_per_ip;      /**< default 256; loopback is not counted */
+    int64_t accept_rate;     /**< accepts a second, and burst; default 500; -1 = off */
+    int64_t handshake_ms;    /**< accept to 101; default 10000 */
+    int64_t idle_ms;         /**< no data message either way; default 600000 */
+    int64_t lifetime_ms;     /**< default off, 7200000 for API Gateway */
+    int64_t ping_ms;         /**< interval of pings, +-10 %; default 25000; off for API Gateway */
+    int64_t pong_ms;         /**< wait for any frame after a ping; default 20000 */
+    int64_t keep_alive_ms;   /**< idle HTTP connection; default 30000 */
+    int64_t body_ms;         /**< HTTP request body; default 10000 */
+    int64_t message_ms;      /**< one fragmented message; default 30000 */
+    int64_t close_ms;        /**< wait for the peer's close frame; default 5000 */
+    int64_t stall_ms;        /**< queued bytes, none accepted; default 30000 */
+    int64_t drain_ms;        /**< drain at most this long; default 30000 */
+    int64_t queue_soft;      /**< unsent bytes of a connection; default 262144 */
+    int64_t queue_hard;      /**< default 1048576 */
+    int64_t queue_total;     /**< of all connections; default 268435456 */
+    int64_t partial_total;   /**< of all unfinished messages; default 268435456 */
+    int32_t slow_reader;     /**< a wsrt_slow_reader; default CLOSE */
+    uint32_t reserved;       /**< 0 */
+} wsrt_server_options;
+
+/**
+ * Binds, listens, and becomes the runtime's sender.
+ *
+ * @param out   NULL on failure; give it back with wsrt_server_free()
+ * @param rt    outlives the server; must have no sender
+ * @param opts  NULL = defaults
+ * @return WSRT_OK; WSRT_ERR_IO (errno tells: EADDRINUSE, EACCES …); WSRT_ERR_INVALID (a setting;
+ *         a bind that is not loopback without WSRT_SERVER_INSECURE and without an authenticator that
+ *         CONNECT requires); WSRT_ERR_EXISTS (the runtime has a sender); WSRT_ERR_NOMEM;
+ *         WSRT_ERR_UNSUPPORTED. @since 0.1
+ */
+WSRT_API int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_options *opts);
+
+/**
+ * Real address of a listener, as "127.0.0.1:40123" or "unix:PATH".
+ * @return WSRT_OK; WSRT_ERR_NOT_FOUND (index); WSRT_ERR_LIMIT (`cap`). @since 0.1
+ */
+WSRT_API int wsrt_server_address(wsrt_server *s, size_t index, char *dst, size_t cap, size_t *len);
+
+/** A descriptor that polls readable when a step is due: nest it in any loop. @since 0.1 */
+WSRT_API int wsrt_server_fd(wsrt_server *s);
+
+/** Milliseconds until a step is due for time's sake; -1 = none. @since 0.1 */
+WSRT_API int wsrt_server_timeout(wsrt_server *s);
+
+/**
+ * One turn of the loop; never blocks.
+ * @return WSRT_OK; WSRT_ERR_STATE once a drain has ended or after stop: free it; WSRT_ERR_IO.
+ * @since 0.1
+ */
+WSRT_API int wsrt_server_step(wsrt_server *s);
+
+/** Runs until a drain has ended or stop is called. @return WSRT_OK; WSRT_ERR_IO. @since 0.1 */
+WSRT_API int wsrt_server_run(wsrt_server *s);
+
+/** How to drain; zero = default. @since 0.1 */
+typedef struct wsrt_drain_options {
+    uint32_t struct_size; /**< sizeof(wsrt_drain_options) */
+    uint32_t flags;       /**< 0 */
+    int64_t lame_duck_ms; /**< go on accepting this long while /readyz says 503; default 0 */
+    int64_t timeout_ms;   /**< then reset what is left; 0 = the server's drain_ms */
+} wsrt_drain_options;
+
+/**
+ * Ends gracefully: /readyz turns 503, no new connections, close 1012 with `reconnect_ms=N` to all,
+ * queues are sent, every `$disconnect` runs. Async-signal-safe.
+ * @param opts  NULL = defaults
+ * @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_server_drain(wsrt_server *s, const wsrt_drain_options *opts);
+
+/** Makes run() or step() return soon, with connections reset. Async-signal-safe. Any thread.
+ *  @since 0.1 */
+WSRT_API void wsrt_server_stop(wsrt_server *s);
+
+/** The server as a sender, valid as long as the server. Any thread. @since 0.1 */
+WSRT_API void wsrt_server_sender(wsrt_server *s, wsrt_sender *out);
+
+/** Counters since the start. @since 0.1 */
+typedef struct wsrt_server_stats {
+    uint32_t struct_size; /**< set by the caller */
+    int32_t draining;     /**< 1 while draining */
+    uint64_t open;        /**< WebSocket connections now */
+    uint64_t opened;
+    uint64_t closed;
+    uint64_t refused; /**< upgrades answered with an error */
+    uint64_t messages_in;
+    uint64_t messages_out;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t queued_bytes; /**< unsent now */
+    uint64_t turns;        /**< turns of the loop that had work */
+} wsrt_server_stats;
+
+/** Reads the counters. @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1 */
+WSRT_API int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out);
+
+/**
+ * Closes everything, runs the outstanding `$disconnect`s, leaves the runtime without a sender; NULL
+ * is fine. On the loop's thread, outside a callback. @since 0.1
+ */
+WSRT_API void wsrt_server_free(wsrt_server *s);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,28 @@
+/* Memory that is given back all at once. The first block may be the caller's own; later blocks come
+ * from the allocator and the largest is kept over a reset, so a warm arena allocates nothing. */
+#ifndef WSRT_SRC_ARENA_H
+#define WSRT_SRC_ARENA_H
+
+#include <wsrt/base.h>
+
+struct wsrt_arena_block;
+
+typedef struct wsrt_arena {
+    const wsrt_allocator *allocator;
+    struct wsrt_arena_block *blocks; /* newest first */
+    unsigned char *next;
+    unsigned char *end;
+    unsigned char *first; /* the caller's block; NULL = none */
+    size_t first_size;
+} wsrt_arena;
+
+void wsrt_arena_init(wsrt_arena *a, const wsrt_allocator *allocator, void *first,
+                     size_t first_size);
+void *wsrt_arena_alloc(wsrt_arena *a, size_t size);   /* aligned for any object; NULL = refused */
+char *wsrt_arena_copy(wsrt_arena *a, wsrt_span text); /* with a NUL behind; NULL = refused */
+/* Gives back the unused end of the newest allocation: `used` of its `size` bytes stay. */
+void wsrt_arena_trim(wsrt_arena *a, void *ptr, size_t size, size_t used);
+void wsrt_arena_reset(wsrt_arena *a);
+void wsrt_arena_free(wsrt_arena *a);
+
+#endif

@@ -1,0 +1,1 @@
+#include <wsrt/error.h>

@@ -1,0 +1,1 @@
+#include <wsrt/json.h>

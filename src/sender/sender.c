@@ -1,0 +1,1 @@
+#include <wsrt/sender.h>
