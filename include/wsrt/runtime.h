@@ -96,6 +96,7 @@ typedef struct wsrt_event {
     size_t query_count;
     const wsrt_principal *principal; /**< from an authorizer; NULL = none */
     wsrt_session *session;           /**< NULL = the transport keeps none */
+    wsrt_recorder *recorder;         /**< of the dispatching thread; NULL = the monitor's shared one */
     int64_t connected_at;            /**< Unix ms; 0 = unknown */
     int64_t now;      /**< monotonic ns of the arrival; 0 = the runtime reads the clock */
     int64_t deadline; /**< monotonic ns by which an answer is needed; 0 = none */

@@ -1,0 +1,168 @@
+/* What goes back to the client of the event: replies, responses, error envelopes. */
+#include "runtime/runtime_internal.h"
+
+#include <string.h>
+
+static int is_developer(const wsrt_context *ctx)
+{
+    return (ctx->rt->flags & WSRT_RUNTIME_DEVELOPER_ERRORS) != 0 &&
+           (ctx->event->flags & WSRT_EVENT_DEVELOPER) != 0;
+}
+
+static wsrt_error describe(wsrt_context *ctx, int status)
+{
+    const struct failure *f = &ctx->failure;
+    wsrt_error e = {
+        .struct_size = sizeof e,
+        .type = f->type != 0 ? f->type : wsrt_error_type_of(status),
+        .code = f->code,
+        .message = f->message,
+        .correlation_id = wsrt_context_correlation_id(ctx),
+        .wall = wsrt_context_wall(ctx),
+        .retry_after_ms = f->retry_after_ms,
+        .issues = f->issues,
+        .request_id = ctx->event->request_id,
+        .user_agent = ctx->event->user_agent,
+        .source_ip = ctx->event->source_ip,
+        .stage = ctx->event->stage,
+    };
+
+    if (status == WSRT_ERR_CIRCUIT_OPEN)
+        e.http_status = 503;
+    if (f->limit.scope != 0) {
+        e.scope = wsrt_span_cstr(wsrt_scope_name(f->limit.scope));
+        e.limit = f->limit.limit;
+        e.remaining = f->limit.remaining;
+    }
+    return e;
+}
+
+/* Writes an envelope into the context's memory. */
+static int render(wsrt_context *ctx, const wsrt_error *e, int form, wsrt_span *out)
+{
+    size_t cap = 1024 + 2 * (e->issues.len + e->message.len), len = 0;
+
+    for (;;) {
+        char *dst = wsrt_arena_alloc(&ctx->arena, cap);
+        if (dst == NULL)
+            return WSRT_ERR_NOMEM;
+        int rc = wsrt_error_write(e, form, dst, cap, &len);
+        if (rc == WSRT_ERR_LIMIT) {
+            cap = len + 1;
+            continue;
+        }
+        *out = (wsrt_span){dst, len};
+        return rc;
+    }
+}
+
+static int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
+{
+    wsrt_post post = {.struct_size = sizeof post, .flags = WSRT_POST_REPLY | binary, .data = body};
+    const wsrt_sender *sender = &ctx->rt->sender;
+    int rc = sender->ops->post(sender->self, &ctx->event->connection_id, &post);
+
+    if (rc == WSRT_ERR_GONE)
+        wsrt_forget_peer(ctx->rt, ctx->event->connection_id, ctx->connected_at);
+    if (rc == WSRT_OK)
+        ctx->response_size += body.len;
+    return rc;
+}
+
+static int answers_in_response(const wsrt_context *ctx)
+{
+    return ctx->rt->sender.ops == NULL || ctx->event->kind != WSRT_EVENT_MESSAGE ||
+           (ctx->route != NULL && (ctx->route->flags & WSRT_ROUTE_TWO_WAY) != 0);
+}
+
+int wsrt_answer_body(wsrt_context *ctx, wsrt_span body, int copy)
+{
+    if (copy && body.len > 0) {
+        char *kept = wsrt_arena_copy(&ctx->arena, body);
+        if (kept == NULL)
+            return WSRT_ERR_NOMEM;
+        body.ptr = kept;
+    }
+    ctx->response_body = body;
+    ctx->response_set = 1;
+    ctx->response_size = body.len;
+    return WSRT_OK;
+}
+
+int wsrt_reply(wsrt_context *ctx, wsrt_span body)
+{
+    if (ctx == NULL || (body.ptr == NULL && body.len > 0))
+        return WSRT_ERR_INVALID;
+    if (body.len > ctx->rt->max_message)
+        return WSRT_ERR_TOO_LARGE;
+    if (!answers_in_response(ctx))
+        return deliver(ctx, body, ctx->event->flags & WSRT_EVENT_BINARY);
+    if (ctx->response_set)
+        return WSRT_ERR_STATE;
+    return wsrt_answer_body(ctx, body, 1);
+}
+
+static const char minimal[] =
+    "{\"type\":\"error\",\"success\":false,\"error\":{\"type\":\"INTERNAL_ERROR\","
+    "\"message\":\"Internal error\",\"code\":\"INTERNAL_ERROR\"}}";
+
+void wsrt_answer_error(wsrt_context *ctx, int status)
+{
+    wsrt_error e = describe(ctx, status);
+    int in_response = answers_in_response(ctx);
+    int form = ctx->event->kind == WSRT_EVENT_MESSAGE ? WSRT_ERROR_FORM_FRAME
+               : is_developer(ctx)                    ? WSRT_ERROR_FORM_DEVELOPER
+                                                      : WSRT_ERROR_FORM_CLIENT;
+    wsrt_span body = {minimal, sizeof minimal - 1};
+
+    (void)render(ctx, &e, form, &body); /* without memory the minimal envelope answers */
+    ctx->response_status =
+        e.http_status != 0 ? e.http_status : wsrt_error_type_info(e.type)->http_status;
+    if (in_response) {
+        (void)wsrt_answer_body(ctx, body, 0);
+    } else {
+        (void)deliver(ctx, body, 0); /* a client that is gone needs no envelope */
+    }
+}
+
+void wsrt_answer_forbidden(wsrt_context *ctx)
+{
+    size_t cap = 128 + ctx->event->connection_id.len + 6 * ctx->event->request_id.len;
+    char *dst = wsrt_arena_alloc(&ctx->arena, cap);
+    wsrt_json_writer w;
+    size_t len = 0;
+
+    ctx->response_status = 403;
+    if (dst == NULL)
+        return;
+    wsrt_json_writer_init(&w, dst, cap, WSRT_JSON_REPLACE_UTF8);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "message");
+    wsrt_json_string_cstr(&w, "Forbidden");
+    wsrt_json_key(&w, "connectionId");
+    wsrt_json_string(&w, ctx->event->connection_id);
+    wsrt_json_key(&w, "requestId");
+    wsrt_json_string(&w, ctx->event->request_id);
+    wsrt_json_object_end(&w);
+    if (wsrt_json_finish(&w, &len) != WSRT_OK)
+        return;
+    if (answers_in_response(ctx))
+        (void)wsrt_answer_body(ctx, (wsrt_span){dst, len}, 0);
+    else
+        (void)deliver(ctx, (wsrt_span){dst, len}, 0);
+}
+
+void wsrt_answer_respond(wsrt_context *ctx, wsrt_response_fn respond, void *user)
+{
+    if (respond == NULL)
+        return;
+    wsrt_response r = {
+        .struct_size = sizeof r,
+        .flags = ctx->event->flags & WSRT_EVENT_BINARY,
+        .status = ctx->response_status == 0 ? 200 : ctx->response_status,
+        .body = ctx->response_body,
+        .headers = ctx->headers,
+        .header_count = ctx->header_count,
+    };
+    respond(&r, user);
+}

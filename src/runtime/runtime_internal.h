@@ -1,0 +1,164 @@
+/* What the files of the runtime share. Nothing outside src/runtime includes this. */
+#ifndef WSRT_SRC_RUNTIME_INTERNAL_H
+#define WSRT_SRC_RUNTIME_INTERNAL_H
+
+#include <wsrt/runtime.h>
+
+#include "base/arena.h"
+
+#include <stdatomic.h>
+
+enum {
+    CONTEXT_MEMORY = 8192, /* on the dispatching thread's stack; an arena takes over beyond */
+    RESPONSE_HEADERS = 16,
+    ISSUES_SHOWN = 16,
+};
+
+/* Fields of the shipped protocol that the runtime reads for itself. */
+enum slot_name { SLOT_TYPE, SLOT_ACTION, SLOT_MESSAGE, SLOT_SESSION, SLOT_TOKEN, SLOT_CORRELATION };
+enum { SLOT_COUNT = SLOT_CORRELATION + 1 };
+
+struct route {
+    wsrt_span key;
+    wsrt_handler handler;
+    void *user;
+    void (*destroy)(void *user);
+    const wsrt_schema *schema;
+    wsrt_span any_group;
+    wsrt_span all_scopes;
+    wsrt_rule rule;
+    size_t text_size; /* of the block that holds key, any_group and all_scopes */
+    size_t scratch;
+    size_t slot_count;
+    int slots[SLOT_COUNT]; /* indices of the fields the runtime itself reads; -1 = none */
+    int operation;         /* -1 = none */
+    int access;
+    uint32_t flags;
+    int has_rule;
+};
+
+/* One piece of a selection expression: literal text, or a place to read. */
+struct piece {
+    enum { PIECE_TEXT, PIECE_BODY, PIECE_HEADER } kind;
+    wsrt_span text; /* literal; JSON Pointer; header name, NUL-terminated */
+};
+
+struct selection {
+    struct piece *pieces;
+    size_t count;
+    char *text; /* what the pieces point into */
+    size_t text_size;
+};
+
+struct wsrt_runtime {
+    wsrt_allocator allocator;
+    wsrt_env env;
+    wsrt_store store;
+    wsrt_history history;
+    wsrt_sender sender; /* ops NULL = none */
+    wsrt_authenticator authenticator;
+    wsrt_breakers *breakers;
+    wsrt_limiter *limiter;
+    wsrt_monitor *monitor;
+    wsrt_memory_store *owned_store;
+    wsrt_breakers *owned_breakers;
+    wsrt_limiter *owned_limiter;
+    wsrt_monitor *owned_monitor;
+    struct selection selection;
+    struct route **routes;
+    size_t route_count;
+    size_t route_cap;
+    struct route *on_connect; /* the reserved keys, also in `routes` */
+    struct route *on_disconnect;
+    struct route *on_default;
+    int selects; /* 1 when a route needs the selection expression */
+    uint32_t flags;
+    wsrt_span node; /* in text */
+    char *text;
+    size_t text_size;
+    int64_t epoch;
+    int64_t idle_ttl_s;
+    int64_t max_lifetime_s;
+    uint64_t max_message;
+    uint64_t last_uuid;
+    atomic_int started;  /* a dispatch has happened */
+    atomic_int busy;     /* something was counted since the last tick */
+    atomic_int expiring; /* records with a time to live may exist */
+    _Atomic int64_t last_tick;
+    _Atomic int64_t last_sweep;
+};
+
+/* The error a handler, a guarded call or the runtime itself wants the client to see. */
+struct failure {
+    int status; /* 0 = none said */
+    int type;   /* a wsrt_error_type; 0 = by status */
+    wsrt_span code;
+    wsrt_span message;
+    int64_t retry_after_ms;
+    wsrt_span issues;
+    wsrt_limit_result limit;
+};
+
+struct wsrt_context {
+    wsrt_runtime *rt;
+    const wsrt_event *event;
+    const struct route *route;
+    wsrt_request request;
+    wsrt_op op;
+    wsrt_op route_op;
+    wsrt_arena arena;
+    int64_t now;
+    int64_t wall; /* 0 = not read yet */
+    wsrt_span correlation_id;
+    const wsrt_principal *principal;
+    int principal_known; /* 1 once looked for */
+    int64_t connected_at;
+    struct failure failure;
+    int call_outcome; /* set by wsrt_call_outcome() */
+    int in_call;
+    int response_status;
+    int response_set; /* 1 once a reply or wsrt_respond() gave the body */
+    wsrt_span response_body;
+    size_t header_count;
+    size_t response_size;
+    const char *warning_cstr;
+    /* not cleared at the start of a dispatch: */
+    wsrt_pair headers[RESPONSE_HEADERS];
+    unsigned char memory[CONTEXT_MEMORY];
+};
+
+/* select.c */
+int wsrt_selection_compile(struct selection *out, const wsrt_allocator *a, wsrt_span expression);
+void wsrt_selection_free(struct selection *s, const wsrt_allocator *a);
+/* The key an event selects; empty when its pieces are not there. WSRT_ERR_NOMEM. */
+int wsrt_selection_apply(const struct selection *s, wsrt_context *ctx, wsrt_span *key);
+
+/* runtime.c */
+struct route *wsrt_route_find(const wsrt_runtime *rt, wsrt_span key);
+
+/* dispatch.c: what a route's slot holds; NULL = no such slot, or absent. */
+const wsrt_slot *wsrt_route_slot(const wsrt_context *ctx, enum slot_name name);
+
+/* session.c */
+wsrt_limiter_cell *wsrt_session_cell(const wsrt_event *ev);
+int wsrt_session_open(wsrt_context *ctx, const wsrt_principal *who);
+void wsrt_session_close(wsrt_context *ctx);
+int wsrt_session_sign_in(wsrt_context *ctx, const wsrt_principal *who);
+/* Who the event's connection belongs to, looked up once; NULL = nobody. */
+const wsrt_principal *wsrt_session_principal(wsrt_context *ctx);
+int wsrt_record_put(wsrt_context *ctx, const wsrt_principal *who);
+/* Judges a token; on failure the context's failure says why. */
+int wsrt_token_check(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out);
+
+/* answer.c */
+/* Answers the client with the envelope for `status` and what the context knows of the failure. */
+void wsrt_answer_error(wsrt_context *ctx, int status);
+void wsrt_answer_forbidden(wsrt_context *ctx);
+int wsrt_answer_body(wsrt_context *ctx, wsrt_span body, int copy);
+void wsrt_answer_respond(wsrt_context *ctx, wsrt_response_fn respond, void *user);
+
+/* delivery.c */
+/* Drops the record of a peer that a send found gone; never fails the send. */
+void wsrt_forget_peer(wsrt_runtime *rt, wsrt_span id, int64_t connected_at);
+
+#endif

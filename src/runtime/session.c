@@ -1,0 +1,374 @@
+/* Who a connection is: its principal, in the transport's session and in the store. */
+#include "runtime/runtime_internal.h"
+
+#include "base/alloc.h"
+
+#include <wsrt/json.h>
+
+#include <string.h>
+
+/* Layout of wsrt_session.opaque. */
+enum { WORD_CELL = 0, WORD_IDENTITY = 1, WORD_CONNECTED_AT = 2 };
+
+/* A principal with its text behind it, in one block. */
+struct identity {
+    wsrt_principal who;
+    size_t size;
+};
+
+enum { SUMMARY_MAX = 2048, RECORD_TEXT = 16384 };
+
+wsrt_limiter_cell *wsrt_session_cell(const wsrt_event *ev)
+{
+    _Static_assert(sizeof(wsrt_limiter_cell) == sizeof(uint64_t), "a cell is one word");
+    return ev->session == NULL ? NULL : (wsrt_limiter_cell *)&ev->session->opaque[WORD_CELL];
+}
+
+static struct identity *session_identity(const wsrt_event *ev)
+{
+    return ev->session == NULL ? NULL
+                               : (struct identity *)(uintptr_t)ev->session->opaque[WORD_IDENTITY];
+}
+
+static wsrt_span moved(char **next, wsrt_span text)
+{
+    wsrt_span out = {*next, text.len};
+
+    if (text.len > 0)
+        memcpy(*next, text.ptr, text.len);
+    *next += text.len;
+    return out;
+}
+
+static wsrt_principal principal_copy(char *text, const wsrt_principal *who)
+{
+    wsrt_principal out = {.struct_size = sizeof out, .expires_at = who->expires_at};
+
+    out.user_id = moved(&text, who->user_id);
+    out.username = moved(&text, who->username);
+    out.email = moved(&text, who->email);
+    out.groups = moved(&text, who->groups);
+    out.scopes = moved(&text, who->scopes);
+    return out;
+}
+
+static size_t principal_text(const wsrt_principal *who)
+{
+    return who->user_id.len + who->username.len + who->email.len + who->groups.len +
+           who->scopes.len;
+}
+
+static struct identity *identity_new(const wsrt_allocator *a, const wsrt_principal *who)
+{
+    size_t size = sizeof(struct identity) + principal_text(who);
+    struct identity *id = wsrt_mem_alloc(a, size);
+
+    if (id == NULL)
+        return NULL;
+    id->size = size;
+    id->who = principal_copy((char *)(id + 1), who);
+    return id;
+}
+
+static void session_set(const wsrt_context *ctx, struct identity *id)
+{
+    struct identity *old = session_identity(ctx->event);
+
+    if (old != NULL)
+        wsrt_mem_free(&ctx->rt->allocator, old, old->size);
+    ctx->event->session->opaque[WORD_IDENTITY] = (uint64_t)(uintptr_t)id;
+}
+
+/* ---- the store's summary of a principal: JSON, so that every store keeps it as it is ---- */
+
+static const char *const member_names[] = {"username", "email", "groups", "scopes"};
+
+static void members_of(wsrt_principal *who, wsrt_span *members[4])
+{
+    members[0] = &who->username;
+    members[1] = &who->email;
+    members[2] = &who->groups;
+    members[3] = &who->scopes;
+}
+
+static int summary_write(const wsrt_principal *given, char *dst, size_t cap, wsrt_span *out)
+{
+    wsrt_principal who = *given;
+    wsrt_span *members[4];
+    wsrt_json_writer w;
+    size_t len = 0;
+
+    members_of(&who, members);
+    wsrt_json_writer_init(&w, dst, cap, WSRT_JSON_REPLACE_UTF8);
+    wsrt_json_object(&w);
+    for (size_t i = 0; i < 4; i++) {
+        if (members[i]->len == 0)
+            continue;
+        wsrt_json_key(&w, member_names[i]);
+        wsrt_json_string(&w, *members[i]);
+    }
+    if (who.expires_at != 0) {
+        wsrt_json_key(&w, "exp");
+        wsrt_json_write_int64(&w, who.expires_at);
+    }
+    wsrt_json_object_end(&w);
+    int rc = wsrt_json_finish(&w, &len);
+    *out = (wsrt_span){dst, len};
+    return rc == WSRT_ERR_LIMIT ? WSRT_ERR_TOO_LARGE : rc;
+}
+
+/* Decodes in place: a decoded string is never longer than its JSON. */
+static void summary_read(wsrt_span summary, char *text, wsrt_principal *who)
+{
+    wsrt_json whole, value, key;
+    wsrt_json_iter it = {0};
+    wsrt_span *members[4];
+
+    members_of(who, members);
+    if (wsrt_json_parse(&whole, summary, NULL) != WSRT_OK || whole.kind != WSRT_JSON_OBJECT)
+        return;
+    while (wsrt_json_next(&whole, &it, &key, &value) == WSRT_OK) {
+        if (wsrt_json_equal(&key, wsrt_span_cstr("exp")))
+            (void)wsrt_json_int64(&value, &who->expires_at);
+        for (size_t i = 0; i < 4; i++) {
+            size_t len;
+            if (!wsrt_json_equal(&key, wsrt_span_cstr(member_names[i])) ||
+                wsrt_json_text(&value, text, value.text.len, &len) != WSRT_OK)
+                continue;
+            *members[i] = (wsrt_span){text, len};
+            text += len;
+        }
+    }
+}
+
+/* ---- the record ---- */
+
+static int64_t expiry(const wsrt_context *ctx, int64_t wall, int64_t connected_at)
+{
+    const wsrt_runtime *rt = ctx->rt;
+    int64_t at = wall / 1000 + rt->idle_ttl_s;
+
+    /* A transport that keeps a session says itself when the connection ends. */
+    if (ctx->event->session != NULL)
+        return 0;
+    if (rt->max_lifetime_s > 0 && at > connected_at / 1000 + rt->max_lifetime_s)
+        at = connected_at / 1000 + rt->max_lifetime_s;
+    return at;
+}
+
+static wsrt_span cut(wsrt_span text, size_t most)
+{
+    if (text.len > most)
+        text.len = most;
+    return text;
+}
+
+int wsrt_record_put(wsrt_context *ctx, const wsrt_principal *who)
+{
+    wsrt_runtime *rt = ctx->rt;
+    const wsrt_event *ev = ctx->event;
+    int64_t wall = wsrt_context_wall(ctx);
+    char summary[SUMMARY_MAX];
+    wsrt_record r = {
+        .struct_size = sizeof r,
+        .connection_id = ev->connection_id,
+        .source_ip = cut(ev->source_ip, 63),
+        .user_agent = cut(ev->user_agent, 255),
+        .node = rt->node,
+        .epoch = rt->epoch,
+        .connected_at = ctx->connected_at,
+        .last_active_at = wall,
+        .expires_at = expiry(ctx, wall, ctx->connected_at),
+    };
+
+    if (who != NULL) {
+        int rc = summary_write(who, summary, sizeof summary, &r.principal);
+        if (rc != WSRT_OK)
+            return rc;
+        r.user_id = who->user_id;
+    }
+    if (r.expires_at != 0)
+        atomic_store_explicit(&rt->expiring, 1, memory_order_relaxed);
+    return rt->store.ops->put(rt->store.self, &r, 0, wall / 1000);
+}
+
+int wsrt_session_open(wsrt_context *ctx, const wsrt_principal *who)
+{
+    struct identity *id = NULL;
+
+    if (ctx->event->session == NULL)
+        return WSRT_OK;
+    if (who != NULL && (id = identity_new(&ctx->rt->allocator, who)) == NULL)
+        return WSRT_ERR_NOMEM;
+    session_set(ctx, id);
+    ctx->event->session->opaque[WORD_CONNECTED_AT] = (uint64_t)ctx->connected_at;
+    return WSRT_OK;
+}
+
+void wsrt_session_close(wsrt_context *ctx)
+{
+    if (ctx->event->session != NULL)
+        session_set(ctx, NULL);
+}
+
+static void touch(wsrt_context *ctx, const wsrt_record *r)
+{
+    wsrt_runtime *rt = ctx->rt;
+    int64_t wall = wsrt_context_wall(ctx);
+
+    if (rt->store.ops->touch == NULL || r->expires_at == 0 ||
+        wall - r->last_active_at < rt->idle_ttl_s * 1000 / 4)
+        return;
+    (void)rt->store.ops->touch(
+        rt->store.self, &ctx->event->connection_id, wall,
+        expiry(ctx, wall, r->connected_at)); /* the next message tries again */
+}
+
+static const wsrt_principal *from_store(wsrt_context *ctx)
+{
+    wsrt_runtime *rt = ctx->rt;
+    char *text = wsrt_arena_alloc(&ctx->arena, RECORD_TEXT);
+    wsrt_principal *who = wsrt_arena_alloc(&ctx->arena, sizeof *who);
+    wsrt_record r = {.struct_size = sizeof r};
+
+    if (text == NULL || who == NULL ||
+        rt->store.ops->get(rt->store.self, &ctx->event->connection_id,
+                           wsrt_context_wall(ctx) / 1000, &r, text, RECORD_TEXT) != WSRT_OK)
+        return NULL;
+    ctx->connected_at = r.connected_at;
+    touch(ctx, &r);
+    if (r.user_id.len == 0)
+        return NULL;
+    *who = (wsrt_principal){.struct_size = sizeof *who, .user_id = r.user_id};
+    char *decoded = wsrt_arena_alloc(&ctx->arena, r.principal.len);
+    if (decoded != NULL)
+        summary_read(r.principal, decoded, who);
+    return who;
+}
+
+const wsrt_principal *wsrt_session_principal(wsrt_context *ctx)
+{
+    if (ctx->principal_known)
+        return ctx->principal;
+    ctx->principal_known = 1;
+    if (ctx->event->principal != NULL) {
+        ctx->principal = ctx->event->principal;
+    } else if (ctx->event->session != NULL) {
+        struct identity *id = session_identity(ctx->event);
+        ctx->principal = id == NULL ? NULL : &id->who;
+        ctx->connected_at = (int64_t)ctx->event->session->opaque[WORD_CONNECTED_AT];
+    } else if (ctx->event->connection_id.len > 0) {
+        ctx->principal = from_store(ctx);
+    }
+    return ctx->principal;
+}
+
+/* ---- signing in ---- */
+
+static int keep_identity(wsrt_context *ctx, const wsrt_principal *who)
+{
+    wsrt_runtime *rt = ctx->rt;
+    struct identity *id = NULL;
+    char summary[SUMMARY_MAX];
+    wsrt_span text;
+    int rc = summary_write(who, summary, sizeof summary, &text);
+
+    if (rc != WSRT_OK)
+        return rc;
+    if (rt->store.ops->set_principal == NULL)
+        return WSRT_ERR_UNSUPPORTED;
+    if (ctx->event->session != NULL && (id = identity_new(&rt->allocator, who)) == NULL)
+        return WSRT_ERR_NOMEM;
+    rc = rt->store.ops->set_principal(rt->store.self, &ctx->event->connection_id, &who->user_id,
+                                      &text);
+    if (rc == WSRT_OK && id != NULL)
+        session_set(ctx, id);
+    else if (id != NULL)
+        wsrt_mem_free(&rt->allocator, id, id->size);
+    return rc == WSRT_ERR_NOT_FOUND ? WSRT_ERR_GONE : rc;
+}
+
+int wsrt_session_sign_in(wsrt_context *ctx, const wsrt_principal *who)
+{
+    char *text = wsrt_arena_alloc(&ctx->arena, principal_text(who));
+    wsrt_principal *mine = wsrt_arena_alloc(&ctx->arena, sizeof *mine);
+
+    if (text == NULL || mine == NULL)
+        return WSRT_ERR_NOMEM;
+    int rc = keep_identity(ctx, who);
+    if (rc != WSRT_OK)
+        return rc;
+    *mine = principal_copy(text, who);
+    ctx->principal = mine;
+    ctx->principal_known = 1;
+    return WSRT_OK;
+}
+
+static const char *reason_code(int reason)
+{
+    switch (reason) {
+    case WSRT_AUTH_MISSING_TOKEN:
+        return "MISSING_TOKEN";
+    case WSRT_AUTH_TOKEN_EXPIRED:
+        return "TOKEN_EXPIRED";
+    default:
+        return "INVALID_TOKEN";
+    }
+}
+
+static int judge(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out)
+{
+    const wsrt_authenticator *a = &ctx->rt->authenticator;
+
+    if (token.len == 0) {
+        out->reason = WSRT_AUTH_MISSING_TOKEN;
+        return WSRT_ERR_UNAUTHENTICATED;
+    }
+    if (a->ops == NULL) {
+        out->reason = WSRT_AUTH_INVALID_TOKEN;
+        return WSRT_ERR_UNAUTHENTICATED;
+    }
+    int rc = a->ops->authenticate(a->self, &token, wsrt_context_wall(ctx), out);
+    if (rc == WSRT_OK && out->principal.user_id.len == 0)
+        return WSRT_ERR_INTERNAL; /* fail closed: an identity without a name is none */
+    return rc > 0 ? WSRT_ERR_INTERNAL : rc;
+}
+
+int wsrt_token_check(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out)
+{
+    const wsrt_env *env = &ctx->rt->env;
+    wsrt_op op;
+
+    *out = (wsrt_auth_result){.struct_size = sizeof *out};
+    (void)wsrt_op_start(ctx->rt->monitor, ctx->event->recorder, WSRT_OP_JWT_VERIFICATION,
+                        env->now(env->user), &op);
+    int rc = judge(ctx, token, out);
+    const char *code = reason_code(out->reason);
+    wsrt_field attrs[] = {
+        {.name_cstr = "tokenLength", .kind = WSRT_FIELD_INT, .number = (int64_t)token.len},
+        {.name_cstr = "hasToken", .kind = WSRT_FIELD_BOOL, .number = token.len > 0},
+        {.name_cstr = "errorType", .kind = WSRT_FIELD_TEXT, .text = wsrt_span_cstr(code)},
+    };
+    wsrt_op_result result = {.struct_size = sizeof result,
+                             .success = rc == WSRT_OK,
+                             .request_size = (int64_t)token.len,
+                             .response_size = -1,
+                             .attrs = attrs,
+                             .attr_count = rc == WSRT_OK ? 2 : 3};
+    (void)wsrt_op_complete(&op, env->now(env->user), &result);
+    if (rc == WSRT_ERR_UNAUTHENTICATED)
+        return wsrt_fail(ctx, rc, code, NULL);
+    if (rc != WSRT_OK)
+        return wsrt_fail(ctx, rc, NULL, "Authentication service temporarily unavailable");
+    return rc;
+}
+
+int wsrt_authenticate(wsrt_context *ctx, wsrt_span token)
+{
+    wsrt_auth_result result;
+
+    if (ctx == NULL)
+        return WSRT_ERR_INVALID;
+    int rc = wsrt_token_check(ctx, token, &result);
+    return rc == WSRT_OK ? wsrt_session_sign_in(ctx, &result.principal) : rc;
+}
