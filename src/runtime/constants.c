@@ -1,6 +1,8 @@
 /* Every enumerator of the core by name, for bindings without a C compiler. A structure test keeps the
  * table equal to the headers. */
-#include <wsrt/wsrt.h>
+#include <wsrt/json.h>
+#include <wsrt/message.h>
+#include <wsrt/runtime.h>
 
 #include <string.h>
 

@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""What is installed serves those who never saw the tree: plain cc and pkg-config, shared and static,
+from a staged folder."""
+import os
+import re
+import subprocess
+import tempfile
+
+import tree
+from tap import check, plan
+
+PROGRAMS = {
+    "wsrt": """
+#include <wsrt/wsrt.h>
+int main(void) { wsrt_runtime *rt = 0; int rc = wsrt_runtime_new(&rt, 0);
+    wsrt_runtime_free(rt); return rc; }""",
+    "wsrt-server": """
+#include <wsrt/server.h>
+int main(void) {
+    wsrt_runtime *rt = 0; wsrt_server *s = 0; wsrt_span any = wsrt_span_cstr("127.0.0.1:0");
+    wsrt_server_options o = {0}; int rc;
+    o.struct_size = sizeof o; o.listen = &any; o.listen_count = 1;
+    rc = wsrt_runtime_new(&rt, 0); if (rc == 0) rc = wsrt_server_new(&s, rt, &o);
+    wsrt_server_free(s); wsrt_runtime_free(rt); return rc; }""",
+    "wsrt-lambda": """
+#include <wsrt/lambda.h>
+static void take(const void *j, size_t n, void *u) { (void)j; (void)n; (void)u; }
+int main(void) { wsrt_runtime *rt = 0; int rc = wsrt_runtime_new(&rt, 0);
+    if (rc == 0) rc = wsrt_lambda_handle(rt, wsrt_span_cstr("nonsense"), 0, take, 0);
+    wsrt_runtime_free(rt); return rc == WSRT_ERR_MALFORMED ? 0 : 1; }""",
+    "wsrt-mock": """
+#include <wsrt/mock.h>
+int main(void) { return wsrt_version() == 1000 ? 0 : 1; }""",
+}
+
+
+def shell(command, stage, **more):
+    lib = [p for p in (os.path.join(stage, "usr", "lib", a) for a in ("x86_64-linux-gnu", ""))
+           if os.path.isdir(os.path.join(p, "pkgconfig"))][0]
+    env = dict(os.environ, PKG_CONFIG_LIBDIR=os.path.join(lib, "pkgconfig"),
+               PKG_CONFIG_SYSROOT_DIR=stage, LD_LIBRARY_PATH=lib)
+    return subprocess.run(command, shell=True, env=env, text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, **more)
+
+
+def consumer(stage, place, library, compiler, extra):
+    source = os.path.join(place, library + (".cc" if compiler == "c++" else ".c"))
+    open(source, "w", encoding="utf-8").write(PROGRAMS[library])
+    program = os.path.join(place, "prog")
+    flags = f"$(pkg-config {'--static ' if extra else ''}--cflags --libs {library})"
+    done = shell(f"{compiler} -Wall -Werror {extra} {source} -o {program} {flags}", stage)
+    if done.returncode != 0:
+        return done.stdout.splitlines(), None
+    done = shell(program, stage, timeout=20)
+    if done.returncode != 0:
+        return [f"exit {done.returncode}"] + done.stdout.splitlines(), None
+    return [], program
+
+
+def needed(program, library):
+    wanted = {"libc.so.6", "libwsrt.so.0", f"lib{library}.so.0", "libstdc++.so.6", "libm.so.6",
+              "libgcc_s.so.1"}
+    found = set(re.findall(r"NEEDED.*\[(.*)\]", tree.run("readelf", "-d", program)))
+    return sorted(f"needs {name}" for name in found - wanted)
+
+
+def outside(stage):
+    for place, _, files in os.walk(stage):
+        for name in files:
+            path = os.path.join(place, name)[len(stage):]
+            if not re.match(r"/usr/(include/wsrt/|lib/|bin/wsrt$|share/(man|wsrt|doc/wsrt)/)", path):
+                yield path
+
+
+def traces(stage):
+    for place, _, files in os.walk(stage):
+        for name in files:
+            path = os.path.join(place, name)
+            if os.path.islink(path) or name.endswith(".a"):
+                continue
+            text = open(path, "rb").read()
+            for folder in (tree.ROOT, tree.BUILD, stage):
+                if folder.encode() in text:
+                    yield f"{path[len(stage):]} names a build folder"
+
+
+with tempfile.TemporaryDirectory() as stage:
+    tree.run("meson", "install", "-C", tree.BUILD, "--no-rebuild", "--quiet", "--destdir", stage)
+    if not os.path.isdir(os.path.join(stage, "usr", "include")):
+        os.rename(os.path.join(stage, "usr", "local"), os.path.join(stage, "local"))
+        os.rmdir(os.path.join(stage, "usr"))
+        os.rename(os.path.join(stage, "local"), os.path.join(stage, "usr"))
+        for place, _, files in os.walk(stage):
+            for name in files:
+                if name.endswith(".pc"):
+                    path = os.path.join(place, name)
+                    text = open(path, encoding="utf-8").read().replace("/usr/local", "/usr")
+                    open(path, "w", encoding="utf-8").write(text)
+    check("nothing is installed outside its places", outside(stage))
+    check("no installed file names a build folder", traces(stage))
+    with tempfile.TemporaryDirectory() as place:
+        for library in tree.LIBRARIES:
+            for compiler in ("cc", "c++"):
+                problems, program = consumer(stage, place, library, compiler, "")
+                check(f"{library}: a program of {compiler} builds with pkg-config alone and runs",
+                      problems + (needed(program, library) if program else []))
+            problems, _ = consumer(stage, place, library, "cc", "-static")
+            check(f"{library}: a fully static program builds and runs", problems)
+plan()

@@ -1,0 +1,1 @@
+/* Empty on purpose: header parsers know the fixed-width types. */
