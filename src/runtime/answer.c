@@ -108,6 +108,8 @@ static const char minimal[] =
 
 void wsrt_answer_error(wsrt_context *ctx, int status)
 {
+    if (ctx->failure.status != status)
+        ctx->failure = (struct failure){0}; /* it explains another error than the one returned */
     wsrt_error e = describe(ctx, status);
     int in_response = answers_in_response(ctx);
     int form = ctx->event->kind == WSRT_EVENT_MESSAGE ? WSRT_ERROR_FORM_FRAME

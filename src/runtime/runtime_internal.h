@@ -136,8 +136,20 @@ int wsrt_selection_apply(const struct selection *s, wsrt_context *ctx, wsrt_span
 /* runtime.c */
 struct route *wsrt_route_find(const wsrt_runtime *rt, wsrt_span key);
 
-/* dispatch.c: what a route's slot holds; NULL = no such slot, or absent. */
+/* dispatch.c */
+/* Limits, validation and access of the context's route, then its handler. */
+int wsrt_run_handler(wsrt_context *ctx);
+int wsrt_refuse_rate(wsrt_context *ctx, const wsrt_limit_result *limit);
+void wsrt_operations_start(wsrt_context *ctx, int id);
+void wsrt_operations_complete(wsrt_context *ctx, int status, const wsrt_field *attrs, size_t n);
+wsrt_field wsrt_text_field(const char *name_cstr, wsrt_span text);
+wsrt_field wsrt_int_field(const char *name_cstr, int64_t number);
+/* What a route's slot holds; NULL = no such slot, or absent. */
 const wsrt_slot *wsrt_route_slot(const wsrt_context *ctx, enum slot_name name);
+
+/* connection.c */
+void wsrt_on_connect(wsrt_context *ctx);
+void wsrt_on_disconnect(wsrt_context *ctx);
 
 /* session.c */
 wsrt_limiter_cell *wsrt_session_cell(const wsrt_event *ev);
