@@ -37,12 +37,6 @@ W int wsrt_correlation_id_valid(wsrt_span o){return o.len>0;}
 W int wsrt_uuid7(uint64_t *l, int64_t w, const void *r, char *d){memset(d,'0',36);return WSRT_OK;}
 W int wsrt_trace_from_traceparent(wsrt_span h, wsrt_trace *o){return WSRT_ERR_MALFORMED;}
 W int wsrt_trace_from_xray(wsrt_span h, wsrt_trace *o){return WSRT_ERR_MALFORMED;}
-W int wsrt_breakers_new(wsrt_breakers **o, const wsrt_breakers_options *p){*o=(wsrt_breakers*)&thing;return WSRT_OK;}
-W void wsrt_breakers_free(wsrt_breakers *r){}
-W int wsrt_breakers_get(wsrt_breakers *r, wsrt_span s, wsrt_span o, const wsrt_breaker_config *c, wsrt_breaker **out, int *d){*out=NULL;return WSRT_ERR_LIMIT;}
-W void wsrt_breaker_release_ref(wsrt_breaker *b){}
-W int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t n, wsrt_permit *p, wsrt_rejection *w){return WSRT_OK;}
-W int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t n, int o){return WSRT_OK;}
 W const char *wsrt_scope_name(int s){return "connection";}
 W int wsrt_limiter_new(wsrt_limiter **o, const wsrt_limiter_options *p){*o=(wsrt_limiter*)&thing;return WSRT_OK;}
 W void wsrt_limiter_free(wsrt_limiter *l){}

@@ -30,7 +30,7 @@ typedef enum wsrt_breaker_mode {
 typedef enum wsrt_slow_policy {
     WSRT_SLOW_FAILURE = 1, /**< one failure */
     WSRT_SLOW_OBSERVE = 2, /**< only the lifetime counter */
-    WSRT_SLOW_RATE = 3,    /**< its own trip rule, `slow_rate` */
+    WSRT_SLOW_RATE = 3,    /**< its own trip rule; not in this release: WSRT_ERR_UNSUPPORTED */
     WSRT_SLOW_POLICY_MIN_ = -2147483647 - 1,
     WSRT_SLOW_POLICY_MAX_ = 2147483647
 } wsrt_slow_policy;
@@ -56,8 +56,8 @@ typedef struct wsrt_breaker_config {
     double backoff_factor;             /**< default 1; 1..10 growth of the wait */
     int64_t max_recovery_timeout_ms;   /**< default 300000; cap of the grown wait */
     double jitter;                     /**< default 0; 0..1, needs env.random */
-    int32_t stripes;                   /**< default 1; 1, 2, 4 or 8 */
-    uint32_t reserved;                 /**< 0 */
+    int32_t stripes;   /**< counter stripes; default 1, and 1 is all this release has */
+    uint32_t reserved; /**< 0 */
 } wsrt_breaker_config;
 
 /** Options of a registry; zero = default. @since 0.1 */

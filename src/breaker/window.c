@@ -1,0 +1,146 @@
+/* Counts of a sliding window without a lock. */
+#include "breaker/breaker_internal.h"
+
+enum { COUNT_BITS = 24, EPOCH_SHIFT = 48, GENERATION_SHIFT = 56 };
+
+__extension__ typedef unsigned __int128 wide;
+
+static const uint64_t count_max = ((uint64_t)1 << COUNT_BITS) - 1;
+
+static uint64_t bucket_tag(int64_t epoch, uint64_t generation)
+{
+    return (generation & 0xff) << GENERATION_SHIFT | ((uint64_t)epoch & 0xff) << EPOCH_SHIFT;
+}
+
+static uint64_t tag_of(uint64_t bucket)
+{
+    return bucket >> EPOCH_SHIFT << EPOCH_SHIFT;
+}
+
+static struct counts counts_of(uint64_t bucket)
+{
+    return (struct counts){bucket >> COUNT_BITS & count_max, bucket & count_max};
+}
+
+static void retire(struct window *w, uint64_t bucket)
+{
+    struct counts c = counts_of(bucket);
+
+    if (c.failures > 0)
+        atomic_fetch_add_explicit(&w->past_failures, c.failures, memory_order_relaxed);
+    if (c.successes > 0)
+        atomic_fetch_add_explicit(&w->past_successes, c.successes, memory_order_relaxed);
+}
+
+void wsrt_window_init(struct window *w)
+{
+    atomic_init(&w->epoch, 0);
+    for (size_t i = 0; i < BUCKETS; i++)
+        atomic_init(&w->buckets[i], 0);
+}
+
+int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t since_base)
+{
+    uint64_t t = since_base < 0 ? 0 : (uint64_t)since_base;
+    uint64_t width = (uint64_t)s->bucket_ns;
+    int64_t epoch = (int64_t)((wide)t * s->bucket_inverse >> 64);
+    int64_t latest = atomic_load_explicit(&w->epoch, memory_order_relaxed);
+
+    /* The reciprocal is rounded down: the quotient is short by at most one. */
+    if (t - (uint64_t)epoch * width >= width)
+        epoch++;
+    return epoch < latest ? latest : epoch;
+}
+
+/* Empties the buckets between the latest epoch and a new one, then moves on. Whoever loads a bucket
+ * after another thread has moved on finds `epoch` changed and leaves the bucket alone. */
+static void advance(struct window *w, int64_t to)
+{
+    int64_t from = atomic_load(&w->epoch);
+
+    while (from < to) {
+        int64_t first = to - from > BUCKETS ? to - BUCKETS + 1 : from + 1;
+        int64_t seen = from;
+        for (int64_t e = first; e <= to && seen == from; e++) {
+            _Atomic uint64_t *slot = &w->buckets[e % BUCKETS];
+            uint64_t old = atomic_load(slot);
+            seen = atomic_load(&w->epoch);
+            if (old != 0 && seen == from && atomic_compare_exchange_strong(slot, &old, 0))
+                retire(w, old);
+        }
+        (void)atomic_compare_exchange_strong(&w->epoch, &from, to); /* reloads `from` if lost */
+    }
+}
+
+/* Counts into a bucket; 0 when the window has moved past it meanwhile. */
+static int count_into(struct window *w, int64_t epoch, uint64_t tag, int failure)
+{
+    _Atomic uint64_t *slot = &w->buckets[epoch % BUCKETS];
+    uint64_t one = failure ? (uint64_t)1 << COUNT_BITS : 1;
+    uint64_t mask = failure ? count_max << COUNT_BITS : count_max;
+    uint64_t old = atomic_load(slot), new;
+
+    do {
+        if (atomic_load(&w->epoch) - epoch >= BUCKETS)
+            return 0;
+        if (tag_of(old) != tag)
+            new = tag | one;
+        else if ((old & mask) == mask)
+            return 1; /* saturated */
+        else
+            new = old + one;
+    } while (!atomic_compare_exchange_weak(slot, &old, new));
+    if (tag_of(old) != tag)
+        retire(w, old);
+    return 1;
+}
+
+void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int failure)
+{
+    if (epoch > atomic_load(&w->epoch))
+        advance(w, epoch);
+    if (!count_into(w, epoch, bucket_tag(epoch, generation), failure))
+        retire(w, failure ? (uint64_t)1 << COUNT_BITS : 1);
+}
+
+struct counts wsrt_window_sum(const struct window *w, int64_t epoch, uint64_t generation)
+{
+    struct counts total = {0, 0};
+    int64_t latest = atomic_load(&w->epoch);
+
+    for (int64_t i = 0; i < BUCKETS && i <= epoch; i++) {
+        int64_t e = epoch - i;
+        if (e > latest)
+            continue; /* not entered yet: what stands there is of an earlier turn */
+        uint64_t bucket = atomic_load(&w->buckets[e % BUCKETS]);
+        if (tag_of(bucket) != bucket_tag(e, generation))
+            continue;
+        struct counts c = counts_of(bucket);
+        total.failures += c.failures;
+        total.successes += c.successes;
+    }
+    return total;
+}
+
+struct counts wsrt_window_lifetime(const struct window *w)
+{
+    struct counts total = {atomic_load_explicit(&w->past_failures, memory_order_relaxed),
+                           atomic_load_explicit(&w->past_successes, memory_order_relaxed)};
+
+    for (size_t i = 0; i < BUCKETS; i++) {
+        struct counts c = counts_of(atomic_load_explicit(&w->buckets[i], memory_order_relaxed));
+        total.failures += c.failures;
+        total.successes += c.successes;
+    }
+    return total;
+}
+
+void wsrt_window_clear(struct window *w, uint64_t generation)
+{
+    for (size_t i = 0; i < BUCKETS; i++) {
+        uint64_t old = atomic_load(&w->buckets[i]);
+        if (old != 0 && old >> GENERATION_SHIFT != (generation & 0xff) &&
+            atomic_compare_exchange_strong(&w->buckets[i], &old, 0))
+            retire(w, old);
+    }
+}
