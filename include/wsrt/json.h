@@ -46,12 +46,13 @@ typedef struct wsrt_json_error {
 
 /**
  * Checks a whole text against RFC 8259 (strict UTF-8, no lone surrogates, nothing after the value,
- * depth at most 64) and yields its value.
+ * depth at most 64) and yields its value. Members of one object may share a name. No recursion.
  *
  * @param out   the value, borrowing from `text`; NULL to check only
  * @param text  the bytes; need not be NUL-terminated
  * @param why   place and reason on failure; NULL is fine
- * @return WSRT_OK, WSRT_ERR_MALFORMED, WSRT_ERR_LIMIT (depth). Never allocates. Any thread.
+ * @return WSRT_OK; WSRT_ERR_MALFORMED, also for an empty text; WSRT_ERR_LIMIT at the 65th level.
+ *         Never allocates. Any thread.
  * @since 0.1
  */
 WSRT_API int wsrt_json_parse(wsrt_json *out, wsrt_span text, wsrt_json_error *why);
@@ -59,9 +60,15 @@ WSRT_API int wsrt_json_parse(wsrt_json *out, wsrt_span text, wsrt_json_error *wh
 /**
  * Looks up a JSON Pointer inside a value ("" is the value itself, "/data/0/name" a member).
  * Linear in the bytes skipped; of duplicate names the first is found. Works on unchecked text too:
- * what cannot be followed is not found.
+ * what cannot be followed is not found. To search a text that was not parsed, fill a wsrt_json by
+ * hand with the text (white space before its first bracket is fine) and the kind it should have.
+ * Names compare by code points after decoding; an index has no sign and no leading zero.
  *
- * @return WSRT_OK; WSRT_ERR_NOT_FOUND; WSRT_ERR_INVALID for a pointer that is none. Any thread.
+ * @param from     where to start
+ * @param pointer  UTF-8, with ~0 for ~ and ~1 for / inside a token
+ * @param out      the value, borrowing from the text of `from`; may be the same struct
+ * @return WSRT_OK; WSRT_ERR_NOT_FOUND; WSRT_ERR_INVALID for NULL or a pointer that is none. Any
+ *         thread.
  * @since 0.1
  */
 WSRT_API int wsrt_json_find(const wsrt_json *from, wsrt_span pointer, wsrt_json *out);
@@ -73,20 +80,23 @@ typedef struct wsrt_json_iter {
 } wsrt_json_iter;
 
 /**
- * Steps through the members of an object or the elements of an array.
+ * Steps through the members of an object or the elements of an array. Of unchecked text, names and
+ * the child itself are checked for their shape; what lies deeper is only skipped by its quotes and
+ * brackets, so only wsrt_json_parse() says that a text is JSON.
  *
  * @param in    an object or array
  * @param it    zero-filled before the first call
  * @param key   the member's name (a WSRT_JSON_STRING); zeroed for an array; NULL is fine
  * @param child the value
  * @return WSRT_OK; WSRT_ERR_NOT_FOUND at the end; WSRT_ERR_MALFORMED where the text breaks;
- *         WSRT_ERR_INVALID when `in` has no children by kind. Any thread. @since 0.1
+ *         WSRT_ERR_INVALID for NULL, or when `in` has no children by kind. `it` moves on WSRT_OK
+ *         only, so an end or a break stays one. Any thread. @since 0.1
  */
 WSRT_API int wsrt_json_next(const wsrt_json *in, wsrt_json_iter *it, wsrt_json *key,
                             wsrt_json *child);
 
 /**
- * Decodes a string value to UTF-8.
+ * Decodes a string value to UTF-8. Escapes are checked, the bytes between them copied.
  *
  * @param value  a WSRT_JSON_STRING
  * @param dst    receives the bytes, no NUL is added; NULL with cap 0 asks for the length
@@ -106,22 +116,27 @@ WSRT_API int wsrt_json_equal(const wsrt_json *value, wsrt_span text);
 
 /**
  * Reads a number that has no fraction (1, 1.0 and 10e-1 are the integer 1).
- * @return WSRT_OK; WSRT_ERR_INVALID when not an integral number; WSRT_ERR_LIMIT when out of range.
- *         Any thread. @since 0.1
+ * @return WSRT_OK; WSRT_ERR_INVALID for NULL or when not an integral number; WSRT_ERR_LIMIT when out
+ *         of range. Exact for any number of digits. Any thread. @since 0.1
  */
 WSRT_API int wsrt_json_int64(const wsrt_json *value, int64_t *out);
 
-/** As wsrt_json_int64(), for 0..2^64-1. @since 0.1 */
+/** As wsrt_json_int64(), for 0..2^64-1 (and -0). Any thread. @since 0.1 */
 WSRT_API int wsrt_json_uint64(const wsrt_json *value, uint64_t *out);
 
 /**
- * Reads a number as the nearest double, whatever the locale.
- * @return WSRT_OK; WSRT_ERR_INVALID when not a number; WSRT_ERR_LIMIT when it overflows. Any
- *         thread. @since 0.1
+ * Reads a number as the nearest double (ties to even), whatever the locale and the number of
+ * digits. What is too small for a double reads as zero, -0 keeps its sign.
+ * @return WSRT_OK; WSRT_ERR_INVALID for NULL or when not a number; WSRT_ERR_LIMIT when it overflows.
+ *         Any thread. @since 0.1
  */
 WSRT_API int wsrt_json_double(const wsrt_json *value, double *out);
 
-/** @return WSRT_OK and 0 or 1 in `out`; WSRT_ERR_INVALID when not a boolean. @since 0.1 */
+/**
+ * Reads a boolean.
+ * @return WSRT_OK and 0 or 1 in `out`; WSRT_ERR_INVALID for NULL or when not a boolean. Any thread.
+ * @since 0.1
+ */
 WSRT_API int wsrt_json_bool(const wsrt_json *value, int *out);
 
 /* ---- writer ------------------------------------------------------------------------------- */
@@ -136,7 +151,10 @@ typedef enum wsrt_json_writer_flag {
 
 /**
  * Writes one JSON value, with commas and colons set by itself. The first error sticks: later calls
- * do nothing, and finish reports it. Members are private. @since 0.1
+ * do nothing, and finish reports it. A buffer that overflows is no error until then: the size needed
+ * is still counted. At most 128 levels. The struct belongs to one thread and is never NULL in the
+ * calls below; spans and text are read during the call only; NULL text is empty text. Members are
+ * private. @since 0.1
  */
 typedef struct wsrt_json_writer {
     char *buf;
@@ -153,7 +171,10 @@ typedef struct wsrt_json_writer {
 } wsrt_json_writer;
 
 /**
- * Starts a writer over a fixed buffer. The buffer stays the caller's. No error. One thread.
+ * Starts a writer over a fixed buffer. The buffer stays the caller's. What is wrong with the
+ * arguments shows at finish, as WSRT_ERR_INVALID.
+ *
+ * @param buf    NULL with cap 0 counts the bytes that would be written
  * @param flags  bits of wsrt_json_writer_flag
  * @since 0.1
  */
@@ -161,7 +182,11 @@ WSRT_API void wsrt_json_writer_init(wsrt_json_writer *w, void *buf, size_t cap, 
 
 /**
  * Starts a writer that hands its bytes to `sink` each time `buf` (at least 64 bytes) is full and at
- * finish. A sink's negative status sticks. @since 0.1
+ * finish. A sink's negative status sticks, and it is not called again.
+ *
+ * @param sink  takes `len` bytes, borrowed during the call; WSRT_OK or a negative status
+ * @param user  handed to `sink`
+ * @since 0.1
  */
 WSRT_API void wsrt_json_writer_sink(wsrt_json_writer *w, void *buf, size_t cap, uint32_t flags,
                                     int (*sink)(void *user, const void *data, size_t len),
@@ -177,22 +202,27 @@ WSRT_API void wsrt_json_key(wsrt_json_writer *w, const char *name_cstr);
 WSRT_API void wsrt_json_key_span(wsrt_json_writer *w, wsrt_span name);
 WSRT_API void wsrt_json_string(wsrt_json_writer *w, wsrt_span text);             /**< @since 0.1 */
 WSRT_API void wsrt_json_string_cstr(wsrt_json_writer *w, const char *text_cstr); /**< @since 0.1 */
-/** Writes JSON text as it is; the caller answers for its validity. @since 0.1 */
+/** Writes JSON text as it is; the caller answers for its validity. Empty is an error. @since 0.1 */
 WSRT_API void wsrt_json_raw(wsrt_json_writer *w, wsrt_span json);
 WSRT_API void wsrt_json_write_int64(wsrt_json_writer *w, int64_t v);   /**< @since 0.1 */
 WSRT_API void wsrt_json_write_uint64(wsrt_json_writer *w, uint64_t v); /**< @since 0.1 */
-/** Shortest digits that read back the same; NaN and infinity are WSRT_ERR_INVALID. @since 0.1 */
+/**
+ * Writes the shortest digits that read back the same, of those the nearest, as ECMAScript prints
+ * them but for the plus sign of an exponent; -0 keeps its sign. NaN and infinity are errors.
+ * @since 0.1
+ */
 WSRT_API void wsrt_json_write_double(wsrt_json_writer *w, double v);
 WSRT_API void wsrt_json_write_bool(wsrt_json_writer *w, int v); /**< @since 0.1 */
 WSRT_API void wsrt_json_write_null(wsrt_json_writer *w);        /**< @since 0.1 */
 
 /**
- * Ends the value. A NUL is added when there is room, never counted.
+ * Ends the value. In a fixed buffer a NUL is added when there is room, never counted.
  *
  * @param len  bytes of the text (all that went to the sink); after WSRT_ERR_LIMIT the size needed;
  *             NULL is fine
- * @return WSRT_OK; WSRT_ERR_LIMIT when the buffer is too small; WSRT_ERR_INVALID for bad nesting, a
- *         missing name, NaN; WSRT_ERR_MALFORMED for bad UTF-8; or the sink's status. One thread.
+ * @return WSRT_OK; WSRT_ERR_LIMIT when the buffer is too small (nothing useful in it);
+ *         WSRT_ERR_INVALID for bad nesting, a missing name, NaN; WSRT_ERR_MALFORMED for bad UTF-8; or
+ *         the sink's status.
  * @since 0.1
  */
 WSRT_API int wsrt_json_finish(wsrt_json_writer *w, size_t *len);

@@ -1,1 +1,0 @@
-#include <wsrt/json.h>
