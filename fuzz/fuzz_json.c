@@ -89,7 +89,7 @@ static void write_number(wsrt_json_writer *w, const wsrt_json *number)
     else if (wsrt_json_uint64(number, &u) == WSRT_OK)
         wsrt_json_write_uint64(w, u);
     else if (wsrt_json_double(number, &d) == WSRT_OK)
-        wsrt_json_write_double(w, d);
+        wsrt_json_write_double(w, d == 0 ? 0 : d); /* -1e-400 and then -0 are one number */
     else
         wsrt_json_raw(w, number->text);
 }
