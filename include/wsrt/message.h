@@ -5,10 +5,12 @@
  * functions: no allocation, any thread.
  *
  * All writers: `dst`/`cap` is the caller's buffer (NULL with 0 asks for the length), `len` receives
- * the bytes of the text, also when it did not fit; a NUL is added when there is room. They return
- * WSRT_OK; WSRT_ERR_LIMIT when `cap` is too small; WSRT_ERR_INVALID for NULL, a wrong struct_size or
- * an unknown enumerator; WSRT_ERR_MALFORMED for text that is not UTF-8 (`metadata`: not a JSON
- * object).
+ * the bytes of the text, also when it did not fit (NULL is fine); a NUL is added when there is room.
+ * Members come in the order shown, then `timestamp` and `correlationId`. Spans are read during the
+ * call only. They return WSRT_OK; WSRT_ERR_LIMIT when `cap` is too small (nothing useful in `dst`);
+ * WSRT_ERR_INVALID for NULL, a wrong struct_size, an unknown enumerator or flag;
+ * WSRT_ERR_UNSUPPORTED for members of a later release; WSRT_ERR_MALFORMED for text that is not UTF-8
+ * (`metadata`: not a JSON object).
  */
 #ifndef WSRT_MESSAGE_H
 #define WSRT_MESSAGE_H
@@ -61,8 +63,9 @@ WSRT_API int wsrt_pong_message_write(const wsrt_pong_message *m, char *dst, size
 /** Bits of wsrt_chat_response.flags. @since 0.1 */
 typedef enum wsrt_chat_flag {
     WSRT_CHAT_CHUNKED = 1,      /**< a part of a streamed answer: writes `chunk` and `final` */
-    WSRT_CHAT_FINAL = 2,        /**< its last part */
-    WSRT_CHAT_CONTENT_JSON = 4, /**< `content` is a JSON string's inside, escapes and all: a slot */
+    WSRT_CHAT_FINAL = 2,        /**< its last part; with CHUNKED only */
+    WSRT_CHAT_CONTENT_JSON = 4, /**< `content` is a JSON string's inside, escapes and all, as a slot
+                                     holds it; checked (else WSRT_ERR_MALFORMED), then copied */
     WSRT_CHAT_FLAG_MIN_ = -2147483647 - 1,
     WSRT_CHAT_FLAG_MAX_ = 2147483647
 } wsrt_chat_flag;
