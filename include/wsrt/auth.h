@@ -25,8 +25,11 @@ typedef struct wsrt_principal {
 } wsrt_principal;
 
 /**
- * Whether a space-separated list holds a word.
- * @return 1 or 0; an empty word is never held. Any thread. @since 0.1
+ * Whether a space-separated list holds a word, as the scopes of RFC 6749 section 3.3.
+ *
+ * @param list  words between spaces, compared byte by byte; not for secrets
+ * @param word  one word: an empty one, or one with a space in it, is never held
+ * @return 1 or 0. Never fails. Any thread. @since 0.1
  */
 WSRT_API int wsrt_list_contains(wsrt_span list, wsrt_span word);
 
@@ -55,7 +58,8 @@ typedef struct wsrt_authenticator_ops {
     uint32_t flags;       /**< 0 */
     /**
      * Judges a token. `wall` is Unix ms.
-     * WSRT_OK: `out->principal` is who asks. WSRT_ERR_UNAUTHENTICATED: `out->reason` says why.
+     * WSRT_OK: `out->principal` is who asks. WSRT_ERR_UNAUTHENTICATED: `out->reason` says why, and
+     * `out->principal` is nobody. `token` NULL or empty: WSRT_AUTH_MISSING_TOKEN.
      * WSRT_ERR_UNAVAILABLE, _TIMEOUT, _CIRCUIT_OPEN, _NOMEM: could not be judged, so nobody is let
      * in. Fails closed: anything but WSRT_OK admits nobody. Mandatory.
      */
@@ -69,9 +73,13 @@ typedef struct wsrt_authenticator {
 } wsrt_authenticator;
 
 /**
- * Fills the principal of a result with copies of the given text; for implementers.
- * @return WSRT_OK; WSRT_ERR_LIMIT when the text does not fit in `out->text`; WSRT_ERR_INVALID.
- * @since 0.1
+ * Fills a result with a principal: copies of its text, its `expires_at`, and WSRT_AUTH_OK as the
+ * reason; for implementers.
+ *
+ * @param out  `struct_size` set by the caller; unchanged on failure
+ * @param who  borrowed during the call; its text lies outside `out`
+ * @return WSRT_OK; WSRT_ERR_LIMIT when the text does not fit in `out->text`; WSRT_ERR_INVALID (NULL,
+ *         a wrong size); WSRT_ERR_UNSUPPORTED. Any thread, each with an `out` of its own. @since 0.1
  */
 WSRT_API int wsrt_auth_result_set(wsrt_auth_result *out, const wsrt_principal *who);
 
@@ -81,25 +89,29 @@ typedef struct wsrt_static_token {
     wsrt_principal principal; /**< who bears it; `expires_at` is honoured */
 } wsrt_static_token;
 
-/** A fixed table of tokens, for development and tests: no secret belongs here. @since 0.1 */
+/** A fixed table of tokens, for development and tests: no real secret belongs here. @since 0.1 */
 typedef struct wsrt_static_auth wsrt_static_auth;
 
 /**
- * Makes an authenticator over a table.
+ * Makes an authenticator over a table. It looks at every row whatever the token is, so that the
+ * time it takes tells nothing but lengths.
  *
  * @param out        the object; NULL on failure; give it back with wsrt_static_auth_free()
- * @param tokens     copied with their text; @param count 1..1024
+ * @param tokens     copied with their text
+ * @param count      1..1024
  * @param allocator  NULL = libc
- * @return WSRT_OK; WSRT_ERR_INVALID (no token, an empty token or user id, a token twice);
- *         WSRT_ERR_NOMEM. The object is immutable: any thread. @since 0.1
+ * @return WSRT_OK; WSRT_ERR_INVALID (no token, an empty token or user id, a token twice, more text
+ *         than wsrt_auth_result holds); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM. The object is
+ *         immutable: any thread. @since 0.1
  */
 WSRT_API int wsrt_static_auth_new(wsrt_static_auth **out, const wsrt_static_token *tokens,
                                   size_t count, const wsrt_allocator *allocator);
 
-/** Its authenticator interface, valid as long as the object; NULL arguments do nothing. */
+/** Its authenticator interface, valid as long as the object; NULL arguments do nothing. Any thread.
+ *  @since 0.1 */
 WSRT_API void wsrt_static_auth_interface(wsrt_static_auth *a, wsrt_authenticator *out);
 
-/** Frees it; NULL is fine. @since 0.1 */
+/** Frees it; NULL is fine. No other thread may be using it. @since 0.1 */
 WSRT_API void wsrt_static_auth_free(wsrt_static_auth *a);
 
 #ifdef __cplusplus
