@@ -1,1 +1,384 @@
 #include <wsrt/limiter.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/options.h"
+#include "limiter/table.h"
+
+enum { SCOPES = 7, MOST_KEYS = 8, MOST_BURST = 1 << 24, DEFAULT_KEYS = 65536, TRIES = 8 };
+
+/* A full bucket drains within 2^60 ns, so a time 2^61 above the least never meets 2^64. */
+#define LONGEST ((uint64_t)1 << 60)
+#define EARLIEST (INT64_MIN + ((int64_t)1 << 61))
+
+struct gcra {
+    uint64_t step; /* ns a unit; 0 = not limited */
+    uint32_t burst;
+    uint32_t flags;
+};
+
+struct wsrt_limiter {
+    wsrt_allocator allocator;
+    uint64_t hash_key;
+    struct gcra rules[SCOPES]; /* by scope */
+    wsrt_limiter_table table;
+    uint64_t refused[8];
+    uint64_t shadow[8];
+    uint64_t table_full;
+};
+
+/* One limited scope of a request on its way through the check. */
+struct part {
+    const struct gcra *rule;
+    uint64_t *tat;        /* NULL = absent from the table */
+    uint64_t fingerprint; /* 0 = the caller's own cell */
+    uint64_t ahead;       /* how far its time is ahead of the request's */
+    int scope;
+    int idle; /* 1 = neither charged nor reported: a dry run that refuses, a full table */
+    struct gcra own;
+};
+
+/* A request: time and units are the same for all its scopes. */
+struct request {
+    struct part parts[MOST_KEYS];
+    size_t count;
+    uint64_t now;
+    uint32_t n;
+};
+
+/* ---- rules -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    wsrt_rule rule;
+} scopes[SCOPES] = {
+    {"unknown", {0, 0, WSRT_RULE_OFF}},
+    {"connection", {10, 20, 0}},
+    {"user", {20, 40, 0}},
+    {"route", {0, 0, WSRT_RULE_OFF}},
+    {"stage", {0, 0, WSRT_RULE_OFF}},
+    {"connect", {1, 10, 0}},
+    {"ping", {0.2, 5, 0}},
+};
+
+const char *wsrt_scope_name(int scope)
+{
+    return scopes[scope > 0 && scope < SCOPES ? scope : 0].name;
+}
+
+static int compile(struct gcra *out, const wsrt_rule *given, int scope)
+{
+    wsrt_rule rule = *given;
+
+    if ((rule.flags & ~(uint32_t)(WSRT_RULE_OFF | WSRT_RULE_DRY_RUN)) != 0)
+        return WSRT_ERR_INVALID;
+    if (!(rule.rate < 0 || rule.rate > 0) && rule.burst == 0) {
+        rule = scopes[scope].rule;
+        rule.flags |= given->flags;
+    }
+    *out = (struct gcra){.burst = rule.burst, .flags = rule.flags};
+    if ((rule.flags & WSRT_RULE_OFF) != 0)
+        return WSRT_OK;
+    if (!(rule.rate > 0 && rule.rate <= 1e9) || rule.burst < 1 || rule.burst > MOST_BURST)
+        return WSRT_ERR_INVALID;
+    double step = 1e9 / rule.rate + 0.5;
+    if (!(step < (double)LONGEST) || (uint64_t)step > LONGEST / rule.burst)
+        return WSRT_ERR_INVALID;
+    out->step = (uint64_t)step;
+    return WSRT_OK;
+}
+
+static int compile_all(wsrt_limiter *l, const wsrt_limiter_options *o)
+{
+    const wsrt_rule *given[SCOPES] = {NULL,      &o->connection, &o->user, &o->route,
+                                      &o->stage, &o->connect,    &o->ping};
+    int rc = WSRT_OK;
+
+    for (int i = 1; i < SCOPES && rc == WSRT_OK; i++)
+        rc = compile(&l->rules[i], given[i], i);
+    return rc;
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+static int fill(wsrt_limiter *l, const wsrt_limiter_options *o)
+{
+    uint64_t max_keys = o->max_keys == 0 ? DEFAULT_KEYS : o->max_keys;
+
+    if (o->flags != 0)
+        return WSRT_ERR_UNSUPPORTED;
+    if (max_keys > UINT32_MAX)
+        return WSRT_ERR_INVALID;
+    l->hash_key = o->hash_key;
+    int rc = compile_all(l, o);
+    return rc != WSRT_OK ? rc : wsrt_limiter_table_init(&l->table, max_keys, &l->allocator);
+}
+
+int wsrt_limiter_new(wsrt_limiter **out, const wsrt_limiter_options *opts)
+{
+    wsrt_limiter_options o;
+    wsrt_allocator allocator;
+
+    if (out == NULL)
+        return WSRT_ERR_INVALID;
+    *out = NULL;
+    int rc = wsrt_options_load(&o, sizeof o, sizeof(wsrt_limiter_options), opts);
+    if (rc == WSRT_OK)
+        rc = wsrt_allocator_load(&allocator, &o.allocator);
+    if (rc != WSRT_OK)
+        return rc;
+    wsrt_limiter *l = wsrt_mem_zalloc(&allocator, sizeof *l);
+    if (l == NULL)
+        return WSRT_ERR_NOMEM;
+    l->allocator = allocator;
+    rc = fill(l, &o);
+    if (rc != WSRT_OK) {
+        wsrt_limiter_free(l);
+        return rc;
+    }
+    *out = l;
+    return WSRT_OK;
+}
+
+void wsrt_limiter_free(wsrt_limiter *l)
+{
+    if (l == NULL)
+        return;
+    wsrt_allocator allocator = l->allocator;
+    wsrt_limiter_table_free(&l->table, &allocator);
+    wsrt_mem_free(&allocator, l, sizeof *l);
+}
+
+/* ---- one scope ---------------------------------------------------------------------------- */
+
+/* Times as unsigned distances from the earliest one that is told apart. */
+static uint64_t position(int64_t now)
+{
+    return now < EARLIEST ? 0 : (uint64_t)now - (uint64_t)EARLIEST;
+}
+
+static void count_one(uint64_t *counter)
+{
+    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static uint64_t ahead_of(uint64_t tat, uint64_t now)
+{
+    return tat > now ? tat - now : 0;
+}
+
+/* ns until `n` units pass; 0 = now. */
+static uint64_t wait_for(const struct gcra *rule, uint64_t ahead, uint32_t n)
+{
+    uint64_t most = (rule->burst - n) * rule->step;
+
+    return ahead > most ? ahead - most : 0;
+}
+
+/* Adds `n` units to a cell; `ahead` is what it stands at then. 0 = they do not pass (any more), or a
+ * table's slot is changing its owner. */
+static int charge_cell(uint64_t *tat, const struct gcra *rule, const struct request *r,
+                       uint64_t *ahead)
+{
+    uint64_t old = __atomic_load_n(tat, __ATOMIC_RELAXED), cost = r->n * rule->step;
+
+    do {
+        *ahead = ahead_of(old, r->now);
+        if (wait_for(rule, *ahead, r->n) != 0)
+            return 0;
+    } while (!__atomic_compare_exchange_n(tat, &old, r->now + *ahead + cost, 0, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_SEQ_CST));
+    *ahead += cost;
+    return 1;
+}
+
+static void refund_cell(uint64_t *tat, uint64_t amount)
+{
+    uint64_t old = __atomic_load_n(tat, __ATOMIC_RELAXED);
+
+    while (old >= amount && old != WSRT_SLOT_BUSY &&
+           !__atomic_compare_exchange_n(tat, &old, old - amount, 0, __ATOMIC_SEQ_CST,
+                                        __ATOMIC_RELAXED))
+        continue;
+}
+
+/* The same for a key of the table, whose slot may go to another key until it is charged. */
+static int charge_slot(wsrt_limiter *l, struct part *p, const struct request *r)
+{
+    for (int i = 0; i < TRIES; i++) {
+        wsrt_limiter_slot *s = wsrt_limiter_table_claim(&l->table, p->fingerprint, r->now);
+        if (s == NULL)
+            break;
+        int charged = charge_cell(&s->tat, p->rule, r, &p->ahead);
+        if (wsrt_limiter_table_find(&l->table, p->fingerprint) == s) {
+            p->tat = &s->tat;
+            return charged;
+        }
+        if (charged)
+            refund_cell(&s->tat, r->n * p->rule->step);
+    }
+    count_one(&l->table_full);
+    p->idle = 1;
+    return 1;
+}
+
+/* ---- all scopes --------------------------------------------------------------------------- */
+
+/* Adds a key to the request, unless its scope is not limited. */
+static int add_part(wsrt_limiter *l, struct request *r, const wsrt_limit_key *key)
+{
+    struct part *p = &r->parts[r->count];
+
+    if (key->scope < 1 || key->scope >= SCOPES || key->reserved != 0)
+        return WSRT_ERR_INVALID;
+    p->rule = &l->rules[key->scope];
+    if (key->rule != NULL) {
+        int rc = compile(&p->own, key->rule, key->scope);
+        if (rc != WSRT_OK)
+            return rc;
+        p->rule = &p->own;
+    }
+    if (p->rule->step == 0)
+        return WSRT_OK;
+    if (r->n > p->rule->burst)
+        return WSRT_ERR_INVALID;
+    p->scope = key->scope;
+    p->idle = 0;
+    p->fingerprint = 0;
+    if (key->cell != NULL) {
+        p->tat = &key->cell->tat;
+    } else {
+        uint64_t hash = wsrt_hash(l->hash_key + (uint64_t)key->scope, key->key.ptr, key->key.len);
+        p->fingerprint = hash == 0 ? 1 : hash;
+        wsrt_limiter_slot *s = wsrt_limiter_table_find(&l->table, p->fingerprint);
+        p->tat = s == NULL ? NULL : &s->tat;
+    }
+    r->count++;
+    return WSRT_OK;
+}
+
+/* How far a part's time is ahead of the request's. */
+static uint64_t ahead_now(const wsrt_limiter *l, const struct part *p, uint64_t now)
+{
+    uint64_t tat = __atomic_load_n(p->tat != NULL ? p->tat : &l->table.horizon, __ATOMIC_RELAXED);
+
+    return tat == WSRT_SLOT_BUSY ? 0 : ahead_of(tat, now);
+}
+
+static int64_t units_left(const struct gcra *rule, uint64_t ahead)
+{
+    uint64_t most = rule->burst * rule->step;
+
+    /* Most refusals leave less than a unit: no division for them. */
+    return ahead + rule->step > most ? 0 : (int64_t)((most - ahead) / rule->step);
+}
+
+static void describe(wsrt_limit_result *out, const struct part *p, uint64_t wait)
+{
+    out->scope = p->scope;
+    out->limit = p->rule->burst;
+    out->remaining = units_left(p->rule, p->ahead);
+    out->retry_after = wait > INT64_MAX ? INT64_MAX : (int64_t)wait;
+}
+
+/* What a refusing scope means: 1 = for the request too, 0 = it is only tried out. */
+static int refuses(wsrt_limiter *l, struct part *p)
+{
+    int dry = (p->rule->flags & WSRT_RULE_DRY_RUN) != 0;
+
+    if (dry) {
+        count_one(&l->shadow[p->scope]);
+        p->idle = 1;
+    }
+    return !dry;
+}
+
+/* Looks at every scope; of those that refuse, the one that does so longest goes to `out`. */
+static int test_all(wsrt_limiter *l, struct request *r, wsrt_limit_result *out)
+{
+    uint64_t longest = 0;
+
+    for (size_t i = 0; i < r->count; i++) {
+        struct part *p = &r->parts[i];
+        p->ahead = ahead_now(l, p, r->now);
+        uint64_t wait = wait_for(p->rule, p->ahead, r->n);
+        if (wait != 0 && refuses(l, p) && wait > longest) {
+            longest = wait;
+            describe(out, p, wait);
+        }
+    }
+    return longest == 0;
+}
+
+/* Charges every scope, or none when another thread was faster at one of them. */
+static int charge_all(wsrt_limiter *l, struct request *r, wsrt_limit_result *out)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        struct part *p = &r->parts[i];
+        if (p->idle)
+            continue;
+        if (p->fingerprint == 0 ? charge_cell(p->tat, p->rule, r, &p->ahead) : charge_slot(l, p, r))
+            continue;
+        if (!refuses(l, p))
+            continue;
+        describe(out, p, wait_for(p->rule, p->ahead, r->n));
+        while (i-- > 0)
+            if (!r->parts[i].idle)
+                refund_cell(r->parts[i].tat, r->n * r->parts[i].rule->step);
+        return 0;
+    }
+    return 1;
+}
+
+/* The scope with the fewest units left. */
+static void find_tightest(const struct request *r, wsrt_limit_result *out)
+{
+    *out = (wsrt_limit_result){.remaining = INT64_MAX};
+    for (size_t i = 0; i < r->count; i++) {
+        const struct part *p = &r->parts[i];
+        if (!p->idle && units_left(p->rule, p->ahead) < out->remaining)
+            describe(out, p, 0);
+    }
+}
+
+int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count, uint32_t n,
+                       int64_t now, wsrt_limit_result *out)
+{
+    struct request r;
+    wsrt_limit_result refusal;
+
+    if (l == NULL || count > MOST_KEYS || (keys == NULL && count > 0))
+        return WSRT_ERR_INVALID;
+    r.count = 0;
+    r.n = n;
+    r.now = position(now);
+    for (size_t i = 0; i < count; i++) {
+        int rc = add_part(l, &r, &keys[i]);
+        if (rc != WSRT_OK)
+            return rc;
+    }
+    if (!test_all(l, &r, &refusal) || (n > 0 && !charge_all(l, &r, &refusal))) {
+        count_one(&l->refused[refusal.scope]);
+        if (out != NULL)
+            *out = refusal;
+        return WSRT_ERR_RATE_LIMITED;
+    }
+    if (out != NULL)
+        find_tightest(&r, out);
+    return WSRT_OK;
+}
+
+int wsrt_limiter_get_stats(wsrt_limiter *l, wsrt_limiter_stats *out)
+{
+    wsrt_limiter_stats s = {0};
+
+    if (l == NULL)
+        return WSRT_ERR_INVALID;
+    for (int i = 0; i < 8; i++) {
+        s.refused[i] = __atomic_load_n(&l->refused[i], __ATOMIC_RELAXED);
+        s.shadow[i] = __atomic_load_n(&l->shadow[i], __ATOMIC_RELAXED);
+    }
+    s.table_full = __atomic_load_n(&l->table_full, __ATOMIC_RELAXED);
+    s.keys = __atomic_load_n(&l->table.keys, __ATOMIC_RELAXED);
+    return wsrt_report_fill(out, sizeof s, sizeof(wsrt_limiter_stats), &s);
+}
