@@ -8,8 +8,8 @@
 size_t wsrt_base64_encode(char *dst, const void *data, size_t len);
 
 /**
- * Decodes strictly: a whole number of groups, the padding in its place, no other character, unused
- * bits zero.
+ * Decodes a whole number of groups with the padding in its place and no other character. Bits of the
+ * last character that carry nothing are ignored.
  *
  * @param dst   room for `text.len` / 4 * 3 bytes
  * @param len   bytes written; set on WSRT_OK only
