@@ -6,30 +6,16 @@
 #pragma GCC diagnostic ignored "-Wcast-qual"
 #define W __attribute__((weak, visibility("default")))
 static char thing;
-W int wsrt_json_parse(wsrt_json *out, wsrt_span text, wsrt_json_error *why){if(why)*why=(wsrt_json_error){0,"not JSON"};return WSRT_ERR_MALFORMED;}
-W int wsrt_json_find(const wsrt_json *f, wsrt_span p, wsrt_json *o){return WSRT_ERR_NOT_FOUND;}
-W int wsrt_json_next(const wsrt_json *in, wsrt_json_iter *it, wsrt_json *k, wsrt_json *c){return WSRT_ERR_NOT_FOUND;}
-W int wsrt_json_text(const wsrt_json *v, char *d, size_t c, size_t *l){return WSRT_ERR_INVALID;}
-W int wsrt_json_equal(const wsrt_json *v, wsrt_span t){return 0;}
-W int wsrt_json_int64(const wsrt_json *v, int64_t *o){return WSRT_ERR_INVALID;}
-W void wsrt_json_writer_init(wsrt_json_writer *w, void *b, size_t c, uint32_t f){}
-W void wsrt_json_object(wsrt_json_writer *w){}
-W void wsrt_json_object_end(wsrt_json_writer *w){}
-W void wsrt_json_key(wsrt_json_writer *w, const char *n){}
-W void wsrt_json_string(wsrt_json_writer *w, wsrt_span t){}
-W void wsrt_json_string_cstr(wsrt_json_writer *w, const char *t){}
-W void wsrt_json_write_int64(wsrt_json_writer *w, int64_t v){}
-W int wsrt_json_finish(wsrt_json_writer *w, size_t *l){*l=0;return WSRT_OK;}
 W void wsrt_slot_json(const wsrt_slot *s, wsrt_json *o){}
 W int wsrt_schema_slot(const wsrt_schema *s, const char *n){return WSRT_ERR_NOT_FOUND;}
 W int wsrt_schema_slot_count(const wsrt_schema *s){return 0;}
 W size_t wsrt_schema_scratch(const wsrt_schema *s, const wsrt_validate_options *o){return 16;}
 W int wsrt_validate(const wsrt_schema *s, const void *m, size_t l, const wsrt_validate_options *o, wsrt_validation *v){return WSRT_OK;}
-W void wsrt_issues_write(wsrt_json_writer *w, const wsrt_schema *s, const void *m, size_t l, const wsrt_validation *v){}
 W int wsrt_schema_builtin(wsrt_schema **o, const char *n, const wsrt_schema_options *p){*o=(wsrt_schema*)&thing;return WSRT_OK;}
 W void wsrt_schema_free(wsrt_schema *s){}
 W const char *wsrt_issue_code_name(int c){return "unknown";}
 W int wsrt_issue_pointer(const wsrt_schema *s, const void *m, size_t ml, const wsrt_issue *i, uint32_t f, char *d, size_t c, size_t *l){*d=0;return WSRT_OK;}
+W void wsrt_issues_write(wsrt_json_writer *w, const wsrt_schema *s, const void *m, size_t l, const wsrt_validation *v){}
 W const wsrt_error_info *wsrt_error_type_info(int t){static const wsrt_error_info i={"INTERNAL_ERROR","INTERNAL_ERROR","Internal error",500,1011,1,1000};return &i;}
 W int wsrt_error_type_of(int s){return WSRT_ERROR_INTERNAL;}
 W int wsrt_error_write(const wsrt_error *e, int f, char *d, size_t c, size_t *l){static const char t[]="{\"type\":\"error\",\"success\":false}";*l=sizeof t-1;if(c<*l)return WSRT_ERR_LIMIT;memcpy(d,t,*l);return WSRT_OK;}
@@ -37,10 +23,6 @@ W int wsrt_correlation_id_valid(wsrt_span o){return o.len>0;}
 W int wsrt_uuid7(uint64_t *l, int64_t w, const void *r, char *d){memset(d,'0',36);return WSRT_OK;}
 W int wsrt_trace_from_traceparent(wsrt_span h, wsrt_trace *o){return WSRT_ERR_MALFORMED;}
 W int wsrt_trace_from_xray(wsrt_span h, wsrt_trace *o){return WSRT_ERR_MALFORMED;}
-W const char *wsrt_scope_name(int s){return "connection";}
-W int wsrt_limiter_new(wsrt_limiter **o, const wsrt_limiter_options *p){*o=(wsrt_limiter*)&thing;return WSRT_OK;}
-W void wsrt_limiter_free(wsrt_limiter *l){}
-W int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *k, size_t c, uint32_t n, int64_t now, wsrt_limit_result *o){return WSRT_OK;}
 W int wsrt_monitor_new(wsrt_monitor **o, const wsrt_monitor_options *p){*o=(wsrt_monitor*)&thing;return WSRT_OK;}
 W void wsrt_monitor_free(wsrt_monitor *m){}
 W int wsrt_monitor_operation(wsrt_monitor *m, wsrt_span n, int *i){*i=4;return WSRT_OK;}
@@ -52,8 +34,6 @@ W int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *r, int i, int64_t n, wsrt_op
 W int wsrt_op_complete(wsrt_op *o, int64_t n, const wsrt_op_result *r){return WSRT_OK;}
 W void wsrt_op_external_call(wsrt_op *o){}
 W void wsrt_op_database_call(wsrt_op *o){}
-W int wsrt_list_contains(wsrt_span l, wsrt_span w){return 0;}
-W int wsrt_connection_id_valid(wsrt_span id){return id.len>0&&id.len<=128;}
 static int p0(void*s,const wsrt_record*r,int i,int64_t n){return WSRT_OK;}
 static int g0(void*s,const wsrt_span*i,int64_t n,wsrt_record*o,char*b,size_t c){return WSRT_ERR_NOT_FOUND;}
 static int r0(void*s,const wsrt_span*i,int64_t c){return WSRT_OK;}
