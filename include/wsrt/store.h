@@ -3,8 +3,9 @@
  * Who is connected, and what was said: the interfaces of the connection store and of the message
  * history, and the implementation that keeps both in memory.
  *
- * A store is a table of functions and a `self`; libwsrt-sqlite and libwsrt-aws implement the same
- * tables. Every function is synchronous and may be called from any thread.
+ * A store is a table of functions and a `self`, so that others can stand in for the one kept in
+ * memory. Every function is synchronous and may be called from any thread. Missing functions (NULL)
+ * are not supported by that store; the mandatory ones are always there.
  */
 #ifndef WSRT_STORE_H
 #define WSRT_STORE_H
@@ -17,8 +18,9 @@ extern "C" {
 
 /** One connection. Text is borrowed; the functions below say from where. @since 0.1 */
 typedef struct wsrt_record {
-    uint32_t struct_size;    /**< sizeof(wsrt_record) */
-    uint32_t flags;          /**< 0 */
+    uint32_t
+        struct_size; /**< sizeof(wsrt_record), set by the caller; as output, see get and each */
+    uint32_t flags;  /**< 0 */
     wsrt_span connection_id; /**< 1..128 bytes of `[A-Za-z0-9_=+/-]` */
     wsrt_span user_id;       /**< empty = anonymous; at most 255 bytes */
     wsrt_span principal;     /**< opaque summary, at most 2048 bytes */
@@ -32,11 +34,11 @@ typedef struct wsrt_record {
     int64_t expires_at;      /**< Unix seconds; 0 = never */
 } wsrt_record;
 
-/** A place in a walk over records; zero-filled = the start. Private content. @since 0.1 */
+/** A place in a walk over records; zero-filled = the start. May be copied and kept. @since 0.1 */
 typedef struct wsrt_cursor {
-    uint32_t length;
+    uint32_t length; /**< private: used bytes */
     uint32_t at_end; /**< 1 = nothing follows */
-    char bytes[304];
+    char bytes[304]; /**< private */
 } wsrt_cursor;
 
 /** Bits of a walk's flags. @since 0.1 */
@@ -49,7 +51,8 @@ typedef enum wsrt_each_flag {
 
 /**
  * A connection store's functions. A record whose `expires_at` is at or before `now_s` is invisible
- * to get, each and count. Text of a record handed out points into the caller's buffer.
+ * to get, each and count, and absent to put. Text of a record handed out points into the caller's
+ * buffer and is not NUL-terminated. Only `out` and `buf` of WSRT_OK are to be read.
  * Statuses besides those named: WSRT_ERR_INVALID (a rule of wsrt_record), WSRT_ERR_NOMEM,
  * WSRT_ERR_LIMIT (a cap of the store), WSRT_ERR_IO, WSRT_ERR_CORRUPT, WSRT_ERR_UNAVAILABLE,
  * WSRT_ERR_THROTTLED, WSRT_ERR_TIMEOUT. A failed call changed nothing. @since 0.1
@@ -61,32 +64,38 @@ typedef struct wsrt_store_ops {
      *  else it is replaced. Mandatory. */
     int (*put)(void *self, const wsrt_record *record, int if_absent, int64_t now_s);
     /** Finds a record; WSRT_ERR_NOT_FOUND is an ordinary answer. WSRT_ERR_LIMIT: `cap` bytes are
-     *  too few (16 KiB always serve). Mandatory. */
+     *  too few (16 KiB always serve). The caller sets `out->struct_size`; 0 counts as the size of
+     *  release 0.1. Mandatory. */
     int (*get)(void *self, const wsrt_span *id, int64_t now_s, wsrt_record *out, char *buf,
                size_t cap);
     /** Removes a record; absent is WSRT_OK too. With `if_connected_at` non-zero only the record of
      *  that connect time, never a newer one that took over the id. Mandatory. */
     int (*remove)(void *self, const wsrt_span *id, int64_t if_connected_at);
-    /** Moves the activity times; never brings a record back: WSRT_ERR_NOT_FOUND. May be batched. */
+    /** Moves the activity times; never brings a record back: WSRT_ERR_NOT_FOUND when it is absent, or
+     *  had expired by `last_active_at` (Unix ms). May be batched. */
     int (*touch)(void *self, const wsrt_span *id, int64_t last_active_at, int64_t expires_at);
-    /** Sets user id and principal of a live record; WSRT_ERR_NOT_FOUND. */
+    /** Sets user id and principal of a record that is there; WSRT_ERR_NOT_FOUND. Atomic against
+     *  remove. An expired record that was not removed yet counts either way. */
     int (*set_principal)(void *self, const wsrt_span *id, const wsrt_span *user_id,
                          const wsrt_span *principal);
-    /** Sets the subscriptions of a live record; WSRT_ERR_NOT_FOUND. */
+    /** Sets the subscriptions of a record; as set_principal. */
     int (*set_filters)(void *self, const wsrt_span *id, const wsrt_span *filters);
     /**
      * Next page of all records (`user_id` NULL) or of a user's. Writes up to `max` records and as
      * much text as fits in `cap` bytes; `*count` of them, 0 only at the end. A record present during
      * the whole walk appears exactly once. `cursor->at_end` is set with the last page.
-     * WSRT_ERR_LIMIT: not even one fits. WSRT_ERR_INVALID: a cursor of another store. Mandatory.
+     * `out->struct_size`, of the first element, is the distance of the elements (0: as in get).
+     * WSRT_ERR_LIMIT: not even one fits (16 KiB always serve). WSRT_ERR_INVALID: a cursor of another
+     * store or walk, `max` 0, unknown flags. The cursor moves on WSRT_OK only. Mandatory.
      */
     int (*each)(void *self, const wsrt_span *user_id, uint32_t flags, wsrt_cursor *cursor,
                 int64_t now_s, wsrt_record *out, size_t max, char *buf, size_t cap, size_t *count);
     /** Number of live records. */
     int (*count)(void *self, int64_t now_s, uint64_t *out);
-    /** Removes up to `limit` expired records; `*removed` of them. */
+    /** Removes up to `limit` expired records; `*removed` of them. A store may bound the work of one
+     *  call and leave some for the next. */
     int (*expire)(void *self, int64_t now_s, size_t limit, size_t *removed);
-    /** Makes everything durable. */
+    /** Makes everything durable, batched touches too. */
     int (*flush)(void *self);
 } wsrt_store_ops;
 
@@ -106,15 +115,15 @@ typedef enum wsrt_author {
 
 /** One message of a session's history. Text is borrowed as in wsrt_record. @since 0.1 */
 typedef struct wsrt_history_entry {
-    uint32_t struct_size; /**< sizeof(wsrt_history_entry) */
-    int32_t author;       /**< a wsrt_author */
-    wsrt_span message_id; /**< 1..128 bytes, unique within the session */
-    wsrt_span session_id; /**< 1..128 bytes */
-    wsrt_span connection_id;
-    wsrt_span user_id;
-    wsrt_span content;  /**< UTF-8, at most 65536 bytes */
-    int64_t timestamp;  /**< Unix ms */
-    int64_t expires_at; /**< Unix seconds; 0 = never */
+    uint32_t struct_size;    /**< sizeof(wsrt_history_entry) */
+    int32_t author;          /**< a wsrt_author */
+    wsrt_span message_id;    /**< 1..128 bytes, unique within the session */
+    wsrt_span session_id;    /**< 1..128 bytes */
+    wsrt_span connection_id; /**< at most 128 bytes */
+    wsrt_span user_id;       /**< at most 255 bytes */
+    wsrt_span content;       /**< UTF-8, at most 65536 bytes */
+    int64_t timestamp;       /**< Unix ms */
+    int64_t expires_at;      /**< Unix seconds; 0 = never */
 } wsrt_history_entry;
 
 /** A history's functions; statuses as wsrt_store_ops. @since 0.1 */
@@ -124,7 +133,8 @@ typedef struct wsrt_history_ops {
     /** Stores a message, durable on WSRT_OK. The same session and message id again: WSRT_OK,
      *  nothing changes. Mandatory. */
     int (*append)(void *self, const wsrt_history_entry *entry);
-    /** Next page of a session, newest first; as wsrt_store_ops.each. Mandatory. */
+    /** Next page of a session, newest first: by timestamp, then by message id. Otherwise as
+     *  wsrt_store_ops.each (96 KiB always serve). Mandatory. */
     int (*list)(void *self, const wsrt_span *session_id, wsrt_cursor *cursor, int64_t now_s,
                 wsrt_history_entry *out, size_t max, char *buf, size_t cap, size_t *count);
     /** Removes up to `limit` expired messages. */
@@ -144,29 +154,39 @@ typedef struct wsrt_memory_store_options {
     uint32_t struct_size;     /**< sizeof(wsrt_memory_store_options) */
     uint32_t flags;           /**< 0 */
     wsrt_allocator allocator; /**< zero = libc */
-    uint64_t max_records;     /**< 0 = 4194304; more is WSRT_ERR_LIMIT */
-    uint64_t max_messages;    /**< history over all sessions; 0 = 100000; the oldest go first */
-    uint64_t hash_key;        /**< keys the tables against chosen ids; 0 = a fixed key */
+    uint64_t max_records;     /**< 0 = 4194304, at most 2^31; more records are WSRT_ERR_LIMIT */
+    uint64_t max_messages;    /**< history over all sessions; 0 = 100000, at most 2^31; the oldest,
+                                   by their arrival, go first */
+    uint64_t hash_key;        /**< keys the tables against chosen ids; best random */
 } wsrt_memory_store_options;
 
-/** Connections and history in memory, thread-safe: one lock, constant time a call. @since 0.1 */
+/**
+ * Connections and history in memory, thread-safe: one lock, constant time a call, about 100 bytes a
+ * connection besides its text. Nothing is durable; flush does nothing. A call of expire looks at no
+ * more than 65,536 records. Fields that break a rule of wsrt_record or wsrt_history_entry are
+ * WSRT_ERR_INVALID. @since 0.1
+ */
 typedef struct wsrt_memory_store wsrt_memory_store;
 
 /**
  * Makes an empty memory store.
+ *
  * @param out   NULL on failure; give it back with wsrt_memory_store_free()
- * @param opts  NULL = defaults
- * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID; WSRT_ERR_UNSUPPORTED. @since 0.1
+ * @param opts  copied; NULL = defaults
+ * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID (NULL, a cap above 2^31, a wrong size);
+ *         WSRT_ERR_UNSUPPORTED (an unknown option). Any thread. @since 0.1
  */
 WSRT_API int wsrt_memory_store_new(wsrt_memory_store **out, const wsrt_memory_store_options *opts);
 
-/** Its connection store interface, valid as long as the object. @since 0.1 */
+/** Its connection store interface, valid as long as the object; NULL arguments do nothing. Any
+ *  thread. @since 0.1 */
 WSRT_API void wsrt_memory_store_connections(wsrt_memory_store *m, wsrt_store *out);
 
-/** Its history interface, valid as long as the object. @since 0.1 */
+/** Its history interface, valid as long as the object; NULL arguments do nothing. Any thread. @since 0.1 */
 WSRT_API void wsrt_memory_store_history(wsrt_memory_store *m, wsrt_history *out);
 
-/** Bytes held for records, indexes and messages, by the allocator's count. Any thread. @since 0.1 */
+/** Bytes held for records, indexes and messages, by the allocator's count; 0 for NULL. Any thread.
+ *  @since 0.1 */
 WSRT_API uint64_t wsrt_memory_store_bytes(wsrt_memory_store *m);
 
 /** Frees it; NULL is fine. No other thread may be using it. @since 0.1 */
