@@ -34,13 +34,3 @@ W int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *r, int i, int64_t n, wsrt_op
 W int wsrt_op_complete(wsrt_op *o, int64_t n, const wsrt_op_result *r){return WSRT_OK;}
 W void wsrt_op_external_call(wsrt_op *o){}
 W void wsrt_op_database_call(wsrt_op *o){}
-static int p0(void*s,const wsrt_record*r,int i,int64_t n){return WSRT_OK;}
-static int g0(void*s,const wsrt_span*i,int64_t n,wsrt_record*o,char*b,size_t c){return WSRT_ERR_NOT_FOUND;}
-static int r0(void*s,const wsrt_span*i,int64_t c){return WSRT_OK;}
-static int e0(void*s,const wsrt_span*u,uint32_t f,wsrt_cursor*c,int64_t n,wsrt_record*o,size_t m,char*b,size_t cap,size_t*k){*k=0;c->at_end=1;return WSRT_OK;}
-static const wsrt_store_ops ops0={.struct_size=sizeof ops0,.put=p0,.get=g0,.remove=r0,.each=e0};
-static const wsrt_history_ops hops0={.struct_size=sizeof hops0};
-W int wsrt_memory_store_new(wsrt_memory_store **o, const wsrt_memory_store_options *p){*o=(wsrt_memory_store*)&thing;return WSRT_OK;}
-W void wsrt_memory_store_connections(wsrt_memory_store *m, wsrt_store *o){*o=(wsrt_store){&ops0,m};}
-W void wsrt_memory_store_history(wsrt_memory_store *m, wsrt_history *o){*o=(wsrt_history){&hops0,m};}
-W void wsrt_memory_store_free(wsrt_memory_store *m){}
