@@ -48,8 +48,8 @@ static void explain(wsrt_context *ctx, int status, const char *service_cstr, int
 
     if (ctx->failure.status != 0)
         return; /* the function said it better */
-    ctx->failure.status = status;
-    ctx->failure.retry_after_ms = retry_after > 0 ? retry_after : 0;
+    ctx->failure =
+        (struct failure){.status = status, .retry_after_ms = retry_after > 0 ? retry_after : 0};
     if (text != NULL) {
         ctx->failure.type = text->type;
         ctx->failure.message = wsrt_span_cstr(text->message_cstr);

@@ -307,7 +307,10 @@ static int check_event(const wsrt_event *ev)
 {
     if (ev->kind == WSRT_EVENT_STREAM || ev->kind == WSRT_EVENT_AUTHORIZE)
         return WSRT_ERR_UNSUPPORTED;
-    if (ev->kind < WSRT_EVENT_CONNECT || ev->kind > WSRT_EVENT_AUTHORIZE ||
+    if (ev->kind < WSRT_EVENT_CONNECT || ev->kind > WSRT_EVENT_AUTHORIZE)
+        return WSRT_ERR_INVALID;
+    /* A transport that keeps a session had its id checked with the CONNECT. */
+    if ((ev->session == NULL || ev->kind != WSRT_EVENT_MESSAGE) &&
         !wsrt_connection_id_valid(ev->connection_id))
         return WSRT_ERR_INVALID;
     if ((ev->body.ptr == NULL && ev->body.len > 0) ||
@@ -324,7 +327,8 @@ static void mark(atomic_int *flag)
 
 static void open_context(wsrt_context *ctx, wsrt_runtime *rt, const wsrt_event *ev)
 {
-    memset(ctx, 0, offsetof(wsrt_context, headers));
+    memset(ctx, 0, offsetof(wsrt_context, now));
+    ctx->failure.status = 0;
     ctx->rt = rt;
     ctx->event = ev;
     ctx->now = ev->now != 0 ? ev->now : rt->env.now(rt->env.user);

@@ -104,16 +104,11 @@ struct wsrt_context {
     const wsrt_event *event;
     const struct route *route;
     wsrt_request request;
-    wsrt_op op;
-    wsrt_op route_op;
-    wsrt_arena arena;
-    int64_t now;
     int64_t wall; /* 0 = not read yet */
     wsrt_span correlation_id;
     const wsrt_principal *principal;
     int principal_known; /* 1 once looked for */
     int64_t connected_at;
-    struct failure failure;
     int call_outcome; /* set by wsrt_call_outcome() */
     int in_call;
     int response_status;
@@ -122,7 +117,11 @@ struct wsrt_context {
     size_t header_count;
     size_t response_size;
     const char *warning_cstr;
-    /* not cleared at the start of a dispatch: */
+    int64_t now; /* from here on: not cleared at the start, but written before it is read */
+    wsrt_arena arena;
+    wsrt_op op;
+    wsrt_op route_op;
+    struct failure failure; /* its status is cleared, and decides over the rest */
     wsrt_pair headers[RESPONSE_HEADERS];
     unsigned char memory[CONTEXT_MEMORY];
 };
