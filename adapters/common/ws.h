@@ -52,7 +52,7 @@ typedef enum wsrt_ws_opcode {
 /** What wsrt_ws_decode() found. */
 typedef enum wsrt_ws_kind {
     WSRT_WS_NEED = 0,    /**< nothing more in this input; see `used` */
-    WSRT_WS_MESSAGE = 1, /**< a whole message: `payload`, `opcode` */
+    WSRT_WS_MESSAGE = 1, /**< a whole message: `payload`, `opcode`; `last` is 1 */
     WSRT_WS_PIECE = 2, /**< more of a message: `payload` (may be empty), `opcode`, `left`, `last` */
     WSRT_WS_PING = 3,  /**< answer with a pong of the same `payload` */
     WSRT_WS_PONG = 4,  /**< `payload` */
