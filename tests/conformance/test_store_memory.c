@@ -41,7 +41,7 @@ static const struct store_factory memory = {.open = open_memory, .close = close_
 
 static int put_number(wsrt_store *s, int number, const char *user, int64_t expires_at)
 {
-    char id[17];
+    char id[32];
     wsrt_record r = {.struct_size = sizeof r,
                      .connection_id = {id, 16},
                      .user_id = wsrt_span_cstr(user),
@@ -55,7 +55,7 @@ static int put_number(wsrt_store *s, int number, const char *user, int64_t expir
 
 static int append_number(wsrt_history *h, int number)
 {
-    char id[17];
+    char id[32];
     wsrt_history_entry e = {.struct_size = sizeof e,
                             .author = WSRT_AUTHOR_USER,
                             .session_id = wsrt_span_cstr("s"),
