@@ -1,7 +1,16 @@
 /**
  * @file monitor.h
  * Performance monitor: timed operations on the caller's stack, folded into a recorder without lock,
- * allocation or string; snapshots and exports read beside it.
+ * allocation or string; exports read beside it and never stop a recorder. docs/monitor.md lists the
+ * attributes and the metrics.
+ *
+ *     wsrt_op op;
+ *     wsrt_op_start(monitor, recorder, WSRT_OP_CONVERSATION, now, &op);
+ *     wsrt_op_external_call(&op);
+ *     wsrt_op_complete(&op, later, &(wsrt_op_result){sizeof(wsrt_op_result), 1, 120, 80, 0, 0});
+ *
+ * Counters only grow and nothing is lost: not by threads that race in the shared shard, not by a
+ * recorder that ends, and not when memory is refused (then durations are kept to an octave).
  */
 #ifndef WSRT_MONITOR_H
 #define WSRT_MONITOR_H
@@ -30,19 +39,25 @@ typedef enum wsrt_operation {
 
 /** Options of a monitor; zero = default. @since 0.1 */
 typedef struct wsrt_monitor_options {
-    uint32_t struct_size;     /**< sizeof(wsrt_monitor_options) */
-    uint32_t flags;           /**< 0 */
-    wsrt_allocator allocator; /**< zero = libc */
-    const wsrt_env *env;      /**< cpu, resident, random, log; copied; NULL = defaults */
-    wsrt_span environment;    /**< value of the dimension Environment; empty = "dev" */
-    uint32_t cpu_sampling;    /**< one operation in n; 0 = 64; 4294967295 = off */
-    uint32_t max_operations;  /**< 0 = 1024 */
+    uint32_t struct_size;       /**< sizeof(wsrt_monitor_options) */
+    uint32_t flags;             /**< 0 */
+    wsrt_allocator allocator;   /**< zero = libc */
+    const wsrt_env *env;        /**< cpu, resident, random, log; copied; NULL = defaults */
+    wsrt_span environment;      /**< value of the dimension Environment; empty = "dev" */
+    uint32_t cpu_sampling;      /**< one operation in n; 0 = 64; 4294967295 = off */
+    uint32_t max_operations;    /**< 4..1024; 0 = 1024 */
+    uint32_t histogram_bits;    /**< 4..7, error at most 2^-(bits+1); 0 = 5 */
+    uint32_t max_metric_values; /**< values of one attribute, all operations; 0 = 10000 */
+    uint32_t max_values;        /**< values of all attributes; 0 = 50000 */
+    uint32_t reserved;          /**< 0 */
 } wsrt_monitor_options;
 
 /**
- * Makes a monitor.
- * @param out  NULL on failure; give it back with wsrt_monitor_free()
- * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID; WSRT_ERR_UNSUPPORTED. @since 0.1
+ * Makes a monitor, with the four operations of wsrt_operation.
+ * @param out   NULL on failure; give it back with wsrt_monitor_free()
+ * @param opts  NULL = defaults; texts are copied
+ * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_IO (no entropy); WSRT_ERR_INVALID (a number outside its
+ *         range, an environment above 255 bytes); WSRT_ERR_UNSUPPORTED. Any thread. @since 0.1
  */
 WSRT_API int wsrt_monitor_new(wsrt_monitor **out, const wsrt_monitor_options *opts);
 
@@ -57,10 +72,26 @@ WSRT_API void wsrt_monitor_free(wsrt_monitor *m);
  */
 WSRT_API int wsrt_monitor_operation(wsrt_monitor *m, wsrt_span name, int *id);
 
-/** Makes a recorder. @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID. @since 0.1 */
+/**
+ * Registers a category that wsrt_op_error() may name for an operation. The error types of error.h and
+ * MISSING_TOKEN, TOKEN_EXPIRED and INVALID_TOKEN are known to all; anything else counts as `other`.
+ * @param name  as of an operation
+ * @return WSRT_OK, also when known; WSRT_ERR_NOT_FOUND (no such operation); WSRT_ERR_INVALID;
+ *         WSRT_ERR_LIMIT; WSRT_ERR_NOMEM. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_monitor_error_category(wsrt_monitor *m, int id, wsrt_span name);
+
+/**
+ * Makes a recorder: a shard that one thread at a time uses. It keeps the monitor's memory alive.
+ * @param out  NULL on failure; give it back with wsrt_recorder_free()
+ * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID. Any thread. @since 0.1
+ */
 WSRT_API int wsrt_recorder_new(wsrt_recorder **out, wsrt_monitor *m);
 
-/** Folds a recorder's counts into the monitor and frees it; NULL is fine. @since 0.1 */
+/**
+ * Folds a recorder's counts into the monitor and frees it; NULL is fine. It never fails. No operation
+ * started on it may be open. Any thread, before or after wsrt_monitor_free(). @since 0.1
+ */
 WSRT_API void wsrt_recorder_free(wsrt_recorder *r);
 
 /** A timed operation, on the caller's stack; content private. @since 0.1 */
@@ -71,10 +102,10 @@ typedef struct wsrt_op {
 /** What an operation's completion tells; zero = unknown or none. @since 0.1 */
 typedef struct wsrt_op_result {
     uint32_t struct_size;    /**< sizeof(wsrt_op_result) */
-    int32_t success;         /**< 1 or 0 */
-    int64_t request_size;    /**< bytes; -1 = unknown */
-    int64_t response_size;   /**< bytes; -1 = unknown */
-    const wsrt_field *attrs; /**< declared attributes; names as in docs/monitor.md */
+    int32_t success;         /**< 1 or 0; with an attribute `warning` a success is a warning */
+    int64_t request_size;    /**< bytes; 0 or -1 = none or unknown */
+    int64_t response_size;   /**< bytes; 0 or -1 = none or unknown */
+    const wsrt_field *attrs; /**< borrowed; names as in docs/monitor.md, others are dropped */
     size_t attr_count;
 } wsrt_op_result;
 
@@ -85,22 +116,49 @@ typedef struct wsrt_op_result {
  * @param id   from the enum or wsrt_monitor_operation()
  * @param now  monotonic ns
  * @param op   overwritten; on any failure it is inert and complete() is WSRT_ERR_STATE
- * @return WSRT_OK; WSRT_ERR_INVALID. No lock, no allocation. @since 0.1
+ * @return WSRT_OK; WSRT_ERR_INVALID (NULL, an unknown id, another monitor's recorder). No lock; no
+ *         allocation after the operation's first time in this shard. @since 0.1
  */
 WSRT_API int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t now, wsrt_op *op);
 
+/* The calls below, on an operation that is zero-filled, inert or ended, do nothing. */
 WSRT_API void wsrt_op_external_call(wsrt_op *op); /**< one call to an outside service. @since 0.1 */
 WSRT_API void wsrt_op_database_call(wsrt_op *op); /**< one call to a database. @since 0.1 */
-/** Counts an error by category; the first also marks the operation failed. @since 0.1 */
+
+/**
+ * Counts an error when the operation completes, which is then a failure.
+ * @param category_cstr  a registered one, see wsrt_monitor_error_category(); NULL or any other is
+ *                       `other`, as are all after the second of one operation
+ * @since 0.1
+ */
 WSRT_API void wsrt_op_error(wsrt_op *op, const char *category_cstr);
 
 /**
+ * Tells memory taken (positive) or given back (negative) on behalf of an operation; its largest sum is
+ * the operation's memoryUsage. Operations open on one recorder at the same time are taken as nested:
+ * the outer ones are charged too.
+ * @param n  bytes
+ * @since 0.1
+ */
+WSRT_API void wsrt_op_add_bytes(wsrt_op *op, int64_t n);
+
+/**
  * Ends an operation and counts it.
- * @param now  monotonic ns; before the start counts as duration 0
- * @return WSRT_OK; WSRT_ERR_STATE (never started, or ended); WSRT_ERR_INVALID. No lock, no
- *         allocation once the operation's shard is warm. @since 0.1
+ * @param now     monotonic ns; before the start counts as duration 0 and in ClockBackwards
+ * @param result  NULL = a success of which nothing else is known
+ * @return WSRT_OK; WSRT_ERR_STATE (never started, or ended: nothing is counted); WSRT_ERR_INVALID
+ *         (NULL, or a malformed result: the operation stays open); WSRT_ERR_UNSUPPORTED. No lock; no
+ *         allocation once the shard has met this operation, this octave of durations and these
+ *         values. @since 0.1
  */
 WSRT_API int wsrt_op_complete(wsrt_op *op, int64_t now, const wsrt_op_result *result);
+
+/**
+ * As wsrt_op_complete(), on another thread than the one that started: counted in `rec` (NULL = the
+ * shared shard), CPU time and memory unknown. @since 0.1
+ */
+WSRT_API int wsrt_op_complete_on(wsrt_op *op, wsrt_recorder *rec, int64_t now,
+                                 const wsrt_op_result *result);
 
 /** Ends an operation uncounted. @since 0.1 */
 WSRT_API void wsrt_op_cancel(wsrt_op *op);
@@ -112,14 +170,19 @@ typedef struct wsrt_op_totals {
     uint64_t count;       /**< completions */
     uint64_t errors;      /**< those without success */
     uint64_t warnings;    /**< successes with a warning */
-    uint64_t error_calls; /**< calls of wsrt_op_error(), at least one a failure */
+    uint64_t error_calls; /**< calls of wsrt_op_error(); at least one a failure */
     uint64_t external_calls;
     uint64_t database_calls;
     uint64_t request_bytes;
     uint64_t response_bytes;
     uint64_t duration_sum; /**< ns */
     uint64_t duration_max; /**< ns */
-    uint64_t in_flight;
+    uint64_t in_flight;    /**< started, neither completed nor cancelled */
+    uint64_t memory_count; /**< completions that told memory */
+    uint64_t memory_sum;   /**< of their peaks, bytes */
+    uint64_t memory_max;   /**< bytes */
+    uint64_t cpu_samples;  /**< completions whose CPU time was read */
+    double cpu_ratio_sum;  /**< of their CPU time by duration */
 } wsrt_op_totals;
 
 /** Reads an operation's totals. @return WSRT_OK; WSRT_ERR_NOT_FOUND; WSRT_ERR_INVALID. Any thread.
@@ -133,6 +196,49 @@ WSRT_API int wsrt_monitor_totals(wsrt_monitor *m, int id, wsrt_op_totals *out);
  * @return WSRT_OK; WSRT_ERR_NOT_FOUND; WSRT_ERR_INVALID. Any thread. @since 0.1
  */
 WSRT_API int wsrt_monitor_quantile(wsrt_monitor *m, int id, double q, int64_t *out);
+
+/* ---- metrics of others -------------------------------------------------------------------- */
+
+/** What a source's numbers mean. @since 0.1 */
+typedef enum wsrt_source_kind {
+    WSRT_SOURCE_GAUGE = 1,   /**< a level that goes up and down */
+    WSRT_SOURCE_COUNTER = 2, /**< a sum since the start that only grows */
+    WSRT_SOURCE_KIND_MIN_ = -2147483647 - 1,
+    WSRT_SOURCE_KIND_MAX_ = 2147483647
+} wsrt_source_kind;
+
+/** Where a source's numbers go; private. @since 0.1 */
+typedef struct wsrt_samples wsrt_samples;
+
+/** Reads a source by calling wsrt_sample() for each of its series. Runs inside an export, on its
+ *  thread, under no lock of the monitor. @since 0.1 */
+typedef void (*wsrt_source_fn)(wsrt_samples *to, void *user);
+
+/**
+ * Adds one series of a source.
+ * @param labels  at most 8 WSRT_FIELD_TEXT, named as a source ("Service"), not "Environment"; copied
+ * @param value   as the module keeps it: fractions, bytes, Unix milliseconds; NaN and infinity are
+ *                dropped and counted
+ * @return WSRT_OK; WSRT_ERR_INVALID; WSRT_ERR_NOMEM (the export will say so too). @since 0.1
+ */
+WSRT_API int wsrt_sample(wsrt_samples *to, const wsrt_field *labels, size_t count, double value);
+
+/**
+ * Registers a metric of another module or of the application, read at each export.
+ * @param name_cstr  `[A-Za-z][A-Za-z0-9_]{0,62}`, from the catalogue in docs/monitor.md where it has
+ *                   one ("ConnectionsActive"); several users may share a name and add series to it
+ * @param kind       a wsrt_source_kind
+ * @param user       handed to `read`; tells this source from others of its name
+ * @return WSRT_OK; WSRT_ERR_EXISTS (this user has it, or it is of another kind); WSRT_ERR_LIMIT (4096
+ *         sources); WSRT_ERR_INVALID; WSRT_ERR_NOMEM. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_monitor_source(wsrt_monitor *m, const char *name_cstr, int kind,
+                                 wsrt_source_fn read, void *user);
+
+/** Removes all sources of a user; NULL monitor is fine. No export may be running. @since 0.1 */
+WSRT_API void wsrt_monitor_source_remove(wsrt_monitor *m, const void *user);
+
+/* ---- time --------------------------------------------------------------------------------- */
 
 /**
  * Rolls windows and evaluates thresholds; the host calls it about once a second.

@@ -1,0 +1,313 @@
+/* What the files of the monitor share. Counters only grow: the owner of a private shard writes them
+ * by load and store, everybody else by fetch-add; readers add the shards up and subtract. */
+#ifndef WSRT_SRC_MONITOR_INTERNAL_H
+#define WSRT_SRC_MONITOR_INTERNAL_H
+
+#include <wsrt/monitor.h>
+
+#include "monitor/histogram.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum counter {
+    STARTED,
+    CANCELLED,
+    SUCCEEDED,
+    WARNED,
+    FAILED,
+    ERROR_CALLS,
+    EXTERNAL_CALLS,
+    DATABASE_CALLS,
+    REQUEST_BYTES,
+    REQUESTS,
+    RESPONSE_BYTES,
+    RESPONSES,
+    DURATION_SUM,
+    DURATION_MAX,
+    CPU_MILLIONTHS,
+    CPU_SAMPLES,
+    MEMORY_BYTES,
+    MEMORY_SAMPLES,
+    MEMORY_MAX,
+    COUNTERS
+};
+
+/* Attributes that are summed; request and response sizes have counters of their own. */
+enum number { MESSAGE_LENGTH, TOKEN_LENGTH, EXPIRY, ATTRIBUTE_NOW, CONNECTION_DURATION, NUMBERS };
+
+/* Attributes that are counted by value; the last one is the argument of wsrt_op_error(). */
+enum category {
+    MESSAGE_TYPE,
+    ACTION,
+    EVENT_TYPE,
+    ROUTE_KEY,
+    HAS_TOKEN,
+    HAS_SESSION_ID,
+    ERROR_TEXT,
+    ERROR_TYPE,
+    WARNING,
+    DISCONNECT_REASON,
+    SERVICE,
+    OPERATION,
+    ERROR_CATEGORY,
+    CATEGORIES
+};
+
+enum {
+    PAGE_SERIES = 32,
+    MAX_OPERATIONS = 1024,
+    MAX_PAGES = MAX_OPERATIONS / PAGE_SERIES,
+    MAX_VALUE = 255, /* bytes of a category's value */
+    VALUE_BUCKETS = 1024,
+    MAX_SOURCES = 4096,
+    MAX_SOURCE_NAME = 63,
+    MAX_LABELS = 8,
+    BUILTIN_OPERATIONS = 4
+};
+
+typedef _Atomic uint64_t counter;
+typedef _Atomic(void *) slot; /* NULL until first use, then for ever the same object */
+
+struct numbers {
+    counter sum[NUMBERS];
+    counter count[NUMBERS];
+};
+
+struct tally {
+    counter counters[COUNTERS];
+    slot numbers; /* struct numbers */
+};
+
+struct chunk {
+    _Atomic uint32_t counters[CHUNK_COUNTERS];
+};
+
+/* One operation in one shard. */
+struct series {
+    struct tally tally;
+    slot chunks[]; /* struct chunk */
+};
+
+struct page {
+    slot series[PAGE_SERIES]; /* struct series */
+};
+
+struct shard {
+    struct wsrt_monitor *monitor;
+    struct shard *prev; /* in the monitor's list; under its lock */
+    struct shard *next;
+    int shared;            /* any thread writes: fetch-add */
+    slot pages[MAX_PAGES]; /* struct page */
+};
+
+struct wsrt_recorder {
+    struct shard shard;
+    uint32_t until_cpu; /* operations up to the next whose CPU time is read; 0 = none soon */
+    int64_t net_bytes;
+    int64_t high_bytes; /* largest net_bytes since the innermost open operation began */
+};
+
+struct outcome_count {
+    counter all;
+    counter good;
+};
+
+/* One value of one category of one operation; kept for the monitor's life. */
+struct value {
+    slot next; /* struct value */
+    uint64_t hash;
+    uint16_t operation;
+    uint8_t category;
+    uint8_t len;
+    struct outcome_count count;
+    char text[];
+};
+
+struct operation {
+    char *name;
+    size_t name_len;
+    /* What could not be counted in a shard because memory was refused. */
+    struct tally spare;
+    struct numbers spare_numbers;
+    _Atomic uint32_t octaves[OCTAVES];
+    _Atomic int octaves_used;
+    /* Values beyond the caps; for ERROR_CATEGORY all that are not registered. */
+    struct outcome_count overflow[CATEGORIES];
+};
+
+struct source {
+    char name[MAX_SOURCE_NAME + 1];
+    int kind;
+    wsrt_source_fn read;
+    void *user;
+};
+
+struct wsrt_monitor {
+    _Atomic int operation_count;
+    unsigned bits;
+    unsigned chunks;
+    uint32_t cpu_sampling; /* 0 = never */
+    int max_operations;
+    uint64_t key;
+    uint32_t max_metric_values;
+    uint32_t max_values;
+    wsrt_allocator allocator;
+    wsrt_env env;
+    char *environment;
+    size_t environment_len;
+    struct operation **operations;
+    struct shard shared;
+    struct shard retired; /* heads the list of shards */
+    slot values;          /* VALUE_BUCKETS slots, each a chain of struct value */
+    _Atomic uint32_t value_count;
+    _Atomic uint32_t metric_values[CATEGORIES];
+    struct source **sources; /* under lock, as the next two */
+    size_t source_count;
+    size_t source_cap;
+    counter clock_backwards;
+    counter attributes_dropped;
+    counter series_dropped;
+    counter export_dropped;
+    _Atomic size_t references; /* the owner's and one a recorder */
+    pthread_mutex_t lock;
+};
+
+static inline void count_up(counter *c, uint64_t n, int shared)
+{
+    if (shared)
+        atomic_fetch_add_explicit(c, n, memory_order_relaxed);
+    else
+        atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+                              memory_order_relaxed);
+}
+
+static inline uint64_t counted(const counter *c)
+{
+    return atomic_load_explicit(c, memory_order_relaxed);
+}
+
+static inline void *held(const slot *s)
+{
+    return atomic_load_explicit(s, memory_order_acquire);
+}
+
+static inline void count_narrow(_Atomic uint32_t *c, int shared)
+{
+    if (shared)
+        atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
+    else
+        atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+}
+
+static inline uint64_t sum_saturating(uint64_t a, uint64_t b)
+{
+    return a + b < a ? UINT64_MAX : a + b;
+}
+
+static inline void count_sum(counter *c, uint64_t n, int shared)
+{
+    uint64_t old = counted(c);
+
+    if (!shared) {
+        atomic_store_explicit(c, sum_saturating(old, n), memory_order_relaxed);
+        return;
+    }
+    while (!atomic_compare_exchange_weak_explicit(c, &old, sum_saturating(old, n),
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+    }
+}
+
+static inline void count_maximum(counter *c, uint64_t n, int shared)
+{
+    uint64_t old = counted(c);
+
+    if (!shared && n > old)
+        atomic_store_explicit(c, n, memory_order_relaxed);
+    while (shared && n > old &&
+           !atomic_compare_exchange_weak_explicit(c, &old, n, memory_order_relaxed,
+                                                  memory_order_relaxed)) {
+    }
+}
+
+static inline int is_maximum(unsigned which)
+{
+    return which == DURATION_MAX || which == MEMORY_MAX;
+}
+
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NEVER_INLINE __attribute__((noinline))
+
+/* Where one completion is counted. */
+struct place {
+    wsrt_monitor *monitor;
+    struct tally *tally;
+    int id;
+    int shared;
+};
+
+/* shard.c */
+void *wsrt_slot_touch(slot *place, const wsrt_monitor *m, size_t size); /* NULL = refused */
+struct series *wsrt_shard_touch(struct shard *shard, int id);           /* NULL = refused */
+struct chunk *wsrt_series_touch(const wsrt_monitor *m, struct series *s, unsigned chunk);
+struct numbers *wsrt_tally_numbers(const wsrt_monitor *m, struct tally *t);
+void wsrt_shard_fold(struct shard *into, struct shard *from); /* never fails; empties `from` */
+void wsrt_shard_clear(struct shard *shard);
+
+/* NULL = never touched */
+static inline struct series *shard_series(const struct shard *shard, unsigned id)
+{
+    const struct page *page = held(&shard->pages[id / PAGE_SERIES]);
+
+    return page == NULL ? NULL : held(&page->series[id % PAGE_SERIES]);
+}
+
+/* attribute.c */
+struct attribute_totals {
+    int warned;
+    int64_t request_size; /* of the result, else of the attribute */
+    int64_t response_size;
+};
+void wsrt_attributes_count(const struct place *at, const wsrt_op_result *r, int good,
+                           struct attribute_totals *out);
+struct value *wsrt_value_find(const wsrt_monitor *m, int id, int category, wsrt_span text);
+struct value *wsrt_value_get(wsrt_monitor *m, int id, int category, wsrt_span text);
+struct value *wsrt_error_category(wsrt_monitor *m, int id, wsrt_span text); /* NULL = other */
+void wsrt_values_free(wsrt_monitor *m);
+const char *wsrt_category_name(int category);
+
+int wsrt_category_register(wsrt_monitor *m, int id, wsrt_span name);
+
+/* monitor.c */
+void wsrt_monitor_retain(wsrt_monitor *m);
+void wsrt_monitor_release(wsrt_monitor *m);
+const struct operation *wsrt_monitor_known(const wsrt_monitor *m, int id); /* NULL = no such id */
+int wsrt_source_name_fits(const char *name_cstr);
+
+/* read.c: all shards of one operation added up; under the lock */
+struct sums {
+    uint64_t counters[COUNTERS];
+    uint64_t sum[NUMBERS];
+    uint64_t count[NUMBERS];
+    uint64_t overflow[CATEGORIES];
+    uint64_t overflow_good[CATEGORIES];
+};
+void wsrt_read_sums(const wsrt_monitor *m, int id, struct sums *out);
+/* 0 when no shard has the chunk. */
+int wsrt_read_chunk(const wsrt_monitor *m, int id, unsigned chunk, uint32_t out[CHUNK_COUNTERS]);
+
+struct histogram {
+    const void *from;
+    int (*chunk)(const struct histogram *h, unsigned chunk, uint32_t out[CHUNK_COUNTERS]);
+    int id;
+    unsigned bits;
+    unsigned chunks;
+    uint64_t max;
+};
+uint64_t wsrt_histogram_total(const struct histogram *h);
+uint64_t wsrt_histogram_quantile(const struct histogram *h, double q);
+struct histogram wsrt_live_histogram(const wsrt_monitor *m, int id, uint64_t max);
+void wsrt_totals_of(wsrt_op_totals *out, const struct sums *s, uint64_t count);
+
+#endif

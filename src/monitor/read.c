@@ -1,0 +1,207 @@
+#include "monitor/internal.h"
+
+#include "base/options.h"
+
+#include <string.h>
+
+static void add_tally(struct sums *out, const struct tally *t)
+{
+    const struct numbers *numbers = held(&t->numbers);
+
+    for (unsigned i = 0; i < COUNTERS; i++) {
+        uint64_t n = counted(&t->counters[i]);
+        if (!is_maximum(i))
+            out->counters[i] = sum_saturating(out->counters[i], n);
+        else if (n > out->counters[i])
+            out->counters[i] = n;
+    }
+    for (unsigned i = 0; numbers != NULL && i < NUMBERS; i++) {
+        out->sum[i] = sum_saturating(out->sum[i], counted(&numbers->sum[i]));
+        out->count[i] += counted(&numbers->count[i]);
+    }
+}
+
+void wsrt_read_sums(const wsrt_monitor *m, int id, struct sums *out)
+{
+    const struct operation *o = m->operations[id];
+
+    memset(out, 0, sizeof *out);
+    add_tally(out, &o->spare);
+    for (const struct shard *shard = &m->retired; shard != NULL; shard = shard->next) {
+        const struct series *s = shard_series(shard, (unsigned)id);
+        if (s != NULL)
+            add_tally(out, &s->tally);
+    }
+    for (unsigned i = 0; i < CATEGORIES; i++) {
+        out->overflow[i] = counted(&o->overflow[i].all);
+        out->overflow_good[i] = counted(&o->overflow[i].good);
+    }
+}
+
+static int add_octaves(const wsrt_monitor *m, const struct operation *o, unsigned chunk,
+                       uint32_t out[CHUNK_COUNTERS])
+{
+    int any = 0;
+
+    if (!atomic_load_explicit(&o->octaves_used, memory_order_relaxed))
+        return 0;
+    for (unsigned i = 0; i < OCTAVES; i++) {
+        unsigned bucket = wsrt_octave_bucket(i, m->bits);
+        uint32_t n = atomic_load_explicit(&o->octaves[i], memory_order_relaxed);
+        if (n == 0 || bucket / CHUNK_COUNTERS != chunk)
+            continue;
+        out[bucket % CHUNK_COUNTERS] += n;
+        any = 1;
+    }
+    return any;
+}
+
+int wsrt_read_chunk(const wsrt_monitor *m, int id, unsigned chunk, uint32_t out[CHUNK_COUNTERS])
+{
+    memset(out, 0, CHUNK_COUNTERS * sizeof out[0]);
+    int any = add_octaves(m, m->operations[id], chunk, out);
+    for (const struct shard *shard = &m->retired; shard != NULL; shard = shard->next) {
+        const struct series *s = shard_series(shard, (unsigned)id);
+        const struct chunk *c = s == NULL ? NULL : held(&s->chunks[chunk]);
+        if (c == NULL)
+            continue;
+        for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
+            out[i] += atomic_load_explicit(&c->counters[i], memory_order_relaxed);
+        any = 1;
+    }
+    return any;
+}
+
+/* ---- quantiles of whatever can yield its chunks ---- */
+
+static uint64_t total_of(const struct histogram *h)
+{
+    uint32_t counts[CHUNK_COUNTERS];
+    uint64_t total = 0;
+
+    for (unsigned c = 0; c < h->chunks; c++) {
+        if (!h->chunk(h, c, counts))
+            continue;
+        for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
+            total += counts[i];
+    }
+    return total;
+}
+
+/* The bucket that holds the event of this rank, from 1. */
+static unsigned bucket_at(const struct histogram *h, uint64_t rank)
+{
+    uint32_t counts[CHUNK_COUNTERS];
+    uint64_t seen = 0;
+    unsigned last = 0;
+
+    for (unsigned c = 0; c < h->chunks; c++) {
+        if (!h->chunk(h, c, counts))
+            continue;
+        for (unsigned i = 0; i < CHUNK_COUNTERS; i++) {
+            if (counts[i] == 0)
+                continue;
+            last = c * CHUNK_COUNTERS + i;
+            seen += counts[i];
+            if (seen >= rank)
+                return last;
+        }
+    }
+    return last;
+}
+
+uint64_t wsrt_histogram_total(const struct histogram *h)
+{
+    return total_of(h);
+}
+
+uint64_t wsrt_histogram_quantile(const struct histogram *h, double q)
+{
+    uint64_t total = total_of(h);
+    double exact = q * (double)total;
+    uint64_t rank = (uint64_t)exact;
+
+    if (total == 0)
+        return 0;
+    if ((double)rank < exact || rank == 0)
+        rank++;
+    uint64_t value = wsrt_bucket_middle(bucket_at(h, rank), h->bits);
+    return value < h->max ? value : h->max;
+}
+
+static int live_chunk(const struct histogram *h, unsigned chunk, uint32_t out[CHUNK_COUNTERS])
+{
+    return wsrt_read_chunk(h->from, h->id, chunk, out);
+}
+
+struct histogram wsrt_live_histogram(const wsrt_monitor *m, int id, uint64_t max)
+{
+    return (struct histogram){
+        .from = m, .chunk = live_chunk, .id = id, .bits = m->bits, .chunks = m->chunks, .max = max};
+}
+
+/* ---- one operation, for callers ---- */
+
+static uint64_t in_flight(const struct sums *s, uint64_t count)
+{
+    uint64_t ended = count + s->counters[CANCELLED];
+
+    return s->counters[STARTED] > ended ? s->counters[STARTED] - ended : 0;
+}
+
+void wsrt_totals_of(wsrt_op_totals *out, const struct sums *s, uint64_t count)
+{
+    *out = (wsrt_op_totals){
+        .struct_size = sizeof *out,
+        .count = count,
+        .errors = s->counters[FAILED],
+        .warnings = s->counters[WARNED],
+        .error_calls = s->counters[ERROR_CALLS],
+        .external_calls = s->counters[EXTERNAL_CALLS],
+        .database_calls = s->counters[DATABASE_CALLS],
+        .request_bytes = s->counters[REQUEST_BYTES],
+        .response_bytes = s->counters[RESPONSE_BYTES],
+        .duration_sum = s->counters[DURATION_SUM],
+        .duration_max = s->counters[DURATION_MAX],
+        .in_flight = in_flight(s, count),
+        .memory_max = s->counters[MEMORY_MAX],
+        .memory_sum = s->counters[MEMORY_BYTES],
+        .memory_count = s->counters[MEMORY_SAMPLES],
+        .cpu_samples = s->counters[CPU_SAMPLES],
+        .cpu_ratio_sum = (double)s->counters[CPU_MILLIONTHS] / 1e6,
+    };
+}
+
+int wsrt_monitor_totals(wsrt_monitor *m, int id, wsrt_op_totals *out)
+{
+    struct sums sums;
+    wsrt_op_totals totals;
+
+    if (m == NULL || out == NULL)
+        return WSRT_ERR_INVALID;
+    if (wsrt_monitor_known(m, id) == NULL)
+        return WSRT_ERR_NOT_FOUND;
+    struct histogram h = wsrt_live_histogram(m, id, 0);
+    pthread_mutex_lock(&m->lock);
+    uint64_t count = total_of(&h);
+    wsrt_read_sums(m, id, &sums);
+    pthread_mutex_unlock(&m->lock);
+    wsrt_totals_of(&totals, &sums, count);
+    return wsrt_report_fill(out, sizeof totals, sizeof(wsrt_op_totals), &totals);
+}
+
+int wsrt_monitor_quantile(wsrt_monitor *m, int id, double q, int64_t *out)
+{
+    struct sums sums;
+
+    if (m == NULL || out == NULL || !(q >= 0 && q <= 1))
+        return WSRT_ERR_INVALID;
+    if (wsrt_monitor_known(m, id) == NULL)
+        return WSRT_ERR_NOT_FOUND;
+    pthread_mutex_lock(&m->lock);
+    wsrt_read_sums(m, id, &sums);
+    struct histogram h = wsrt_live_histogram(m, id, sums.counters[DURATION_MAX]);
+    *out = (int64_t)wsrt_histogram_quantile(&h, q);
+    pthread_mutex_unlock(&m->lock);
+    return WSRT_OK;
+}

@@ -1,0 +1,57 @@
+/* All that the exporters see: one reading of every shard, value and source, in memory of its own. */
+#ifndef WSRT_SRC_MONITOR_SNAPSHOT_H
+#define WSRT_SRC_MONITOR_SNAPSHOT_H
+
+#include "monitor/internal.h"
+
+#include "base/arena.h"
+
+struct operation_view {
+    const struct operation *operation;
+    struct sums sums;
+    uint64_t present[(MAX_CHUNKS + 63) / 64]; /* one bit a chunk */
+    uint32_t *counters;                       /* of the present chunks, in order */
+    uint64_t count;                           /* their sum */
+};
+
+struct value_view {
+    const struct value *value;
+    uint64_t all;
+    uint64_t good;
+};
+
+struct label {
+    const char *name;
+    wsrt_span value;
+};
+
+struct sample {
+    struct sample *next;
+    double number;
+    size_t label_count;
+    struct label labels[];
+};
+
+struct family {
+    struct family *next;
+    const char *name;
+    int kind;
+    struct sample *samples;
+    struct sample **last;
+};
+
+typedef struct wsrt_snapshot {
+    wsrt_monitor *monitor;
+    wsrt_arena arena;
+    int operation_count;
+    struct operation_view *operations;
+    size_t value_count;
+    struct value_view *values;
+    struct family *families;
+} wsrt_snapshot;
+
+int wsrt_snapshot_take(wsrt_snapshot **out, wsrt_monitor *m);
+void wsrt_snapshot_free(wsrt_snapshot *s);
+struct histogram wsrt_view_histogram(const wsrt_snapshot *s, int id);
+
+#endif

@@ -1,0 +1,124 @@
+#include "monitor/text.h"
+
+#include <string.h>
+
+void wsrt_text_init(struct text *t, int (*write)(const void *data, size_t len, void *user),
+                    void *user)
+{
+    t->write = write;
+    t->user = user;
+    t->status = WSRT_OK;
+    t->len = 0;
+}
+
+static void flush(struct text *t)
+{
+    if (t->len > 0 && t->status >= 0)
+        t->status = t->write(t->buf, t->len, t->user);
+    t->len = 0;
+}
+
+void wsrt_text_bytes(struct text *t, wsrt_span bytes)
+{
+    while (bytes.len > 0 && t->status >= 0) {
+        size_t room = sizeof t->buf - t->len;
+        size_t n = bytes.len < room ? bytes.len : room;
+        memcpy(t->buf + t->len, bytes.ptr, n);
+        t->len += n;
+        bytes.ptr += n;
+        bytes.len -= n;
+        if (t->len == sizeof t->buf)
+            flush(t);
+    }
+}
+
+void wsrt_text_put(struct text *t, const char *text_cstr)
+{
+    wsrt_text_bytes(t, (wsrt_span){text_cstr, strlen(text_cstr)});
+}
+
+void wsrt_text_scaled(struct text *t, uint64_t v, unsigned decimals)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    unsigned done = 0;
+
+    for (; decimals > 0 && v % 10 == 0; decimals--)
+        v /= 10;
+    do {
+        if (done == decimals && decimals > 0)
+            digits[--at] = '.';
+        digits[--at] = (char)('0' + v % 10);
+        v /= 10;
+        done++;
+    } while (v > 0 || done <= decimals);
+    wsrt_text_bytes(t, (wsrt_span){digits + at, sizeof digits - at});
+}
+
+void wsrt_text_u64(struct text *t, uint64_t v)
+{
+    wsrt_text_scaled(t, v, 0);
+}
+
+void wsrt_text_double(struct text *t, double v)
+{
+    if (v < 0) {
+        wsrt_text_put(t, "-");
+        v = -v;
+    }
+    if (v >= 9.2e9)
+        wsrt_text_u64(t, v < 1.8e19 ? (uint64_t)v : UINT64_MAX);
+    else
+        wsrt_text_scaled(t, (uint64_t)(v * 1e9 + 0.5), 9);
+}
+
+static void escaped(struct text *t, char c)
+{
+    const char *as = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" : NULL;
+
+    if (as != NULL)
+        wsrt_text_put(t, as);
+    else
+        wsrt_text_bytes(t, (wsrt_span){&c, 1});
+}
+
+/* Bytes of the UTF-8 sequence that begins at p; 0 = none is valid there. */
+static size_t sequence(const unsigned char *p, size_t len)
+{
+    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
+    uint32_t point = n == 1 ? p[0] : p[0] & (0x7fu >> n);
+
+    if ((n > 1 && (p[0] < 0xc2 || p[0] > 0xf4)) || n > len)
+        return 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+        point = point << 6 | (p[i] & 0x3fu);
+    }
+    if ((n == 3 && (point < 0x800 || (point >= 0xd800 && point < 0xe000))) ||
+        (n == 4 && (point < 0x10000 || point > 0x10ffff)))
+        return 0;
+    return n;
+}
+
+void wsrt_text_label(struct text *t, wsrt_span value)
+{
+    wsrt_text_put(t, "\"");
+    for (size_t i = 0; i < value.len;) {
+        size_t n = sequence((const unsigned char *)value.ptr + i, value.len - i);
+        if (n == 1)
+            escaped(t, value.ptr[i]);
+        else if (n > 1)
+            wsrt_text_bytes(t, (wsrt_span){value.ptr + i, n});
+        else
+            wsrt_text_put(t, "\xef\xbf\xbd");
+        i += n > 0 ? n : 1;
+    }
+    wsrt_text_put(t, "\"");
+}
+
+int wsrt_text_finish(struct text *t)
+{
+    flush(t);
+    return t->status < 0 ? t->status : WSRT_OK;
+}

@@ -1,0 +1,26 @@
+/* Text on its way to a caller's sink: buffered, locale-free, the first error sticks. */
+#ifndef WSRT_SRC_MONITOR_TEXT_H
+#define WSRT_SRC_MONITOR_TEXT_H
+
+#include <wsrt/base.h>
+
+struct text {
+    int (*write)(const void *data, size_t len, void *user);
+    void *user;
+    int status;
+    size_t len;
+    char buf[1024];
+};
+
+void wsrt_text_init(struct text *t, int (*write)(const void *data, size_t len, void *user),
+                    void *user);
+void wsrt_text_put(struct text *t, const char *text_cstr);
+void wsrt_text_bytes(struct text *t, wsrt_span bytes);
+void wsrt_text_u64(struct text *t, uint64_t v);
+void wsrt_text_scaled(struct text *t, uint64_t v, unsigned decimals); /* v / 10^decimals, exact */
+void wsrt_text_double(struct text *t, double v);                      /* finite */
+/* A label's value, quoted and escaped; bad UTF-8 becomes U+FFFD. */
+void wsrt_text_label(struct text *t, wsrt_span value);
+int wsrt_text_finish(struct text *t);
+
+#endif

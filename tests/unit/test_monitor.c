@@ -1,0 +1,1247 @@
+#include "heap.h"
+#include "suite.h"
+
+#include "monitor/histogram.h"
+#include <wsrt/monitor.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#define MS 1000000ll
+
+static struct heap heap;
+static wsrt_monitor *m;
+static int64_t cpu_clock;
+
+static int64_t fake_cpu(void *user)
+{
+    (void)user;
+    return cpu_clock;
+}
+
+static int fake_random(void *user, void *dst, size_t len)
+{
+    (void)user;
+    memset(dst, 7, len);
+    return WSRT_OK;
+}
+
+static const wsrt_env env = {
+    .struct_size = sizeof(wsrt_env), .cpu = fake_cpu, .random = fake_random};
+
+static wsrt_monitor_options options(void)
+{
+    return (wsrt_monitor_options){
+        .struct_size = sizeof(wsrt_monitor_options), .allocator = heap.allocator, .env = &env};
+}
+
+static void make(wsrt_monitor_options o)
+{
+    ck_assert_int_eq(wsrt_monitor_new(&m, &o), WSRT_OK);
+}
+
+static void setup(void)
+{
+    heap_init(&heap);
+    cpu_clock = 0;
+    make(options());
+}
+
+static void teardown(void)
+{
+    wsrt_monitor_free(m);
+    ck_assert_uint_eq(heap.live, 0);
+}
+
+static void remake(wsrt_monitor_options o)
+{
+    wsrt_monitor_free(m);
+    make(o);
+}
+
+static wsrt_op_totals totals(int id)
+{
+    wsrt_op_totals t = {.struct_size = sizeof t};
+
+    ck_assert_int_eq(wsrt_monitor_totals(m, id, &t), WSRT_OK);
+    return t;
+}
+
+static wsrt_op_result success(void)
+{
+    return (wsrt_op_result){.struct_size = sizeof(wsrt_op_result), .success = 1};
+}
+
+static wsrt_op_result failure(void)
+{
+    return (wsrt_op_result){.struct_size = sizeof(wsrt_op_result)};
+}
+
+static void run(wsrt_recorder *rec, int id, int64_t duration)
+{
+    wsrt_op op;
+
+    ck_assert_int_eq(wsrt_op_start(m, rec, id, 1000, &op), WSRT_OK);
+    ck_assert_int_eq(wsrt_op_complete(&op, 1000 + duration, NULL), WSRT_OK);
+}
+
+static void run_with(int id, const wsrt_field *attrs, size_t count)
+{
+    wsrt_op_result r = success();
+    wsrt_op op;
+
+    r.attrs = attrs;
+    r.attr_count = count;
+    wsrt_op_start(m, NULL, id, 0, &op);
+    ck_assert_int_eq(wsrt_op_complete(&op, MS, &r), WSRT_OK);
+}
+
+static wsrt_field text(const char *name, const char *value)
+{
+    return (wsrt_field){.name_cstr = name, .text = wsrt_span_cstr(value), .kind = WSRT_FIELD_TEXT};
+}
+
+/* ---- a scrape, read as Prometheus reads it ---- */
+
+struct page {
+    char text[512 * 1024];
+    size_t len;
+};
+static struct page page;
+
+static int append(const void *data, size_t len, void *user)
+{
+    struct page *p = user;
+
+    ck_assert_uint_lt(p->len + len, sizeof p->text);
+    memcpy(p->text + p->len, data, len);
+    p->len += len;
+    return WSRT_OK;
+}
+
+static void scrape(void)
+{
+    page.len = 0;
+    ck_assert_int_eq(wsrt_monitor_prometheus(m, append, &page), WSRT_OK);
+    page.text[page.len] = '\0';
+}
+
+/* The value behind a series, given with its labels; fails when it is absent. */
+static double metric(const char *series)
+{
+    scrape();
+    size_t len = strlen(series);
+    for (const char *line = page.text; line != NULL && *line != '\0';) {
+        if (strncmp(line, series, len) == 0 && line[len] == ' ')
+            return strtod(line + len, NULL);
+        line = strchr(line, '\n');
+        line = line == NULL ? NULL : line + 1;
+    }
+    ck_abort_msg("no series %s in\n%s", series, page.text);
+}
+
+static int has(const char *part)
+{
+    scrape();
+    return strstr(page.text, part) != NULL;
+}
+
+static const char *name_end(const char *p)
+{
+    const char *start = p;
+
+    while ((*p >= 'a' && *p <= 'z') || *p == '_' || (p > start && *p >= '0' && *p <= '9'))
+        p++;
+    ck_assert_msg(p > start, "no name at: %.60s", start);
+    return p;
+}
+
+static const char *label_end(const char *p)
+{
+    p = name_end(p);
+    ck_assert_msg(p[0] == '=' && p[1] == '"', "no value at: %.60s", p);
+    for (p += 2; *p != '"'; p++) {
+        ck_assert_msg(*p != '\n' && *p != '\0', "open value");
+        if (*p == '\\') {
+            p++;
+            ck_assert_msg(*p == '\\' || *p == '"' || *p == 'n', "escape at: %.20s", p - 1);
+        }
+    }
+    return p + 1;
+}
+
+/* Length of the series name with its labels; the family's name must be a prefix. */
+static size_t check_sample(const char *line, const char *family)
+{
+    const char *p = name_end(line);
+    char *end;
+
+    ck_assert_msg(strncmp(line, family, strlen(family)) == 0, "%.60s not in %s", line, family);
+    if (*p == '{') {
+        p = label_end(p + 1);
+        while (*p == ',')
+            p = label_end(p + 1);
+        ck_assert_msg(*p == '}', "labels end at: %.60s", p);
+        p++;
+    }
+    ck_assert_msg(*p == ' ', "no value at: %.60s", p);
+    (void)strtod(p + 1, &end);
+    ck_assert_msg(end > p + 1 && *end == '\n', "value at: %.60s", p);
+    return (size_t)(p - line);
+}
+
+/* Reads a page line by line: HELP, TYPE, samples; no family and no series twice. */
+static size_t check_page(void)
+{
+    char family[128] = "";
+    static const char *seen[8192];
+    static size_t seen_len[8192];
+    size_t samples = 0;
+
+    for (const char *line = page.text; *line != '\0'; line = strchr(line, '\n') + 1) {
+        ck_assert_ptr_nonnull(strchr(line, '\n'));
+        if (strncmp(line, "# HELP ", 7) == 0) {
+            const char *end = name_end(line + 7);
+            char again[160];
+            snprintf(family, sizeof family, "%.*s", (int)(end - line - 7), line + 7);
+            snprintf(again, sizeof again, "# TYPE %s ", family);
+            const char *type = strstr(page.text, again);
+            ck_assert_ptr_nonnull(type);
+            ck_assert_ptr_null(strstr(type + 1, again));
+            ck_assert_ptr_eq(type, strchr(line, '\n') + 1);
+        } else if (line[0] != '#') {
+            size_t len = check_sample(line, family);
+            for (size_t i = 0; i < samples; i++)
+                ck_assert_msg(seen_len[i] != len || memcmp(seen[i], line, len) != 0, "twice: %.*s",
+                              (int)len, line);
+            ck_assert_uint_lt(samples, COUNT(seen));
+            seen[samples] = line;
+            seen_len[samples++] = len;
+        }
+    }
+    return samples;
+}
+
+#define SERIES(name, handler) name "{handler=\"" handler "\",environment=\"dev\"}"
+
+/* ---- operations ---- */
+
+START_TEST(the_four_operations_of_every_monitor_have_fixed_ids)
+{
+    static const char *const names[] = {"websocket_conversation", "websocket_connection",
+                                        "authentication_jwt_verification",
+                                        "chat_message_processing"};
+    int id;
+
+    for (int i = 0; i < 4; i++) {
+        ck_assert_int_eq(wsrt_monitor_operation(m, wsrt_span_cstr(names[i]), &id), WSRT_OK);
+        ck_assert_int_eq(id, i);
+    }
+}
+END_TEST
+
+START_TEST(a_registered_name_keeps_its_id)
+{
+    int first, again, other;
+
+    ck_assert_int_eq(wsrt_monitor_operation(m, wsrt_span_cstr("orders.place"), &first), WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_operation(m, wsrt_span_cstr("orders"), &other), WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_operation(m, wsrt_span_cstr("orders.place"), &again), WSRT_OK);
+    ck_assert_int_eq(first, 4);
+    ck_assert_int_eq(other, 5);
+    ck_assert_int_eq(again, 4);
+}
+END_TEST
+
+START_TEST(names_that_are_none_are_refused)
+{
+    char long_name[257];
+    const char *names[] = {"", "a b", "a\n", "caf\xc3\xa9", "a/b", "a\"b"};
+    int id = 99;
+
+    for (size_t i = 0; i < COUNT(names); i++)
+        ck_assert_int_eq(wsrt_monitor_operation(m, wsrt_span_cstr(names[i]), &id),
+                         WSRT_ERR_INVALID);
+    memset(long_name, 'x', sizeof long_name);
+    ck_assert_int_eq(wsrt_monitor_operation(m, (wsrt_span){long_name, 256}, &id), WSRT_ERR_INVALID);
+    ck_assert_int_eq(id, 99);
+    ck_assert_int_eq(wsrt_monitor_operation(m, (wsrt_span){long_name, 255}, &id), WSRT_OK);
+}
+END_TEST
+
+START_TEST(operations_beyond_the_cap_are_refused_and_known_ones_found)
+{
+    wsrt_monitor_options o = options();
+    int id = 99;
+
+    o.max_operations = 5;
+    remake(o);
+    ck_assert_int_eq(wsrt_monitor_operation(m, wsrt_span_cstr("fifth"), &id), WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_operation(m, wsrt_span_cstr("sixth"), &id), WSRT_ERR_LIMIT);
+    ck_assert_int_eq(wsrt_monitor_operation(m, wsrt_span_cstr("fifth"), &id), WSRT_OK);
+    ck_assert_int_eq(id, 4);
+}
+END_TEST
+
+START_TEST(options_outside_their_range_are_refused)
+{
+    wsrt_monitor *none = m;
+    wsrt_monitor_options bad[6];
+
+    for (size_t i = 0; i < COUNT(bad); i++)
+        bad[i] = options();
+    bad[0].struct_size = 4;
+    bad[1].max_operations = 3;
+    bad[2].max_operations = 1025;
+    bad[3].histogram_bits = 3;
+    bad[4].histogram_bits = 8;
+    bad[5].environment = (wsrt_span){page.text, 256};
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        ck_assert_int_eq(wsrt_monitor_new(&none, &bad[i]), WSRT_ERR_INVALID);
+        ck_assert_ptr_null(none);
+    }
+    bad[0] = options();
+    bad[0].flags = 1;
+    ck_assert_int_eq(wsrt_monitor_new(&none, &bad[0]), WSRT_ERR_UNSUPPORTED);
+}
+END_TEST
+
+START_TEST(a_completion_is_counted_with_all_that_it_tells)
+{
+    wsrt_op_result r = success();
+    wsrt_op op;
+
+    r.request_size = 120;
+    r.response_size = 80;
+    wsrt_op_start(m, NULL, WSRT_OP_CHAT_MESSAGE, 5, &op);
+    ck_assert_uint_eq(totals(WSRT_OP_CHAT_MESSAGE).in_flight, 1);
+    wsrt_op_external_call(&op);
+    wsrt_op_database_call(&op);
+    wsrt_op_database_call(&op);
+    ck_assert_int_eq(wsrt_op_complete(&op, 1005, &r), WSRT_OK);
+    wsrt_op_totals t = totals(WSRT_OP_CHAT_MESSAGE);
+    ck_assert_uint_eq(t.count, 1);
+    ck_assert_uint_eq(t.errors, 0);
+    ck_assert_uint_eq(t.error_calls, 0);
+    ck_assert_uint_eq(t.external_calls, 1);
+    ck_assert_uint_eq(t.database_calls, 2);
+    ck_assert_uint_eq(t.request_bytes, 120);
+    ck_assert_uint_eq(t.response_bytes, 80);
+    ck_assert_uint_eq(t.duration_sum, 1000);
+    ck_assert_uint_eq(t.duration_max, 1000);
+    ck_assert_uint_eq(t.in_flight, 0);
+    ck_assert_uint_eq(totals(WSRT_OP_CONVERSATION).count, 0);
+}
+END_TEST
+
+START_TEST(completing_twice_or_without_a_start_changes_nothing)
+{
+    wsrt_op op = {{0}};
+
+    ck_assert_int_eq(wsrt_op_complete(&op, 1, NULL), WSRT_ERR_STATE);
+    wsrt_op_start(m, NULL, 0, 0, &op);
+    ck_assert_int_eq(wsrt_op_complete(&op, 10, NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_op_complete(&op, 20, NULL), WSRT_ERR_STATE);
+    ck_assert_int_eq(wsrt_op_complete_on(&op, NULL, 20, NULL), WSRT_ERR_STATE);
+    ck_assert_int_eq(wsrt_op_complete(NULL, 20, NULL), WSRT_ERR_INVALID);
+    wsrt_op_external_call(&op);
+    wsrt_op_error(&op, "X");
+    wsrt_op_add_bytes(&op, 5);
+    wsrt_op_cancel(&op);
+    ck_assert_uint_eq(totals(0).count, 1);
+    ck_assert_uint_eq(totals(0).duration_sum, 10);
+    ck_assert_uint_eq(totals(0).errors + totals(0).in_flight, 0);
+}
+END_TEST
+
+START_TEST(a_start_that_failed_leaves_an_inert_operation)
+{
+    wsrt_monitor *other;
+    wsrt_recorder *stranger;
+    wsrt_op op;
+
+    wsrt_monitor_new(&other, NULL);
+    wsrt_recorder_new(&stranger, other);
+    memset(&op, 0xff, sizeof op);
+    ck_assert_int_eq(wsrt_op_start(m, NULL, 4, 0, &op), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_op_complete(&op, 1, NULL), WSRT_ERR_STATE);
+    ck_assert_int_eq(wsrt_op_start(m, NULL, -1, 0, &op), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_op_start(NULL, NULL, 0, 0, &op), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_op_start(m, stranger, 0, 0, &op), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_op_complete(&op, 1, NULL), WSRT_ERR_STATE);
+    wsrt_recorder_free(stranger);
+    wsrt_monitor_free(other);
+}
+END_TEST
+
+START_TEST(a_malformed_result_leaves_the_operation_open)
+{
+    wsrt_op_result bad = success();
+    wsrt_op op;
+
+    wsrt_op_start(m, NULL, 0, 0, &op);
+    bad.struct_size = 3;
+    ck_assert_int_eq(wsrt_op_complete(&op, 1, &bad), WSRT_ERR_INVALID);
+    bad = success();
+    bad.attr_count = 1;
+    ck_assert_int_eq(wsrt_op_complete(&op, 1, &bad), WSRT_ERR_INVALID);
+    ck_assert_uint_eq(totals(0).count, 0);
+    ck_assert_int_eq(wsrt_op_complete(&op, 1, NULL), WSRT_OK);
+    ck_assert_uint_eq(totals(0).count, 1);
+}
+END_TEST
+
+START_TEST(a_clock_that_went_backwards_counts_as_no_time)
+{
+    wsrt_op op;
+
+    wsrt_op_start(m, NULL, 0, 1000, &op);
+    ck_assert_int_eq(wsrt_op_complete(&op, 999, NULL), WSRT_OK);
+    ck_assert_uint_eq(totals(0).count, 1);
+    ck_assert_uint_eq(totals(0).duration_sum, 0);
+    ck_assert_double_eq(metric("wsrt_self_clock_backwards_total{environment=\"dev\"}"), 1);
+}
+END_TEST
+
+START_TEST(a_cancelled_operation_is_not_counted)
+{
+    wsrt_op op;
+
+    wsrt_op_start(m, NULL, 0, 0, &op);
+    wsrt_op_error(&op, "TIMEOUT_ERROR");
+    wsrt_op_cancel(&op);
+    wsrt_op_totals t = totals(0);
+    ck_assert_uint_eq(t.count + t.errors + t.error_calls + t.in_flight, 0);
+}
+END_TEST
+
+START_TEST(an_error_makes_a_failure_and_is_counted_by_category)
+{
+    wsrt_op_result r = success();
+    wsrt_op op;
+
+    ck_assert_int_eq(wsrt_monitor_error_category(m, 0, wsrt_span_cstr("QUOTA")), WSRT_OK);
+    wsrt_op_start(m, NULL, 0, 0, &op);
+    wsrt_op_error(&op, "TIMEOUT_ERROR");
+    wsrt_op_error(&op, "QUOTA");
+    wsrt_op_error(&op, "QUOTA");
+    wsrt_op_complete(&op, 1, &r);
+    wsrt_op_start(m, NULL, 1, 0, &op);
+    wsrt_op_error(&op, "QUOTA");
+    wsrt_op_complete(&op, 1, &r);
+    ck_assert_uint_eq(totals(0).errors, 1);
+    ck_assert_uint_eq(totals(0).error_calls, 3);
+#define ERRORS(op, category)                                                                       \
+    metric("wsrt_operation_errors_total{handler=\"" op                                             \
+           "\",environment=\"dev\",category=\"" category "\"}")
+    ck_assert_double_eq(ERRORS("websocket_conversation", "TIMEOUT_ERROR"), 1);
+    ck_assert_double_eq(ERRORS("websocket_conversation", "QUOTA"), 1);
+    ck_assert_double_eq(ERRORS("websocket_conversation", "other"), 1);
+    ck_assert_double_eq(ERRORS("websocket_connection", "other"), 1);
+}
+END_TEST
+
+START_TEST(a_failure_without_an_error_counts_as_one)
+{
+    wsrt_op_result r = failure();
+    wsrt_op op;
+
+    wsrt_op_start(m, NULL, 0, 0, &op);
+    wsrt_op_complete(&op, 1, &r);
+    ck_assert_uint_eq(totals(0).errors, 1);
+    ck_assert_uint_eq(totals(0).error_calls, 1);
+    ck_assert_double_eq(ERRORS("websocket_conversation", "other"), 1);
+}
+END_TEST
+
+START_TEST(error_categories_are_registered_with_an_operation_that_exists)
+{
+    ck_assert_int_eq(wsrt_monitor_error_category(m, 4, wsrt_span_cstr("A")), WSRT_ERR_NOT_FOUND);
+    ck_assert_int_eq(wsrt_monitor_error_category(m, 0, wsrt_span_cstr("a b")), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_monitor_error_category(m, 0, wsrt_span_cstr("A")), WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_error_category(m, 0, wsrt_span_cstr("A")), WSRT_OK);
+    ck_assert_double_eq(ERRORS("websocket_conversation", "A"), 0);
+}
+END_TEST
+
+/* ---- attributes ---- */
+
+START_TEST(a_success_with_a_warning_is_an_outcome_of_its_own)
+{
+    wsrt_field attr = text("warning", "cleanup_failed");
+
+    run_with(0, &attr, 1);
+    ck_assert_uint_eq(totals(0).warnings, 1);
+    ck_assert_uint_eq(totals(0).errors, 0);
+#define OUTCOME(outcome)                                                                           \
+    metric("wsrt_operations_total{handler=\"websocket_conversation\",environment=\"dev\","         \
+           "outcome=\"" outcome "\"}")
+    ck_assert_double_eq(OUTCOME("warning"), 1);
+    ck_assert_double_eq(OUTCOME("ok"), 0);
+}
+END_TEST
+
+START_TEST(undeclared_and_misfit_attributes_are_dropped_and_counted)
+{
+    wsrt_field attrs[] = {
+        text("messageType", "auth"),
+        text("favouriteColour", "blue"),
+        text("messageLength", "12"),
+        {.name_cstr = "messageLength", .number = -1, .kind = WSRT_FIELD_INT},
+        {.name_cstr = NULL, .kind = WSRT_FIELD_TEXT},
+        {.name_cstr = "action", .number = 4, .kind = WSRT_FIELD_INT},
+        {.name_cstr = "hasToken", .number = 1, .kind = WSRT_FIELD_BOOL},
+        text("userId", "someone"),
+        text("correlationId", "c-1"),
+    };
+
+    run_with(0, attrs, COUNT(attrs));
+    ck_assert_double_eq(metric("wsrt_self_attributes_dropped_total{environment=\"dev\"}"), 5);
+    ck_assert(!has("someone"));
+    ck_assert(!has("c-1"));
+}
+END_TEST
+
+START_TEST(sizes_among_the_attributes_count_where_the_result_has_none)
+{
+    wsrt_field attrs[] = {
+        {.name_cstr = "requestSize", .number = 70, .kind = WSRT_FIELD_INT},
+        {.name_cstr = "responseSize", .real = 30.0, .kind = WSRT_FIELD_REAL},
+    };
+
+    run_with(0, attrs, 2);
+    ck_assert_uint_eq(totals(0).request_bytes, 70);
+    ck_assert_uint_eq(totals(0).response_bytes, 30);
+}
+END_TEST
+
+START_TEST(values_beyond_the_caps_are_dropped_and_nothing_else_is)
+{
+    wsrt_monitor_options o = options();
+    char value[20];
+
+    o.max_metric_values = 3;
+    o.max_values = 5;
+    remake(o);
+    for (int i = 0; i < 10; i++) {
+        snprintf(value, sizeof value, "v%d", i);
+        wsrt_field attrs[] = {text("action", value), text("routeKey", value)};
+        run_with(0, attrs, 2);
+    }
+    ck_assert_double_eq(metric("wsrt_self_series_dropped_total{environment=\"dev\"}"), 15);
+    ck_assert_uint_eq(totals(0).count, 10);
+}
+END_TEST
+
+/* ---- memory and CPU ---- */
+
+START_TEST(memory_is_the_largest_sum_of_what_was_taken)
+{
+    wsrt_op op;
+
+    wsrt_op_start(m, NULL, 0, 0, &op);
+    wsrt_op_add_bytes(&op, 100);
+    wsrt_op_add_bytes(&op, 50);
+    wsrt_op_add_bytes(&op, -120);
+    wsrt_op_add_bytes(&op, 60);
+    wsrt_op_complete(&op, 1, NULL);
+    ck_assert_uint_eq(totals(0).memory_max, 150);
+    ck_assert_uint_eq(totals(0).memory_count, 1);
+    run(NULL, 0, 1);
+    ck_assert_uint_eq(totals(0).memory_count, 1);
+}
+END_TEST
+
+START_TEST(an_inner_operation_charges_the_outer_one_too)
+{
+    wsrt_recorder *rec;
+    wsrt_op outer, inner;
+
+    wsrt_recorder_new(&rec, m);
+    wsrt_op_start(m, rec, 0, 0, &outer);
+    wsrt_op_add_bytes(&outer, 10);
+    wsrt_op_start(m, rec, 3, 0, &inner);
+    wsrt_op_add_bytes(&inner, 100);
+    wsrt_op_add_bytes(&inner, -100);
+    wsrt_op_complete(&inner, 1, NULL);
+    wsrt_op_start(m, rec, 2, 0, &inner);
+    wsrt_op_add_bytes(&inner, 20);
+    wsrt_op_cancel(&inner);
+    wsrt_op_complete(&outer, 2, NULL);
+    ck_assert_uint_eq(totals(3).memory_max, 100);
+    ck_assert_uint_eq(totals(0).memory_max, 110);
+    ck_assert_uint_eq(totals(2).memory_count, 0);
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
+START_TEST(memory_sums_stop_at_the_ends_of_their_range)
+{
+    wsrt_op op;
+
+    wsrt_op_start(m, NULL, 0, 0, &op);
+    wsrt_op_add_bytes(&op, INT64_MAX);
+    wsrt_op_add_bytes(&op, INT64_MAX);
+    wsrt_op_complete(&op, 1, NULL);
+    ck_assert_uint_eq(totals(0).memory_max, INT64_MAX);
+}
+END_TEST
+
+START_TEST(cpu_time_is_read_for_the_first_and_then_one_in_n)
+{
+    wsrt_monitor_options o = options();
+    wsrt_recorder *rec;
+    wsrt_op op;
+
+    o.cpu_sampling = 4;
+    remake(o);
+    wsrt_recorder_new(&rec, m);
+    for (int i = 0; i < 9; i++) {
+        wsrt_op_start(m, rec, 0, 0, &op);
+        cpu_clock += 250;
+        wsrt_op_complete(&op, 1000, NULL);
+    }
+    run(NULL, 0, 1000);
+    ck_assert_uint_eq(totals(0).cpu_samples, 3);
+    ck_assert_double_eq_tol(totals(0).cpu_ratio_sum, 0.75, 1e-9);
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
+START_TEST(cpu_time_that_is_off_is_never_read)
+{
+    wsrt_monitor_options o = options();
+    wsrt_recorder *rec;
+
+    o.cpu_sampling = UINT32_MAX;
+    remake(o);
+    wsrt_recorder_new(&rec, m);
+    for (int i = 0; i < 200; i++)
+        run(rec, 0, 1000);
+    ck_assert_uint_eq(totals(0).cpu_samples, 0);
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
+START_TEST(an_operation_may_end_in_another_recorder)
+{
+    wsrt_recorder *first, *second;
+    wsrt_op op;
+
+    wsrt_recorder_new(&first, m);
+    wsrt_recorder_new(&second, m);
+    wsrt_op_start(m, first, 0, 0, &op);
+    wsrt_op_add_bytes(&op, 100);
+    ck_assert_int_eq(wsrt_op_complete_on(&op, second, 10, NULL), WSRT_OK);
+    wsrt_op_start(m, first, 0, 0, &op);
+    ck_assert_int_eq(wsrt_op_complete_on(&op, NULL, 10, NULL), WSRT_OK);
+    ck_assert_uint_eq(totals(0).count, 2);
+    ck_assert_uint_eq(totals(0).in_flight, 0);
+    ck_assert_uint_eq(totals(0).memory_count, 0);
+    ck_assert_uint_eq(totals(0).cpu_samples, 0);
+    wsrt_recorder_free(first);
+    wsrt_recorder_free(second);
+}
+END_TEST
+
+/* ---- histogram ---- */
+
+START_TEST(every_bucket_holds_its_own_bounds)
+{
+    for (unsigned bits = 4; bits <= 7; bits++) {
+        unsigned last = bucket_of(UINT64_MAX, bits);
+        ck_assert_uint_lt(last / CHUNK_COUNTERS, wsrt_histogram_chunks(bits));
+        for (unsigned b = 0; b <= last; b++) {
+            uint64_t low = wsrt_bucket_low(b, bits), middle = wsrt_bucket_middle(b, bits);
+            ck_assert_uint_eq(bucket_of(low, bits), b);
+            ck_assert_uint_eq(bucket_of(middle, bits), b);
+            ck_assert_uint_eq(bucket_of(wsrt_bucket_low(b + 1, bits) - 1, bits), b);
+            ck_assert_uint_le((middle - low) << (bits + 1), low);
+        }
+        ck_assert_uint_eq(wsrt_bucket_low(last + 1, bits), (uint64_t)1 << 42);
+    }
+}
+END_TEST
+
+static int by_value(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+    return (x > y) - (x < y);
+}
+
+static uint64_t seed;
+
+static uint64_t next_random(void)
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return seed >> 33;
+}
+
+static int64_t draw(int shape)
+{
+    switch (shape) {
+    case 0:
+        return (int64_t)(next_random() % (50 * MS));
+    case 1:
+        return (int64_t)(1000 << next_random() % 20) + (int64_t)(next_random() % 1000);
+    case 2:
+        return next_random() % 100 == 0 ? 3000 * MS : 2 * MS;
+    default:
+        return (int64_t)(next_random() % 40);
+    }
+}
+
+START_TEST(quantiles_are_within_their_error_of_an_exact_sort)
+{
+    static int64_t values[20000];
+    static const double qs[] = {0, 0.001, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1};
+    wsrt_monitor_options o = options();
+
+    o.histogram_bits = (uint32_t)(4 + _i / 4);
+    remake(o);
+    seed = (uint64_t)_i;
+    for (size_t i = 0; i < COUNT(values); i++) {
+        values[i] = draw(_i % 4);
+        run(NULL, 0, values[i]);
+    }
+    qsort(values, COUNT(values), sizeof values[0], by_value);
+    for (size_t i = 0; i < COUNT(qs); i++) {
+        double exact_rank = qs[i] * (double)COUNT(values);
+        size_t rank = (size_t)exact_rank;
+        if ((double)rank < exact_rank || rank == 0)
+            rank++;
+        int64_t got, want = values[rank - 1];
+        ck_assert_int_eq(wsrt_monitor_quantile(m, 0, qs[i], &got), WSRT_OK);
+        ck_assert_msg(llabs(got - want) << (o.histogram_bits + 1) <= want,
+                      "q %g: got %lld, want %lld", qs[i], (long long)got, (long long)want);
+    }
+}
+END_TEST
+
+START_TEST(quantiles_of_nothing_are_zero_and_of_nonsense_refused)
+{
+    int64_t out = 99;
+
+    ck_assert_int_eq(wsrt_monitor_quantile(m, 0, 0.5, &out), WSRT_OK);
+    ck_assert_int_eq(out, 0);
+    ck_assert_int_eq(wsrt_monitor_quantile(m, 0, -0.1, &out), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_monitor_quantile(m, 0, 1.1, &out), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_monitor_quantile(m, 0, strtod("nan", NULL), &out), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_monitor_quantile(m, 4, 0.5, &out), WSRT_ERR_NOT_FOUND);
+}
+END_TEST
+
+START_TEST(extremes_are_exact_in_count_sum_and_maximum)
+{
+    wsrt_op op;
+
+    wsrt_op_start(m, NULL, 0, INT64_MIN, &op);
+    wsrt_op_complete(&op, INT64_MAX, NULL);
+    ck_assert_uint_eq(totals(0).duration_max, UINT64_MAX);
+    run(NULL, 0, 5);
+    run(NULL, 0, (int64_t)1 << 50);
+    ck_assert_uint_eq(totals(0).count, 3);
+    ck_assert_uint_eq(totals(0).duration_sum, UINT64_MAX);
+    run(NULL, 1, (int64_t)1 << 50);
+    run(NULL, 1, 3);
+    ck_assert_uint_eq(totals(1).duration_sum, ((uint64_t)1 << 50) + 3);
+    ck_assert_uint_eq(totals(1).duration_max, (uint64_t)1 << 50);
+}
+END_TEST
+
+/* ---- recorders ---- */
+
+START_TEST(what_a_recorder_counted_outlives_it)
+{
+    for (int round = 1; round <= 3; round++) {
+        wsrt_recorder *rec;
+        wsrt_field attr = {.name_cstr = "messageLength", .number = 5, .kind = WSRT_FIELD_INT};
+        wsrt_op_result r = success();
+        wsrt_op op;
+
+        wsrt_recorder_new(&rec, m);
+        r.attrs = &attr;
+        r.attr_count = 1;
+        r.request_size = 10;
+        wsrt_op_start(m, rec, 0, 0, &op);
+        wsrt_op_complete(&op, round * MS, &r);
+        wsrt_recorder_free(rec);
+        ck_assert_uint_eq(totals(0).count, (uint64_t)round);
+        ck_assert_uint_eq(totals(0).request_bytes, (uint64_t)round * 10);
+        ck_assert_uint_eq(totals(0).duration_max, (uint64_t)(round * MS));
+        ck_assert_uint_eq(totals(0).in_flight, 0);
+    }
+    ck_assert_uint_eq(totals(0).duration_sum, 6 * MS);
+}
+END_TEST
+
+START_TEST(monitor_and_recorder_may_end_in_either_order)
+{
+    wsrt_recorder *rec;
+    wsrt_monitor *other;
+    wsrt_monitor_options o = options();
+    wsrt_op op;
+
+    ck_assert_int_eq(wsrt_monitor_new(&other, &o), WSRT_OK);
+    ck_assert_int_eq(wsrt_recorder_new(&rec, other), WSRT_OK);
+    wsrt_op_start(other, rec, 0, 0, &op);
+    wsrt_monitor_free(other);
+    ck_assert_int_eq(wsrt_op_complete(&op, 1, NULL), WSRT_OK);
+    wsrt_recorder_free(rec);
+    wsrt_monitor_free(NULL);
+    wsrt_recorder_free(NULL);
+}
+END_TEST
+
+/* ---- memory that is refused ---- */
+
+static void complete_some(wsrt_recorder *rec, int sticky, size_t fail_at)
+{
+    wsrt_field attrs[] = {
+        text("messageType", "auth"),
+        {.name_cstr = "tokenLength", .number = 5, .kind = WSRT_FIELD_INT},
+    };
+    wsrt_op_result r = success();
+    wsrt_op op;
+
+    r.attrs = attrs;
+    r.attr_count = 2;
+    heap_arm(&heap, fail_at, sticky);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(wsrt_op_start(m, rec, 2, 0, &op), WSRT_OK);
+        wsrt_op_database_call(&op);
+        ck_assert_int_eq(wsrt_op_complete(&op, 40 * MS, &r), WSRT_OK);
+    }
+    ck_assert_int_eq(wsrt_op_start(m, rec, 2, 0, &op), WSRT_OK);
+    wsrt_op_error(&op, "INVALID_TOKEN");
+    ck_assert_int_eq(wsrt_op_complete(&op, 40 * MS, NULL), WSRT_OK);
+}
+
+START_TEST(refused_memory_loses_no_count)
+{
+    size_t points = 0;
+
+    for (size_t n = 1;; n++) {
+        wsrt_recorder *rec;
+        int64_t p50;
+        remake(options());
+        ck_assert_int_eq(wsrt_recorder_new(&rec, m), WSRT_OK);
+        complete_some(_i % 2 == 0 ? rec : NULL, _i / 2, n);
+        int tripped = heap.tripped;
+        heap_arm(&heap, 0, 0);
+        wsrt_recorder_free(rec);
+        wsrt_op_totals t = totals(2);
+        ck_assert_uint_eq(t.count, 4);
+        ck_assert_uint_eq(t.errors, 1);
+        ck_assert_uint_eq(t.error_calls, 1);
+        ck_assert_uint_eq(t.database_calls, 3);
+        ck_assert_uint_eq(t.duration_sum, 160 * MS);
+        ck_assert_uint_eq(t.in_flight, 0);
+        ck_assert_int_eq(wsrt_monitor_quantile(m, 2, 0.5, &p50), WSRT_OK);
+        ck_assert_int_gt(p50, 32 * MS);
+        ck_assert_int_lt(p50, 68 * MS);
+        ck_assert_double_eq(metric(SERIES("wsrt_operation_duration_seconds_count",
+                                          "authentication_jwt_verification")),
+                            4);
+        if (!tripped)
+            break;
+        points++;
+    }
+    printf("# allocation points: %zu\n", points);
+    ck_assert_uint_ge(points, 5);
+}
+END_TEST
+
+START_TEST(refused_memory_makes_constructors_fail_clean)
+{
+    size_t points = 0;
+
+    for (int sticky = 0; sticky < 2; sticky++) {
+        for (size_t n = 1;; n++) {
+            wsrt_monitor_options o = options();
+            wsrt_monitor *other = NULL;
+            size_t before = heap.live;
+            heap_arm(&heap, n, sticky);
+            int rc = wsrt_monitor_new(&other, &o);
+            if (!heap.tripped) {
+                wsrt_monitor_free(other);
+                break;
+            }
+            ck_assert_int_eq(rc, WSRT_ERR_NOMEM);
+            ck_assert_ptr_null(other);
+            ck_assert_uint_eq(heap.live, before);
+            points++;
+        }
+    }
+    printf("# allocation points: %zu\n", points);
+    ck_assert_uint_ge(points, 10);
+}
+END_TEST
+
+static void one_sample(wsrt_samples *to, void *user)
+{
+    wsrt_field label = text("Scope", "user");
+
+    (void)user;
+    wsrt_sample(to, &label, 1, 3);
+}
+
+static int register_things(wsrt_recorder **rec)
+{
+    int id;
+    int rc = wsrt_monitor_operation(m, wsrt_span_cstr("a"), &id);
+
+    *rec = NULL;
+    if (rc == WSRT_OK)
+        rc = wsrt_monitor_error_category(m, 0, wsrt_span_cstr("A"));
+    if (rc == WSRT_OK)
+        rc = wsrt_monitor_source(m, "RateLimited", WSRT_SOURCE_COUNTER, one_sample, NULL);
+    if (rc == WSRT_OK)
+        rc = wsrt_recorder_new(rec, m);
+    return rc;
+}
+
+START_TEST(refused_memory_makes_registrations_fail_and_a_second_try_succeed)
+{
+    wsrt_recorder *rec;
+
+    for (size_t n = 1;; n++) {
+        remake(options());
+        heap_arm(&heap, n, 0);
+        int rc = register_things(&rec);
+        if (!heap.tripped)
+            break;
+        ck_assert_int_eq(rc, WSRT_ERR_NOMEM);
+        ck_assert_ptr_null(rec);
+        rc = register_things(&rec);
+        ck_assert(rc == WSRT_OK || rc == WSRT_ERR_EXISTS);
+        wsrt_recorder_free(rec);
+    }
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
+START_TEST(refused_memory_makes_an_export_fail_before_its_first_byte)
+{
+    size_t points = 0;
+
+    wsrt_monitor_source(m, "RateLimited", WSRT_SOURCE_COUNTER, one_sample, NULL);
+    run(NULL, 0, MS);
+    for (size_t n = 1;; n++) {
+        size_t before = heap.live;
+        page.len = 0;
+        heap_arm(&heap, n, 0);
+        int rc = wsrt_monitor_prometheus(m, append, &page);
+        ck_assert_uint_eq(heap.live, before);
+        if (!heap.tripped)
+            break;
+        ck_assert_int_eq(rc, WSRT_ERR_NOMEM);
+        ck_assert_uint_eq(page.len, 0);
+        points++;
+    }
+    printf("# allocation points: %zu\n", points);
+    ck_assert_uint_ge(points, 2);
+}
+END_TEST
+
+START_TEST(warm_operations_allocate_nothing)
+{
+    wsrt_recorder *rec;
+
+    wsrt_recorder_new(&rec, m);
+    complete_some(rec, 0, 0);
+    complete_some(NULL, 0, 0);
+    heap_arm(&heap, 1, 1);
+    complete_some(rec, 1, 1);
+    complete_some(NULL, 1, 1);
+    ck_assert_uint_eq(heap.calls, 0);
+    ck_assert_uint_eq(totals(2).count, 16);
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
+/* ---- threads ---- */
+
+enum { ROUNDS = 40000, CHURN = 20, THREADS = 3 };
+static atomic_int overlaps, inside;
+static pthread_barrier_t all_here;
+
+static void *record_for_a_while(void *user)
+{
+    wsrt_op_result r = success();
+    wsrt_field attr = text("messageType", "message");
+    wsrt_op op;
+
+    r.request_size = 3;
+    r.attrs = &attr;
+    r.attr_count = 1;
+    pthread_barrier_wait(&all_here);
+    for (int c = 0; c < CHURN; c++) {
+        wsrt_recorder *rec;
+        if (wsrt_recorder_new(&rec, m) != WSRT_OK)
+            abort();
+        atomic_fetch_add(&inside, 1);
+        for (int i = 0; i < ROUNDS / CHURN; i++) {
+            wsrt_recorder *where = i % 2 == 0 ? rec : NULL;
+            wsrt_op_start(m, where, i % 4, 0, &op);
+            wsrt_op_complete(&op, (int64_t)i * 10000, &r);
+            if (atomic_load(&inside) > 1)
+                atomic_fetch_add(&overlaps, 1);
+        }
+        atomic_fetch_sub(&inside, 1);
+        wsrt_recorder_free(rec);
+    }
+    return user;
+}
+
+static int ignore(const void *data, size_t len, void *user)
+{
+    (void)data;
+    (void)len;
+    (void)user;
+    return WSRT_OK;
+}
+
+START_TEST(threads_that_record_end_and_read_at_once_lose_nothing)
+{
+    pthread_t threads[THREADS];
+    uint64_t last = 0, count = 0, bytes = 0;
+
+    pthread_barrier_init(&all_here, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, record_for_a_while, NULL), 0);
+    for (int i = 0; i < 50; i++) {
+        uint64_t seen = totals(0).count;
+        ck_assert_uint_ge(seen, last);
+        last = seen;
+        ck_assert_int_eq(wsrt_monitor_prometheus(m, ignore, NULL), WSRT_OK);
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&all_here);
+    for (int id = 0; id < 4; id++) {
+        count += totals(id).count;
+        bytes += totals(id).request_bytes;
+        ck_assert_uint_eq(totals(id).in_flight, 0);
+    }
+    ck_assert_uint_eq(count, THREADS * ROUNDS);
+    ck_assert_uint_eq(bytes, THREADS * ROUNDS * 3);
+    ck_assert_int_gt(atomic_load(&overlaps), 100);
+}
+END_TEST
+
+/* ---- Prometheus ---- */
+
+START_TEST(a_page_is_well_formed_line_by_line)
+{
+    int id;
+
+    wsrt_monitor_operation(m, wsrt_span_cstr("my.route-1"), &id);
+    wsrt_monitor_source(m, "RateLimited", WSRT_SOURCE_COUNTER, one_sample, NULL);
+    wsrt_monitor_error_category(m, id, wsrt_span_cstr("A"));
+    run(NULL, id, 3 * MS);
+    scrape();
+    size_t samples = check_page();
+    /* 5 operations of 17 + 3 + 1 + 2 + 4 * 2 + 1, a category, a source, four of the monitor */
+    ck_assert_uint_eq(samples, 5 * 32 + 1 + 1 + 4);
+}
+END_TEST
+
+START_TEST(durations_fall_into_cumulative_bounds_in_seconds)
+{
+#define BELOW(le)                                                                                  \
+    metric("wsrt_operation_duration_seconds_bucket{handler=\"websocket_conversation\","            \
+           "environment=\"dev\",le=\"" le "\"}")
+    run(NULL, 0, MS / 2);
+    run(NULL, 0, 2 * MS);
+    run(NULL, 0, 40 * MS);
+    run(NULL, 0, 20000 * MS);
+    ck_assert_double_eq(BELOW("0.001"), 1);
+    ck_assert_double_eq(BELOW("0.0025"), 2);
+    ck_assert_double_eq(BELOW("0.025"), 2);
+    ck_assert_double_eq(BELOW("0.05"), 3);
+    ck_assert_double_eq(BELOW("10"), 3);
+    ck_assert_double_eq(BELOW("+Inf"), 4);
+    ck_assert_double_eq(
+        metric(SERIES("wsrt_operation_duration_seconds_count", "websocket_conversation")), 4);
+    ck_assert(has("wsrt_operation_duration_seconds_sum{handler=\"websocket_conversation\","
+                  "environment=\"dev\"} 20.0425\n"));
+}
+END_TEST
+
+START_TEST(the_environment_is_escaped_wherever_it_appears)
+{
+    wsrt_monitor_options o = options();
+
+    o.environment = wsrt_span_cstr("a\"b\\c\nd\xff\xc3\xa9\xed\xa0\x80");
+    remake(o);
+    scrape();
+    check_page();
+    ck_assert(has("environment=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\xc3\xa9"
+                  "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"}"));
+}
+END_TEST
+
+static void breaker_like(wsrt_samples *to, void *user)
+{
+    wsrt_field labels[] = {text("Service", "dyna\"mo\n"), text("Operation", "store")};
+
+    wsrt_sample(to, labels, 2, *(const double *)user);
+}
+
+START_TEST(sources_of_one_name_make_one_family)
+{
+    double half = 0.5, million = 1e6;
+
+    ck_assert_int_eq(
+        wsrt_monitor_source(m, "CircuitFailureRate", WSRT_SOURCE_GAUGE, breaker_like, &half),
+        WSRT_OK);
+    ck_assert_int_eq(
+        wsrt_monitor_source(m, "RateLimited", WSRT_SOURCE_COUNTER, one_sample, &million), WSRT_OK);
+    ck_assert_int_eq(
+        wsrt_monitor_source(m, "CircuitFailureRate", WSRT_SOURCE_GAUGE, one_sample, &million),
+        WSRT_OK);
+    ck_assert_double_eq(metric("wsrt_circuit_failure_ratio{service=\"dyna\\\"mo\\n\","
+                               "operation=\"store\",environment=\"dev\"}"),
+                        0.5);
+    ck_assert_double_eq(metric("wsrt_circuit_failure_ratio{scope=\"user\",environment=\"dev\"}"),
+                        3);
+    ck_assert_double_eq(
+        metric("wsrt_limiter_rate_limited_total{scope=\"user\",environment=\"dev\"}"), 3);
+    check_page();
+    wsrt_monitor_source_remove(m, &million);
+    ck_assert(!has("rate_limited"));
+    ck_assert(has("wsrt_circuit_failure_ratio{"));
+}
+END_TEST
+
+START_TEST(a_family_has_one_kind_and_each_user_once)
+{
+    int a, b;
+
+    ck_assert_int_eq(wsrt_monitor_source(m, "Depth", WSRT_SOURCE_GAUGE, one_sample, &a), WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_source(m, "Depth", WSRT_SOURCE_GAUGE, one_sample, &a),
+                     WSRT_ERR_EXISTS);
+    ck_assert_int_eq(wsrt_monitor_source(m, "Depth", WSRT_SOURCE_COUNTER, one_sample, &b),
+                     WSRT_ERR_EXISTS);
+    ck_assert_int_eq(wsrt_monitor_source(m, "depth", WSRT_SOURCE_GAUGE, one_sample, &b),
+                     WSRT_ERR_EXISTS);
+    ck_assert_int_eq(wsrt_monitor_source(m, "2nd", WSRT_SOURCE_GAUGE, one_sample, &b),
+                     WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_monitor_source(m, "Depth", 3, one_sample, &b), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_monitor_source(m, "Depth", WSRT_SOURCE_GAUGE, NULL, &b),
+                     WSRT_ERR_INVALID);
+    ck_assert_double_eq(metric("wsrt_app_depth{scope=\"user\",environment=\"dev\"}"), 3);
+}
+END_TEST
+
+static void strange_samples(wsrt_samples *to, void *user)
+{
+    wsrt_field label = text("Environment", "prod");
+    wsrt_field number = {.name_cstr = "Scope", .number = 1, .kind = WSRT_FIELD_INT};
+
+    (void)user;
+    ck_assert_int_eq(wsrt_sample(to, &label, 1, 1), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_sample(to, &number, 1, 1), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_sample(to, &number, 9, 1), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_sample(to, NULL, 0, strtod("nan", NULL)), WSRT_OK);
+    ck_assert_int_eq(wsrt_sample(to, NULL, 0, strtod("inf", NULL)), WSRT_OK);
+    ck_assert_int_eq(wsrt_sample(to, NULL, 0, -2.25), WSRT_OK);
+}
+
+START_TEST(samples_that_fit_no_export_are_refused_or_dropped)
+{
+    wsrt_monitor_source(m, "Temperature", WSRT_SOURCE_GAUGE, strange_samples, NULL);
+    ck_assert_double_eq(metric("wsrt_app_temperature{environment=\"dev\"}"), -2.25);
+    check_page();
+    ck_assert_double_eq(metric("wsrt_self_export_dropped_total{environment=\"dev\"}"), 4);
+}
+END_TEST
+
+static int refuse(const void *data, size_t len, void *user)
+{
+    (void)data;
+    (void)len;
+    ++*(int *)user;
+    return WSRT_ERR_IO;
+}
+
+START_TEST(a_sink_that_fails_stops_the_page)
+{
+    int calls = 0;
+
+    ck_assert_int_eq(wsrt_monitor_prometheus(m, refuse, &calls), WSRT_ERR_IO);
+    ck_assert_int_eq(calls, 1);
+    ck_assert_int_eq(wsrt_monitor_prometheus(m, NULL, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_monitor_prometheus(NULL, refuse, NULL), WSRT_ERR_INVALID);
+}
+END_TEST
+
+static void add_operation_cases(TCase *c)
+{
+    tcase_add_test(c, the_four_operations_of_every_monitor_have_fixed_ids);
+    tcase_add_test(c, a_registered_name_keeps_its_id);
+    tcase_add_test(c, names_that_are_none_are_refused);
+    tcase_add_test(c, operations_beyond_the_cap_are_refused_and_known_ones_found);
+    tcase_add_test(c, options_outside_their_range_are_refused);
+    tcase_add_test(c, a_completion_is_counted_with_all_that_it_tells);
+    tcase_add_test(c, completing_twice_or_without_a_start_changes_nothing);
+    tcase_add_test(c, a_start_that_failed_leaves_an_inert_operation);
+    tcase_add_test(c, a_malformed_result_leaves_the_operation_open);
+    tcase_add_test(c, a_clock_that_went_backwards_counts_as_no_time);
+    tcase_add_test(c, a_cancelled_operation_is_not_counted);
+    tcase_add_test(c, an_error_makes_a_failure_and_is_counted_by_category);
+    tcase_add_test(c, a_failure_without_an_error_counts_as_one);
+    tcase_add_test(c, error_categories_are_registered_with_an_operation_that_exists);
+    tcase_add_test(c, a_success_with_a_warning_is_an_outcome_of_its_own);
+    tcase_add_test(c, undeclared_and_misfit_attributes_are_dropped_and_counted);
+    tcase_add_test(c, sizes_among_the_attributes_count_where_the_result_has_none);
+    tcase_add_test(c, values_beyond_the_caps_are_dropped_and_nothing_else_is);
+    tcase_add_test(c, memory_is_the_largest_sum_of_what_was_taken);
+    tcase_add_test(c, an_inner_operation_charges_the_outer_one_too);
+    tcase_add_test(c, memory_sums_stop_at_the_ends_of_their_range);
+    tcase_add_test(c, cpu_time_is_read_for_the_first_and_then_one_in_n);
+    tcase_add_test(c, cpu_time_that_is_off_is_never_read);
+    tcase_add_test(c, an_operation_may_end_in_another_recorder);
+}
+
+static void add_reading_cases(TCase *c)
+{
+    tcase_add_test(c, every_bucket_holds_its_own_bounds);
+    tcase_add_loop_test(c, quantiles_are_within_their_error_of_an_exact_sort, 0, 16);
+    tcase_add_test(c, quantiles_of_nothing_are_zero_and_of_nonsense_refused);
+    tcase_add_test(c, extremes_are_exact_in_count_sum_and_maximum);
+    tcase_add_test(c, what_a_recorder_counted_outlives_it);
+    tcase_add_test(c, monitor_and_recorder_may_end_in_either_order);
+    tcase_add_loop_test(c, refused_memory_loses_no_count, 0, 4);
+    tcase_add_test(c, refused_memory_makes_constructors_fail_clean);
+    tcase_add_test(c, refused_memory_makes_registrations_fail_and_a_second_try_succeed);
+    tcase_add_test(c, refused_memory_makes_an_export_fail_before_its_first_byte);
+    tcase_add_test(c, warm_operations_allocate_nothing);
+    tcase_add_test(c, threads_that_record_end_and_read_at_once_lose_nothing);
+    tcase_add_test(c, a_page_is_well_formed_line_by_line);
+    tcase_add_test(c, durations_fall_into_cumulative_bounds_in_seconds);
+    tcase_add_test(c, the_environment_is_escaped_wherever_it_appears);
+    tcase_add_test(c, sources_of_one_name_make_one_family);
+    tcase_add_test(c, a_family_has_one_kind_and_each_user_once);
+    tcase_add_test(c, samples_that_fit_no_export_are_refused_or_dropped);
+    tcase_add_test(c, a_sink_that_fails_stops_the_page);
+}
+
+Suite *suite(void)
+{
+    Suite *s = suite_create("monitor");
+    TCase *c = tcase_create("monitor");
+
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_set_timeout(c, 60);
+    add_operation_cases(c);
+    add_reading_cases(c);
+    suite_add_tcase(s, c);
+    return s;
+}
