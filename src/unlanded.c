@@ -23,14 +23,3 @@ W int wsrt_correlation_id_valid(wsrt_span o){return o.len>0;}
 W int wsrt_uuid7(uint64_t *l, int64_t w, const void *r, char *d){memset(d,'0',36);return WSRT_OK;}
 W int wsrt_trace_from_traceparent(wsrt_span h, wsrt_trace *o){return WSRT_ERR_MALFORMED;}
 W int wsrt_trace_from_xray(wsrt_span h, wsrt_trace *o){return WSRT_ERR_MALFORMED;}
-W int wsrt_monitor_new(wsrt_monitor **o, const wsrt_monitor_options *p){*o=(wsrt_monitor*)&thing;return WSRT_OK;}
-W void wsrt_monitor_free(wsrt_monitor *m){}
-W int wsrt_monitor_operation(wsrt_monitor *m, wsrt_span n, int *i){*i=4;return WSRT_OK;}
-W int wsrt_monitor_tick(wsrt_monitor *m, int64_t n, int64_t w){return WSRT_OK;}
-W int wsrt_monitor_prometheus(wsrt_monitor *m, int (*w)(const void *d, size_t l, void *u), void *u){return WSRT_OK;}
-W int wsrt_recorder_new(wsrt_recorder **o, wsrt_monitor *m){*o=(wsrt_recorder*)&thing;return WSRT_OK;}
-W void wsrt_recorder_free(wsrt_recorder *r){}
-W int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *r, int i, int64_t n, wsrt_op *o){return WSRT_OK;}
-W int wsrt_op_complete(wsrt_op *o, int64_t n, const wsrt_op_result *r){return WSRT_OK;}
-W void wsrt_op_external_call(wsrt_op *o){}
-W void wsrt_op_database_call(wsrt_op *o){}
