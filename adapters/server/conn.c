@@ -1,0 +1,440 @@
+/* Connections: their slots, their ends, and their clocks. */
+#include "server/internal.h"
+#include "server/memory.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { ID_BYTES = 11, DISCARD_MOST = 64 * 1024, LINGER_MS = 1000, LINGER_LONG_MS = 2000 };
+
+_Static_assert(sizeof(wsrt_conn) <= 192, "a connection is meant to be small");
+
+/* ---- slots ---------------------------------------------------------------------------------- */
+
+/* Other threads walk `chunks` under the lock. */
+static int add_chunk(wsrt_loop *l)
+{
+    const wsrt_allocator *mem = &l->set->mem;
+    wsrt_conn **grown = l->chunks;
+    uint32_t cap = l->chunk_cap;
+
+    if (l->chunk_count == cap) {
+        cap = cap == 0 ? 16 : cap * 2;
+        grown = wsrt_server_zalloc(mem, cap * sizeof *grown);
+    }
+    wsrt_conn *chunk =
+        grown == NULL ? NULL : wsrt_server_zalloc(mem, WSRT_SLAB_CHUNK * sizeof *chunk);
+    if (chunk == NULL) {
+        if (grown != l->chunks)
+            wsrt_server_release(mem, grown, cap * sizeof *grown);
+        return WSRT_ERR_NOMEM;
+    }
+    pthread_mutex_lock(&l->lock);
+    if (grown != l->chunks) {
+        if (l->chunk_count > 0)
+            memcpy(grown, l->chunks, l->chunk_count * sizeof(wsrt_conn *));
+        wsrt_server_release(mem, l->chunks, l->chunk_cap * sizeof(wsrt_conn *));
+        l->chunks = grown;
+        l->chunk_cap = cap;
+    }
+    l->chunks[l->chunk_count] = chunk;
+    pthread_mutex_unlock(&l->lock);
+    uint32_t base = l->chunk_count++ * WSRT_SLAB_CHUNK;
+    for (uint32_t i = WSRT_SLAB_CHUNK; i-- > 0;) {
+        chunk[i].slot = base + i;
+        chunk[i].next = l->free_slot;
+        l->free_slot = base + i;
+    }
+    return WSRT_OK;
+}
+
+/* Watches a descriptor that has been accepted; NULL, and the descriptor is still the caller's, when
+ * memory or epoll refuse. `ip` NULL = a unix socket. */
+wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip)
+{
+    if (l->free_slot == WSRT_NONE && add_chunk(l) != WSRT_OK)
+        return NULL;
+    wsrt_conn *c = wsrt_conn_at(l, l->free_slot);
+    uint32_t gen = c->gen + 1, slot = c->slot, next_free = c->next;
+    struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)gen << 32 | slot};
+
+    if (ip != NULL && wsrt_peers_add(&l->peers, ip) != WSRT_OK)
+        return NULL;
+    if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
+        if (ip != NULL)
+            wsrt_peers_remove(&l->peers, ip);
+        return NULL;
+    }
+    memset(c, 0, sizeof *c);
+    c->fd = fd;
+    c->gen = gen;
+    c->slot = slot;
+    c->state = WSRT_CONN_HTTP;
+    c->interest = EPOLLIN;
+    c->timer.due = c->next_retiring = c->next = WSRT_NONE;
+    c->since = wsrt_stamp(l);
+    if (ip != NULL)
+        memcpy(c->ip, ip, sizeof c->ip);
+    else
+        c->flags = WSRT_CONN_UNIX;
+    l->free_slot = next_free;
+    l->used++;
+    wsrt_conn_need(l, c, c->since + l->set->handshake);
+    return c;
+}
+
+static void destroy(wsrt_loop *l, wsrt_conn *c)
+{
+    uint32_t gen = c->gen, slot = c->slot;
+
+    wsrt_wheel_remove(&l->wheel, slot);
+    wsrt_input_free(l, c);
+    wsrt_output_drop(l, c, 0);
+    if ((c->flags & WSRT_CONN_UNIX) == 0)
+        wsrt_peers_remove(&l->peers, c->ip);
+    close(c->fd);
+    c->state = WSRT_CONN_FREE;
+    c->flags = 0;
+    c->gen = gen;
+    c->next = l->free_slot;
+    l->free_slot = slot;
+    l->used--;
+}
+
+void wsrt_conn_watch(wsrt_loop *l, wsrt_conn *c)
+{
+    uint8_t want = (uint8_t)((c->flags & WSRT_CONN_PAUSED) == 0 ? EPOLLIN : 0) |
+                   (uint8_t)(c->out != NULL ? EPOLLOUT : 0);
+    struct epoll_event ev = {.events = want, .data.u64 = (uint64_t)c->gen << 32 | c->slot};
+
+    if (want == c->interest)
+        return;
+    c->interest = want;
+    epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+/* Has bytes to be looked at without the socket's saying so. */
+void wsrt_conn_ready(wsrt_loop *l, wsrt_conn *c)
+{
+    if ((c->flags & WSRT_CONN_READY) != 0 || c->in == NULL)
+        return;
+    c->flags |= WSRT_CONN_READY;
+    c->next = WSRT_NONE;
+    if (l->ready_first == WSRT_NONE)
+        l->ready_first = c->slot;
+    else
+        wsrt_conn_at(l, l->ready_last)->next = c->slot;
+    l->ready_last = c->slot;
+}
+
+/* ---- ids ------------------------------------------------------------------------------------ */
+
+/* 11 unpredictable bytes as base64url with pad. They are drawn for a turn at most, so that a child
+ * of fork() never uses its parent's. */
+static int draw_id(wsrt_loop *l, char *id)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    if (l->entropy_left == 0) {
+        if (l->set->env.random(l->set->env.user, l->entropy, sizeof l->entropy) != WSRT_OK)
+            return WSRT_ERR_IO;
+        l->entropy_left = sizeof l->entropy / ID_BYTES;
+    }
+    unsigned char *p = l->entropy + --l->entropy_left * ID_BYTES;
+    for (int i = 0; i < WSRT_ID_LEN - 1; i++) {
+        int bit = i * 6, at = bit / 8;
+        unsigned pair = (unsigned)p[at] << 8 | (at + 1 < ID_BYTES ? p[at + 1] : 0u);
+        id[i] = digits[pair >> (10 - bit % 8) & 63];
+    }
+    id[WSRT_ID_LEN - 1] = '=';
+    memset(p, 0, ID_BYTES);
+    return WSRT_OK;
+}
+
+/* Gives a connection an id, and makes room for it in the table. */
+int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c)
+{
+    int rc = draw_id(l, c->id);
+
+    if (rc != WSRT_OK)
+        return rc;
+    pthread_mutex_lock(&l->lock);
+    rc = wsrt_ids_reserve(&l->ids);
+    pthread_mutex_unlock(&l->lock);
+    return rc;
+}
+
+/* From here on posts find the connection. */
+void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c)
+{
+    pthread_mutex_lock(&l->lock);
+    wsrt_ids_add(&l->ids, c->id, c->slot);
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* ---- ends ----------------------------------------------------------------------------------- */
+
+static void retire(wsrt_loop *l, wsrt_conn *c, uint8_t flags)
+{
+    c->flags |= flags;
+    if ((c->flags & WSRT_CONN_RETIRING) != 0)
+        return;
+    c->flags |= WSRT_CONN_RETIRING;
+    c->next_retiring = l->retiring;
+    l->retiring = c->slot;
+}
+
+/* The id is gone for everybody; the DISCONNECT event comes when nothing else is being handled. */
+static void leave_open(wsrt_loop *l, wsrt_conn *c, uint16_t code)
+{
+    pthread_mutex_lock(&l->lock);
+    wsrt_ids_remove(&l->ids, c->id);
+    pthread_mutex_unlock(&l->lock);
+    c->code = code;
+    l->open--;
+    l->counters.closed++;
+    retire(l, c, WSRT_CONN_OWES);
+}
+
+static void enter(wsrt_loop *l, wsrt_conn *c, wsrt_conn_state state, uint32_t ticks)
+{
+    c->state = (uint8_t)state;
+    c->since = wsrt_stamp(l);
+    wsrt_conn_need(l, c, c->since + ticks);
+}
+
+static void send_close(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_span reason)
+{
+    unsigned char payload[WSRT_WS_CONTROL_MAX];
+    size_t len = wsrt_ws_close_payload(payload, code, reason);
+
+    wsrt_output_control(l, c, WSRT_WS_OP_CLOSE, (wsrt_span){(const char *)payload, len});
+}
+
+/* Closes an open connection; the peer is expected to answer. */
+void wsrt_conn_close(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_span reason)
+{
+    if (c->state != WSRT_CONN_OPEN)
+        return;
+    leave_open(l, c, code);
+    enter(l, c, WSRT_CONN_CLOSING, l->set->close);
+    c->flags &= (uint8_t)~WSRT_CONN_PAUSED;
+    send_close(l, c, code, reason);
+    if ((c->flags & WSRT_CONN_DOOMED) == 0)
+        wsrt_conn_watch(l, c);
+}
+
+/* Fails an open connection: what the peer sends from here on is discarded. */
+void wsrt_conn_fail(wsrt_loop *l, wsrt_conn *c, uint16_t code, const char *reason_cstr)
+{
+    if (c->state != WSRT_CONN_OPEN)
+        return;
+    leave_open(l, c, code);
+    c->state = WSRT_CONN_FINISHING;
+    wsrt_output_drop(l, c, 1);
+    send_close(l, c, code, wsrt_span_cstr(reason_cstr));
+    wsrt_conn_finish(l, c, DISCARD_MOST);
+}
+
+void wsrt_conn_closed_by_peer(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_span reason)
+{
+    if (c->state == WSRT_CONN_OPEN) {
+        leave_open(l, c, code);
+        l->reason_len = reason.len < sizeof l->reason ? reason.len : sizeof l->reason;
+        if (l->reason_len > 0)
+            memcpy(l->reason, reason.ptr, l->reason_len);
+        c->state = WSRT_CONN_FINISHING;
+        send_close(l, c, code, (wsrt_span){NULL, 0});
+    }
+    wsrt_conn_finish(l, c, DISCARD_MOST);
+}
+
+/* Sends what is queued, shuts down, then discards up to `discard` bytes: closing with unread input
+ * would reset the connection and destroy what was sent last. */
+void wsrt_conn_finish(wsrt_loop *l, wsrt_conn *c, uint32_t discard)
+{
+    if ((c->flags & WSRT_CONN_DOOMED) != 0)
+        return;
+    c->discard = discard;
+    c->flags &= (uint8_t)~WSRT_CONN_PAUSED;
+    enter(l, c, WSRT_CONN_FINISHING, l->set->close);
+    wsrt_conn_watch(l, c);
+    if (c->out == NULL && c != l->current)
+        wsrt_conn_sent_all(l, c);
+}
+
+void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c)
+{
+    if (c->state != WSRT_CONN_FINISHING || (c->flags & WSRT_CONN_DOOMED) != 0)
+        return;
+    shutdown(c->fd, SHUT_WR);
+    wsrt_input_free(l, c);
+    enter(l, c, WSRT_CONN_LINGER,
+          wsrt_ticks(c->discard > DISCARD_MOST ? LINGER_LONG_MS : LINGER_MS));
+    c->since += wsrt_ticks(c->discard > DISCARD_MOST ? LINGER_LONG_MS : LINGER_MS);
+}
+
+/* The runtime has accepted a connection that does not come to be. */
+void wsrt_conn_undo_connect(wsrt_loop *l, wsrt_conn *c)
+{
+    c->code = 1006;
+    retire(l, c, WSRT_CONN_OWES);
+}
+
+/* The peer is not there any more, or is not waited for. */
+void wsrt_conn_lost(wsrt_loop *l, wsrt_conn *c)
+{
+    if (c->state == WSRT_CONN_OPEN)
+        leave_open(l, c, 1006);
+    c->state = WSRT_CONN_LINGER;
+    retire(l, c, WSRT_CONN_DOOMED);
+}
+
+void wsrt_conn_reset(wsrt_loop *l, wsrt_conn *c)
+{
+    struct linger hard = {1, 0};
+
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    wsrt_conn_lost(l, c);
+}
+
+static void tell_disconnect(wsrt_loop *l, wsrt_conn *c)
+{
+    wsrt_event ev = {.struct_size = sizeof ev, .kind = WSRT_EVENT_DISCONNECT};
+
+    ev.disconnect_code = c->code;
+    ev.connection_id = (wsrt_span){c->id, WSRT_ID_LEN};
+    ev.disconnect_reason = (wsrt_span){l->reason, l->reason_len};
+    ev.stage = l->set->stage;
+    ev.session = &c->session;
+    ev.connected_at = c->wall;
+    ev.recorder = l->recorder;
+    ev.now = l->now;
+    l->runtime_dirty = 1;
+    l->reason_len = 0;
+    int rc = wsrt_runtime_dispatch(l->server->runtime, &ev, NULL, NULL);
+    if (rc != WSRT_OK)
+        wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.disconnect_failed", "status",
+                      wsrt_span_cstr(wsrt_status_name(rc)));
+}
+
+/* Tells of ended connections and gives up the lost ones. Handlers may end others meanwhile. */
+void wsrt_conn_retire(wsrt_loop *l)
+{
+    while (l->retiring != WSRT_NONE) {
+        wsrt_conn *c = wsrt_conn_at(l, l->retiring);
+        l->retiring = c->next_retiring;
+        c->flags &= (uint8_t)~WSRT_CONN_RETIRING;
+        if ((c->flags & WSRT_CONN_OWES) != 0) {
+            c->flags &= (uint8_t)~WSRT_CONN_OWES;
+            tell_disconnect(l, c);
+        }
+        if ((c->flags & WSRT_CONN_DOOMED) != 0 &&
+            (c->flags & (WSRT_CONN_RETIRING | WSRT_CONN_READY)) == 0)
+            destroy(l, c);
+    }
+    l->reason_len = 0;
+}
+
+/* ---- clocks --------------------------------------------------------------------------------- */
+
+/* A slot that has passed means the next tick, or one turn could take it for ever. */
+void wsrt_conn_need(wsrt_loop *l, wsrt_conn *c, uint32_t due)
+{
+    wsrt_wheel_need(&l->wheel, c->slot, due > l->tick ? due : l->tick + 1);
+}
+
+uint32_t wsrt_conn_ping_ticks(wsrt_loop *l)
+{
+    uint32_t tenth = l->set->ping / 10;
+
+    l->dice = l->dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return l->set->ping - tenth + (uint32_t)((l->dice >> 33) % (2 * (uint64_t)tenth + 1));
+}
+
+/* A deadline that is off (0 ticks) never comes. */
+static int passed(const wsrt_loop *l, uint32_t since, uint32_t ticks, uint32_t *next)
+{
+    if (ticks == 0)
+        return 0;
+    uint32_t due = since + ticks;
+    if (due < *next)
+        *next = due;
+    return due <= l->tick;
+}
+
+static void check_ping(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
+{
+    if (l->set->ping == 0)
+        return;
+    if ((c->flags & WSRT_CONN_PONG_DUE) != 0) {
+        if (passed(l, c->ping, l->set->pong, next))
+            wsrt_conn_close(l, c, 1001, wsrt_span_cstr("no pong"));
+        return;
+    }
+    if (c->ping <= l->tick && c->last_frame + l->set->ping / 2 > l->tick) /* it has just spoken */
+        c->ping = c->last_frame + wsrt_conn_ping_ticks(l);
+    if (c->ping <= l->tick) {
+        c->flags |= WSRT_CONN_PONG_DUE;
+        c->ping = wsrt_stamp(l);
+        wsrt_output_control(l, c, WSRT_WS_OP_PING, (wsrt_span){NULL, 0});
+        passed(l, c->ping, l->set->pong, next);
+    } else if (c->ping < *next) {
+        *next = c->ping;
+    }
+}
+
+static void check_open(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
+{
+    uint32_t last_data = atomic_load_explicit(&c->last_data, memory_order_relaxed);
+
+    if (c->out != NULL && passed(l, c->out->progress, l->set->stall, next))
+        wsrt_conn_reset(l, c);
+    else if (c->in != NULL && c->in->since != 0 && passed(l, c->in->since, l->set->message, next))
+        wsrt_conn_fail(l, c, 1008, "message took too long");
+    else if (passed(l, last_data, l->set->idle, next))
+        wsrt_conn_close(l, c, 1001, wsrt_span_cstr("idle"));
+    else if (passed(l, c->opened, l->set->lifetime, next))
+        wsrt_conn_close(l, c, 1001, wsrt_span_cstr("lifetime"));
+    else
+        check_ping(l, c, next);
+}
+
+/* The slot has fired: does what is due, or looks when the next thing is. */
+void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c)
+{
+    const wsrt_settings *set = l->set;
+    uint32_t next = WSRT_NONE;
+
+    switch (c->state) {
+    case WSRT_CONN_HTTP:
+        if (passed(l, c->since,
+                   (c->flags & WSRT_CONN_SERVED) != 0 ? set->keep_alive : set->handshake, &next))
+            wsrt_conn_lost(l, c);
+        break;
+    case WSRT_CONN_BODY:
+        if (passed(l, c->since, set->body, &next))
+            wsrt_conn_lost(l, c);
+        break;
+    case WSRT_CONN_OPEN:
+        check_open(l, c, &next);
+        break;
+    case WSRT_CONN_CLOSING:
+    case WSRT_CONN_FINISHING:
+        if (passed(l, c->since, set->close, &next))
+            wsrt_conn_reset(l, c);
+        break;
+    case WSRT_CONN_LINGER:
+        if (passed(l, c->since, 1, &next))
+            wsrt_conn_lost(l, c);
+        break;
+    default:
+        return;
+    }
+    if (next != WSRT_NONE && (c->flags & WSRT_CONN_DOOMED) == 0)
+        wsrt_conn_need(l, c, next);
+}

@@ -1,0 +1,220 @@
+/* The paths a server answers itself. */
+#include "server/internal.h"
+#include "server/memory.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct call {
+    wsrt_loop *loop;
+    wsrt_conn *conn;
+    const wsrt_http_request *req;
+    int head_only;
+} call;
+
+static void answer(const call *k, wsrt_answer a)
+{
+    a.head_only = k->head_only;
+    a.close = a.close || !k->req->keep_alive;
+    wsrt_http_answer(k->loop, k->conn, &a);
+}
+
+/* ---- small ones ----------------------------------------------------------------------------- */
+
+static void answer_health(const call *k)
+{
+    answer(k, (wsrt_answer){.status = 200, .body = wsrt_span_cstr("{\"status\":\"ok\"}")});
+}
+
+static int store_works(wsrt_loop *l)
+{
+    const wsrt_store *store = wsrt_runtime_store(l->server->runtime);
+    uint64_t n;
+
+    if (store->ops->count == NULL)
+        return 1;
+    return store->ops->count(store->self, l->set->env.wall(l->set->env.user) / 1000, &n) == WSRT_OK;
+}
+
+static void answer_ready(const call *k)
+{
+    char text[128];
+    int draining = k->loop->server->draining != 0, store = store_works(k->loop);
+    int n =
+        snprintf(text, sizeof text, "{\"ready\":%s,\"draining\":%s,\"checks\":{\"store\":\"%s\"}}",
+                 store && !draining ? "true" : "false", draining ? "true" : "false",
+                 store ? "ok" : "failing");
+
+    answer(k, (wsrt_answer){.status = store && !draining ? 200 : 503, .body = {text, (size_t)n}});
+}
+
+/* The application's name is the host's, so it is escaped no further than JSON needs. */
+static void answer_version(const call *k)
+{
+    char text[512], app[260];
+    wsrt_span name = k->loop->set->app;
+    size_t len = 0;
+
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.ptr[i] == '"' || name.ptr[i] == '\\')
+            app[len++] = '\\';
+        app[len++] = (unsigned char)name.ptr[i] < ' ' ? ' ' : name.ptr[i];
+    }
+    int n = snprintf(text, sizeof text,
+                     "{\"version\":\"%s\",\"abi\":0,\"app\":\"%.*s\",\"features\":[]}",
+                     wsrt_version_string(), (int)len, app);
+    answer(k, (wsrt_answer){.status = 200, .body = {text, (size_t)n}});
+}
+
+/* ---- metrics -------------------------------------------------------------------------------- */
+
+typedef struct text {
+    const wsrt_allocator *mem;
+    char *bytes;
+    size_t len;
+    size_t cap;
+} text;
+
+static int append(const void *data, size_t len, void *user)
+{
+    text *t = user;
+
+    if (t->cap - t->len < len) {
+        size_t cap = (t->len + len) * 2;
+        char *grown = wsrt_server_resize(t->mem, t->bytes, t->cap, cap);
+        if (grown == NULL)
+            return WSRT_ERR_NOMEM;
+        t->bytes = grown;
+        t->cap = cap;
+    }
+    memcpy(t->bytes + t->len, data, len);
+    t->len += len;
+    return WSRT_OK;
+}
+
+static int append_transport(text *t, const wsrt_loop *l)
+{
+    const wsrt_counters *n = &l->counters;
+    const struct {
+        const char *name, *kind;
+        uint64_t value;
+    } rows[] = {
+        {"wsrt_connections", "gauge", l->open},
+        {"wsrt_connections_opened_total", "counter", n->opened},
+        {"wsrt_connections_closed_total", "counter", n->closed},
+        {"wsrt_upgrades_refused_total", "counter", n->refused},
+        {"wsrt_messages_in_total", "counter", n->messages_in},
+        {"wsrt_messages_out_total", "counter", n->messages_out},
+        {"wsrt_bytes_in_total", "counter", n->bytes_in},
+        {"wsrt_bytes_out_total", "counter", n->bytes_out},
+        {"wsrt_queued_bytes", "gauge",
+         (uint64_t)atomic_load_explicit(&l->queued_total, memory_order_relaxed)},
+    };
+    char line[256];
+    int rc = WSRT_OK;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && rc == WSRT_OK; i++) {
+        int len = snprintf(line, sizeof line, "# TYPE %s %s\n%s %" PRIu64 "\n", rows[i].name,
+                           rows[i].kind, rows[i].name, rows[i].value);
+        rc = append(line, (size_t)len, t);
+    }
+    return rc;
+}
+
+/* Behind a proxy on the same host every peer is local: its traces close the door, and so does a
+ * page's Origin. */
+static int is_admin(const call *k)
+{
+    static const char *const traces[] = {
+        "Origin",           "Forwarded",        "Via",      "X-Forwarded-For", "X-Forwarded-Proto",
+        "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-IP"};
+
+    if (!wsrt_peer_is_local(k->conn) || !wsrt_host_trusted(k->loop->server, k->req->host))
+        return 0;
+    for (size_t i = 0; i < sizeof traces / sizeof traces[0]; i++)
+        if (wsrt_http_find(&k->req->fields, traces[i], NULL) > 0)
+            return 0;
+    return 1;
+}
+
+static void answer_metrics(const call *k)
+{
+    text t = {.mem = &k->loop->set->mem};
+
+    if (!is_admin(k)) {
+        answer(k, (wsrt_answer){.status = 403});
+        return;
+    }
+    int rc = wsrt_monitor_prometheus(wsrt_runtime_monitor(k->loop->server->runtime), append, &t);
+    if (rc == WSRT_OK)
+        rc = append_transport(&t, k->loop);
+    if (rc == WSRT_OK)
+        answer(k, (wsrt_answer){.status = 200,
+                                .type_cstr = "text/plain; version=0.0.4; charset=utf-8",
+                                .body = {t.bytes, t.len}});
+    else
+        answer(k, (wsrt_answer){.status = 500});
+    wsrt_server_release(t.mem, t.bytes, t.cap);
+}
+
+/* ---- which ---------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    void (*answer)(const call *k);
+} endpoints[] = {
+    {"healthz", answer_health},
+    {"metrics", answer_metrics},
+    {"readyz", answer_ready},
+    {"version", answer_version},
+};
+
+/* The path's only segment, decoded; 0 when it has several. */
+static int only_segment(wsrt_loop *l, wsrt_span path, wsrt_span *name)
+{
+    wsrt_span segment, another;
+
+    if (!wsrt_http_segment(&path, &segment) || wsrt_http_segment(&path, &another) ||
+        segment.len > sizeof l->text)
+        return 0;
+    *name = (wsrt_span){l->text, wsrt_http_unescape(l->text, segment)};
+    return 1;
+}
+
+static int takes_websockets(const wsrt_loop *l, wsrt_span name)
+{
+    return name.len == 0 || wsrt_span_equal(name, wsrt_span_cstr("ws")) ||
+           wsrt_span_equal(name, l->set->stage);
+}
+
+static void answer_plain_socket_path(const call *k)
+{
+    answer(k, (wsrt_answer){.status = 426,
+                            .extra_cstr = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"});
+}
+
+void wsrt_endpoint_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
+{
+    call k = {l, c, req, wsrt_span_equal(req->method, wsrt_span_cstr("HEAD"))};
+    int reads = k.head_only || wsrt_span_equal(req->method, wsrt_span_cstr("GET"));
+    void (*found)(const call *) = NULL;
+    wsrt_span name;
+
+    if (only_segment(l, req->path, &name)) {
+        if (takes_websockets(l, name)) {
+            if (wsrt_upgrade_try(l, c, req))
+                return;
+            found = answer_plain_socket_path;
+        }
+        for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0] && found == NULL; i++)
+            if (wsrt_span_equal(name, wsrt_span_cstr(endpoints[i].name)))
+                found = endpoints[i].answer;
+    }
+    if (found == NULL)
+        answer(&k, (wsrt_answer){.status = 404});
+    else if (!reads)
+        answer(&k, (wsrt_answer){.status = 405, .extra_cstr = "Allow: GET, HEAD\r\n"});
+    else
+        found(&k);
+}

@@ -1,0 +1,384 @@
+/* What arrives: one read of a connection's turn, its frames, its messages. */
+#include "server/internal.h"
+#include "server/memory.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* ---- bytes that wait ------------------------------------------------------------------------ */
+
+static void free_message(wsrt_loop *l, wsrt_input *in)
+{
+    l->partial_total -= (int64_t)in->message_cap;
+    wsrt_server_release(&l->set->mem, in->message, in->message_cap);
+    in->message = NULL;
+    in->message_cap = in->message_len = 0;
+    in->since = 0;
+}
+
+static void free_left(wsrt_loop *l, wsrt_input *in)
+{
+    wsrt_server_release(&l->set->mem, in->left, in->left_cap);
+    in->left = NULL;
+    in->left_cap = in->at = in->end = 0;
+}
+
+void wsrt_input_free(wsrt_loop *l, wsrt_conn *c)
+{
+    if (c->in == NULL)
+        return;
+    free_message(l, c->in);
+    free_left(l, c->in);
+    wsrt_server_release(&l->set->mem, c->in, sizeof *c->in);
+    c->in = NULL;
+}
+
+static wsrt_input *open_input(wsrt_loop *l, wsrt_conn *c)
+{
+    if (c->in == NULL)
+        c->in = wsrt_server_zalloc(&l->set->mem, sizeof *c->in);
+    return c->in;
+}
+
+/* Room for `need` waiting bytes in all, those that wait kept at the front. */
+static int reserve_left(wsrt_loop *l, wsrt_input *in, size_t need)
+{
+    if (in->at > 0) {
+        memmove(in->left, in->left + in->at, in->end - in->at);
+        in->end -= in->at;
+        in->at = 0;
+    }
+    if (need <= in->left_cap)
+        return WSRT_OK;
+    unsigned char *left = wsrt_server_resize(&l->set->mem, in->left, in->left_cap, need);
+    if (left == NULL)
+        return WSRT_ERR_NOMEM;
+    in->left = left;
+    in->left_cap = (uint32_t)need;
+    return WSRT_OK;
+}
+
+static void out_of_memory(wsrt_loop *l, wsrt_conn *c)
+{
+    if (c->state == WSRT_CONN_OPEN)
+        wsrt_conn_fail(l, c, 1011, "out of memory");
+    else
+        wsrt_conn_lost(l, c);
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+/* The answer of a two-way route goes back as a message. */
+static void answer_message(const wsrt_response *response, void *user)
+{
+    wsrt_loop *l = user;
+    wsrt_post post = {.struct_size = sizeof post, .flags = WSRT_POST_REPLY};
+
+    if (response->body.len == 0)
+        return;
+    if ((response->flags & WSRT_EVENT_BINARY) != 0)
+        post.flags |= WSRT_POST_BINARY;
+    post.data = response->body;
+    wsrt_server_sender_ops.post(l->server, &l->event.connection_id, &post);
+}
+
+static void dispatch_message(wsrt_loop *l, wsrt_span body, int opcode)
+{
+    l->event.body = body;
+    l->event.flags = opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0;
+    l->counters.messages_in++;
+    int rc = wsrt_runtime_dispatch(l->server->runtime, &l->event, answer_message, l);
+    if (rc != WSRT_OK)
+        wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.message_failed", "status",
+                      wsrt_span_cstr(wsrt_status_name(rc)));
+}
+
+static int append_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
+{
+    wsrt_input *in = open_input(l, c);
+    size_t len = e->payload.len;
+
+    if (in == NULL)
+        return WSRT_ERR_NOMEM;
+    if (in->since == 0) {
+        in->since = wsrt_stamp(l);
+        wsrt_conn_need(l, c, in->since + l->set->message);
+    }
+    if (in->message_len + len > in->message_cap) {
+        size_t cap = in->message_len + len + e->left;
+        size_t most = l->set->max_message > cap ? l->set->max_message : cap;
+        if (cap < in->message_cap + in->message_cap / 2)
+            cap = in->message_cap + in->message_cap / 2;
+        if (cap > most)
+            cap = most;
+        if (l->partial_total + (int64_t)(cap - in->message_cap) > l->set->partial_total)
+            return WSRT_ERR_LIMIT;
+        void *grown = wsrt_server_resize(&l->set->mem, in->message, in->message_cap, cap);
+        if (grown == NULL)
+            return WSRT_ERR_NOMEM;
+        l->partial_total += (int64_t)(cap - in->message_cap);
+        in->message = grown;
+        in->message_cap = cap;
+    }
+    if (len > 0)
+        memcpy(in->message + in->message_len, e->payload.ptr, len);
+    in->message_len += len;
+    return WSRT_OK;
+}
+
+static void take_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
+{
+    int rc = append_piece(l, c, e);
+
+    if (rc == WSRT_ERR_LIMIT) {
+        wsrt_conn_fail(l, c, 1013, "too many unfinished messages");
+    } else if (rc != WSRT_OK) {
+        out_of_memory(l, c);
+    } else if (e->last) {
+        wsrt_span body = {(const char *)c->in->message, c->in->message_len};
+        dispatch_message(l, body, e->opcode);
+        free_message(l, c->in);
+    }
+}
+
+static void take_event(wsrt_loop *l, wsrt_conn *c, int kind, const wsrt_ws_event *e)
+{
+    if (kind == WSRT_WS_CLOSE) {
+        wsrt_conn_closed_by_peer(l, c, e->code, e->payload);
+    } else if (c->state != WSRT_CONN_OPEN) {
+        if (kind == WSRT_WS_FAIL)
+            wsrt_conn_finish(l, c, WSRT_TURN_BYTES);
+    } else if (kind == WSRT_WS_MESSAGE) {
+        dispatch_message(l, e->payload, e->opcode);
+    } else if (kind == WSRT_WS_PIECE) {
+        take_piece(l, c, e);
+    } else if (kind == WSRT_WS_PING) {
+        wsrt_output_control(l, c, WSRT_WS_OP_PONG, e->payload);
+    } else if (kind == WSRT_WS_FAIL) {
+        wsrt_conn_fail(l, c, e->code, e->why);
+    }
+}
+
+/* Any frame counts as life, messages alone as activity. */
+static void note_life(wsrt_loop *l, wsrt_conn *c, int messages)
+{
+    c->last_frame = wsrt_stamp(l);
+    if (messages > 0)
+        atomic_store_explicit(&c->last_data, c->last_frame, memory_order_relaxed);
+    if ((c->flags & WSRT_CONN_PONG_DUE) != 0) {
+        c->flags &= (uint8_t)~WSRT_CONN_PONG_DUE;
+        c->ping = c->last_frame + wsrt_conn_ping_ticks(l);
+    }
+}
+
+static int may_decode(const wsrt_conn *c)
+{
+    return (c->state == WSRT_CONN_OPEN || c->state == WSRT_CONN_CLOSING) &&
+           (c->flags & WSRT_CONN_PAUSED) == 0;
+}
+
+/* Looks at frames until the turn's share is used up; returns the bytes used. */
+static size_t decode(wsrt_loop *l, wsrt_conn *c, unsigned char *buf, size_t len)
+{
+    wsrt_ws_event e;
+    size_t at = 0;
+    int kind, messages = 0, frames = 0;
+
+    while (may_decode(c) && messages < WSRT_TURN_MESSAGES) {
+        kind = wsrt_ws_decode(&c->decoder, &l->ws_limits, buf + at, len - at, &e);
+        at += e.used;
+        if (kind == WSRT_WS_NEED)
+            break;
+        frames++;
+        messages += kind == WSRT_WS_MESSAGE || (kind == WSRT_WS_PIECE && e.last);
+        take_event(l, c, kind, &e);
+    }
+    l->more = messages == WSRT_TURN_MESSAGES;
+    if (frames > 0)
+        note_life(l, c, messages);
+    return c->state == WSRT_CONN_OPEN || c->state == WSRT_CONN_CLOSING ? at : len;
+}
+
+/* ---- a connection's turn -------------------------------------------------------------------- */
+
+void wsrt_input_ip_text(const wsrt_conn *c, char *dst, size_t cap)
+{
+    static const unsigned char v4[12] = {[10] = 0xff, [11] = 0xff};
+    int is_v4 = memcmp(c->ip, v4, sizeof v4) == 0;
+
+    dst[0] = '\0';
+    if ((c->flags & WSRT_CONN_UNIX) == 0)
+        inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? c->ip + 12 : c->ip, dst, (socklen_t)cap);
+}
+
+/* The connection's address as text, written once while the same one is served. */
+wsrt_span wsrt_input_ip(wsrt_loop *l, const wsrt_conn *c)
+{
+    if (l->ip_slot != c->slot || l->ip_gen != c->gen) {
+        wsrt_input_ip_text(c, l->ip_text, sizeof l->ip_text);
+        l->ip_len = strlen(l->ip_text);
+        l->ip_slot = c->slot;
+        l->ip_gen = c->gen;
+    }
+    return (wsrt_span){l->ip_text, l->ip_len};
+}
+
+/* One event serves all messages of the turn; only its body and flags change. */
+static void begin_turn(wsrt_loop *l, wsrt_conn *c)
+{
+    l->current = c;
+    l->event.connection_id.ptr = c->id;
+    l->event.session = &c->session;
+    l->event.connected_at = c->wall;
+    l->event.source_ip = wsrt_input_ip(l, c);
+    l->event.now = l->now;
+    l->runtime_dirty = 1;
+}
+
+static void end_turn(wsrt_loop *l, wsrt_conn *c)
+{
+    wsrt_output_flush(l);
+    l->current = NULL;
+    if (c->out == NULL)
+        wsrt_conn_sent_all(l, c);
+    else if (c->out->control > WSRT_CONTROL_MAX)
+        wsrt_conn_fail(l, c, 1008, "too many control frames");
+    wsrt_conn_retire(l);
+}
+
+static int reads_input(const wsrt_conn *c)
+{
+    return c->state >= WSRT_CONN_HTTP && c->state <= WSRT_CONN_CLOSING &&
+           (c->flags & WSRT_CONN_DOOMED) == 0;
+}
+
+/* Keeps what was not used, and nothing else: an idle connection has no buffer. */
+static void keep_left(wsrt_loop *l, wsrt_conn *c, const unsigned char *rest, size_t len)
+{
+    wsrt_input *in = c->in;
+
+    if (!reads_input(c))
+        return;
+    if (len > 0 && (in == NULL || rest != in->left + in->at)) {
+        in = open_input(l, c);
+        if (in == NULL || reserve_left(l, in, len) != WSRT_OK) {
+            out_of_memory(l, c);
+            return;
+        }
+        memcpy(in->left, rest, len);
+        in->at = 0;
+        in->end = (uint32_t)len;
+    }
+    if (in == NULL)
+        return;
+    in->need = l->need;
+    in->scanned = l->scanned;
+    if (len == 0)
+        free_left(l, in);
+    if (len == 0 && in->since == 0)
+        wsrt_input_free(l, c);
+    else if (l->more && (c->flags & WSRT_CONN_PAUSED) == 0)
+        wsrt_conn_ready(l, c);
+}
+
+/* Looks at bytes that lie in the loop's buffer or where they waited. */
+static void process(wsrt_loop *l, wsrt_conn *c, unsigned char *buf, size_t len)
+{
+    int waited = c->in != NULL && buf == c->in->left + c->in->at;
+    size_t at = 0;
+
+    l->more = 0;
+    l->need = 0;
+    l->scanned = c->in != NULL ? c->in->scanned : 0;
+    begin_turn(l, c);
+    if (c->state == WSRT_CONN_HTTP || c->state == WSRT_CONN_BODY)
+        at = wsrt_http_input(l, c, (char *)buf, len);
+    if (c->state == WSRT_CONN_OPEN || c->state == WSRT_CONN_CLOSING)
+        at += decode(l, c, buf + at, len - at);
+    if (waited && c->in != NULL)
+        c->in->at += (uint32_t)at;
+    keep_left(l, c, buf + at, len - at);
+    end_turn(l, c);
+}
+
+void wsrt_input_resume(wsrt_loop *l, wsrt_conn *c)
+{
+    if (reads_input(c) && c->in != NULL && c->in->end > c->in->at)
+        process(l, c, c->in->left + c->in->at, c->in->end - c->in->at);
+    else
+        wsrt_conn_retire(l);
+}
+
+static ssize_t receive(wsrt_loop *l, wsrt_conn *c, void *dst, size_t room)
+{
+    ssize_t n;
+
+    do
+        n = recv(c->fd, dst, room, 0);
+    while (n < 0 && errno == EINTR);
+    if (n > 0)
+        l->counters.bytes_in += (uint64_t)n;
+    return n;
+}
+
+/* What comes after the end of the conversation. */
+static void discard(wsrt_loop *l, wsrt_conn *c)
+{
+    ssize_t n = receive(l, c, l->rx, WSRT_TURN_BYTES);
+
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return;
+    c->discard = n > 0 && (size_t)n < c->discard ? c->discard - (uint32_t)n : 0;
+    if (n < 0 || (c->discard == 0 && c->state == WSRT_CONN_LINGER)) {
+        wsrt_conn_lost(l, c);
+    } else if (c->discard == 0) {
+        c->flags |= WSRT_CONN_PAUSED;
+        wsrt_conn_watch(l, c);
+    }
+}
+
+/* A request's body is read where it will be whole, the rest into the loop's buffer. */
+static void read_more(wsrt_loop *l, wsrt_conn *c)
+{
+    wsrt_input *in = c->in;
+    size_t have = in == NULL ? 0 : in->end - in->at;
+    unsigned char *buf = l->rx;
+    size_t room = WSRT_TURN_BYTES;
+
+    if (in != NULL && in->need > 0) {
+        if (reserve_left(l, in, in->need) != WSRT_OK) {
+            out_of_memory(l, c);
+            return;
+        }
+        buf = in->left;
+        room = in->need - have;
+    } else if (have > 0) {
+        memcpy(buf, in->left + in->at, have);
+    }
+    ssize_t n = receive(l, c, buf + have, room);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return;
+    if (n <= 0) {
+        wsrt_conn_lost(l, c);
+        return;
+    }
+    if (buf != l->rx) {
+        in->end += (uint32_t)n;
+        if (in->end < in->need)
+            return;
+    }
+    process(l, c, buf, have + (size_t)n);
+}
+
+void wsrt_input_readable(wsrt_loop *l, wsrt_conn *c)
+{
+    if ((c->flags & (WSRT_CONN_READY | WSRT_CONN_PAUSED)) != 0)
+        return;
+    if (reads_input(c))
+        read_more(l, c);
+    else if ((c->flags & WSRT_CONN_DOOMED) == 0)
+        discard(l, c);
+    wsrt_conn_retire(l);
+}

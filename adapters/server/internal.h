@@ -1,0 +1,367 @@
+/* What the server's files share. A server owns a loop; everything that serves connections hangs on
+ * the loop, so that several loops can stand side by side later. */
+#ifndef WSRT_SERVER_INTERNAL_H
+#define WSRT_SERVER_INTERNAL_H
+
+#include "server/settings.h"
+#include "server/table.h"
+#include "server/timer.h"
+#include "common/http1.h"
+#include "common/ws.h"
+
+#include <wsrt/server.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    WSRT_SLAB_CHUNK = 256,
+    WSRT_RX_SIZE = 512 * 1024,
+    WSRT_TX_SIZE = 512 * 1024,
+    WSRT_TX_FLUSH = 128 * 1024,
+    WSRT_TURN_BYTES = 64 * 1024,
+    WSRT_TURN_MESSAGES = 64,
+    WSRT_RING_MAX = 65536,
+    WSRT_CONTROL_MAX = 4096,
+    WSRT_LISTENERS_MAX = 16,
+    WSRT_ADDRESS_MAX = 128,
+    WSRT_QUERY_MAX = 32,
+    WSRT_TEXT_MAX = 4096
+};
+
+/* Where an epoll event points: a connection's slot, or one of these. */
+#define WSRT_SLOT_WAKE (UINT32_MAX - 1)
+#define WSRT_SLOT_LISTEN (UINT32_MAX - 64) /* + the listener's number */
+
+/* ---- frames and queues (output.c) ----------------------------------------------------------- */
+
+enum { WSRT_FRAME_SHARED = 1, WSRT_FRAME_CLOSE = 2 };
+
+/* Encoded bytes on the heap, held by any number of queues. */
+typedef struct wsrt_frame {
+    atomic_uint refs;
+    uint32_t len;
+    uint32_t cap;
+    uint16_t flags;
+    uint16_t code; /* of a CLOSE, whose bytes are the reason */
+    unsigned char bytes[];
+} wsrt_frame;
+
+/* What a connection could not send yet; there is none while everything is sent. */
+typedef struct wsrt_queue {
+    wsrt_frame **refs; /* ring */
+    uint32_t cap;
+    uint32_t head;
+    uint32_t count;
+    uint32_t offset;   /* bytes of the first frame already sent */
+    uint32_t control;  /* unsent bytes of control frames, at most */
+    uint32_t progress; /* tick of the last accepted byte */
+} wsrt_queue;
+
+/* One encoded message on its way to one or many connections. */
+typedef struct wsrt_letter {
+    const unsigned char *bytes;
+    size_t len;
+    wsrt_frame *frame; /* NULL until the first receiver has to queue it */
+    uint32_t flags;    /* of the post */
+} wsrt_letter;
+
+/* ---- connections (conn.c) ------------------------------------------------------------------- */
+
+typedef enum wsrt_conn_state {
+    WSRT_CONN_FREE = 0,
+    WSRT_CONN_HTTP,      /* reads a request's head */
+    WSRT_CONN_BODY,      /* reads a request's body */
+    WSRT_CONN_OPEN,      /* WebSocket; its id is in the table */
+    WSRT_CONN_CLOSING,   /* our close frame is out, the peer's is awaited; data is ignored */
+    WSRT_CONN_FINISHING, /* sends what is queued, then shuts down */
+    WSRT_CONN_LINGER     /* has shut down; discards input, so that nothing resets what was sent */
+} wsrt_conn_state;
+
+enum {
+    WSRT_CONN_RETIRING = 1,  /* in the list of those that end */
+    WSRT_CONN_OWES = 2,      /* a DISCONNECT event */
+    WSRT_CONN_DOOMED = 4,    /* to be destroyed */
+    WSRT_CONN_READY = 8,     /* in the list of those with bytes to look at */
+    WSRT_CONN_PONG_DUE = 16, /* a ping is out and nothing came since */
+    WSRT_CONN_PAUSED = 32,   /* not read from: its queue is long */
+    WSRT_CONN_UNIX = 64,     /* has no address */
+    WSRT_CONN_SERVED = 128   /* has had an HTTP answer */
+};
+
+/* Bytes that wait: not looked at yet, or of a message that is not whole. */
+typedef struct wsrt_input {
+    unsigned char *left; /* [at, end) is to be looked at */
+    uint32_t left_cap;
+    uint32_t at;
+    uint32_t end;
+    uint32_t need;    /* HTTP: bytes without which looking again is idle */
+    uint32_t scanned; /* HTTP: the parser's own note */
+    uint32_t since;   /* tick of the message's first byte */
+    unsigned char *message;
+    size_t message_cap;
+    size_t message_len;
+} wsrt_input;
+
+typedef struct wsrt_conn {
+    wsrt_session session;
+    char id[WSRT_ID_LEN];
+    unsigned char ip[16]; /* IPv4 as ::ffff:a.b.c.d */
+    wsrt_ws_decoder decoder;
+    wsrt_input *in;  /* NULL = nothing waits */
+    wsrt_queue *out; /* NULL = nothing waits */
+    int64_t wall;    /* Unix ms of the upgrade */
+    wsrt_timer timer;
+    int32_t fd;
+    uint32_t gen; /* grows each time the slot is given away */
+    uint32_t slot;
+    uint32_t discard;      /* LINGER: bytes still to be taken from the peer */
+    atomic_uint queued;    /* bytes in `out` */
+    atomic_uint in_flight; /* bytes posted by other threads, not yet taken up */
+    atomic_uint last_data; /* ticks from here on */
+    uint32_t last_frame;
+    uint32_t opened;
+    uint32_t since; /* of this state; HTTP: of the accept or the last answer */
+    uint32_t ping;  /* tick of the next ping, or of the one that is out */
+    uint32_t next_retiring;
+    uint32_t next; /* in the list of those ready, or of free slots */
+    uint16_t code; /* for the DISCONNECT */
+    uint8_t state;
+    uint8_t flags;
+    uint8_t interest; /* what epoll watches */
+    uint8_t reserved[3];
+} wsrt_conn;
+
+/* ---- posts of other threads (sender.c) ------------------------------------------------------ */
+
+typedef struct wsrt_parcel {
+    wsrt_frame *frame;
+    uint32_t slot;
+    uint32_t gen;
+    uint32_t flags; /* of the post */
+    uint32_t reserved;
+} wsrt_parcel;
+
+typedef struct wsrt_ring {
+    wsrt_parcel *items;
+    uint32_t cap;
+    uint32_t head;
+    atomic_uint count;
+} wsrt_ring;
+
+/* ---- loop and server ------------------------------------------------------------------------ */
+
+typedef struct wsrt_counters {
+    uint64_t opened;
+    uint64_t closed;
+    uint64_t refused;
+    uint64_t messages_in;
+    uint64_t messages_out;
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    uint64_t turns;
+} wsrt_counters;
+
+typedef struct wsrt_loop {
+    wsrt_server *server;
+    const wsrt_settings *set;
+    int epoll;
+    int wake;
+    _Atomic(pthread_t) owner; /* the thread inside a turn; 0 = none */
+    int64_t now;
+    int64_t start; /* time of tick 0 */
+    uint32_t tick;
+    uint32_t open; /* WebSocket connections */
+
+    unsigned char *rx;
+    unsigned char *tx; /* output of `current` */
+    size_t tx_cap;
+    size_t tx_len;
+    size_t tx_control; /* bytes of control frames in it */
+    wsrt_conn *current;
+    wsrt_recorder *recorder;
+    int more;         /* the turn ended before its input did */
+    uint32_t need;    /* for the wsrt_input of `current` */
+    uint32_t scanned; /* likewise */
+    wsrt_event event; /* MESSAGE of `current` */
+    char ip_text[64]; /* of the connection that `ip_slot` and `ip_gen` name */
+    size_t ip_len;
+    uint32_t ip_slot;
+    uint32_t ip_gen;
+    char reason[WSRT_WS_CONTROL_MAX]; /* the peer's, of the close under way */
+    size_t reason_len;
+    wsrt_ws_limits ws_limits;
+    wsrt_http_request request;
+    wsrt_pair pairs[WSRT_HTTP_FIELDS_MAX]; /* headers of a CONNECT */
+    wsrt_pair query[WSRT_QUERY_MAX];
+    char text[WSRT_TEXT_MAX]; /* its decoded parameters; segments of a path */
+
+    wsrt_wheel wheel;
+    wsrt_conn **chunks;
+    uint32_t chunk_count;
+    uint32_t chunk_cap;
+    uint32_t free_slot;
+    uint32_t used;
+    uint32_t retiring;
+    uint32_t ready_first;
+    uint32_t ready_last;
+    wsrt_peers peers;
+
+    pthread_mutex_t lock; /* ids, chunks and ring against other threads; only the loop writes ids */
+    wsrt_ids ids;
+    wsrt_ring ring;
+
+    atomic_llong queued_total;
+    int64_t partial_total;
+    wsrt_counters counters;
+    unsigned char entropy[176]; /* for 16 ids of this turn */
+    uint32_t entropy_left;
+    uint64_t dice; /* spreads pings and reconnects; no secret */
+    int64_t runtime_due;
+    int32_t runtime_dirty;
+    uint32_t runtime_tick; /* of the last question */
+} wsrt_loop;
+
+typedef struct wsrt_listener {
+    int fd;
+    int is_unix;
+    size_t len;
+    char address[WSRT_ADDRESS_MAX]; /* "127.0.0.1:40123", "unix:PATH" */
+} wsrt_listener;
+
+struct wsrt_server {
+    wsrt_settings set;
+    wsrt_runtime *runtime;
+    wsrt_loop loop;
+    wsrt_listener listeners[WSRT_LISTENERS_MAX];
+    size_t listener_count;
+    int spare;             /* given up to turn a connection away when descriptors are out */
+    int accepting;         /* listeners are watched */
+    int64_t accept_due;    /* INT64_MAX, or when to go on accepting */
+    int64_t accept_credit; /* token bucket, in 2^-30 of a token */
+    int64_t accept_filled;
+    int64_t trouble_logged;
+
+    atomic_int stopping;
+    atomic_int drain_wanted;
+    atomic_llong drain_lame_ms;
+    atomic_llong drain_most_ms;
+    int draining;      /* a wsrt_drain_stage */
+    int64_t drain_due; /* INT64_MAX, or when the next stage or batch comes */
+    int64_t drain_end; /* what is left then is reset */
+    uint32_t drain_slot;
+    uint32_t drain_batch; /* closes a tick */
+
+    atomic_ullong published[10];
+};
+
+/* output.c */
+wsrt_frame *wsrt_frame_new(wsrt_loop *l, size_t cap);
+void wsrt_frame_release(wsrt_loop *l, wsrt_frame *f);
+int wsrt_output_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m);
+void wsrt_output_put(wsrt_loop *l, const void *bytes, size_t len);
+int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data);
+void wsrt_output_control(wsrt_loop *l, wsrt_conn *c, int opcode, wsrt_span payload);
+void wsrt_output_flush(wsrt_loop *l);
+void wsrt_output_writable(wsrt_loop *l, wsrt_conn *c);
+void wsrt_output_drop(wsrt_loop *l, wsrt_conn *c, int keep_begun);
+size_t wsrt_output_size(const wsrt_loop *l, size_t len);
+size_t wsrt_output_encode(const wsrt_loop *l, unsigned char *dst, int opcode, wsrt_span data);
+
+/* conn.c */
+wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip);
+void wsrt_conn_watch(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_close(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_span reason);
+void wsrt_conn_fail(wsrt_loop *l, wsrt_conn *c, uint16_t code, const char *reason_cstr);
+void wsrt_conn_closed_by_peer(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_span reason);
+void wsrt_conn_finish(wsrt_loop *l, wsrt_conn *c, uint32_t discard);
+void wsrt_conn_lost(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_reset(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_ready(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_retire(wsrt_loop *l);
+void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_need(wsrt_loop *l, wsrt_conn *c, uint32_t due);
+uint32_t wsrt_conn_ping_ticks(wsrt_loop *l);
+int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_undo_connect(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c);
+
+/* input.c */
+void wsrt_input_readable(wsrt_loop *l, wsrt_conn *c);
+void wsrt_input_resume(wsrt_loop *l, wsrt_conn *c);
+void wsrt_input_free(wsrt_loop *l, wsrt_conn *c);
+void wsrt_input_ip_text(const wsrt_conn *c, char *dst, size_t cap);
+wsrt_span wsrt_input_ip(wsrt_loop *l, const wsrt_conn *c);
+
+/* http.c */
+typedef struct wsrt_answer {
+    int status;
+    int close;              /* after it */
+    int head_only;          /* the answer to a HEAD */
+    const char *type_cstr;  /* of the body; NULL = application/json, "" = in `extra` */
+    const char *extra_cstr; /* field lines with their CR LF; NULL = none */
+    wsrt_span body;
+} wsrt_answer;
+size_t wsrt_http_input(wsrt_loop *l, wsrt_conn *c, char *buf, size_t len);
+void wsrt_http_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a);
+const char *wsrt_http_reason(int status);
+
+/* endpoints.c */
+void wsrt_endpoint_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req);
+
+/* upgrade.c */
+int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req);
+
+/* trust.c */
+int wsrt_host_trusted(const wsrt_server *s, wsrt_span host);
+int wsrt_origin_allowed(const wsrt_server *s, wsrt_span origin, wsrt_span host);
+int wsrt_peer_is_local(const wsrt_conn *c);
+
+/* utf8.c */
+int wsrt_utf8_valid(wsrt_span text);
+
+/* sender.c */
+extern const wsrt_sender_ops wsrt_server_sender_ops;
+void wsrt_sender_take_up(wsrt_loop *l);
+void wsrt_sender_free(wsrt_loop *l);
+
+/* listen.c */
+int wsrt_listen_all(wsrt_server *s);
+void wsrt_listen_close(wsrt_server *s);
+void wsrt_listen_accept(wsrt_server *s, size_t index);
+void wsrt_listen_resume(wsrt_server *s);
+wsrt_conn *wsrt_listen_adopt(wsrt_server *s, int fd, const unsigned char *ip);
+
+/* drain.c */
+void wsrt_drain_step(wsrt_server *s);
+int wsrt_drain_ended(const wsrt_server *s);
+
+/* loop.c */
+int wsrt_loop_init(wsrt_loop *l, wsrt_server *s);
+void wsrt_loop_free(wsrt_loop *l);
+int wsrt_loop_turn(wsrt_loop *l, int timeout);
+int wsrt_loop_timeout(wsrt_loop *l);
+void wsrt_loop_read_clock(wsrt_loop *l);
+void wsrt_loop_publish(wsrt_loop *l);
+void wsrt_loop_wake(wsrt_loop *l);
+void wsrt_loop_log(wsrt_loop *l, int level, const char *event_cstr, const char *name_cstr,
+                   wsrt_span text);
+
+static inline wsrt_conn *wsrt_conn_at(const wsrt_loop *l, uint32_t slot)
+{
+    return &l->chunks[slot / WSRT_SLAB_CHUNK][slot % WSRT_SLAB_CHUNK];
+}
+
+/* An instant as timers note it: rounded up, so that nothing is ever early. */
+static inline uint32_t wsrt_stamp(const wsrt_loop *l)
+{
+    return l->tick + 1;
+}
+
+static inline uint32_t wsrt_conn_queued(const wsrt_conn *c)
+{
+    return atomic_load_explicit(&c->queued, memory_order_relaxed);
+}
+
+#endif

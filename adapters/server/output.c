@@ -1,0 +1,448 @@
+/* What leaves: the output of a connection's turn, sent at its end in one piece, and the queue of
+ * what the peer was too slow to take. */
+#include "server/internal.h"
+#include "server/memory.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+enum { PRIVATE_FRAME = 16 * 1024, FIRST_REFS = 4, IOV_MOST = 16, AWS_FRAGMENT = 32768 };
+
+/* ---- frames --------------------------------------------------------------------------------- */
+
+wsrt_frame *wsrt_frame_new(wsrt_loop *l, size_t cap)
+{
+    if (cap > UINT32_MAX - sizeof(wsrt_frame))
+        return NULL;
+    wsrt_frame *f = wsrt_server_alloc(&l->set->mem, sizeof *f + cap);
+    if (f == NULL)
+        return NULL;
+    atomic_init(&f->refs, 1);
+    f->len = 0;
+    f->cap = (uint32_t)cap;
+    f->flags = 0;
+    f->code = 0;
+    atomic_fetch_add_explicit(&l->queued_total, (long long)cap, memory_order_relaxed);
+    return f;
+}
+
+void wsrt_frame_release(wsrt_loop *l, wsrt_frame *f)
+{
+    if (f == NULL || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+        return;
+    atomic_fetch_sub_explicit(&l->queued_total, (long long)f->cap, memory_order_relaxed);
+    wsrt_server_release(&l->set->mem, f, sizeof *f + f->cap);
+}
+
+static int total_full(const wsrt_loop *l, size_t more)
+{
+    long long now = atomic_load_explicit(&l->queued_total, memory_order_relaxed);
+
+    return now + (long long)more > l->set->queue_total;
+}
+
+/* ---- encoding ------------------------------------------------------------------------------- */
+
+static size_t fragment_of(const wsrt_loop *l)
+{
+    return (l->set->flags & WSRT_SERVER_API_GATEWAY) != 0 ? AWS_FRAGMENT : SIZE_MAX;
+}
+
+size_t wsrt_output_size(const wsrt_loop *l, size_t len)
+{
+    return len + WSRT_WS_HEADER_MAX * (len / fragment_of(l) + 1);
+}
+
+size_t wsrt_output_encode(const wsrt_loop *l, unsigned char *dst, int opcode, wsrt_span data)
+{
+    size_t most = fragment_of(l), out = 0;
+
+    do {
+        size_t n = data.len < most ? data.len : most;
+        out += wsrt_ws_header(dst + out, opcode, n == data.len, n, NULL);
+        if (n > 0)
+            memcpy(dst + out, data.ptr, n);
+        out += n;
+        data.ptr += n;
+        data.len -= n;
+        opcode = WSRT_WS_OP_CONTINUATION;
+    } while (data.len > 0);
+    return out;
+}
+
+/* ---- queue ---------------------------------------------------------------------------------- */
+
+static wsrt_frame **ref_at(const wsrt_queue *q, uint32_t i)
+{
+    return &q->refs[(q->head + i) & (q->cap - 1)];
+}
+
+static int grow_refs(wsrt_loop *l, wsrt_queue *q)
+{
+    uint32_t cap = q->cap == 0 ? FIRST_REFS : q->cap * 2;
+    wsrt_frame **refs = wsrt_server_alloc(&l->set->mem, cap * sizeof *refs);
+
+    if (refs == NULL)
+        return WSRT_ERR_NOMEM;
+    for (uint32_t i = 0; i < q->count; i++)
+        refs[i] = *ref_at(q, i);
+    wsrt_server_release(&l->set->mem, q->refs, q->cap * sizeof *refs);
+    q->refs = refs;
+    q->cap = cap;
+    q->head = 0;
+    return WSRT_OK;
+}
+
+static void free_queue(wsrt_loop *l, wsrt_conn *c)
+{
+    wsrt_queue *q = c->out;
+
+    if (q == NULL)
+        return;
+    for (uint32_t i = 0; i < q->count; i++)
+        wsrt_frame_release(l, *ref_at(q, i));
+    wsrt_server_release(&l->set->mem, q->refs, q->cap * sizeof *q->refs);
+    wsrt_server_release(&l->set->mem, q, sizeof *q);
+    c->out = NULL;
+    atomic_store_explicit(&c->queued, 0, memory_order_relaxed);
+}
+
+/* A queue with room for one more reference. */
+static wsrt_queue *open_queue(wsrt_loop *l, wsrt_conn *c)
+{
+    if (c->out == NULL) {
+        c->out = wsrt_server_zalloc(&l->set->mem, sizeof *c->out);
+        if (c->out == NULL)
+            return NULL;
+        c->out->progress = wsrt_stamp(l);
+        if (l->set->stall > 0)
+            wsrt_conn_need(l, c, c->out->progress + l->set->stall);
+    }
+    if (c->out->count == c->out->cap && grow_refs(l, c->out) != WSRT_OK) {
+        if (c->out->count == 0)
+            free_queue(l, c);
+        return NULL;
+    }
+    return c->out;
+}
+
+static void add_queued(wsrt_loop *l, wsrt_conn *c, size_t len)
+{
+    uint32_t queued = wsrt_conn_queued(c) + (uint32_t)len;
+
+    atomic_store_explicit(&c->queued, queued, memory_order_relaxed);
+    if (queued > l->set->queue_soft)
+        c->flags |= WSRT_CONN_PAUSED;
+    wsrt_conn_watch(l, c);
+}
+
+/* Takes over one reference of the frame on success. */
+static int push_frame(wsrt_loop *l, wsrt_conn *c, wsrt_frame *f, size_t sent)
+{
+    wsrt_queue *q = open_queue(l, c);
+
+    if (q == NULL)
+        return WSRT_ERR_NOMEM;
+    *ref_at(q, q->count++) = f;
+    if (q->count == 1)
+        q->offset = (uint32_t)sent;
+    add_queued(l, c, f->len - sent);
+    return WSRT_OK;
+}
+
+/* Queues a copy: behind the last private frame while it has room, else in a new one. */
+static int push_bytes(wsrt_loop *l, wsrt_conn *c, const unsigned char *bytes, size_t len)
+{
+    wsrt_queue *q = c->out;
+
+    if (q != NULL && q->count > 0) {
+        wsrt_frame *tail = *ref_at(q, q->count - 1);
+        if ((tail->flags & WSRT_FRAME_SHARED) == 0 && tail->cap - tail->len >= len) {
+            memcpy(tail->bytes + tail->len, bytes, len);
+            tail->len += (uint32_t)len;
+            add_queued(l, c, len);
+            return WSRT_OK;
+        }
+    }
+    size_t cap = len + 64;
+    if (q != NULL && cap < PRIVATE_FRAME)
+        cap = PRIVATE_FRAME;
+    wsrt_frame *f = wsrt_frame_new(l, cap);
+    if (f == NULL)
+        return WSRT_ERR_NOMEM;
+    memcpy(f->bytes, bytes, len);
+    f->len = (uint32_t)len;
+    int rc = push_frame(l, c, f, 0);
+    if (rc != WSRT_OK)
+        wsrt_frame_release(l, f);
+    return rc;
+}
+
+void wsrt_output_drop(wsrt_loop *l, wsrt_conn *c, int keep_begun)
+{
+    wsrt_queue *q = c->out;
+
+    if (q == NULL)
+        return;
+    if (!keep_begun || q->offset == 0) {
+        free_queue(l, c);
+        return;
+    }
+    while (q->count > 1)
+        wsrt_frame_release(l, *ref_at(q, --q->count));
+    atomic_store_explicit(&c->queued, (*ref_at(q, 0))->len - q->offset, memory_order_relaxed);
+}
+
+/* ---- sending -------------------------------------------------------------------------------- */
+
+/* Bytes the socket took; -1 = the connection is lost, and marked so. */
+static ssize_t send_some(wsrt_loop *l, wsrt_conn *c, const unsigned char *bytes, size_t len)
+{
+    ssize_t n;
+
+    do
+        n = send(c->fd, bytes, len, MSG_NOSIGNAL);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0) {
+        l->counters.bytes_out += (uint64_t)n;
+        return n;
+    }
+    if (errno == EAGAIN || errno == EWOULDBLOCK)
+        return 0;
+    wsrt_conn_lost(l, c);
+    return -1;
+}
+
+static int may_send(const wsrt_conn *c)
+{
+    return c->state != WSRT_CONN_LINGER && (c->flags & WSRT_CONN_DOOMED) == 0;
+}
+
+/* What the socket did not take of a turn's output has to be kept or the connection is lost. */
+static void keep_rest(wsrt_loop *l, wsrt_conn *c, const unsigned char *bytes, size_t len)
+{
+    if (total_full(l, len) || push_bytes(l, c, bytes, len) != WSRT_OK)
+        wsrt_conn_reset(l, c);
+    else
+        c->out->control += (uint32_t)(l->tx_control < len ? l->tx_control : len);
+}
+
+void wsrt_output_flush(wsrt_loop *l)
+{
+    wsrt_conn *c = l->current;
+    size_t len = l->tx_len, sent = 0;
+
+    if (len > 0 && may_send(c)) {
+        if (c->out == NULL) {
+            ssize_t n = send_some(l, c, l->tx, len);
+            sent = n < 0 ? len : (size_t)n;
+        }
+        if (sent < len)
+            keep_rest(l, c, l->tx + sent, len - sent);
+    }
+    l->tx_len = 0;
+    l->tx_control = 0;
+}
+
+void wsrt_output_put(wsrt_loop *l, const void *bytes, size_t len)
+{
+    const unsigned char *p = bytes;
+
+    while (len > 0) {
+        size_t room = l->tx_cap - l->tx_len, n = len < room ? len : room;
+        memcpy(l->tx + l->tx_len, p, n);
+        l->tx_len += n;
+        p += n;
+        len -= n;
+        if (l->tx_len == l->tx_cap)
+            wsrt_output_flush(l);
+    }
+}
+
+/* ---- messages ------------------------------------------------------------------------------- */
+
+/* Whether a connection with a queue may take `len` bytes more. */
+static int admit(wsrt_loop *l, wsrt_conn *c, size_t len, uint32_t flags)
+{
+    int64_t after = (int64_t)wsrt_conn_queued(c) + (int64_t)len;
+
+    if (total_full(l, len))
+        return WSRT_ERR_THROTTLED;
+    if ((flags & WSRT_POST_REPLY) == 0)
+        return after > l->set->queue_soft ? WSRT_ERR_THROTTLED : WSRT_OK;
+    if (after <= l->set->queue_hard)
+        return WSRT_OK;
+    wsrt_conn_fail(l, c, 1008, "slow consumer");
+    return WSRT_ERR_THROTTLED;
+}
+
+static int queue_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m, size_t sent)
+{
+    if (m->frame == NULL) {
+        m->frame = wsrt_frame_new(l, m->len);
+        if (m->frame == NULL)
+            return WSRT_ERR_NOMEM;
+        memcpy(m->frame->bytes, m->bytes, m->len);
+        m->frame->len = (uint32_t)m->len;
+        m->frame->flags = WSRT_FRAME_SHARED;
+    }
+    int rc = push_frame(l, c, m->frame, sent);
+    if (rc == WSRT_OK)
+        atomic_fetch_add_explicit(&m->frame->refs, 1, memory_order_relaxed);
+    return rc;
+}
+
+/* Keeps the order when a turn's output has partly moved to the queue already. */
+static void settle(wsrt_loop *l, const wsrt_conn *c)
+{
+    if (c == l->current && c->out != NULL && l->tx_len > 0)
+        wsrt_output_flush(l);
+}
+
+/* Sends an encoded message to an open connection, at once if nothing waits before it. */
+int wsrt_output_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
+{
+    size_t sent = 0;
+    int rc;
+
+    settle(l, c);
+    if (c == l->current && c->out == NULL) {
+        wsrt_output_put(l, m->bytes, m->len);
+        if (l->tx_len >= WSRT_TX_FLUSH)
+            wsrt_output_flush(l);
+    } else {
+        if (c->out == NULL) {
+            ssize_t n = send_some(l, c, m->bytes, m->len);
+            if (n < 0)
+                return WSRT_ERR_GONE;
+            sent = (size_t)n;
+        }
+        if (sent < m->len) {
+            rc = sent > 0 ? WSRT_OK : admit(l, c, m->len, m->flags);
+            if (rc == WSRT_OK)
+                rc = queue_letter(l, c, m, sent);
+            if (rc != WSRT_OK && sent > 0)
+                wsrt_conn_reset(l, c);
+            if (rc != WSRT_OK)
+                return rc;
+        }
+    }
+    atomic_store_explicit(&c->last_data, wsrt_stamp(l), memory_order_relaxed);
+    l->counters.messages_out++;
+    return WSRT_OK;
+}
+
+/* A message to `current`, framed straight into the turn's output. */
+int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data)
+{
+    size_t most = wsrt_output_size(l, data.len);
+
+    if (most > l->tx_cap - l->tx_len || l->tx_len >= WSRT_TX_FLUSH)
+        wsrt_output_flush(l);
+    if (l->current->state != WSRT_CONN_OPEN)
+        return WSRT_ERR_GONE;
+    if (l->current->out != NULL)
+        return WSRT_STALE; /* behind a queue: a letter */
+    l->tx_len += wsrt_output_encode(l, l->tx + l->tx_len, opcode, data);
+    l->counters.messages_out++;
+    return WSRT_OK;
+}
+
+/* A control frame; more than a few unsent ones are a flood. */
+void wsrt_output_control(wsrt_loop *l, wsrt_conn *c, int opcode, wsrt_span payload)
+{
+    unsigned char frame[2 + WSRT_WS_CONTROL_MAX];
+    size_t len = wsrt_output_encode(l, frame, opcode, payload), sent = 0;
+
+    settle(l, c);
+    if (!may_send(c))
+        return;
+    if (c == l->current && c->out == NULL) {
+        wsrt_output_put(l, frame, len);
+        l->tx_control += len;
+        return;
+    }
+    if (c->out == NULL) {
+        ssize_t n = send_some(l, c, frame, len);
+        if (n < 0)
+            return;
+        sent = (size_t)n;
+    }
+    if (sent == len)
+        return;
+    if (push_bytes(l, c, frame + sent, len - sent) != WSRT_OK) {
+        wsrt_conn_reset(l, c);
+        return;
+    }
+    c->out->control += (uint32_t)(len - sent);
+    if (c->out->control > WSRT_CONTROL_MAX && c->state == WSRT_CONN_OPEN)
+        wsrt_conn_fail(l, c, 1008, "too many control frames");
+}
+
+/* ---- writable ------------------------------------------------------------------------------- */
+
+static int fill_iov(const wsrt_queue *q, struct iovec *iov)
+{
+    uint32_t n = q->count < IOV_MOST ? q->count : IOV_MOST;
+
+    for (uint32_t i = 0; i < n; i++) {
+        wsrt_frame *f = *ref_at(q, i);
+        uint32_t skip = i == 0 ? q->offset : 0;
+        iov[i] = (struct iovec){f->bytes + skip, f->len - skip};
+    }
+    return (int)n;
+}
+
+static void advance(wsrt_loop *l, wsrt_conn *c, size_t sent)
+{
+    wsrt_queue *q = c->out;
+    uint32_t queued = wsrt_conn_queued(c) - (uint32_t)sent;
+
+    q->progress = wsrt_stamp(l);
+    atomic_store_explicit(&c->queued, queued, memory_order_relaxed);
+    if (q->control > queued)
+        q->control = queued;
+    while (q->count > 0) {
+        wsrt_frame *f = *ref_at(q, 0);
+        size_t rest = f->len - q->offset;
+        if (sent < rest) {
+            q->offset += (uint32_t)sent;
+            return;
+        }
+        sent -= rest;
+        q->offset = 0;
+        q->head = (q->head + 1) & (q->cap - 1);
+        q->count--;
+        wsrt_frame_release(l, f);
+    }
+}
+
+void wsrt_output_writable(wsrt_loop *l, wsrt_conn *c)
+{
+    struct iovec iov[IOV_MOST];
+    ssize_t n;
+
+    if (c->out != NULL) {
+        struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)fill_iov(c->out, iov)};
+        n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+            wsrt_conn_lost(l, c);
+            return;
+        }
+        if (n > 0) {
+            l->counters.bytes_out += (uint64_t)n;
+            advance(l, c, (size_t)n);
+        }
+        if (c->out->count == 0)
+            free_queue(l, c);
+    }
+    if ((c->flags & WSRT_CONN_PAUSED) != 0 && wsrt_conn_queued(c) <= l->set->queue_soft / 2) {
+        c->flags &= (uint8_t)~WSRT_CONN_PAUSED;
+        wsrt_conn_ready(l, c);
+    }
+    wsrt_conn_watch(l, c);
+    if (c->out == NULL)
+        wsrt_conn_sent_all(l, c);
+}

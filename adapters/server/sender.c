@@ -1,0 +1,340 @@
+/* The server as a sender: straight to the connection on the loop's own thread, through a bounded
+ * queue from any other. */
+#include "server/internal.h"
+#include "server/memory.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+enum { SCRATCH_AT = 128 * 1024, SCRATCH = WSRT_RX_SIZE - SCRATCH_AT, FIRST_RING = 64, BATCH = 64 };
+
+static int judge(const wsrt_server *s, const wsrt_post *post)
+{
+    if (post == NULL || post->struct_size < sizeof *post ||
+        (post->flags & ~(uint32_t)(WSRT_POST_BINARY | WSRT_POST_REPLY)) != 0)
+        return WSRT_ERR_INVALID;
+    if (post->data.len > s->set.max_message)
+        return WSRT_ERR_TOO_LARGE;
+    if ((post->flags & WSRT_POST_BINARY) == 0 && !wsrt_utf8_valid(post->data))
+        return WSRT_ERR_INVALID;
+    return WSRT_OK;
+}
+
+static int opcode_of(const wsrt_post *post)
+{
+    return (post->flags & WSRT_POST_BINARY) != 0 ? WSRT_WS_OP_BINARY : WSRT_WS_OP_TEXT;
+}
+
+static int on_loop(wsrt_loop *l)
+{
+    return pthread_equal(atomic_load_explicit(&l->owner, memory_order_relaxed), pthread_self());
+}
+
+/* ---- on the loop's thread ------------------------------------------------------------------- */
+
+/* The connection being served is known by its id's place in memory: no look-up. */
+static wsrt_conn *find(const wsrt_loop *l, const wsrt_span *id)
+{
+    wsrt_conn *c = l->current;
+
+    if (c == NULL || id->ptr != c->id) {
+        uint32_t slot = wsrt_ids_find(&l->ids, *id);
+        c = slot == WSRT_NONE ? NULL : wsrt_conn_at(l, slot);
+    }
+    return c != NULL && c->state == WSRT_CONN_OPEN ? c : NULL;
+}
+
+/* Encodes into the unused part of the receive buffer, a longer message into a frame. */
+static int write_letter(wsrt_loop *l, const wsrt_post *post, wsrt_letter *m)
+{
+    size_t most = wsrt_output_size(l, post->data.len);
+    unsigned char *dst = l->rx + SCRATCH_AT;
+
+    *m = (wsrt_letter){.flags = post->flags};
+    if (most > SCRATCH) {
+        m->frame = wsrt_frame_new(l, most);
+        if (m->frame == NULL)
+            return WSRT_ERR_NOMEM;
+        m->frame->flags = WSRT_FRAME_SHARED;
+        dst = m->frame->bytes;
+    }
+    m->bytes = dst;
+    m->len = wsrt_output_encode(l, dst, opcode_of(post), post->data);
+    if (m->frame != NULL)
+        m->frame->len = (uint32_t)m->len;
+    return WSRT_OK;
+}
+
+static int post_here(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post)
+{
+    wsrt_conn *c = find(l, id);
+    wsrt_letter m;
+    int rc = WSRT_STALE;
+
+    if (c == NULL)
+        return WSRT_ERR_GONE;
+    if (c == l->current)
+        rc = wsrt_output_reply(l, opcode_of(post), post->data);
+    if (rc != WSRT_STALE)
+        return rc;
+    rc = write_letter(l, post, &m);
+    if (rc != WSRT_OK)
+        return rc;
+    rc = wsrt_output_letter(l, c, &m);
+    wsrt_frame_release(l, m.frame);
+    return rc;
+}
+
+static int post_many_here(wsrt_loop *l, const wsrt_span *ids, size_t n, const wsrt_post *post,
+                          int *results)
+{
+    wsrt_letter m;
+    int rc = write_letter(l, post, &m);
+
+    if (rc != WSRT_OK)
+        return rc;
+    for (size_t i = 0; i < n; i++) {
+        wsrt_conn *c = find(l, &ids[i]);
+        results[i] = c == NULL ? WSRT_ERR_GONE : wsrt_output_letter(l, c, &m);
+    }
+    wsrt_frame_release(l, m.frame);
+    return WSRT_OK;
+}
+
+/* ---- from other threads --------------------------------------------------------------------- */
+
+static int grow_ring(wsrt_loop *l)
+{
+    wsrt_ring *r = &l->ring;
+    uint32_t count = atomic_load_explicit(&r->count, memory_order_relaxed);
+    uint32_t cap = r->cap == 0 ? FIRST_RING : r->cap * 2;
+
+    if (count < r->cap)
+        return WSRT_OK;
+    if (cap > WSRT_RING_MAX)
+        return WSRT_ERR_THROTTLED;
+    wsrt_parcel *items = wsrt_server_alloc(&l->set->mem, cap * sizeof *items);
+    if (items == NULL)
+        return WSRT_ERR_NOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        items[i] = r->items[(r->head + i) & (r->cap - 1)];
+    wsrt_server_release(&l->set->mem, r->items, r->cap * sizeof *items);
+    r->items = items;
+    r->cap = cap;
+    r->head = 0;
+    return WSRT_OK;
+}
+
+static int over_limit(const wsrt_loop *l, const wsrt_conn *c, const wsrt_parcel *p)
+{
+    int64_t after = (int64_t)wsrt_conn_queued(c) + p->frame->len +
+                    atomic_load_explicit(&c->in_flight, memory_order_relaxed);
+
+    if ((p->frame->flags & WSRT_FRAME_CLOSE) != 0)
+        return 0;
+    return after > ((p->flags & WSRT_POST_REPLY) != 0 ? l->set->queue_hard : l->set->queue_soft);
+}
+
+/* Under the lock. `*wake` is set when the loop has to be told. */
+static int hand_over(wsrt_loop *l, const wsrt_span *id, wsrt_parcel p, int *wake)
+{
+    uint32_t slot = wsrt_ids_find(&l->ids, *id);
+
+    if (slot == WSRT_NONE)
+        return WSRT_ERR_GONE;
+    wsrt_conn *c = wsrt_conn_at(l, slot);
+    if (over_limit(l, c, &p))
+        return WSRT_ERR_THROTTLED;
+    int rc = grow_ring(l);
+    if (rc != WSRT_OK)
+        return rc;
+    uint32_t count = atomic_load_explicit(&l->ring.count, memory_order_relaxed);
+    p.slot = slot;
+    p.gen = c->gen;
+    atomic_fetch_add_explicit(&p.frame->refs, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&c->in_flight, p.frame->len, memory_order_relaxed);
+    l->ring.items[(l->ring.head + count) & (l->ring.cap - 1)] = p;
+    atomic_store_explicit(&l->ring.count, count + 1, memory_order_release);
+    *wake |= count == 0;
+    return WSRT_OK;
+}
+
+static int hand_over_many(wsrt_loop *l, const wsrt_span *ids, size_t n, wsrt_parcel p, int *results)
+{
+    int wake = 0;
+
+    pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; i < n; i++)
+        results[i] = hand_over(l, &ids[i], p, &wake);
+    pthread_mutex_unlock(&l->lock);
+    wsrt_frame_release(l, p.frame);
+    if (wake)
+        wsrt_loop_wake(l);
+    return WSRT_OK;
+}
+
+static int post_many_from_afar(wsrt_loop *l, const wsrt_span *ids, size_t n, const wsrt_post *post,
+                               int *results)
+{
+    size_t most = wsrt_output_size(l, post->data.len);
+
+    if (atomic_load_explicit(&l->queued_total, memory_order_relaxed) + (long long)most >
+        l->set->queue_total)
+        return WSRT_ERR_THROTTLED;
+    wsrt_frame *f = wsrt_frame_new(l, most);
+    if (f == NULL)
+        return WSRT_ERR_NOMEM;
+    f->flags = WSRT_FRAME_SHARED;
+    f->len = (uint32_t)wsrt_output_encode(l, f->bytes, opcode_of(post), post->data);
+    return hand_over_many(l, ids, n, (wsrt_parcel){.frame = f, .flags = post->flags}, results);
+}
+
+static void deliver(wsrt_loop *l, const wsrt_parcel *p)
+{
+    wsrt_conn *c = wsrt_conn_at(l, p->slot);
+    wsrt_frame *f = p->frame;
+
+    if (c->gen == p->gen && c->state != WSRT_CONN_FREE)
+        atomic_fetch_sub_explicit(&c->in_flight, f->len, memory_order_relaxed);
+    if (c->gen == p->gen && c->state == WSRT_CONN_OPEN) {
+        wsrt_letter m = {f->bytes, f->len, f, p->flags | WSRT_POST_REPLY};
+        if ((f->flags & WSRT_FRAME_CLOSE) != 0)
+            wsrt_conn_close(l, c, f->code, (wsrt_span){(const char *)f->bytes, f->len});
+        else
+            wsrt_output_letter(l, c, &m);
+    }
+    wsrt_frame_release(l, f);
+}
+
+/* Delivers what other threads posted, as much as there is now. */
+void wsrt_sender_take_up(wsrt_loop *l)
+{
+    wsrt_parcel batch[BATCH];
+    wsrt_ring *r = &l->ring;
+    uint32_t left = atomic_load_explicit(&r->count, memory_order_acquire);
+
+    while (left > 0) {
+        uint32_t n = left < BATCH ? left : BATCH;
+        pthread_mutex_lock(&l->lock);
+        for (uint32_t i = 0; i < n; i++)
+            batch[i] = r->items[(r->head + i) & (r->cap - 1)];
+        r->head = (r->head + n) & (r->cap - 1);
+        atomic_fetch_sub_explicit(&r->count, n, memory_order_relaxed);
+        pthread_mutex_unlock(&l->lock);
+        for (uint32_t i = 0; i < n; i++)
+            deliver(l, &batch[i]);
+        left -= n;
+    }
+    wsrt_conn_retire(l);
+}
+
+void wsrt_sender_free(wsrt_loop *l)
+{
+    wsrt_ring *r = &l->ring;
+    uint32_t count = atomic_load_explicit(&r->count, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < count; i++)
+        wsrt_frame_release(l, r->items[(r->head + i) & (r->cap - 1)].frame);
+    wsrt_server_release(&l->set->mem, r->items, r->cap * sizeof *r->items);
+    r->items = NULL;
+    r->cap = 0;
+}
+
+/* ---- the table ------------------------------------------------------------------------------ */
+
+static int sender_post(void *self, const wsrt_span *id, const wsrt_post *post)
+{
+    wsrt_server *s = self;
+    int result, rc = judge(s, post);
+
+    if (rc != WSRT_OK)
+        return rc;
+    if (on_loop(&s->loop))
+        return post_here(&s->loop, id, post);
+    rc = post_many_from_afar(&s->loop, id, 1, post, &result);
+    return rc != WSRT_OK ? rc : result;
+}
+
+static int sender_post_many(void *self, const wsrt_span *ids, size_t n, const wsrt_post *post,
+                            int *results)
+{
+    wsrt_server *s = self;
+    int rc = judge(s, post);
+
+    if (rc != WSRT_OK)
+        return rc;
+    if (on_loop(&s->loop))
+        return post_many_here(&s->loop, ids, n, post, results);
+    return post_many_from_afar(&s->loop, ids, n, post, results);
+}
+
+static int sender_get(void *self, const wsrt_span *id, wsrt_connection_info *out)
+{
+    wsrt_loop *l = &((wsrt_server *)self)->loop;
+    wsrt_connection_info info = {.struct_size = sizeof info};
+
+    if (out == NULL || out->struct_size < sizeof info)
+        return WSRT_ERR_INVALID;
+    pthread_mutex_lock(&l->lock);
+    uint32_t slot = wsrt_ids_find(&l->ids, *id);
+    if (slot != WSRT_NONE) {
+        const wsrt_conn *c = wsrt_conn_at(l, slot);
+        int64_t ticks =
+            (int64_t)atomic_load_explicit(&c->last_data, memory_order_relaxed) - (int64_t)c->opened;
+        info.connected_at = c->wall;
+        info.last_active_at = c->wall + ((ticks << WSRT_TICK_SHIFT) / 1000000);
+        wsrt_input_ip_text(c, info.source_ip, sizeof info.source_ip);
+    }
+    pthread_mutex_unlock(&l->lock);
+    if (slot == WSRT_NONE)
+        return WSRT_ERR_GONE;
+    info.struct_size = out->struct_size;
+    memcpy(out, &info, sizeof info);
+    return WSRT_OK;
+}
+
+static int code_may_be_sent(int code)
+{
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) ||
+           (code >= 3000 && code <= 4999);
+}
+
+static int disconnect_from_afar(wsrt_loop *l, const wsrt_span *id, int code, wsrt_span reason)
+{
+    wsrt_frame *f = wsrt_frame_new(l, reason.len);
+    int result;
+
+    if (f == NULL)
+        return WSRT_ERR_NOMEM;
+    f->flags = WSRT_FRAME_SHARED | WSRT_FRAME_CLOSE;
+    f->code = (uint16_t)code;
+    f->len = (uint32_t)reason.len;
+    if (reason.len > 0)
+        memcpy(f->bytes, reason.ptr, reason.len);
+    hand_over_many(l, id, 1, (wsrt_parcel){.frame = f}, &result);
+    return result;
+}
+
+static int sender_disconnect(void *self, const wsrt_span *id, int code, const wsrt_span *reason)
+{
+    wsrt_server *s = self;
+    wsrt_span why = reason != NULL ? *reason : (wsrt_span){NULL, 0};
+
+    if (!code_may_be_sent(code) || why.len > WSRT_WS_CONTROL_MAX - 2 || !wsrt_utf8_valid(why))
+        return WSRT_ERR_INVALID;
+    if (!on_loop(&s->loop))
+        return disconnect_from_afar(&s->loop, id, code, why);
+    wsrt_conn *c = find(&s->loop, id);
+    if (c == NULL)
+        return WSRT_ERR_GONE;
+    wsrt_conn_close(&s->loop, c, (uint16_t)code, why);
+    return WSRT_OK;
+}
+
+const wsrt_sender_ops wsrt_server_sender_ops = {
+    .struct_size = sizeof(wsrt_sender_ops),
+    .post = sender_post,
+    .post_many = sender_post_many,
+    .get = sender_get,
+    .disconnect = sender_disconnect,
+};

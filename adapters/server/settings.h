@@ -1,0 +1,53 @@
+/* The options of a server, checked, with every default filled in and all text copied. */
+#ifndef WSRT_SERVER_SETTINGS_H
+#define WSRT_SERVER_SETTINGS_H
+
+#include <wsrt/server.h>
+
+typedef struct wsrt_texts {
+    wsrt_span *items;
+    size_t count;
+} wsrt_texts;
+
+typedef struct wsrt_settings {
+    wsrt_allocator mem;
+    wsrt_env env;
+    wsrt_texts listen;
+    wsrt_texts hosts;
+    wsrt_texts origins;
+    wsrt_span stage;
+    wsrt_span app;
+    void *block; /* holds all text */
+    size_t block_size;
+    size_t max_message;
+    size_t max_frame;
+    int64_t accept_rate; /* a second; 0 = off */
+    int64_t drain_ms;
+    int64_t queue_soft;
+    int64_t queue_hard;
+    int64_t queue_total;
+    int64_t partial_total;
+    uint32_t flags;
+    uint32_t max_connections;
+    uint32_t max_per_ip; /* UINT32_MAX = off */
+    /* Ticks; 0 = off. */
+    uint32_t handshake;
+    uint32_t idle;
+    uint32_t lifetime;
+    uint32_t ping;
+    uint32_t pong;
+    uint32_t keep_alive;
+    uint32_t body;
+    uint32_t message;
+    uint32_t close;
+    uint32_t stall;
+} wsrt_settings;
+
+/* WSRT_OK, or nothing is held: WSRT_ERR_INVALID, WSRT_ERR_UNSUPPORTED, WSRT_ERR_NOMEM. */
+int wsrt_settings_load(wsrt_settings *out, wsrt_runtime *rt, const wsrt_server_options *given);
+void wsrt_settings_free(wsrt_settings *s);
+
+/* Reads a size-first struct of the caller over zeroes, as base.h says. */
+int wsrt_server_options_read(void *out, size_t known, const void *given);
+
+#endif
