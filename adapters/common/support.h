@@ -1,0 +1,22 @@
+/* What every adapter needs besides public headers: memory through a wsrt_allocator, and reading and
+ * filling the structs that grow between releases. */
+#ifndef WSRT_ADAPTER_SUPPORT_H
+#define WSRT_ADAPTER_SUPPORT_H
+
+#include <wsrt/base.h>
+
+/* As wsrt_allocator.realloc, for the zero allocator too. */
+void *wsrt_adapter_realloc(const wsrt_allocator *a, void *ptr, size_t old_size, size_t new_size);
+
+/* Copies a caller's size-first options over zeroes; NULL gives all zero. `known` is sizeof today,
+ * `first` in the first release. WSRT_ERR_INVALID for an impossible size, WSRT_ERR_UNSUPPORTED for a
+ * non-zero byte beyond `known`. */
+int wsrt_adapter_options(void *out, size_t known, size_t first, const void *given);
+
+/* The same for a table of functions: longer than known is fine. */
+int wsrt_adapter_table(void *out, size_t known, size_t first, const void *given);
+
+/* Fills a caller's size-first report with what fits; its size stays. WSRT_ERR_INVALID as above. */
+int wsrt_adapter_report(void *given, size_t known, size_t first, const void *report);
+
+#endif
