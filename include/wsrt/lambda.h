@@ -53,11 +53,12 @@ typedef void (*wsrt_lambda_result_fn)(const void *json, size_t len, void *user);
 
 /** Facts of one invocation, for wsrt_lambda_handle(); zero = unknown. @since 0.1 */
 typedef struct wsrt_invocation {
-    uint32_t struct_size; /**< sizeof(wsrt_invocation) */
-    int32_t kind;         /**< a wsrt_lambda_kind */
-    wsrt_span request_id;
-    wsrt_span trace_id;    /**< X-Ray header */
-    int64_t deadline_wall; /**< Unix ms; 0 = none */
+    uint32_t struct_size;     /**< sizeof(wsrt_invocation) */
+    int32_t kind;             /**< a wsrt_lambda_kind: what an event without eventType is */
+    wsrt_allocator allocator; /**< for decoded text and the result; zero = libc */
+    wsrt_span request_id;     /**< of the invocation; the event's own comes first */
+    wsrt_span trace_id;       /**< X-Ray header; its root is offered as correlation id */
+    int64_t deadline_wall;    /**< Unix ms; 0 = none */
 } wsrt_invocation;
 
 /**

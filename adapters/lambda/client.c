@@ -1,0 +1,367 @@
+#include "lambda/client.h"
+
+#include "common/http1.h"
+#include "common/support.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum { FIRST_BUFFER = 16384, MAX_HEAD = 65536, REQUEST_HEAD = 1024 };
+
+/* ---- the address -------------------------------------------------------------------------- */
+
+static int parse_port(const char *text, in_port_t *out)
+{
+    unsigned long port = 0;
+
+    if (*text == '\0')
+        return WSRT_ERR_INVALID;
+    for (; *text != '\0'; text++) {
+        if (*text < '0' || *text > '9')
+            return WSRT_ERR_INVALID;
+        port = port * 10 + (unsigned long)(*text - '0');
+        if (port > 65535)
+            return WSRT_ERR_INVALID;
+    }
+    *out = htons((uint16_t)port);
+    return port > 0 ? WSRT_OK : WSRT_ERR_INVALID;
+}
+
+static int parse_address(wsrt_lambda_client *c, char *name, in_port_t port)
+{
+    struct sockaddr_in *v4 = (struct sockaddr_in *)(void *)&c->address;
+    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)(void *)&c->address;
+    size_t len = strlen(name);
+
+    memset(&c->address, 0, sizeof c->address);
+    const char *numeric = strcmp(name, "localhost") == 0 ? "127.0.0.1" : name;
+    if (inet_pton(AF_INET, numeric, &v4->sin_addr) == 1) {
+        v4->sin_family = AF_INET;
+        v4->sin_port = port;
+        c->address_len = sizeof *v4;
+        return WSRT_OK;
+    }
+    if (len > 2 && name[0] == '[' && name[len - 1] == ']') {
+        name[len - 1] = '\0';
+        name++;
+    }
+    if (inet_pton(AF_INET6, name, &v6->sin6_addr) != 1)
+        return WSRT_ERR_INVALID;
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = port;
+    c->address_len = sizeof *v6;
+    return WSRT_OK;
+}
+
+static int parse_endpoint(wsrt_lambda_client *c, wsrt_span endpoint)
+{
+    char name[sizeof c->host];
+    in_port_t port;
+
+    if (endpoint.len == 0 || endpoint.len >= sizeof name)
+        return WSRT_ERR_INVALID;
+    memcpy(name, endpoint.ptr, endpoint.len);
+    name[endpoint.len] = '\0';
+    memcpy(c->host, name, endpoint.len + 1);
+    char *colon = strrchr(name, ':');
+    if (colon == NULL || parse_port(colon + 1, &port) != WSRT_OK)
+        return WSRT_ERR_INVALID;
+    *colon = '\0';
+    return parse_address(c, name, port);
+}
+
+/* ---- life --------------------------------------------------------------------------------- */
+
+int wsrt_lambda_client_init(wsrt_lambda_client *c, wsrt_span endpoint,
+                            const wsrt_allocator *allocator)
+{
+    *c = (wsrt_lambda_client){.allocator = *allocator, .fd = -1, .stop_fd = -1};
+    int rc = parse_endpoint(c, endpoint);
+    if (rc != WSRT_OK)
+        return rc;
+    c->buf = wsrt_adapter_realloc(&c->allocator, NULL, 0, FIRST_BUFFER);
+    if (c->buf == NULL)
+        return WSRT_ERR_NOMEM;
+    c->cap = FIRST_BUFFER;
+    return WSRT_OK;
+}
+
+void wsrt_lambda_client_close(wsrt_lambda_client *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+}
+
+void wsrt_lambda_client_free(wsrt_lambda_client *c)
+{
+    wsrt_lambda_client_close(c);
+    if (c->buf != NULL)
+        wsrt_adapter_realloc(&c->allocator, c->buf, c->cap, 0);
+    c->buf = NULL;
+}
+
+static int open_connection(wsrt_lambda_client *c)
+{
+    int on = 1;
+
+    if (c->fd >= 0)
+        return WSRT_OK;
+    c->fd = socket(c->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (c->fd < 0)
+        return WSRT_ERR_UNAVAILABLE;
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    while (connect(c->fd, (struct sockaddr *)(void *)&c->address, c->address_len) != 0)
+        if (errno != EINTR)
+            return errno == EISCONN ? WSRT_OK : WSRT_ERR_UNAVAILABLE;
+    return WSRT_OK;
+}
+
+/* ---- sending ------------------------------------------------------------------------------ */
+
+static int format_head(const wsrt_lambda_client *c, const wsrt_lambda_request *r, char *dst)
+{
+    const char *error = r->error_type;
+    int len = snprintf(dst, REQUEST_HEAD,
+                       "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: libwsrt/%s\r\n%s%s%s", r->method,
+                       r->path, c->host, wsrt_version_string(),
+                       error != NULL ? "Lambda-Runtime-Function-Error-Type: " : "",
+                       error != NULL ? error : "", error != NULL ? "\r\n" : "");
+
+    if (r->body.len > 0 && len > 0 && len < REQUEST_HEAD)
+        len += snprintf(dst + len, (size_t)(REQUEST_HEAD - len),
+                        "Content-Type: application/json\r\nContent-Length: %zu\r\n", r->body.len);
+    if (len < 0 || len > REQUEST_HEAD - 3)
+        return -1;
+    memcpy(dst + len, "\r\n", 2);
+    return len + 2;
+}
+
+/* Moves the two pieces past what was sent. */
+static void skip_sent(struct iovec *iov, size_t sent)
+{
+    for (int i = 0; i < 2; i++) {
+        size_t n = sent < iov[i].iov_len ? sent : iov[i].iov_len;
+        iov[i].iov_base = (char *)iov[i].iov_base + n;
+        iov[i].iov_len -= n;
+        sent -= n;
+    }
+}
+
+static int send_request(wsrt_lambda_client *c, const wsrt_lambda_request *r)
+{
+    char head[REQUEST_HEAD];
+    int head_len = format_head(c, r, head);
+    struct iovec iov[2] = {{head, (size_t)head_len}, {(void *)(uintptr_t)r->body.ptr, r->body.len}};
+    struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
+
+    if (head_len < 0)
+        return WSRT_ERR_INVALID;
+    while (iov[0].iov_len + iov[1].iov_len > 0) {
+        ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            return WSRT_ERR_UNAVAILABLE;
+        skip_sent(iov, n > 0 ? (size_t)n : 0);
+    }
+    return WSRT_OK;
+}
+
+/* ---- receiving ---------------------------------------------------------------------------- */
+
+static int reserve(wsrt_lambda_client *c, size_t size)
+{
+    size_t cap = c->cap;
+
+    if (size <= cap)
+        return WSRT_OK;
+    while (cap < size)
+        cap = cap > SIZE_MAX / 2 ? size : cap * 2;
+    char *grown = wsrt_adapter_realloc(&c->allocator, c->buf, c->cap, cap);
+    if (grown == NULL)
+        return WSRT_ERR_NOMEM;
+    c->buf = grown;
+    c->cap = cap;
+    return WSRT_OK;
+}
+
+/* WSRT_OK once the connection has something to read; waits without end, the process may be frozen
+ * meanwhile. */
+static int wait_readable(const wsrt_lambda_client *c)
+{
+    struct pollfd fds[2] = {{.fd = c->fd, .events = POLLIN}, {.fd = c->stop_fd, .events = POLLIN}};
+
+    for (;;) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            return WSRT_ERR_UNAVAILABLE;
+        if (fds[1].revents != 0)
+            return WSRT_ERR_STATE;
+        if (fds[0].revents != 0)
+            return WSRT_OK;
+    }
+}
+
+/* Reads once; *eof when the peer has closed. */
+static int receive(wsrt_lambda_client *c, int *eof)
+{
+    int rc = c->len < c->cap ? WSRT_OK : reserve(c, c->cap * 2);
+    ssize_t n;
+
+    if (rc != WSRT_OK)
+        return rc;
+    do
+        n = recv(c->fd, c->buf + c->len, c->cap - c->len, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return WSRT_ERR_UNAVAILABLE;
+    c->len += (size_t)n;
+    *eof = n == 0;
+    return WSRT_OK;
+}
+
+static int receive_head(wsrt_lambda_client *c, const wsrt_lambda_request *r,
+                        wsrt_http_response *head)
+{
+    static const wsrt_http_limits limits = {.max_head = MAX_HEAD};
+    uint32_t scanned = 0;
+    int eof = 0;
+
+    for (;;) {
+        int rc = wsrt_http_parse_response(c->buf, c->len, &limits, &scanned, head);
+        if (rc == WSRT_HTTP_DONE && head->status >= 200)
+            return WSRT_OK;
+        if (rc == WSRT_HTTP_DONE) { /* an interim response */
+            c->len -= head->head_len;
+            memmove(c->buf, c->buf + head->head_len, c->len);
+            scanned = 0;
+            continue;
+        }
+        if (rc != WSRT_HTTP_MORE)
+            return WSRT_ERR_MALFORMED;
+        rc = r->may_stop ? wait_readable(c) : WSRT_OK;
+        if (rc == WSRT_OK)
+            rc = receive(c, &eof);
+        if (rc != WSRT_OK || eof)
+            return rc != WSRT_OK ? rc : WSRT_ERR_UNAVAILABLE;
+    }
+}
+
+static void copy_text(char *dst, size_t cap, wsrt_span text)
+{
+    size_t len = text.len < cap ? text.len : 0; /* half an id would be another id */
+
+    if (len > 0)
+        memcpy(dst, text.ptr, len);
+    dst[len] = '\0';
+}
+
+static int fits_path(wsrt_span id)
+{
+    for (size_t i = 0; i < id.len; i++) {
+        char ch = id.ptr[i];
+        int letter = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z');
+        if (!letter && !(ch >= '0' && ch <= '9') && ch != '-' && ch != '_' && ch != '.')
+            return 0;
+    }
+    return 1;
+}
+
+static int64_t parse_ms(wsrt_span text)
+{
+    int64_t n = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9' || n > (INT64_MAX - 9) / 10)
+            return 0;
+        n = n * 10 + (text.ptr[i] - '0');
+    }
+    return n;
+}
+
+static void take_facts(wsrt_lambda_answer *answer, const wsrt_http_response *head)
+{
+    wsrt_span id = {0}, trace = {0}, deadline = {0};
+
+    wsrt_http_find(&head->fields, "Lambda-Runtime-Aws-Request-Id", &id);
+    wsrt_http_find(&head->fields, "Lambda-Runtime-Trace-Id", &trace);
+    wsrt_http_find(&head->fields, "Lambda-Runtime-Deadline-Ms", &deadline);
+    answer->status = head->status;
+    answer->deadline_ms = parse_ms(deadline);
+    copy_text(answer->trace_id, sizeof answer->trace_id, trace);
+    if (fits_path(id))
+        copy_text(answer->request_id, sizeof answer->request_id, id);
+}
+
+/* The body follows the head in the buffer; chunks are moved together as they come. */
+static int receive_body(wsrt_lambda_client *c, const wsrt_http_response *head, size_t *body_len)
+{
+    wsrt_http_body body;
+    const size_t at = head->head_len;
+    size_t raw = at;
+    int eof = 0;
+
+    *body_len = 0;
+    wsrt_http_body_start(&body, head);
+    if (head->framing == WSRT_HTTP_BY_LENGTH && head->content_length > c->max_body)
+        return WSRT_ERR_TOO_LARGE;
+    int rc = reserve(c, at + (size_t)head->content_length);
+    while (rc == WSRT_OK) {
+        wsrt_span in = {c->buf + raw, c->len - raw}, piece;
+        int found = wsrt_http_body_read(&body, &in, &piece);
+        raw = c->len - in.len;
+        if (found == WSRT_HTTP_PIECE) {
+            if (piece.len > c->max_body - *body_len)
+                return WSRT_ERR_TOO_LARGE;
+            memmove(c->buf + at + *body_len, piece.ptr, piece.len);
+            *body_len += piece.len;
+            continue;
+        }
+        if (found != WSRT_HTTP_MORE)
+            return found == WSRT_HTTP_DONE && in.len == 0 ? WSRT_OK : WSRT_ERR_MALFORMED;
+        if (eof)
+            return body.framing == WSRT_HTTP_UNTIL_CLOSE ? WSRT_OK : WSRT_ERR_UNAVAILABLE;
+        c->len = raw = at + *body_len;
+        rc = receive(c, &eof);
+    }
+    return rc;
+}
+
+static int receive_answer(wsrt_lambda_client *c, const wsrt_lambda_request *r,
+                          wsrt_lambda_answer *answer)
+{
+    wsrt_http_response head;
+    size_t body_len = 0;
+
+    c->len = 0;
+    int rc = receive_head(c, r, &head);
+    if (rc != WSRT_OK)
+        return rc;
+    take_facts(answer, &head);
+    rc = receive_body(c, &head, &body_len);
+    if (rc != WSRT_OK)
+        return rc;
+    answer->body = (wsrt_span){c->buf + head.head_len, body_len};
+    if (!head.keep_alive)
+        wsrt_lambda_client_close(c);
+    return WSRT_OK;
+}
+
+int wsrt_lambda_exchange(wsrt_lambda_client *c, const wsrt_lambda_request *request,
+                         wsrt_lambda_answer *answer)
+{
+    *answer = (wsrt_lambda_answer){0};
+    int rc = open_connection(c);
+    if (rc == WSRT_OK)
+        rc = send_request(c, request);
+    if (rc == WSRT_OK)
+        rc = receive_answer(c, request, answer);
+    if (rc != WSRT_OK)
+        wsrt_lambda_client_close(c);
+    return rc;
+}

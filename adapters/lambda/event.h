@@ -1,0 +1,37 @@
+/* API Gateway's WebSocket events and results as JSON: pure functions, no I/O. */
+#ifndef WSRT_LAMBDA_EVENT_H
+#define WSRT_LAMBDA_EVENT_H
+
+#include <wsrt/lambda.h>
+
+/* An event taken from its JSON. It points to itself (do not copy it), to the JSON text and to a block
+ * of decoded text. */
+typedef struct wsrt_lambda_event {
+    wsrt_event event;
+    wsrt_principal principal;
+    void *block;
+    size_t block_size;
+} wsrt_lambda_event;
+
+/* Maps a WebSocket proxy event. Members may be absent or null; unknown ones are ignored. `how` may
+ * be NULL. Times of the event stay 0, except connected_at.
+ * WSRT_OK; WSRT_ERR_MALFORMED (not JSON), _UNSUPPORTED (another kind of event), _REJECTED (a member
+ * that breaks its shape), _NOMEM: then nothing is held. */
+int wsrt_lambda_event_map(wsrt_lambda_event *out, wsrt_span json, const wsrt_invocation *how,
+                          const wsrt_allocator *allocator);
+void wsrt_lambda_event_free(wsrt_lambda_event *e, const wsrt_allocator *allocator);
+
+/* The trace's root in an X-Ray header, "1-…-…"; empty when it has none. */
+wsrt_span wsrt_lambda_trace_root(wsrt_span header);
+
+/* Writes `{"statusCode":…}` into memory of the allocator: `*size` bytes of it, `*len` of them text.
+ * WSRT_OK; WSRT_ERR_NOMEM. */
+int wsrt_lambda_result_write(const wsrt_response *response, const wsrt_allocator *allocator,
+                             char **out, size_t *size, size_t *len);
+
+/* What an invocation that failed with `status` reports: a Category.Reason pair, and a text that
+ * tells nothing about the event. */
+const char *wsrt_lambda_error_type(int status);
+const char *wsrt_lambda_error_text(int status);
+
+#endif

@@ -1,0 +1,85 @@
+/* One event: mapped, dispatched, answered. */
+#include "lambda/event.h"
+
+#include "common/support.h"
+
+enum { STATUS_OK = 200, NS_PER_MS = 1000000 };
+
+typedef struct call {
+    const wsrt_allocator *allocator;
+    wsrt_lambda_result_fn result;
+    void *user;
+    int is_disconnect;
+    int status; /* how giving the result went */
+} call;
+
+static void give_result(const wsrt_response *response, void *user)
+{
+    call *c = user;
+    wsrt_response plain = {.struct_size = sizeof plain, .status = STATUS_OK};
+    char *json = NULL;
+    size_t size = 0, len = 0;
+
+    /* Nobody is left to read an answer to $disconnect, and an error would only be retried. */
+    const wsrt_response *answer = c->is_disconnect ? &plain : response;
+    c->status = wsrt_lambda_result_write(answer, c->allocator, &json, &size, &len);
+    if (c->status != WSRT_OK)
+        return;
+    c->result(json, len, c->user);
+    wsrt_adapter_realloc(c->allocator, json, size, 0);
+}
+
+/* The wall-clock deadline on the monotonic clock; never 0, which would mean none. */
+static int64_t to_monotonic(const wsrt_env *env, int64_t now, int64_t deadline_wall)
+{
+    int64_t left_ms = deadline_wall - env->wall(env->user);
+
+    if (left_ms <= 0)
+        return now > 0 ? now : 1;
+    if (left_ms > (INT64_MAX - now) / NS_PER_MS)
+        return INT64_MAX;
+    return now + left_ms * NS_PER_MS;
+}
+
+static void add_invocation(wsrt_event *ev, const wsrt_invocation *how, const wsrt_env *env)
+{
+    ev->now = env->now(env->user);
+    if (how->deadline_wall > 0)
+        ev->deadline = to_monotonic(env, ev->now, how->deadline_wall);
+    if (ev->request_id.len == 0)
+        ev->request_id = how->request_id;
+    ev->correlation_id = wsrt_lambda_trace_root(how->trace_id);
+}
+
+static int dispatch(wsrt_runtime *rt, const wsrt_event *ev, call *c)
+{
+    int rc = wsrt_runtime_dispatch(rt, ev, give_result, c);
+
+    if (rc == WSRT_ERR_INVALID)
+        return WSRT_ERR_REJECTED;
+    return rc != WSRT_OK ? rc : c->status;
+}
+
+int wsrt_lambda_handle(wsrt_runtime *rt, wsrt_span event, const wsrt_invocation *how,
+                       wsrt_lambda_result_fn result, void *user)
+{
+    wsrt_lambda_event mapped;
+    wsrt_invocation facts;
+
+    if (rt == NULL || result == NULL)
+        return WSRT_ERR_INVALID;
+    int rc = wsrt_adapter_options(&facts, sizeof facts, sizeof(wsrt_invocation), how);
+    if (rc == WSRT_OK)
+        rc = wsrt_lambda_event_map(&mapped, event, &facts, &facts.allocator);
+    if (rc != WSRT_OK)
+        return rc;
+    call c = {.allocator = &facts.allocator,
+              .result = result,
+              .user = user,
+              .is_disconnect = mapped.event.kind == WSRT_EVENT_DISCONNECT,
+              .status = WSRT_ERR_INTERNAL};
+    add_invocation(&mapped.event, &facts, wsrt_runtime_env(rt));
+    rc = dispatch(rt, &mapped.event, &c);
+    wsrt_lambda_event_free(&mapped, &facts.allocator);
+    return rc;
+}

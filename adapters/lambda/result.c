@@ -1,0 +1,115 @@
+#include "lambda/event.h"
+
+#include "common/base64.h"
+#include "common/support.h"
+
+#include <wsrt/json.h>
+
+/* The body as it goes into the JSON: text, or base64 in memory of its own. */
+typedef struct body {
+    wsrt_span text;
+    char *encoded;
+    size_t size;
+    int binary;
+} body;
+
+static int prepare_body(body *b, const wsrt_response *r, const wsrt_allocator *allocator)
+{
+    *b = (body){.text = r->body, .binary = (r->flags & WSRT_EVENT_BINARY) != 0};
+    if (!b->binary || b->text.len == 0)
+        return WSRT_OK;
+    if (b->text.len > SIZE_MAX / 2)
+        return WSRT_ERR_NOMEM;
+    b->size = (b->text.len + 2) / 3 * 4;
+    b->encoded = wsrt_adapter_realloc(allocator, NULL, 0, b->size);
+    if (b->encoded == NULL)
+        return WSRT_ERR_NOMEM;
+    b->text = (wsrt_span){b->encoded, wsrt_base64_encode(b->encoded, r->body.ptr, r->body.len)};
+    return WSRT_OK;
+}
+
+static void write_headers(wsrt_json_writer *w, const wsrt_response *r)
+{
+    wsrt_json_key(w, "headers");
+    wsrt_json_object(w);
+    for (size_t i = 0; i < r->header_count; i++) {
+        wsrt_json_key_span(w, r->headers[i].name);
+        wsrt_json_string(w, r->headers[i].value);
+    }
+    wsrt_json_object_end(w);
+}
+
+static int write_json(const wsrt_response *r, const body *b, char *dst, size_t cap, size_t *len)
+{
+    wsrt_json_writer w;
+
+    wsrt_json_writer_init(&w, dst, cap, WSRT_JSON_REPLACE_UTF8);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "statusCode");
+    wsrt_json_write_int64(&w, r->status);
+    if (r->header_count > 0)
+        write_headers(&w, r);
+    if (b->text.len > 0) {
+        wsrt_json_key(&w, "body");
+        wsrt_json_string(&w, b->text);
+        wsrt_json_key(&w, "isBase64Encoded");
+        wsrt_json_write_bool(&w, b->binary);
+    }
+    wsrt_json_object_end(&w);
+    return wsrt_json_finish(&w, len);
+}
+
+int wsrt_lambda_result_write(const wsrt_response *response, const wsrt_allocator *allocator,
+                             char **out, size_t *size, size_t *len)
+{
+    body b;
+    int rc = prepare_body(&b, response, allocator);
+
+    if (rc != WSRT_OK)
+        return rc;
+    write_json(response, &b, NULL, 0, size); /* how much it takes */
+    *out = wsrt_adapter_realloc(allocator, NULL, 0, *size);
+    rc = *out != NULL ? write_json(response, &b, *out, *size, len) : WSRT_ERR_NOMEM;
+    if (rc != WSRT_OK && *out != NULL)
+        wsrt_adapter_realloc(allocator, *out, *size, 0);
+    if (b.encoded != NULL)
+        wsrt_adapter_realloc(allocator, b.encoded, b.size, 0);
+    return rc;
+}
+
+/* ---- failed invocations ------------------------------------------------------------------- */
+
+typedef struct failure {
+    int status;
+    const char *type;
+    const char *text;
+} failure;
+
+static const failure failures[] = {
+    {WSRT_ERR_MALFORMED, "Wsrt.MalformedEvent", "the event is not JSON"},
+    {WSRT_ERR_UNSUPPORTED, "Wsrt.UnsupportedEvent", "the event is no WebSocket event"},
+    {WSRT_ERR_REJECTED, "Wsrt.InvalidEvent", "the event lacks a member or breaks its shape"},
+    {WSRT_ERR_LIMIT, "Wsrt.EventTooLarge", "the event is too large"},
+    {WSRT_ERR_TOO_LARGE, "Function.ResponseSizeTooLarge", "the response is too large"},
+    {WSRT_ERR_NOMEM, "Wsrt.OutOfMemory", "out of memory"},
+    {0, "Wsrt.InternalError", "internal error"},
+};
+
+static const failure *find_failure(int status)
+{
+    const failure *f = failures;
+
+    while (f->status != 0 && f->status != status)
+        f++;
+    return f;
+}
+
+const char *wsrt_lambda_error_type(int status)
+{
+    return find_failure(status)->type;
+}
+
+const char *wsrt_lambda_error_text(int status)
+{
+    return find_failure(status)->text;
+}

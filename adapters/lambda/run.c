@@ -1,0 +1,295 @@
+/* The loop over the Runtime API: next, handle, answer. */
+#include "lambda/client.h"
+#include "lambda/event.h"
+
+#include "common/support.h"
+
+#include <wsrt/json.h>
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define API "/2018-06-01/runtime/invocation/"
+
+enum { MAX_EVENT = 6291556, MAX_FAILURES = 3, PAUSE_NS = 20000000, PATH_SIZE = 192 };
+
+typedef struct loop {
+    wsrt_runtime *rt;
+    const wsrt_env *env;
+    wsrt_lambda_options opts;
+    wsrt_lambda_client client;
+    wsrt_lambda_answer next; /* the invocation under way */
+    char *result;            /* kept, grows */
+    size_t result_cap;
+    size_t result_len;
+} loop;
+
+/* ---- stopping: a flag, and a descriptor that wakes the wait. It is made once and stays open, so that
+ * a signal handler never writes to a number that means something else by now. */
+
+static atomic_int stop_wanted;
+static atomic_int stop_fd = -1;
+
+void wsrt_lambda_stop(void)
+{
+    const uint64_t one = 1;
+    int saved = errno;
+
+    atomic_store(&stop_wanted, 1);
+    int fd = atomic_load(&stop_fd);
+    if (fd >= 0 && write(fd, &one, sizeof one) < 0) {
+        /* full: it is readable already */
+    }
+    errno = saved;
+}
+
+static int stop_descriptor(void)
+{
+    int none = -1, fd = atomic_load(&stop_fd);
+
+    if (fd >= 0)
+        return fd;
+    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd >= 0 && !atomic_compare_exchange_strong(&stop_fd, &none, fd)) {
+        close(fd);
+        fd = none;
+    }
+    return fd;
+}
+
+static void forget_stop(void)
+{
+    uint64_t count;
+    ssize_t n = read(atomic_load(&stop_fd), &count, sizeof count);
+
+    (void)n;
+    atomic_store(&stop_wanted, 0);
+}
+
+/* ---- log ---------------------------------------------------------------------------------- */
+
+static void tell(const loop *l, int level, const char *event, int status, const char *reason)
+{
+    const wsrt_field fields[] = {
+        {.name_cstr = "requestId",
+         .kind = WSRT_FIELD_TEXT,
+         .text = wsrt_span_cstr(l->next.request_id)},
+        {.name_cstr = "status", .kind = WSRT_FIELD_INT, .number = status},
+        {.name_cstr = "reason", .kind = WSRT_FIELD_TEXT, .text = wsrt_span_cstr(reason)},
+    };
+
+    l->env->log(l->env->user, level, event, fields, sizeof fields / sizeof fields[0]);
+}
+
+/* ---- posting ------------------------------------------------------------------------------ */
+
+/* WSRT_OK: go on. WSRT_ERR_TOO_LARGE: post an error instead. WSRT_ERR_UNAVAILABLE: end. */
+static int judge_post(const loop *l, int status)
+{
+    if (status >= 200 && status <= 299)
+        return WSRT_OK;
+    if (status >= 500) {
+        tell(l, WSRT_LEVEL_ERROR, "lambda_interface_broken", status, "post");
+        return WSRT_ERR_UNAVAILABLE;
+    }
+    tell(l, WSRT_LEVEL_WARN, "lambda_result_refused", status, "post");
+    return status == 413 ? WSRT_ERR_TOO_LARGE : WSRT_OK;
+}
+
+static int post(loop *l, const char *what, const char *error_type, wsrt_span body)
+{
+    char path[PATH_SIZE];
+    wsrt_lambda_request request = {
+        .method = "POST", .path = path, .error_type = error_type, .body = body};
+    wsrt_lambda_answer answer;
+
+    snprintf(path, sizeof path, API "%s/%s", l->next.request_id, what);
+    int rc = wsrt_lambda_exchange(&l->client, &request, &answer);
+    if (rc != WSRT_OK) /* a kept connection may have died in a freeze: once more on a new one */
+        rc = wsrt_lambda_exchange(&l->client, &request, &answer);
+    if (rc == WSRT_OK)
+        return judge_post(l, answer.status);
+    tell(l, WSRT_LEVEL_ERROR, "lambda_interface_broken", 0, wsrt_status_name(rc));
+    return WSRT_ERR_UNAVAILABLE;
+}
+
+static int post_error(loop *l, int status)
+{
+    const char *type = wsrt_lambda_error_type(status);
+    char json[256];
+    size_t len;
+    wsrt_json_writer w;
+
+    tell(l, WSRT_LEVEL_ERROR, "lambda_event_failed", status, type);
+    wsrt_json_writer_init(&w, json, sizeof json, 0);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "errorMessage");
+    wsrt_json_string_cstr(&w, wsrt_lambda_error_text(status));
+    wsrt_json_key(&w, "errorType");
+    wsrt_json_string_cstr(&w, type);
+    wsrt_json_key(&w, "stackTrace");
+    wsrt_json_array(&w);
+    wsrt_json_array_end(&w);
+    wsrt_json_object_end(&w);
+    int rc = wsrt_json_finish(&w, &len);
+    if (rc == WSRT_OK)
+        rc = post(l, "error", type, (wsrt_span){json, len});
+    return rc == WSRT_ERR_TOO_LARGE ? WSRT_OK : rc;
+}
+
+/* ---- handling ----------------------------------------------------------------------------- */
+
+static void keep_result(const void *json, size_t len, void *user)
+{
+    loop *l = user;
+
+    l->result_len = 0;
+    if (len > l->result_cap) {
+        char *grown = wsrt_adapter_realloc(&l->opts.allocator, l->result, l->result_cap, len);
+        if (grown == NULL)
+            return;
+        l->result = grown;
+        l->result_cap = len;
+    }
+    memcpy(l->result, json, len);
+    l->result_len = len;
+}
+
+static int handle(loop *l)
+{
+    wsrt_invocation how = {
+        .struct_size = sizeof how,
+        .kind = l->opts.kind,
+        .allocator = l->opts.allocator,
+        .request_id = wsrt_span_cstr(l->next.request_id),
+        .trace_id = wsrt_span_cstr(l->next.trace_id),
+        .deadline_wall = l->next.deadline_ms,
+    };
+
+    l->result_len = 0;
+    int rc = wsrt_lambda_handle(l->rt, l->next.body, &how, keep_result, l);
+    if (rc == WSRT_OK && l->result_len == 0)
+        rc = WSRT_ERR_NOMEM;
+    if (rc == WSRT_OK)
+        rc = post(l, "response", NULL, (wsrt_span){l->result, l->result_len});
+    else
+        return post_error(l, rc);
+    return rc == WSRT_ERR_TOO_LARGE ? post_error(l, rc) : rc;
+}
+
+static void tick(loop *l)
+{
+    int64_t now = l->env->now(l->env->user);
+
+    if (now >= wsrt_runtime_next_deadline(l->rt))
+        wsrt_runtime_tick(l->rt, now, l->env->wall(l->env->user));
+}
+
+/* ---- waiting for work --------------------------------------------------------------------- */
+
+static void pause_briefly(void)
+{
+    const struct timespec time = {.tv_nsec = PAUSE_NS};
+
+    nanosleep(&time, NULL);
+}
+
+/* An answer that is no work: 403 and 5xx go away or do not, and so does one without an id. */
+static int judge_next(const wsrt_lambda_answer *a)
+{
+    if (a->status < 200 || a->status > 299)
+        return WSRT_ERR_UNAVAILABLE;
+    return a->request_id[0] == '\0' ? WSRT_ERR_MALFORMED : WSRT_OK;
+}
+
+/* WSRT_OK: an invocation; WSRT_ERR_NOMEM, _TOO_LARGE: one whose body could not be taken;
+ * WSRT_ERR_STATE: stopped; WSRT_ERR_UNAVAILABLE: too many failures in a row. */
+static int wait_for_work(loop *l)
+{
+    const wsrt_lambda_request request = {.method = "GET", .path = API "next", .may_stop = 1};
+
+    for (int failures = 0; failures < MAX_FAILURES;) {
+        int kept = l->client.fd >= 0;
+        int rc = wsrt_lambda_exchange(&l->client, &request, &l->next);
+        if (rc == WSRT_OK || rc == WSRT_ERR_NOMEM || rc == WSRT_ERR_TOO_LARGE) {
+            int judged = judge_next(&l->next);
+            if (judged == WSRT_OK)
+                return rc;
+            rc = judged;
+        } else if (rc == WSRT_ERR_STATE) {
+            return rc;
+        } else if (kept && rc == WSRT_ERR_UNAVAILABLE) {
+            continue; /* the connection had died in a freeze */
+        }
+        failures++;
+        tell(l, WSRT_LEVEL_WARN, "lambda_next_failed", l->next.status, wsrt_status_name(rc));
+        if (failures < MAX_FAILURES)
+            pause_briefly();
+    }
+    return WSRT_ERR_UNAVAILABLE;
+}
+
+static int serve(loop *l)
+{
+    uint64_t served = 0;
+
+    while (atomic_load(&stop_wanted) == 0) {
+        tick(l);
+        int rc = wait_for_work(l);
+        if (rc == WSRT_ERR_STATE)
+            break;
+        if (rc == WSRT_OK)
+            rc = handle(l);
+        else if (rc == WSRT_ERR_NOMEM || rc == WSRT_ERR_TOO_LARGE)
+            rc = post_error(l, rc == WSRT_ERR_TOO_LARGE ? WSRT_ERR_LIMIT : rc);
+        if (rc != WSRT_OK)
+            return rc;
+        if (++served == l->opts.max_invocations)
+            break;
+    }
+    return WSRT_OK;
+}
+
+static int load_settings(loop *l, const wsrt_lambda_options *given)
+{
+    wsrt_lambda_options *o = &l->opts;
+    int rc = wsrt_adapter_options(o, sizeof *o, sizeof(wsrt_lambda_options), given);
+
+    if (rc != WSRT_OK)
+        return rc;
+    if (o->kind < WSRT_LAMBDA_ANY || o->kind > WSRT_LAMBDA_DISCONNECT)
+        return WSRT_ERR_INVALID;
+    if (o->endpoint.len == 0)
+        o->endpoint = wsrt_span_cstr(getenv("AWS_LAMBDA_RUNTIME_API"));
+    if (o->max_event == 0)
+        o->max_event = MAX_EVENT;
+    return WSRT_OK;
+}
+
+int wsrt_lambda_run(wsrt_runtime *rt, const wsrt_lambda_options *opts)
+{
+    loop l = {.rt = rt};
+
+    if (rt == NULL)
+        return WSRT_ERR_INVALID;
+    l.env = wsrt_runtime_env(rt);
+    int rc = load_settings(&l, opts);
+    if (rc == WSRT_OK)
+        rc = wsrt_lambda_client_init(&l.client, l.opts.endpoint, &l.opts.allocator);
+    if (rc != WSRT_OK)
+        return rc;
+    l.client.max_body = l.opts.max_event;
+    l.client.stop_fd = stop_descriptor();
+    rc = serve(&l);
+    forget_stop();
+    wsrt_lambda_client_free(&l.client);
+    if (l.result != NULL)
+        wsrt_adapter_realloc(&l.opts.allocator, l.result, l.result_cap, 0);
+    return rc;
+}
