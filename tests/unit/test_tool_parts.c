@@ -1,0 +1,272 @@
+#include "suite.h"
+
+#include "condition.h"
+#include "histogram.h"
+#include "log.h"
+#include "option.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- values ---- */
+
+static const struct {
+    const char *text;
+    int64_t ms;
+} durations[] = {
+    {"0", 0},
+    {"7", 7000},
+    {"500ms", 500},
+    {"10s", 10000},
+    {"5m", 300000},
+    {"1h", 3600000},
+    {"2d", 172800000},
+    {"", -1},
+    {"s", -1},
+    {"-1s", -1},
+    {"1 s", -1},
+    {" 1s", -1},
+    {"1S", -1},
+    {"1.5s", -1},
+    {"0x10", -1},
+    {"1h30m", -1},
+    {"9223372036854775807ms", INT64_MAX},
+    {"9223372036854775808ms", -1},
+    {"9223372036854775807s", -1},
+};
+
+START_TEST(a_duration_is_a_number_and_a_unit)
+{
+    ck_assert_int_eq(parse_duration(durations[_i].text), durations[_i].ms);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    int64_t bytes;
+} sizes[] = {
+    {"0", 0},          {"64", 64},
+    {"64B", 64},       {"64KiB", 65536},
+    {"3MiB", 3145728}, {"1GiB", 1073741824},
+    {"1KB", -1},       {"1kib", -1},
+    {"KiB", -1},       {"9007199254740992GiB", -1},
+};
+
+START_TEST(a_size_is_a_number_and_a_binary_unit)
+{
+    ck_assert_int_eq(parse_size(sizes[_i].text), sizes[_i].bytes);
+}
+END_TEST
+
+START_TEST(an_integer_has_nothing_around_it)
+{
+    ck_assert_int_eq(parse_integer("42"), 42);
+    ck_assert_int_eq(parse_integer("42s"), -1);
+    ck_assert_int_eq(parse_integer("+1"), -1);
+    ck_assert_int_eq(parse_integer(""), -1);
+}
+END_TEST
+
+/* ---- escaping ---- */
+
+static const struct {
+    const char *in;
+    const char *pretty;
+    const char *json;
+} escapes[] = {
+    {"plain text", "plain text", "plain text"},
+    {"line\r\nfeed\t", "line\\u000D\\u000Afeed\\u0009", "line\\u000D\\u000Afeed\\u0009"},
+    {"\033[31mred\177", "\\u001B[31mred\\u007F", "\\u001B[31mred\\u007F"},
+    {"say \"a\\b\"", "say \\\"a\\\\b\\\"", "say \\\"a\\\\b\\\""},
+    {"Gr\xc3\xbc\xc3\x9f"
+     "e \xf0\x9f\x99\x82",
+     "Gr\xc3\xbc\xc3\x9f"
+     "e \xf0\x9f\x99\x82",
+     "Gr\xc3\xbc\xc3\x9f"
+     "e \xf0\x9f\x99\x82"},
+    {"C1 \xc2\x9b sep \xe2\x80\xa8", "C1 \\u009B sep \\u2028", "C1 \\u009B sep \\u2028"},
+    {"bidi \xe2\x80\xae\xe2\x81\xa6", "bidi \\u202E\\u2066", "bidi \\u202E\\u2066"},
+    {"lone \x80 cut \xe2\x82", "lone \\x80 cut \\xE2\\x82", "lone \\\\x80 cut \\\\xE2\\\\x82"},
+    {"overlong \xc0\xaf", "overlong \\xC0\\xAF", "overlong \\\\xC0\\\\xAF"},
+    {"surrogate \xed\xa0\x80", "surrogate \\xED\\xA0\\x80", "surrogate \\\\xED\\\\xA0\\\\x80"},
+    {"beyond \xf4\x90\x80\x80", "beyond \\xF4\\x90\\x80\\x80",
+     "beyond \\\\xF4\\\\x90\\\\x80\\\\x80"},
+};
+
+static void check_escape(const char *in, int json, const char *wanted)
+{
+    char out[256];
+    /* A heap copy of the exact size: a read beyond it is seen by the sanitizers. */
+    size_t len = strlen(in);
+    char *exact = malloc(len);
+
+    ck_assert_ptr_nonnull(exact);
+    memcpy(exact, in, len);
+    size_t n = log_escape(out, sizeof out, (wsrt_span){exact, len}, json);
+    free(exact);
+    ck_assert_uint_eq(n, strlen(wanted));
+    ck_assert_mem_eq(out, wanted, n);
+}
+
+START_TEST(client_text_stays_on_its_line_and_shows_what_it_holds)
+{
+    check_escape(escapes[_i].in, 0, escapes[_i].pretty);
+    check_escape(escapes[_i].in, 1, escapes[_i].json);
+}
+END_TEST
+
+START_TEST(escaping_stops_before_the_buffer_ends)
+{
+    char out[8] = "-------";
+    size_t n = log_escape(out, 7, (wsrt_span){"ab\n\n", 4}, 1);
+
+    ck_assert_uint_eq(n, 2);
+    ck_assert_int_eq(out[7], '\0');
+}
+END_TEST
+
+START_TEST(long_client_text_is_cut)
+{
+    static char text[2000];
+    static char out[4000];
+
+    memset(text, 'x', sizeof text);
+    ck_assert_uint_eq(log_escape(out, sizeof out, (wsrt_span){text, sizeof text}, 0), 512);
+}
+END_TEST
+
+/* ---- histogram ---- */
+
+START_TEST(a_quantile_is_within_one_percent_at_every_scale)
+{
+    for (int64_t v = 1; v < INT64_C(1) << 50; v = v * 3 + 1) {
+        struct histogram *h = calloc(1, sizeof *h);
+        ck_assert_ptr_nonnull(h);
+        histogram_add(h, v);
+        histogram_add(h, v * 2); /* so that the maximum does not hide the error */
+        int64_t got = histogram_quantile(h, 0.5);
+        free(h);
+        ck_assert_int_le(llabs(got - v) * 100, v);
+    }
+}
+END_TEST
+
+START_TEST(quantiles_rank_what_was_counted)
+{
+    struct histogram *h = calloc(1, sizeof *h);
+
+    ck_assert_ptr_nonnull(h);
+    for (int64_t v = 100; v >= 1; v--)
+        histogram_add(h, v);
+    ck_assert_int_eq(histogram_quantile(h, 0.50), 50);
+    ck_assert_int_eq(histogram_quantile(h, 0.99), 99);
+    ck_assert_int_eq(histogram_quantile(h, 1.0), 100);
+    ck_assert_int_eq(h->max, 100);
+    ck_assert_uint_eq(h->count, 100);
+    free(h);
+}
+END_TEST
+
+START_TEST(odd_durations_are_counted_too)
+{
+    struct histogram *h = calloc(1, sizeof *h);
+
+    ck_assert_ptr_nonnull(h);
+    ck_assert_int_eq(histogram_quantile(h, 0.5), 0);
+    histogram_add(h, -5);
+    ck_assert_int_eq(histogram_quantile(h, 0.5), 0);
+    histogram_add(h, INT64_MAX);
+    ck_assert_int_eq(h->max, INT64_MAX);
+    ck_assert_uint_eq(h->count, 2);
+    free(h);
+}
+END_TEST
+
+/* ---- conditions ---- */
+
+static const struct {
+    const char *text;
+    int holds; /* -1 = not a condition */
+} conditions[] = {
+    {"", 0},
+    {"p99>2ms", 1},
+    {"p99>2.6ms", 0},
+    {"p99>=2500us", 1},
+    {"p50<1s", 1},
+    {"p99.9<3ms", 0},
+    {"max<=4ms", 1},
+    {"errors>0", 1},
+    {"errors>10", 0},
+    {"received<100", 1},
+    {"throughput<50", 0},
+    {"errors>99,p99>2ms,received<1", 1},
+    {"p99", -1},
+    {"p99>", -1},
+    {"p99>20", -1},
+    {"p99>20h", -1},
+    {"p98>1ms", -1},
+    {"errors>1ms", -1},
+    {"errors=1", -1},
+    {">1", -1},
+    {"errors>-1", -1},
+    {"errors>1,,", -1},
+    {"p99>1ms;", -1},
+};
+
+START_TEST(a_condition_compares_a_figure_with_a_bound)
+{
+    struct report r = {.throughput = 75.5,
+                       .received = 99,
+                       .connect = 1,
+                       .closed = 2,
+                       .timeout = 3,
+                       .mismatch = 4,
+                       .p50 = 1000000,
+                       .p99 = 2500000,
+                       .p999 = 3500000,
+                       .max = 4000000};
+    struct condition_list list;
+    char failed[CONDITION_TEXT_MAX];
+    int status = conditions_parse(&list, conditions[_i].text);
+
+    ck_assert_int_eq(status, conditions[_i].holds < 0 ? 2 : 0);
+    if (status == 0)
+        ck_assert_int_eq(conditions_check(&list, &r, failed, 0), conditions[_i].holds);
+}
+END_TEST
+
+START_TEST(conditions_that_hold_are_listed_for_people_and_for_json)
+{
+    struct report r = {.max = 5, .received = 7};
+    struct condition_list list;
+    char failed[CONDITION_TEXT_MAX];
+
+    ck_assert_int_eq(conditions_parse(&list, "max>1us,received>=7,errors<1"), 0);
+    ck_assert_int_eq(conditions_check(&list, &r, failed, 0), 2);
+    ck_assert_str_eq(failed, "received>=7,errors<1");
+    conditions_check(&list, &r, failed, 1);
+    ck_assert_str_eq(failed, "\"received>=7\",\"errors<1\"");
+}
+END_TEST
+
+#define ROWS(table) ((int)(sizeof(table) / sizeof *(table)))
+
+Suite *suite(void)
+{
+    Suite *s = suite_create("tool_parts");
+    TCase *t = tcase_create("tool-parts");
+
+    tcase_add_loop_test(t, a_duration_is_a_number_and_a_unit, 0, ROWS(durations));
+    tcase_add_loop_test(t, a_size_is_a_number_and_a_binary_unit, 0, ROWS(sizes));
+    tcase_add_test(t, an_integer_has_nothing_around_it);
+    tcase_add_loop_test(t, client_text_stays_on_its_line_and_shows_what_it_holds, 0, ROWS(escapes));
+    tcase_add_test(t, escaping_stops_before_the_buffer_ends);
+    tcase_add_test(t, long_client_text_is_cut);
+    tcase_add_test(t, a_quantile_is_within_one_percent_at_every_scale);
+    tcase_add_test(t, quantiles_rank_what_was_counted);
+    tcase_add_test(t, odd_durations_are_counted_too);
+    tcase_add_loop_test(t, a_condition_compares_a_figure_with_a_bound, 0, ROWS(conditions));
+    tcase_add_test(t, conditions_that_hold_are_listed_for_people_and_for_json);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -1,0 +1,405 @@
+/* The option table: parser, help and names of environment variables all come from here. */
+#include "commands.h"
+
+#include <string.h>
+
+enum { MS_PER_DAY = 86400000 };
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define AT(type, member) .offset = offsetof(struct type, member)
+
+/* ---- judgements of single values ---- */
+
+static const char *check_listen(const char *value)
+{
+    const char *colon = strrchr(value, ':');
+
+    if (strncmp(value, "unix:", 5) == 0)
+        return value[5] == '\0' ? "has no path" : NULL;
+    if (colon == NULL || colon == value)
+        return "is not ADDR:PORT, [V6]:PORT or unix:PATH";
+    int64_t port = parse_integer(colon + 1);
+    return port < 0 || port > 65535 ? "has no port between 0 and 65535" : NULL;
+}
+
+static const char *check_origin(const char *value)
+{
+    if (strcmp(value, "*") == 0 || strstr(value, "://") != NULL)
+        return NULL;
+    return "is not an origin such as https://example.com";
+}
+
+static const char *check_dev_token(const char *value)
+{
+    const char *equals = strrchr(value, '=');
+
+    return equals == NULL || equals == value || equals[1] == '\0' ? "is not TOKEN=USER" : NULL;
+}
+
+static const char *check_header(const char *value)
+{
+    const char *colon = strchr(value, ':');
+
+    if (colon == NULL || colon == value || strpbrk(value, "\r\n") != NULL)
+        return "is not 'Name: value'";
+    return NULL;
+}
+
+static const char *check_not_empty(const char *value)
+{
+    return value[0] == '\0' ? "is empty" : NULL;
+}
+
+/* ---- rows ---- */
+
+static const struct option_row serve_rows[] = {
+    {.name = "listen",
+     .argument = "ADDR:PORT|unix:PATH",
+     .fallback = "127.0.0.1:8080",
+     .help = "where to listen; port 0 takes a free one",
+     .kind = OPTION_LIST,
+     .check = check_listen,
+     AT(serve_settings, listen)},
+    {.name = "app",
+     .argument = "chat|echo",
+     .fallback = "chat",
+     .help = "what to serve",
+     .kind = OPTION_CHOICE,
+     AT(serve_settings, app)},
+    {.name = "aws",
+     .help = "limits and answers of API Gateway",
+     .kind = OPTION_FLAG,
+     AT(serve_settings, aws)},
+    {.name = "stage",
+     .argument = "NAME",
+     .fallback = "prod",
+     .help = "stage: /NAME is an upgrade path too",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(serve_settings, stage)},
+    {.name = "allow-origin",
+     .argument = "ORIGIN",
+     .help = "foreign origin to let in; * = all",
+     .kind = OPTION_LIST,
+     .check = check_origin,
+     AT(serve_settings, origins)},
+    {.name = "host",
+     .argument = "NAME",
+     .help = "Host name to trust besides loopback",
+     .kind = OPTION_LIST,
+     .check = check_not_empty,
+     AT(serve_settings, hosts)},
+    {.name = "dev-token",
+     .argument = "TOKEN=USER",
+     .help = "accept TOKEN as USER; for development, holds no secret",
+     .kind = OPTION_LIST,
+     .check = check_dev_token,
+     AT(serve_settings, dev_tokens)},
+    {.name = "require-auth",
+     .help = "refuse a connection without a valid token",
+     .kind = OPTION_FLAG,
+     AT(serve_settings, require_auth)},
+    {.name = "max-connections",
+     .argument = "N",
+     .help = "connections at once (90 % of the descriptors)",
+     .kind = OPTION_INTEGER,
+     .least = 1,
+     .most = 10000000,
+     AT(serve_settings, max_connections)},
+    {.name = "max-per-ip",
+     .argument = "N",
+     .help = "connections of one address, loopback excepted; 0 = any (256)",
+     .kind = OPTION_INTEGER,
+     .most = 10000000,
+     .zero_is_off = 1,
+     AT(serve_settings, max_per_ip)},
+    {.name = "idle-timeout",
+     .argument = "DURATION",
+     .help = "close after so long without a message; 0 = never (600s)",
+     .kind = OPTION_DURATION,
+     .most = 30LL * MS_PER_DAY,
+     .zero_is_off = 1,
+     AT(serve_settings, idle_ms)},
+    {.name = "lifetime",
+     .argument = "DURATION",
+     .help = "close after so long in any case; 0 = never (never, 2h with --aws)",
+     .kind = OPTION_DURATION,
+     .most = 365LL * MS_PER_DAY,
+     .zero_is_off = 1,
+     AT(serve_settings, lifetime_ms)},
+    {.name = "ping-interval",
+     .argument = "DURATION",
+     .help = "ping a silent peer so often; 0 = never (25s, never with --aws)",
+     .kind = OPTION_DURATION,
+     .most = MS_PER_DAY,
+     .zero_is_off = 1,
+     AT(serve_settings, ping_ms)},
+    {.name = "ping-timeout",
+     .argument = "DURATION",
+     .help = "wait so long for a sign of life after a ping (20s)",
+     .kind = OPTION_DURATION,
+     .least = 1,
+     .most = MS_PER_DAY,
+     AT(serve_settings, pong_ms)},
+    {.name = "drain-timeout",
+     .argument = "DURATION",
+     .help = "after TERM or INT, reset what is left after so long (30s)",
+     .kind = OPTION_DURATION,
+     .least = 1,
+     .most = MS_PER_DAY,
+     AT(serve_settings, drain_ms)},
+    {.name = "no-rate-limit",
+     .help = "no limit to messages, connects and accepts a second",
+     .kind = OPTION_FLAG,
+     AT(serve_settings, no_rate_limit)},
+    {.name = "developer-errors",
+     .help = "allow details in error envelopes",
+     .kind = OPTION_FLAG,
+     AT(serve_settings, developer_errors)},
+    {.name = "insecure",
+     .help = "listen beyond loopback without authentication and TLS",
+     .kind = OPTION_FLAG,
+     AT(serve_settings, insecure)},
+    {.name = "log-format",
+     .argument = "auto|json|pretty",
+     .fallback = "auto",
+     .help = "auto: pretty on a terminal, else JSON",
+     .kind = OPTION_CHOICE,
+     AT(serve_settings, log_format)},
+    {.name = "log-level",
+     .argument = "trace|debug|info|warn|error",
+     .fallback = "info",
+     .help = "least level to log",
+     .kind = OPTION_CHOICE,
+     AT(serve_settings, log_level)},
+    {.name = "quiet",
+     .letter = 'q',
+     .help = "log errors only",
+     .kind = OPTION_FLAG,
+     AT(serve_settings, quiet)},
+    {.name = "verbose",
+     .letter = 'v',
+     .help = "log debug lines too",
+     .kind = OPTION_FLAG,
+     AT(serve_settings, verbose)},
+};
+
+#define TOKEN_ROW(type)                                                                            \
+    {                                                                                              \
+        .name = "token", .argument = "TOKEN", .help = "bearer token", .kind = OPTION_TEXT,         \
+        .check = check_not_empty, .secret = 1, AT(type, token)                                     \
+    }
+
+static const struct option_row connect_rows[] = {
+    TOKEN_ROW(connect_settings),
+    {.name = "send",
+     .argument = "TEXT",
+     .help = "send a message instead of the lines of stdin",
+     .kind = OPTION_LIST,
+     AT(connect_settings, send)},
+    {.name = "stdin",
+     .help = "send the lines of stdin after --send",
+     .kind = OPTION_FLAG,
+     AT(connect_settings, read_stdin)},
+    {.name = "binary",
+     .help = "send binary messages",
+     .kind = OPTION_FLAG,
+     AT(connect_settings, binary)},
+    {.name = "expect",
+     .argument = "N",
+     .help = "end well once N messages came, else with status 1",
+     .kind = OPTION_INTEGER,
+     .most = 1000000000,
+     AT(connect_settings, expect)},
+    {.name = "timeout",
+     .argument = "DURATION",
+     .fallback = "10s",
+     .help = "for the connection, and for --expect",
+     .kind = OPTION_DURATION,
+     .least = 1,
+     .most = MS_PER_DAY,
+     AT(connect_settings, timeout_ms)},
+    {.name = "linger",
+     .argument = "DURATION",
+     .fallback = "500ms",
+     .help = "without --expect, end after so much silence",
+     .kind = OPTION_DURATION,
+     .most = MS_PER_DAY,
+     AT(connect_settings, linger_ms)},
+    {.name = "header",
+     .argument = "'NAME: VALUE'",
+     .help = "header of the upgrade request",
+     .kind = OPTION_LIST,
+     .check = check_header,
+     AT(connect_settings, headers)},
+    {.name = "subprotocol",
+     .argument = "NAME",
+     .help = "subprotocol to offer",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(connect_settings, subprotocol)},
+    {.name = "format",
+     .argument = "raw|json",
+     .fallback = "raw",
+     .help = "a message a line, or {\"t_ms\",\"type\",\"data\"}",
+     .kind = OPTION_CHOICE,
+     AT(connect_settings, format)},
+};
+
+static const struct option_row bench_rows[] = {
+    {.name = "connections",
+     .argument = "N",
+     .fallback = "10",
+     .help = "connections",
+     .kind = OPTION_INTEGER,
+     .least = 1,
+     .most = 1000000,
+     AT(bench_settings, connections)},
+    {.name = "rate",
+     .argument = "N",
+     .fallback = "1000",
+     .help = "messages a second in total",
+     .kind = OPTION_INTEGER,
+     .least = 1,
+     .most = 10000000,
+     AT(bench_settings, rate)},
+    {.name = "duration",
+     .argument = "DURATION",
+     .fallback = "10s",
+     .help = "of the measurement",
+     .kind = OPTION_DURATION,
+     .least = 1,
+     .most = MS_PER_DAY,
+     AT(bench_settings, duration_ms)},
+    {.name = "warmup",
+     .argument = "DURATION",
+     .fallback = "0",
+     .help = "send so long before measuring",
+     .kind = OPTION_DURATION,
+     .most = MS_PER_DAY,
+     AT(bench_settings, warmup_ms)},
+    {.name = "ramp",
+     .argument = "DURATION",
+     .fallback = "0",
+     .help = "spread the connects over so long",
+     .kind = OPTION_DURATION,
+     .most = MS_PER_DAY,
+     AT(bench_settings, ramp_ms)},
+    {.name = "payload",
+     .argument = "SIZE",
+     .fallback = "64",
+     .help = "bytes of a message",
+     .kind = OPTION_SIZE,
+     .least = 24,
+     .most = 131072,
+     AT(bench_settings, payload)},
+    {.name = "mode",
+     .argument = "echo|fanout",
+     .fallback = "echo",
+     .help = "echo: each message comes back; fanout: one sender to all, through the chat app",
+     .kind = OPTION_CHOICE,
+     AT(bench_settings, mode)},
+    TOKEN_ROW(bench_settings),
+    {.name = "fail-if",
+     .argument = "EXPR",
+     .help = "status 1 if one holds, as 'p99>20ms,errors>0'",
+     .kind = OPTION_TEXT,
+     AT(bench_settings, fail_if)},
+    {.name = "format",
+     .argument = "text|json",
+     .fallback = "text",
+     .help = "of the report",
+     .kind = OPTION_CHOICE,
+     AT(bench_settings, format)},
+};
+
+static const struct option_row validate_rows[] = {
+    {.name = "schema",
+     .argument = "FILE",
+     .help = "JSON Schema to judge by",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(validate_settings, schema)},
+    {.name = "builtin",
+     .argument = "NAME",
+     .help = "schema that ships with the library",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(validate_settings, builtin)},
+    {.name = "print",
+     .help = "print the builtin schema and end",
+     .kind = OPTION_FLAG,
+     AT(validate_settings, print)},
+    {.name = "dialect",
+     .argument = "2020-12|draft-07",
+     .help = "where the schema names none",
+     .kind = OPTION_CHOICE,
+     AT(validate_settings, dialect)},
+    {.name = "strict",
+     .help = "unknown keywords are errors",
+     .kind = OPTION_FLAG,
+     AT(validate_settings, strict)},
+    {.name = "assert-format",
+     .help = "format asserts",
+     .kind = OPTION_FLAG,
+     AT(validate_settings, assert_format)},
+    {.name = "max-issues",
+     .argument = "N",
+     .fallback = "16",
+     .help = "issues of one message",
+     .kind = OPTION_INTEGER,
+     .least = 1,
+     .most = 1000,
+     AT(validate_settings, max_issues)},
+    {.name = "max-bytes",
+     .argument = "SIZE",
+     .fallback = "128KiB",
+     .help = "of one message",
+     .kind = OPTION_SIZE,
+     .least = 1,
+     .most = 1 << 30,
+     AT(validate_settings, max_bytes)},
+    {.name = "max-depth",
+     .argument = "N",
+     .fallback = "64",
+     .help = "of one message",
+     .kind = OPTION_INTEGER,
+     .least = 1,
+     .most = 4096,
+     AT(validate_settings, max_depth)},
+    {.name = "whole",
+     .help = "the input is one message, line feeds and all",
+     .kind = OPTION_FLAG,
+     AT(validate_settings, whole)},
+    {.name = "format",
+     .argument = "text|json",
+     .fallback = "json",
+     .help = "of the results",
+     .kind = OPTION_CHOICE,
+     AT(validate_settings, format)},
+};
+
+static const struct option_row version_rows[] = {
+    {.name = "format",
+     .argument = "text|json",
+     .fallback = "text",
+     .help = "of the answer",
+     .kind = OPTION_CHOICE,
+     AT(version_settings, format)},
+};
+
+#define COMMAND(word)                                                                              \
+    .name = #word, .rows = word##_rows, .row_count = COUNT(word##_rows),                           \
+    .settings_size = sizeof(struct word##_settings), .run = run_##word
+
+const struct command wsrt_commands[] = {
+    {COMMAND(serve), .operands = "", .summary = "Runs the standalone WebSocket server."},
+    {COMMAND(connect), .operands = "URL", .least_operands = 1, .most_operands = 1,
+     .summary = "Talks to a WebSocket server: sends lines, prints messages."},
+    {COMMAND(bench), .operands = "URL", .least_operands = 1, .most_operands = 1,
+     .summary = "Measures latency at a planned rate that a slow server cannot hide."},
+    {COMMAND(validate), .operands = "[FILE|-]", .most_operands = 1,
+     .summary = "Judges each line of a file by a schema."},
+    {COMMAND(version), .operands = "", .summary = "Prints version, ABI and features."},
+};
+const size_t wsrt_command_count = COUNT(wsrt_commands);

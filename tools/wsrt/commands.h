@@ -1,0 +1,86 @@
+/* The settings of every command and the table that describes them. */
+#ifndef WSRT_TOOL_COMMANDS_H
+#define WSRT_TOOL_COMMANDS_H
+
+#include "option.h"
+
+struct serve_settings {
+    struct text_list listen;
+    const char *app;
+    int32_t aws;
+    int32_t require_auth;
+    const char *stage;
+    struct text_list origins;
+    struct text_list hosts;
+    struct text_list dev_tokens;
+    int64_t max_connections;
+    int64_t max_per_ip;
+    int64_t idle_ms;
+    int64_t lifetime_ms;
+    int64_t ping_ms;
+    int64_t pong_ms;
+    int64_t drain_ms;
+    int32_t no_rate_limit;
+    int32_t developer_errors;
+    int32_t insecure;
+    int32_t quiet;
+    int32_t verbose;
+    const char *log_format;
+    const char *log_level;
+};
+
+struct connect_settings {
+    struct text_list send;
+    struct text_list headers;
+    const char *token;
+    const char *subprotocol;
+    const char *format;
+    int64_t expect;
+    int64_t timeout_ms;
+    int64_t linger_ms;
+    int32_t binary;
+    int32_t read_stdin;
+};
+
+struct bench_settings {
+    const char *mode;
+    const char *token;
+    const char *fail_if;
+    const char *format;
+    int64_t connections;
+    int64_t rate;
+    int64_t duration_ms;
+    int64_t warmup_ms;
+    int64_t ramp_ms;
+    int64_t payload;
+};
+
+struct version_settings {
+    const char *format;
+};
+
+struct validate_settings {
+    const char *schema;
+    const char *builtin;
+    const char *dialect;
+    const char *format;
+    int64_t max_issues;
+    int64_t max_bytes;
+    int64_t max_depth;
+    int32_t strict;
+    int32_t assert_format;
+    int32_t whole;
+    int32_t print;
+};
+
+/* Each takes its settings and operands, and returns an exit status. */
+int run_serve(void *settings, char **operands);
+int run_connect(void *settings, char **operands);
+int run_bench(void *settings, char **operands);
+int run_validate(void *settings, char **operands);
+int run_version(void *settings, char **operands);
+
+extern const struct command wsrt_commands[];
+extern const size_t wsrt_command_count;
+
+#endif

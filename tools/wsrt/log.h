@@ -1,0 +1,26 @@
+/* Log sink of the tool: one line a record on stderr, for people or for machines. */
+#ifndef WSRT_TOOL_LOG_H
+#define WSRT_TOOL_LOG_H
+
+#include <wsrt/base.h>
+
+struct log {
+    int level; /* least level that is written */
+    int json;  /* 1 = one JSON object a line */
+    int color; /* 1 = pretty lines with colours */
+};
+
+/* Chooses by name: `format` auto, json or pretty; `level` trace to error. Honours NO_COLOR. */
+void log_setup(struct log *log, const char *format, const char *level);
+
+/* A wsrt_env.log with a struct log as `user`. */
+void log_write(void *user, int level, const char *event_cstr, const wsrt_field *fields,
+               size_t count);
+
+/* Copies client text so that it stays on its line and shows what it holds: C0, DEL, C1, line and
+ * paragraph separators and bidi controls as \uXXXX, bad UTF-8 as \xXX, `"` and `\` escaped. With
+ * `json` a backslash is doubled, so that the result is the inside of a JSON string. At most 512
+ * bytes of text are taken. Returns the length, at most `cap`. */
+size_t log_escape(char *dst, size_t cap, wsrt_span text, int json);
+
+#endif

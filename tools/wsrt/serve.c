@@ -1,0 +1,311 @@
+#define _GNU_SOURCE
+#include "app.h"
+#include "commands.h"
+#include "log.h"
+#include "tool.h"
+
+#include <wsrt/json.h>
+#include <wsrt/server.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+enum { ADDRESS_MAX = 256 };
+
+struct service {
+    const struct serve_settings *settings;
+    struct log log;
+    wsrt_env env;
+    wsrt_static_auth *auth;
+    wsrt_runtime *runtime;
+    wsrt_server *server;
+};
+
+/* ---- signals ---- */
+
+static wsrt_server *volatile signalled_server;
+static volatile sig_atomic_t signal_count;
+static volatile sig_atomic_t last_signal;
+
+static void on_signal(int number)
+{
+    int saved = errno;
+
+    last_signal = number;
+    if (signal_count++ == 0)
+        (void)wsrt_server_drain(signalled_server, NULL);
+    else
+        wsrt_server_stop(signalled_server);
+    errno = saved;
+}
+
+static void catch_signals(wsrt_server *server)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+
+    signalled_server = server;
+    sigemptyset(&action.sa_mask);
+    sigaddset(&action.sa_mask, SIGINT);
+    sigaddset(&action.sa_mask, SIGTERM);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+static void release_signals(void)
+{
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+}
+
+/* ---- settings ---- */
+
+static int is_local(wsrt_span listen)
+{
+    static const char *const local[] = {"127.", "[::1]:", "localhost:", "unix:"};
+
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+        if (strncmp(listen.ptr, local[i], strlen(local[i])) == 0)
+            return 1;
+    return 0;
+}
+
+static int check_exposure(const struct serve_settings *s)
+{
+    for (size_t i = 0; i < s->listen.count && !s->insecure; i++) {
+        if (is_local(s->listen.items[i]))
+            continue;
+        complain(TOOL_CONFIG,
+                 "%s is reachable from other machines, and nobody is asked for a token",
+                 s->listen.items[i].ptr);
+        fputs("wsrt: listen on 127.0.0.1 behind a proxy that adds TLS and authentication,\n"
+              "wsrt: or say --insecure to serve anyone who can connect\n",
+              stderr);
+        return TOOL_CONFIG;
+    }
+    if (s->require_auth && s->dev_tokens.count == 0)
+        return complain(TOOL_CONFIG, "--require-auth without --dev-token admits nobody");
+    return 0;
+}
+
+static int make_auth(struct service *v)
+{
+    const struct text_list *given = &v->settings->dev_tokens;
+    wsrt_static_token tokens[OPTION_LIST_MAX];
+
+    memset(tokens, 0, sizeof tokens);
+    for (size_t i = 0; i < given->count; i++) {
+        wsrt_span pair = given->items[i];
+        size_t len = (size_t)((const char *)memrchr(pair.ptr, '=', pair.len) - pair.ptr);
+        tokens[i].token = (wsrt_span){pair.ptr, len};
+        tokens[i].principal.struct_size = sizeof tokens[i].principal;
+        tokens[i].principal.user_id = wsrt_span_cstr(pair.ptr + len + 1);
+        tokens[i].principal.username = tokens[i].principal.user_id;
+    }
+    if (given->count == 0)
+        return 0;
+    int rc = wsrt_static_auth_new(&v->auth, tokens, given->count, NULL);
+    if (rc == WSRT_ERR_INVALID)
+        return complain(TOOL_CONFIG, "--dev-token: the same token is given twice");
+    return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "--dev-token: %s", wsrt_status_name(rc));
+}
+
+static uint32_t runtime_flags(const struct serve_settings *s)
+{
+    int unlimited = s->no_rate_limit || strcmp(s->app, "echo") == 0;
+
+    return (s->developer_errors ? WSRT_RUNTIME_DEVELOPER_ERRORS : 0U) |
+           (unlimited ? WSRT_RUNTIME_NO_LIMITS : 0U) | (s->aws ? WSRT_RUNTIME_API_GATEWAY : 0U) |
+           (s->require_auth ? WSRT_RUNTIME_REQUIRE_AUTH : 0U);
+}
+
+static int make_runtime(struct service *v)
+{
+    wsrt_authenticator authenticator = {0};
+    wsrt_runtime_options opts = {
+        .struct_size = sizeof opts, .flags = runtime_flags(v->settings), .env = &v->env};
+
+    if (v->auth != NULL) {
+        wsrt_static_auth_interface(v->auth, &authenticator);
+        opts.authenticator = &authenticator;
+    }
+    int rc = wsrt_runtime_new(&v->runtime, &opts);
+    if (rc == WSRT_OK)
+        rc = app_install(v->runtime, v->settings->app);
+    return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
+}
+
+static int explain_bind(const struct serve_settings *s, int rc, int error)
+{
+    int creating = error == ENOENT || error == ENOTDIR || error == EROFS;
+    const char *first = s->listen.items[0].ptr;
+
+    if (rc == WSRT_ERR_IO && creating && strncmp(first, "unix:", 5) == 0)
+        return complain(TOOL_NO_CREATE, "cannot create %s: %s", first, strerror(error));
+    if (rc == WSRT_ERR_IO)
+        return complain(TOOL_UNAVAILABLE, "cannot listen on %s%s: %s", first,
+                        s->listen.count > 1 ? " and the others" : "", strerror(error));
+    if (rc == WSRT_ERR_INVALID)
+        return complain(TOOL_CONFIG, "the server refuses these settings: --listen, --host or "
+                                     "--allow-origin is not what it can use");
+    return complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
+}
+
+static int make_server(struct service *v)
+{
+    const struct serve_settings *s = v->settings;
+    wsrt_server_options opts = {
+        .struct_size = sizeof opts,
+        .flags =
+            (s->aws ? WSRT_SERVER_API_GATEWAY : 0U) | (s->insecure ? WSRT_SERVER_INSECURE : 0U),
+        .env = &v->env,
+        .listen = s->listen.items,
+        .listen_count = s->listen.count,
+        .hosts = s->hosts.items,
+        .host_count = s->hosts.count,
+        .origins = s->origins.items,
+        .origin_count = s->origins.count,
+        .stage = wsrt_span_cstr(s->stage),
+        .app = wsrt_span_cstr(s->app),
+        .max_connections = s->max_connections,
+        .max_per_ip = s->max_per_ip,
+        .accept_rate = s->no_rate_limit ? -1 : 0,
+        .idle_ms = s->idle_ms,
+        .lifetime_ms = s->lifetime_ms,
+        .ping_ms = s->ping_ms,
+        .pong_ms = s->pong_ms,
+        .drain_ms = s->drain_ms,
+    };
+
+    errno = 0;
+    int rc = wsrt_server_new(&v->server, v->runtime, &opts);
+    return rc == WSRT_OK ? 0 : explain_bind(s, rc, errno);
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* ---- the ready line ---- */
+
+static void put_url(wsrt_json_writer *w, const char *scheme, const char *address)
+{
+    char url[ADDRESS_MAX + 32];
+
+    if (strncmp(address, "unix:", 5) == 0)
+        snprintf(url, sizeof url, "ws+%s:/", address);
+    else
+        snprintf(url, sizeof url, "%s://%s%s", scheme, address, *scheme == 'w' ? "/" : "");
+    wsrt_json_string_cstr(w, url);
+}
+
+static void put_urls(wsrt_json_writer *w, const struct service *v)
+{
+    char address[ADDRESS_MAX];
+    size_t len;
+
+    wsrt_json_array(w);
+    for (size_t i = 0;
+         wsrt_server_address(v->server, i, address, sizeof address - 1, &len) == WSRT_OK; i++) {
+        address[len] = '\0';
+        put_url(w, "ws", address);
+    }
+    wsrt_json_array_end(w);
+}
+
+static int announce(const struct service *v)
+{
+    char text[16384];
+    char address[ADDRESS_MAX];
+    size_t len = 0;
+    wsrt_json_writer w;
+
+    if (wsrt_server_address(v->server, 0, address, sizeof address - 1, &len) != WSRT_OK)
+        return complain(TOOL_INTERNAL, "the server has no address");
+    address[len] = '\0';
+    wsrt_json_writer_init(&w, text, sizeof text, 0);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "event");
+    wsrt_json_string_cstr(&w, "listening");
+    wsrt_json_key(&w, "url");
+    put_url(&w, "ws", address);
+    wsrt_json_key(&w, "pid");
+    wsrt_json_write_int64(&w, getpid());
+    wsrt_json_key(&w, "http");
+    if (strncmp(address, "unix:", 5) == 0)
+        wsrt_json_write_null(&w);
+    else
+        put_url(&w, "http", address);
+    wsrt_json_key(&w, "management");
+    wsrt_json_write_null(&w);
+    wsrt_json_key(&w, "urls");
+    put_urls(&w, v);
+    wsrt_json_key(&w, "app");
+    wsrt_json_string_cstr(&w, v->settings->app);
+    wsrt_json_key(&w, "aws");
+    wsrt_json_write_bool(&w, v->settings->aws);
+    wsrt_json_key(&w, "version");
+    wsrt_json_string_cstr(&w, wsrt_version_string());
+    wsrt_json_object_end(&w);
+    if (wsrt_json_finish(&w, &len) != WSRT_OK)
+        return complain(TOOL_INTERNAL, "the ready line does not fit");
+    printf("%s\n", text);
+    return fflush(stdout) == 0 ? 0 : complain(TOOL_INTERNAL, "cannot write to stdout");
+}
+
+/* ---- life ---- */
+
+static int start(struct service *v)
+{
+    int status = check_exposure(v->settings);
+
+    if (status == 0)
+        status = make_auth(v);
+    if (status == 0)
+        status = make_runtime(v);
+    if (status == 0)
+        status = make_server(v);
+    return status;
+}
+
+static int live(struct service *v)
+{
+    catch_signals(v->server);
+    int status = announce(v);
+    if (status != 0)
+        return status;
+    int rc = wsrt_server_run(v->server);
+    release_signals();
+    if (rc != WSRT_OK)
+        return complain(TOOL_INTERNAL, "the server failed: %s", wsrt_status_name(rc));
+    return signal_count > 1 ? 128 + last_signal : TOOL_OK;
+}
+
+int run_serve(void *settings, char **operands)
+{
+    struct service v = {.settings = settings};
+    const struct serve_settings *s = settings;
+
+    (void)operands;
+    log_setup(&v.log, s->log_format, s->quiet ? "error" : s->verbose ? "debug" : s->log_level);
+    v.env = (wsrt_env){.struct_size = sizeof v.env, .user = &v.log, .log = log_write};
+    signal(SIGPIPE, SIG_IGN);
+    raise_descriptor_limit();
+    int status = start(&v);
+    if (status == 0)
+        status = live(&v);
+    wsrt_server_free(v.server);
+    wsrt_runtime_free(v.runtime);
+    wsrt_static_auth_free(v.auth);
+    return status;
+}

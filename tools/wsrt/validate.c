@@ -1,0 +1,354 @@
+#define _GNU_SOURCE
+#include "commands.h"
+#include "log.h"
+#include "tool.h"
+
+#include <wsrt/json.h>
+#include <wsrt/schema.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { SCHEMA_MAX = 1 << 20, READ_MAX = 64 * 1024, POINTER_MAX = 1024 };
+
+struct judge {
+    const struct validate_settings *settings;
+    wsrt_schema *schema;
+    wsrt_validate_options options;
+    wsrt_issue *issues;
+    void *scratch;
+    size_t scratch_len;
+    char *line; /* max_bytes + 1, so that an over-long one is known */
+    size_t line_len;
+    int64_t number;
+    int invalid;
+    int json;
+};
+
+/* ---- schemas ---- */
+
+static int read_file(const char *path, char **text, size_t *len)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = -1;
+
+    *text = malloc(SCHEMA_MAX + 1);
+    *len = 0;
+    while (fd >= 0 && *text != NULL && *len <= SCHEMA_MAX &&
+           (n = read(fd, *text + *len, SCHEMA_MAX + 1 - *len)) > 0)
+        *len += (size_t)n;
+    int error = errno;
+    if (fd >= 0)
+        close(fd);
+    if (*text == NULL)
+        return complain(TOOL_INTERNAL, "out of memory");
+    if (fd < 0 || n < 0)
+        return complain(TOOL_USAGE, "cannot read '%s': %s", path, strerror(error));
+    return 0;
+}
+
+static int schema_failed(int rc, const wsrt_schema_error *why)
+{
+    if (rc == WSRT_ERR_REJECTED || rc == WSRT_ERR_MALFORMED || rc == WSRT_ERR_LIMIT)
+        return complain(
+            TOOL_USAGE, "schema error at %s: %s: %s", why->pointer_len == 0 ? "/" : why->pointer,
+            wsrt_schema_code_name(why->code), why->text_cstr == NULL ? "" : why->text_cstr);
+    return complain(rc == WSRT_ERR_NOMEM ? TOOL_INTERNAL : TOOL_USAGE, "schema error: %s",
+                    wsrt_status_name(rc));
+}
+
+static uint32_t schema_flags(const struct validate_settings *s)
+{
+    uint32_t flags =
+        (s->strict ? WSRT_SCHEMA_STRICT : 0U) | (s->assert_format ? WSRT_SCHEMA_ASSERT_FORMAT : 0U);
+
+    if (s->dialect != NULL)
+        flags |= s->dialect[0] == '2' ? WSRT_SCHEMA_DRAFT_2020_12 : WSRT_SCHEMA_DRAFT_07;
+    return flags;
+}
+
+static int load_schema(struct judge *j)
+{
+    const struct validate_settings *s = j->settings;
+    wsrt_schema_options options = {.struct_size = sizeof options, .flags = schema_flags(s)};
+    wsrt_schema_error why = {0};
+    char *text = NULL;
+    size_t len = 0;
+    int rc;
+
+    if (s->builtin != NULL) {
+        rc = wsrt_schema_builtin(&j->schema, s->builtin, &options);
+        if (rc == WSRT_ERR_NOT_FOUND)
+            return complain(TOOL_USAGE, "--builtin: there is no schema '%s'", s->builtin);
+        return rc == WSRT_OK ? 0 : schema_failed(rc, &why);
+    }
+    int status = read_file(s->schema, &text, &len);
+    if (status == 0) {
+        rc = wsrt_schema_new(&j->schema, text, len, &options, &why);
+        status = rc == WSRT_OK ? 0 : schema_failed(rc, &why);
+    }
+    free(text);
+    return status;
+}
+
+static int print_builtin(const char *name)
+{
+    wsrt_span text;
+
+    if (name == NULL)
+        return complain(TOOL_USAGE, "--print needs --builtin NAME");
+    if (wsrt_schema_builtin_text(name, &text) != WSRT_OK)
+        return complain(TOOL_USAGE, "--builtin: there is no schema '%s'", name);
+    fwrite(text.ptr, 1, text.len, stdout);
+    if (text.len > 0 && text.ptr[text.len - 1] != '\n')
+        putchar('\n');
+    return TOOL_OK;
+}
+
+/* ---- results ---- */
+
+static int to_stdout(void *user, const void *data, size_t len)
+{
+    (void)user;
+    return fwrite(data, 1, len, stdout) == len ? WSRT_OK : WSRT_ERR_IO;
+}
+
+static const char *kind_name(int kind)
+{
+    static const char *const names[] = {"none",   "null",  "boolean", "number",
+                                        "string", "array", "object"};
+
+    return kind >= 0 && kind <= WSRT_JSON_OBJECT ? names[kind] : "none";
+}
+
+static void put_expected(wsrt_json_writer *w, const wsrt_issue *issue)
+{
+    wsrt_json_key(w, "expected");
+    if (issue->code == WSRT_ISSUE_REQUIRED) {
+        wsrt_json_string(w, issue->member);
+    } else if (issue->expected_types != 0) {
+        wsrt_json_array(w);
+        for (int kind = WSRT_JSON_NULL; kind <= WSRT_JSON_OBJECT; kind++)
+            if (issue->expected_types >> kind & 1)
+                wsrt_json_string_cstr(w, kind_name(kind));
+        if (issue->expected_types >> 7 & 1)
+            wsrt_json_string_cstr(w, "integer");
+        wsrt_json_array_end(w);
+    } else if (issue->limit.len > 0) {
+        wsrt_json_raw(w, issue->limit);
+    } else {
+        wsrt_json_write_null(w);
+    }
+}
+
+static void put_issue(wsrt_json_writer *w, const struct judge *j, const wsrt_issue *issue)
+{
+    char pointer[POINTER_MAX];
+
+    wsrt_json_object(w);
+    wsrt_json_key(w, "code");
+    wsrt_json_string_cstr(w, wsrt_issue_code_name(issue->code));
+    wsrt_json_key(w, "keyword");
+    wsrt_json_string_cstr(w, issue->keyword_cstr);
+    wsrt_json_key(w, "instancePath");
+    wsrt_issue_pointer(j->schema, j->line, j->line_len, issue, 0, pointer, sizeof pointer, NULL);
+    wsrt_json_string_cstr(w, pointer);
+    wsrt_json_key(w, "schemaPath");
+    wsrt_issue_schema_pointer(j->schema, issue, pointer, sizeof pointer, NULL);
+    wsrt_json_string_cstr(w, pointer);
+    wsrt_json_key(w, "offset");
+    wsrt_json_write_uint64(w, issue->offset);
+    wsrt_json_key(w, "length");
+    wsrt_json_write_uint64(w, issue->length);
+    put_expected(w, issue);
+    wsrt_json_key(w, "got");
+    wsrt_json_string_cstr(w, kind_name(issue->got));
+    wsrt_json_key(w, "message");
+    wsrt_json_string_cstr(w, issue->text_cstr);
+    wsrt_json_object_end(w);
+}
+
+static void print_json(const struct judge *j, int rc, const wsrt_validation *v)
+{
+    char buffer[4096];
+    wsrt_json_writer w;
+
+    wsrt_json_writer_sink(&w, buffer, sizeof buffer, WSRT_JSON_REPLACE_UTF8, to_stdout, NULL);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "line");
+    wsrt_json_write_int64(&w, j->number);
+    wsrt_json_key(&w, "valid");
+    wsrt_json_write_bool(&w, rc == WSRT_OK);
+    if (rc != WSRT_OK) {
+        wsrt_json_key(&w, "issues");
+        wsrt_json_array(&w);
+        for (size_t i = 0; i < v->issue_count; i++)
+            put_issue(&w, j, &v->issues[i]);
+        wsrt_json_array_end(&w);
+        wsrt_json_key(&w, "total");
+        wsrt_json_write_uint64(&w, v->issue_total);
+        wsrt_json_key(&w, "truncated");
+        wsrt_json_write_bool(&w, v->issue_total > v->issue_count);
+    }
+    wsrt_json_object_end(&w);
+    wsrt_json_finish(&w, NULL);
+    putchar('\n');
+}
+
+/* A schema's own text may hold anything; a line of ours stays one line. */
+static void put_text(const char *text)
+{
+    char escaped[4096];
+    size_t len = log_escape(escaped, sizeof escaped, wsrt_span_cstr(text), 0);
+
+    fwrite(escaped, 1, len, stdout);
+}
+
+static void print_text(const struct judge *j, int rc, const wsrt_validation *v)
+{
+    char pointer[POINTER_MAX] = "";
+
+    printf("%" PRId64 ": %s", j->number, rc == WSRT_OK ? "valid" : "invalid");
+    if (rc != WSRT_OK && v->issue_count > 0) {
+        wsrt_issue_pointer(j->schema, j->line, j->line_len, &v->issues[0], 0, pointer,
+                           sizeof pointer, NULL);
+        printf(": ");
+        put_text(pointer[0] == '\0' ? "/" : pointer);
+        printf(": %s: ", wsrt_issue_code_name(v->issues[0].code));
+        put_text(v->issues[0].text_cstr);
+    }
+    if (rc != WSRT_OK && v->issue_total > 1)
+        printf(" (+%zu more)", v->issue_total - 1);
+    putchar('\n');
+}
+
+/* ---- input ---- */
+
+static int judge_line(struct judge *j)
+{
+    wsrt_validation v = {.struct_size = sizeof v,
+                         .issues = j->issues,
+                         .issue_cap = (size_t)j->settings->max_issues,
+                         .scratch = j->scratch,
+                         .scratch_cap = j->scratch_len};
+    int rc = wsrt_validate(j->schema, j->line, j->line_len, &j->options, &v);
+
+    if (rc == WSRT_ERR_INVALID || rc == WSRT_ERR_UNSUPPORTED)
+        return complain(TOOL_INTERNAL, "cannot validate: %s", wsrt_status_name(rc));
+    j->invalid |= rc != WSRT_OK;
+    if (j->json)
+        print_json(j, rc, &v);
+    else
+        print_text(j, rc, &v);
+    return fflush(stdout) == 0 ? 0 : complain(TOOL_INTERNAL, "cannot write to stdout");
+}
+
+/* Keeps at most max_bytes + 1 of a line: enough to see that it is too long. */
+static void keep(struct judge *j, const char *bytes, size_t len)
+{
+    size_t room = (size_t)j->settings->max_bytes + 1 - j->line_len;
+    size_t n = len < room ? len : room;
+
+    memcpy(j->line + j->line_len, bytes, n);
+    j->line_len += n;
+}
+
+static int end_line(struct judge *j)
+{
+    int status = 0;
+
+    j->number++;
+    if (j->line_len > 0 && j->line[j->line_len - 1] == '\r' &&
+        j->line_len <= (size_t)j->settings->max_bytes)
+        j->line_len--;
+    if (j->line_len > 0)
+        status = judge_line(j);
+    j->line_len = 0;
+    return status;
+}
+
+static int take(struct judge *j, const char *bytes, size_t len)
+{
+    int status = 0;
+
+    while (status == 0 && len > 0) {
+        const char *end = j->settings->whole ? NULL : memchr(bytes, '\n', len);
+        size_t n = end == NULL ? len : (size_t)(end - bytes);
+        keep(j, bytes, n);
+        if (end != NULL) {
+            status = end_line(j);
+            n++;
+        }
+        bytes += n;
+        len -= n;
+    }
+    return status;
+}
+
+static int finish_input(struct judge *j)
+{
+    if (!j->settings->whole)
+        return j->line_len > 0 ? end_line(j) : 0;
+    j->number = 1;
+    return judge_line(j);
+}
+
+static int judge_file(struct judge *j, const char *path)
+{
+    static char buffer[READ_MAX];
+    int standard = path == NULL || strcmp(path, "-") == 0;
+    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = -1;
+    int status = 0;
+
+    while (fd >= 0 && status == 0 && (n = read(fd, buffer, sizeof buffer)) > 0)
+        status = take(j, buffer, (size_t)n);
+    if (n < 0)
+        status = complain(TOOL_USAGE, "cannot read '%s': %s", standard ? "stdin" : path,
+                          strerror(errno));
+    if (fd >= 0 && !standard)
+        close(fd);
+    return status == 0 ? finish_input(j) : status;
+}
+
+static int allocate(struct judge *j)
+{
+    j->options = (wsrt_validate_options){.struct_size = sizeof j->options,
+                                         .flags = WSRT_VALIDATE_COLLECT_ALL,
+                                         .max_bytes = (uint64_t)j->settings->max_bytes,
+                                         .max_depth = (uint32_t)j->settings->max_depth};
+    j->scratch_len = wsrt_schema_scratch(j->schema, &j->options);
+    j->scratch = malloc(j->scratch_len + 1);
+    j->issues = calloc((size_t)j->settings->max_issues, sizeof *j->issues);
+    j->line = malloc((size_t)j->settings->max_bytes + 1);
+    if (j->scratch == NULL || j->issues == NULL || j->line == NULL)
+        return complain(TOOL_INTERNAL, "out of memory");
+    return 0;
+}
+
+int run_validate(void *settings, char **operands)
+{
+    struct judge j = {.settings = settings};
+    const struct validate_settings *s = settings;
+
+    if (s->print)
+        return print_builtin(s->builtin);
+    if ((s->schema == NULL) == (s->builtin == NULL))
+        return complain(TOOL_USAGE, "validate needs either --schema FILE or --builtin NAME");
+    j.json = strcmp(s->format, "json") == 0;
+    int status = load_schema(&j);
+    if (status == 0)
+        status = allocate(&j);
+    if (status == 0)
+        status = judge_file(&j, operands[0]);
+    wsrt_schema_free(j.schema);
+    free(j.issues);
+    free(j.scratch);
+    free(j.line);
+    return status != 0 ? status : j.invalid ? TOOL_UNMET : TOOL_OK;
+}
