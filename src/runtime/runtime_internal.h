@@ -116,12 +116,11 @@ struct wsrt_context {
     wsrt_span response_body;
     size_t header_count;
     size_t response_size;
-    const char *warning_cstr;
-    int64_t now; /* from here on: not cleared at the start, but written before it is read */
+    int64_t now;
     wsrt_arena arena;
     wsrt_op op;
     wsrt_op route_op;
-    struct failure failure; /* its status is cleared, and decides over the rest */
+    struct failure failure; /* its status decides over the rest */
     wsrt_pair headers[RESPONSE_HEADERS];
     unsigned char memory[CONTEXT_MEMORY];
 };
