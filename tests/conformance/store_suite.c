@@ -747,8 +747,9 @@ START_TEST(a_session_is_listed_newest_first_whatever_the_order_of_arrival)
     append("s", "m2", 20);
     append("s", "m4b", 40);
     append("s", "m4", 40);
+    append("s", "a4z", 40);
     list_all("s", (size_t)_i, seen, sizeof seen);
-    ck_assert_str_eq(seen, " m5 m4b m4 m3 m2 m1");
+    ck_assert_str_eq(seen, " m5 m4b m4 a4z m3 m2 m1");
     list_all("t", (size_t)_i, seen, sizeof seen);
     ck_assert_str_eq(seen, " x");
     list_all("nothing", (size_t)_i, seen, sizeof seen);
@@ -787,6 +788,7 @@ START_TEST(a_listing_goes_on_below_new_messages)
     ck_assert_int_eq(list_page("s", &c, out, 2, &n), WSRT_OK);
     ck_assert(n == 2 && !c.at_end && is(out[1].message_id, "m2"));
     append("s", "m4", 40);
+    append("s", "a4z", 40);
     ck_assert_int_eq(list_page("s", &c, out, 2, &n), WSRT_OK);
     ck_assert(n == 1 && c.at_end && is(out[0].message_id, "m1"));
 }

@@ -53,7 +53,7 @@ static int put_number(wsrt_store *s, int number, const char *user, int64_t expir
     return s->ops->put(s->self, &r, 0, NOW);
 }
 
-static int append_number(wsrt_history *h, int number)
+static int append_expiring(wsrt_history *h, int number, int64_t expires_at)
 {
     char id[32];
     wsrt_history_entry e = {.struct_size = sizeof e,
@@ -61,10 +61,16 @@ static int append_number(wsrt_history *h, int number)
                             .session_id = wsrt_span_cstr("s"),
                             .message_id = {id, 16},
                             .content = wsrt_span_cstr("hello"),
-                            .timestamp = number};
+                            .timestamp = number,
+                            .expires_at = expires_at};
 
     snprintf(id, sizeof id, "message---%06d", number);
     return h->ops->append(h->self, &e);
+}
+
+static int append_number(wsrt_history *h, int number)
+{
+    return append_expiring(h, number, 0);
 }
 
 START_TEST(a_hundred_thousand_idle_records_take_at_most_130_bytes_each)
@@ -123,6 +129,38 @@ START_TEST(beyond_the_cap_the_message_that_arrived_first_goes)
     ck_assert_uint_eq(n, 3);
     for (int i = 0; i < 3; i++)
         ck_assert_int_eq(out[i].timestamp, 40 - 10 * i);
+    wsrt_memory_store_free(m);
+}
+END_TEST
+
+START_TEST(the_order_of_arrival_survives_messages_that_expire)
+{
+    wsrt_store s;
+    wsrt_history h;
+    wsrt_memory_store_options o = options(NULL);
+    wsrt_history_entry out[8] = {{.struct_size = sizeof out[0]}};
+    wsrt_span session = wsrt_span_cstr("s");
+    wsrt_cursor c = {0};
+    int64_t wanted[] = {8, 7, 5, 4};
+    char buf[512];
+    size_t n, removed;
+
+    o.max_messages = 4;
+    wsrt_memory_store *m = make(&o, &s, &h);
+    for (int i = 0; i < 4; i++) /* 0, the first, and 2, in the middle, go by age */
+        ck_assert_int_eq(append_expiring(&h, i, i % 2 == 0 ? NOW + 1 : 0), WSRT_OK);
+    ck_assert_int_eq(h.ops->expire(h.self, NOW + 1, 9, &removed), WSRT_OK);
+    ck_assert_uint_eq(removed, 2);
+    for (int i = 4; i < 7; i++) /* 1 makes room */
+        ck_assert_int_eq(append_expiring(&h, i, i == 6 ? NOW + 2 : 0), WSRT_OK);
+    ck_assert_int_eq(h.ops->expire(h.self, NOW + 2, 9, &removed), WSRT_OK);
+    ck_assert_uint_eq(removed, 1); /* 6, the latest */
+    for (int i = 7; i < 9; i++)    /* 3 makes room */
+        ck_assert_int_eq(append_number(&h, i), WSRT_OK);
+    ck_assert_int_eq(h.ops->list(h.self, &session, &c, NOW, out, 8, buf, sizeof buf, &n), WSRT_OK);
+    ck_assert_uint_eq(n, 4);
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(out[i].timestamp, wanted[i]);
     wsrt_memory_store_free(m);
 }
 END_TEST
@@ -262,6 +300,7 @@ Suite *suite(void)
     tcase_add_test(t, a_hundred_thousand_idle_records_take_at_most_130_bytes_each);
     tcase_add_test(t, the_cap_of_records_is_kept_and_expired_ones_make_room);
     tcase_add_test(t, beyond_the_cap_the_message_that_arrived_first_goes);
+    tcase_add_test(t, the_order_of_arrival_survives_messages_that_expire);
     tcase_add_test(t, expired_records_are_found_among_many_pages);
     tcase_add_test(t, options_without_sense_are_refused);
     tcase_add_loop_test(t, a_refused_allocation_changes_nothing, 0, 2);
