@@ -18,6 +18,11 @@ static const wsrt_http_limits small = {.max_head = 200, .max_target = 20, .max_b
 #define TEN(x) x x x x x x x x x x
 #define A100 TEN("aaaaaaaaaa")
 
+static wsrt_span span_of(const char *text)
+{
+    return (wsrt_span){text, strlen(text)};
+}
+
 /* ---- requests: what is refused ------------------------------------------------------------- */
 
 static const struct {
@@ -398,6 +403,21 @@ START_TEST(heads_and_chunk_lines_without_end_are_bounded)
 }
 END_TEST
 
+START_TEST(the_bound_of_chunk_lines_begins_anew_with_each_chunk)
+{
+    wsrt_http_response resp = {.framing = WSRT_HTTP_BY_CHUNKS};
+    wsrt_http_body body;
+    wsrt_span piece, in;
+
+    wsrt_http_body_start(&body, &resp);
+    for (int i = 0; i < 3000; i++) {
+        in = span_of("1;x\r\na\r\n");
+        ck_assert_int_eq(wsrt_http_body_read(&body, &in, &piece), WSRT_HTTP_PIECE);
+        ck_assert_int_eq(wsrt_http_body_read(&body, &in, &piece), WSRT_HTTP_MORE);
+    }
+}
+END_TEST
+
 START_TEST(a_body_until_the_end_may_be_of_any_length)
 {
     wsrt_http_response resp = {.framing = WSRT_HTTP_UNTIL_CLOSE};
@@ -415,11 +435,6 @@ START_TEST(a_body_until_the_end_may_be_of_any_length)
 END_TEST
 
 /* ---- helpers ------------------------------------------------------------------------------- */
-
-static wsrt_span span_of(const char *text)
-{
-    return (wsrt_span){text, strlen(text)};
-}
 
 static void expect_span(wsrt_span got, const char *want)
 {
@@ -624,6 +639,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, every_response_is_read_the_same_at_every_split, 0,
                         (int)COUNT(responses));
     tcase_add_test(t, heads_and_chunk_lines_without_end_are_bounded);
+    tcase_add_test(t, the_bound_of_chunk_lines_begins_anew_with_each_chunk);
     tcase_add_test(t, a_body_until_the_end_may_be_of_any_length);
     tcase_add_test(t, fields_are_found_without_case_and_counted);
     tcase_add_test(t, tokens_are_found_in_any_place_of_any_line);
