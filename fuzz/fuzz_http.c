@@ -18,7 +18,7 @@ static struct text feed(unsigned kind, wsrt_span in, struct split split)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size < 3 || size > 2048)
+    if (size < 3 || size > 600)
         return 0;
     struct split splits[] = {{1, 1}, {data[1], 0}, {data[1], data[2]}};
     wsrt_span in = {(const char *)data + 3, size - 3};
