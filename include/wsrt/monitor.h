@@ -37,6 +37,65 @@ typedef enum wsrt_operation {
     WSRT_OP_MAX_ = 2147483647
 } wsrt_operation;
 
+/** What a threshold watches, and the unit of its limits. @since 0.1 */
+typedef enum wsrt_watched {
+    WSRT_WATCH_DURATION = 1,   /**< ns, over windows of 10 s */
+    WSRT_WATCH_MEMORY = 2,     /**< bytes, over windows of 10 s */
+    WSRT_WATCH_ERROR_RATE = 3, /**< fraction of the last 5 minutes, from 20 completions on */
+    WSRT_WATCHED_MIN_ = -2147483647 - 1,
+    WSRT_WATCHED_MAX_ = 2147483647
+} wsrt_watched;
+
+/** What of a window is compared. @since 0.1 */
+typedef enum wsrt_statistic {
+    WSRT_STATISTIC_MAX = 1,     /**< the default; judged while the window is still open */
+    WSRT_STATISTIC_AVERAGE = 2, /**< judged at the end of the window, as are the next */
+    WSRT_STATISTIC_P50 = 3,     /**< duration only */
+    WSRT_STATISTIC_P95 = 4,     /**< duration only */
+    WSRT_STATISTIC_P99 = 5,     /**< duration only */
+    WSRT_STATISTIC_MIN_ = -2147483647 - 1,
+    WSRT_STATISTIC_MAX_ = 2147483647
+} wsrt_statistic;
+
+/** How bad it is. @since 0.1 */
+typedef enum wsrt_alert_level {
+    WSRT_ALERT_NONE = 0,
+    WSRT_ALERT_WARNING = 1,
+    WSRT_ALERT_CRITICAL = 2,
+    WSRT_ALERT_LEVEL_MIN_ = -2147483647 - 1,
+    WSRT_ALERT_LEVEL_MAX_ = 2147483647
+} wsrt_alert_level;
+
+/** One threshold of an operation; zero = default. @since 0.1 */
+typedef struct wsrt_threshold {
+    uint32_t struct_size; /**< sizeof(wsrt_threshold) */
+    int32_t watched;      /**< a wsrt_watched */
+    double critical;      /**< exceeded by what is strictly greater; 0 = no threshold */
+    double warning;       /**< 0 = 0.8 x critical */
+    int32_t statistic;    /**< a wsrt_statistic; error rate has none */
+    uint32_t needed;      /**< windows that must exceed; 0 = 1 */
+    uint32_t of;          /**< of so many last ones, at most 32; 0 = `needed` */
+    uint32_t reserved;    /**< 0 */
+} wsrt_threshold;
+
+/** One transition of a threshold; borrowed during the callback. @since 0.1 */
+typedef struct wsrt_alert {
+    uint32_t struct_size;       /**< sizeof(wsrt_alert) */
+    int32_t operation;          /**< its id */
+    const char *operation_cstr; /**< its name */
+    int32_t watched;            /**< a wsrt_watched */
+    int32_t old_level;          /**< a wsrt_alert_level */
+    int32_t new_level;          /**< a wsrt_alert_level */
+    uint32_t reserved;          /**< 0 */
+    double value;               /**< in the unit of the watched */
+    double limit;               /**< that was exceeded, or that was cleared */
+    int64_t wall;               /**< Unix ms, as given to wsrt_monitor_tick() */
+    wsrt_span correlation_id;   /**< of the slowest completion; empty = none told one */
+} wsrt_alert;
+
+/** Takes a transition, inside wsrt_monitor_tick(), under no lock; may call the monitor. @since 0.1 */
+typedef void (*wsrt_alert_fn)(const wsrt_alert *alert, void *user);
+
 /** Options of a monitor; zero = default. @since 0.1 */
 typedef struct wsrt_monitor_options {
     uint32_t struct_size;       /**< sizeof(wsrt_monitor_options) */
@@ -50,6 +109,8 @@ typedef struct wsrt_monitor_options {
     uint32_t max_metric_values; /**< values of one attribute, all operations; 0 = 10000 */
     uint32_t max_values;        /**< values of all attributes; 0 = 50000 */
     uint32_t reserved;          /**< 0 */
+    wsrt_alert_fn on_alert;     /**< NULL = nobody is told */
+    void *alert_user;           /**< handed to on_alert */
 } wsrt_monitor_options;
 
 /**
@@ -241,8 +302,21 @@ WSRT_API void wsrt_monitor_source_remove(wsrt_monitor *m, const void *user);
 /* ---- time --------------------------------------------------------------------------------- */
 
 /**
- * Rolls windows and evaluates thresholds; the host calls it about once a second.
- * @return WSRT_OK; WSRT_ERR_NOMEM. One thread at a time. @since 0.1
+ * Sets a threshold of an operation, or with `critical` 0 removes it. The four built-in operations have
+ * thresholds from the start (docs/monitor.md), others none.
+ * @return WSRT_OK; WSRT_ERR_NOT_FOUND (no such operation); WSRT_ERR_INVALID (a number outside its
+ *         range, a warning above critical); WSRT_ERR_UNSUPPORTED (a statistic that the watched does not
+ *         have); WSRT_ERR_NOMEM. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_monitor_threshold(wsrt_monitor *m, int id, const wsrt_threshold *threshold);
+
+/**
+ * Rolls windows and evaluates thresholds; the host calls it about once a second. A level is raised at
+ * the next tick, straight to the highest one reached. It clears after three windows in a row below
+ * 0.9 x its limit; a window without completions counts as below. Each transition is told once.
+ * @param now   monotonic ns; the first call starts the first window, going back does nothing
+ * @param wall  Unix ms, for alerts
+ * @return WSRT_OK; WSRT_ERR_INVALID. One thread at a time. @since 0.1
  */
 WSRT_API int wsrt_monitor_tick(wsrt_monitor *m, int64_t now, int64_t wall);
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum class { CATEGORY, NUMBER, REQUEST_SIZE, RESPONSE_SIZE, IDENTITY, TRACE, TEXT };
+enum class { CATEGORY, NUMBER, REQUEST_SIZE, RESPONSE_SIZE, IDENTITY, TRACE, CORRELATION_ID, TEXT };
 
 struct attribute {
     const char *name;
@@ -18,7 +18,7 @@ static const struct attribute table[] = {
     {"action", CATEGORY, ACTION},
     {"connectionDuration", NUMBER, CONNECTION_DURATION},
     {"connectionId", IDENTITY, 0},
-    {"correlationId", TRACE, 0},
+    {"correlationId", CORRELATION_ID, 0},
     {"disconnectReason", CATEGORY, DISCONNECT_REASON},
     {"email", IDENTITY, 0},
     {"error", CATEGORY, ERROR_TEXT},
@@ -297,6 +297,8 @@ static int take(const struct place *at, const struct attribute *a, const wsrt_fi
     case CATEGORY:
         if (a->index == WARNING && text_of(f).len > 0)
             out->warned = 1;
+        if (a->index == ERROR_TYPE)
+            out->error_type = text_of(f);
         return take_category(at, a->index, f, good);
     case NUMBER:
         n = number_of(f);
@@ -307,6 +309,9 @@ static int take(const struct place *at, const struct attribute *a, const wsrt_fi
         return take_size(&out->request_size, number_of(f));
     case RESPONSE_SIZE:
         return take_size(&out->response_size, number_of(f));
+    case CORRELATION_ID:
+        out->correlation_id = text_of(f);
+        return 1;
     default:
         return 1;
     }

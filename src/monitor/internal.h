@@ -30,7 +30,9 @@ enum counter {
     MEMORY_BYTES,
     MEMORY_SAMPLES,
     MEMORY_MAX,
-    COUNTERS
+    WINDOW_DURATION, /* largest in the even windows, then in the odd ones; see window_word() */
+    WINDOW_MEMORY = WINDOW_DURATION + 2,
+    COUNTERS = WINDOW_MEMORY + 2
 };
 
 /* Attributes that are summed; request and response sizes have counters of their own. */
@@ -54,7 +56,12 @@ enum category {
     CATEGORIES
 };
 
+/* What thresholds watch, by wsrt_watched minus one; and their levels, by wsrt_alert_level minus one. */
+enum { WATCHES = 3, LEVELS = 2 };
+
 enum {
+    WINDOWS = 90, /* of 10 s each: 15 minutes */
+    ERROR_WINDOWS = 30,
     PAGE_SERIES = 32,
     MAX_OPERATIONS = 1024,
     MAX_PAGES = MAX_OPERATIONS / PAGE_SERIES,
@@ -63,6 +70,7 @@ enum {
     MAX_SOURCES = 4096,
     MAX_SOURCE_NAME = 63,
     MAX_LABELS = 8,
+    MAX_CORRELATION_ID = 128,
     BUILTIN_OPERATIONS = 4
 };
 
@@ -124,6 +132,39 @@ struct value {
     char text[];
 };
 
+/* One threshold and where it stands; under the lock. */
+struct watch {
+    double limits[LEVELS];     /* 0 = none */
+    uint32_t exceeded[LEVELS]; /* one bit a window, the open one lowest */
+    int calm[LEVELS];
+    int level;
+    int statistic;
+    unsigned needed; /* windows that exceed, of so many */
+    unsigned of;
+};
+
+struct reading {
+    uint64_t count;
+    uint64_t errors;
+};
+
+/* What the tick remembers of an operation; under the lock. */
+struct history {
+    struct watch watches[WATCHES];
+    struct reading closed[WINDOWS + 1]; /* a ring: totals at the end of each window */
+    uint64_t base_sums[4];              /* duration and memory sums and counts at the last end */
+    uint32_t *base_counters;            /* the histogram then; only for quantile statistics */
+    uint64_t seen[2];                   /* maxima of the last closed window as they were judged */
+};
+
+/* The slowest completion of a window that told a correlation id. */
+struct worst {
+    counter word; /* a window_word() */
+    _Atomic int busy;
+    unsigned len; /* under busy, as text */
+    char text[MAX_CORRELATION_ID];
+};
+
 struct operation {
     char *name;
     size_t name_len;
@@ -132,6 +173,8 @@ struct operation {
     struct numbers spare_numbers;
     _Atomic uint32_t octaves[OCTAVES];
     _Atomic int octaves_used;
+    struct history history;
+    struct worst worst;
     /* Values beyond the caps; for ERROR_CATEGORY all that are not registered. */
     struct outcome_count overflow[CATEGORIES];
 };
@@ -143,8 +186,19 @@ struct source {
     void *user;
 };
 
+/* Operations of the last complete minute, of which the business metrics tell rates. */
+enum { MINUTE_OPERATIONS = 4 };
+
+struct minutes {
+    uint64_t counted[MINUTE_OPERATIONS]; /* at its end */
+    double last[MINUTE_OPERATIONS];
+    int64_t began;
+    int complete; /* 1 once a minute is over */
+};
+
 struct wsrt_monitor {
     _Atomic int operation_count;
+    _Atomic uint32_t window; /* number of the open one */
     unsigned bits;
     unsigned chunks;
     uint32_t cpu_sampling; /* 0 = never */
@@ -169,6 +223,11 @@ struct wsrt_monitor {
     counter attributes_dropped;
     counter series_dropped;
     counter export_dropped;
+    wsrt_alert_fn on_alert;
+    void *alert_user;
+    int ticking; /* the tick's own, as all below to references */
+    int64_t window_began;
+    struct minutes minutes;
     _Atomic size_t references; /* the owner's and one a recorder */
     pthread_mutex_t lock;
 };
@@ -236,6 +295,11 @@ static inline int is_maximum(unsigned which)
     return which == DURATION_MAX || which == MEMORY_MAX;
 }
 
+static inline int is_window(unsigned which)
+{
+    return which >= WINDOW_DURATION;
+}
+
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #define NEVER_INLINE __attribute__((noinline))
 
@@ -246,6 +310,40 @@ struct place {
     int id;
     int shared;
 };
+
+/* A maximum and the window it belongs to in one word: 20 bits of number, 44 of value. A word of
+ * another window is overwritten, so nothing need be reset. */
+enum { WINDOW_VALUE_BITS = 44 };
+
+static inline uint64_t window_word(uint32_t window, uint64_t value)
+{
+    uint64_t most = ((uint64_t)1 << WINDOW_VALUE_BITS) - 1;
+
+    return (uint64_t)window << WINDOW_VALUE_BITS | (value < most ? value : most);
+}
+
+static inline uint64_t window_value(uint64_t word, uint32_t window)
+{
+    return (word ^ (uint64_t)window << WINDOW_VALUE_BITS) >> WINDOW_VALUE_BITS == 0
+               ? word & (((uint64_t)1 << WINDOW_VALUE_BITS) - 1)
+               : 0;
+}
+
+/* `pair` is the counter of the even windows; the odd ones' follows. */
+static inline void count_window(counter *pair, uint32_t window, uint64_t value, int shared)
+{
+    counter *c = &pair[window & 1];
+    uint64_t fresh = window_word(window, value), old = counted(c);
+
+    while (old >> WINDOW_VALUE_BITS != fresh >> WINDOW_VALUE_BITS || old < fresh) {
+        if (shared && !atomic_compare_exchange_weak_explicit(c, &old, fresh, memory_order_relaxed,
+                                                             memory_order_relaxed))
+            continue;
+        if (!shared)
+            atomic_store_explicit(c, fresh, memory_order_relaxed);
+        return;
+    }
+}
 
 /* shard.c */
 void *wsrt_slot_touch(slot *place, const wsrt_monitor *m, size_t size); /* NULL = refused */
@@ -265,6 +363,8 @@ static inline struct series *shard_series(const struct shard *shard, unsigned id
 
 /* attribute.c */
 struct attribute_totals {
+    wsrt_span error_type;
+    wsrt_span correlation_id;
     int warned;
     int64_t request_size; /* of the result, else of the attribute */
     int64_t response_size;
@@ -308,6 +408,15 @@ struct histogram {
 uint64_t wsrt_histogram_total(const struct histogram *h);
 uint64_t wsrt_histogram_quantile(const struct histogram *h, double q);
 struct histogram wsrt_live_histogram(const wsrt_monitor *m, int id, uint64_t max);
+/* The largest value of one of the last two windows. */
+uint64_t wsrt_read_window(const wsrt_monitor *m, int id, unsigned pair, uint32_t window);
 void wsrt_totals_of(wsrt_op_totals *out, const struct sums *s, uint64_t count);
+
+/* window.c */
+void wsrt_history_init(struct history *h, int id); /* with the thresholds every monitor has */
+size_t wsrt_history_bytes(const wsrt_monitor *m);  /* of base_counters */
+void wsrt_worst_offer(wsrt_monitor *m, int id, uint64_t duration, wsrt_span correlation_id);
+/* Completions and errors of the last `windows` closed windows; 0 when none is closed. */
+unsigned wsrt_history_recent(const wsrt_monitor *m, int id, unsigned windows, struct reading *out);
 
 #endif

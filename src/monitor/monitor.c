@@ -56,6 +56,7 @@ static void free_operation(const wsrt_monitor *m, struct operation *o)
 {
     if (o == NULL)
         return;
+    wsrt_mem_free(&m->allocator, o->history.base_counters, wsrt_history_bytes(m));
     wsrt_mem_free(&m->allocator, o->name, o->name_len + 1);
     wsrt_mem_free(&m->allocator, o, sizeof *o);
 }
@@ -86,6 +87,7 @@ static int settle_operation(wsrt_monitor *m, struct operation *fresh, wsrt_span 
         return 0;
     if (count == m->max_operations)
         return WSRT_ERR_LIMIT;
+    wsrt_history_init(&fresh->history, count);
     m->operations[count] = fresh;
     atomic_store_explicit(&m->operation_count, count + 1, memory_order_release);
     *id = count;
@@ -208,6 +210,8 @@ static void set_up(wsrt_monitor *m, const wsrt_monitor_options *o)
     m->shared = (struct shard){.monitor = m, .shared = 1};
     m->retired = (struct shard){.monitor = m, .next = &m->shared};
     m->shared.prev = &m->retired;
+    m->on_alert = o->on_alert;
+    m->alert_user = o->alert_user;
     atomic_init(&m->references, 1);
 }
 

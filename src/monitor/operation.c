@@ -40,17 +40,19 @@ static struct tally *tally_of(const struct handle *h)
 
 /* ---- memory: nested operations of a recorder share its running sum ---- */
 
-static void open_memory(struct handle *h)
+static ALWAYS_INLINE void open_memory(struct handle *h, struct wsrt_recorder *r)
 {
-    struct wsrt_recorder *r = h->recorder;
+    int64_t net = r != NULL ? r->net_bytes : 0;
 
-    h->base_bytes = r != NULL ? r->net_bytes : 0;
-    h->high_bytes = r != NULL ? r->high_bytes : 0;
-    if (r != NULL)
-        r->high_bytes = r->net_bytes;
+    h->base_bytes = net;
+    h->high_bytes = 0;
+    if (r == NULL)
+        return;
+    h->high_bytes = r->high_bytes;
+    r->high_bytes = net;
 }
 
-static int64_t close_memory(struct handle *h)
+static ALWAYS_INLINE int64_t close_memory(struct handle *h)
 {
     struct wsrt_recorder *r = h->recorder;
     int64_t peak;
@@ -91,11 +93,6 @@ static NEVER_INLINE void read_cpu(struct handle *h)
         h->cpu = h->monitor->env.cpu(h->monitor->env.user);
 }
 
-static NEVER_INLINE void start_cold(struct handle *h, struct shard *shard)
-{
-    h->series = wsrt_shard_touch(shard, h->id);
-}
-
 int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t now, wsrt_op *op)
 {
     struct handle *h = (struct handle *)(void *)op;
@@ -107,18 +104,25 @@ int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t now, wsrt
         id >= atomic_load_explicit(&m->operation_count, memory_order_acquire))
         return WSRT_ERR_INVALID;
     struct shard *shard = rec != NULL ? &rec->shard : &m->shared;
+    struct series *series = shard_series(shard, (unsigned)id);
+    if (series == NULL)
+        series = wsrt_shard_touch(shard, id);
     h->monitor = m;
     h->recorder = rec;
-    h->series = shard_series(shard, (unsigned)id);
+    h->series = series;
     h->start = now;
     h->cpu = -1;
     h->id = id;
-    h->external_calls = h->database_calls = h->error_calls = 0;
-    if (h->series == NULL)
-        start_cold(h, shard);
-    open_memory(h);
-    count_up(&tally_of(h)->counters[STARTED], 1, is_shared(h));
-    if (rec != NULL && --rec->until_cpu == 0)
+    h->external_calls = 0;
+    h->database_calls = 0;
+    h->error_calls = 0;
+    open_memory(h, rec);
+    if (rec == NULL || series == NULL) {
+        count_up(&tally_of(h)->counters[STARTED], 1, 1);
+        return WSRT_OK;
+    }
+    count_up(&series->tally.counters[STARTED], 1, 0);
+    if (--rec->until_cpu == 0)
         read_cpu(h);
     return WSRT_OK;
 }
@@ -147,16 +151,19 @@ void wsrt_op_database_call(wsrt_op *op)
         one_more(&h->database_calls);
 }
 
+static void add_error(struct handle *h, wsrt_span category)
+{
+    if (h->error_calls < OWN_CATEGORIES)
+        h->categories[h->error_calls] = wsrt_error_category(h->monitor, h->id, category);
+    one_more(&h->error_calls);
+}
+
 void wsrt_op_error(wsrt_op *op, const char *category_cstr)
 {
     struct handle *h = handle_of(op);
 
-    if (h == NULL)
-        return;
-    if (h->error_calls < OWN_CATEGORIES)
-        h->categories[h->error_calls] =
-            wsrt_error_category(h->monitor, h->id, wsrt_span_cstr(category_cstr));
-    one_more(&h->error_calls);
+    if (h != NULL)
+        add_error(h, wsrt_span_cstr(category_cstr));
 }
 
 /* ---- completion: the common case first and inline, with `shared` a constant in each copy ---- */
@@ -170,6 +177,11 @@ static NEVER_INLINE uint64_t backwards(struct handle *h)
 static ALWAYS_INLINE uint64_t duration_of(struct handle *h, int64_t now)
 {
     return now >= h->start ? (uint64_t)now - (uint64_t)h->start : backwards(h);
+}
+
+static ALWAYS_INLINE uint32_t open_window(const wsrt_monitor *m)
+{
+    return atomic_load_explicit(&m->window, memory_order_relaxed);
 }
 
 /* A chunk that is missing; without memory the octave is counted, for all shards at once. */
@@ -202,6 +214,7 @@ static ALWAYS_INLINE void count_duration(const struct handle *h, counter *c, uin
         count_cold(h, duration, shared);
     count_sum(&c[DURATION_SUM], duration, shared);
     count_maximum(&c[DURATION_MAX], duration, shared);
+    count_window(&c[WINDOW_DURATION], open_window(h->monitor), duration, shared);
 }
 
 static NEVER_INLINE void count_cpu(const struct handle *h, uint64_t duration)
@@ -224,6 +237,7 @@ static NEVER_INLINE void count_memory(const struct handle *h, int64_t peak)
     count_sum(&c[MEMORY_BYTES], (uint64_t)peak, shared);
     count_up(&c[MEMORY_SAMPLES], 1, shared);
     count_maximum(&c[MEMORY_MAX], (uint64_t)peak, shared);
+    count_window(&c[WINDOW_MEMORY], open_window(h->monitor), (uint64_t)peak, shared);
 }
 
 static ALWAYS_INLINE void count_size(counter *c, int64_t size, int shared)
@@ -261,27 +275,33 @@ static ALWAYS_INLINE void count_outcome(const struct handle *h, counter *c, int 
     count_up(&c[failed ? FAILED : warned ? WARNED : SUCCEEDED], 1, shared);
 }
 
-static NEVER_INLINE void count_with_attributes(const struct handle *h, const wsrt_op_result *r)
+static NEVER_INLINE void count_with_attributes(struct handle *h, const wsrt_op_result *r,
+                                               uint64_t duration)
 {
     struct place at = {h->monitor, tally_of(h), h->id, is_shared(h)};
-    struct attribute_totals totals = {0, r->request_size, r->response_size};
+    struct attribute_totals totals = {.request_size = r->request_size,
+                                      .response_size = r->response_size};
     counter *c = at.tally->counters;
 
     wsrt_attributes_count(&at, r, r->success != 0 && h->error_calls == 0, &totals);
+    if (r->success == 0 && h->error_calls == 0 && totals.error_type.len > 0)
+        add_error(h, totals.error_type);
+    if (totals.correlation_id.len > 0)
+        wsrt_worst_offer(h->monitor, h->id, duration, totals.correlation_id);
     count_outcome(h, c, r->success, totals.warned, at.shared);
     count_size(&c[REQUEST_BYTES], totals.request_size, at.shared);
     count_size(&c[RESPONSE_BYTES], totals.response_size, at.shared);
 }
 
-static ALWAYS_INLINE void count_result(const struct handle *h, counter *c, const wsrt_op_result *r,
-                                       int shared)
+static ALWAYS_INLINE void count_result(struct handle *h, counter *c, const wsrt_op_result *r,
+                                       uint64_t duration, int shared)
 {
     if (h->external_calls > 0)
         count_up(&c[EXTERNAL_CALLS], h->external_calls, shared);
     if (h->database_calls > 0)
         count_up(&c[DATABASE_CALLS], h->database_calls, shared);
     if (r->attr_count > 0) {
-        count_with_attributes(h, r);
+        count_with_attributes(h, r, duration);
         return;
     }
     count_outcome(h, c, r->success, 0, shared);
@@ -300,7 +320,7 @@ static ALWAYS_INLINE int count(struct handle *h, int64_t now, const wsrt_op_resu
     int64_t peak = close_memory(h);
     if (peak > 0)
         count_memory(h, peak);
-    count_result(h, c, r, shared);
+    count_result(h, c, r, duration, shared);
     h->monitor = NULL;
     return WSRT_OK;
 }

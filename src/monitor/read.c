@@ -8,7 +8,7 @@ static void add_tally(struct sums *out, const struct tally *t)
 {
     const struct numbers *numbers = held(&t->numbers);
 
-    for (unsigned i = 0; i < COUNTERS; i++) {
+    for (unsigned i = 0; i < WINDOW_DURATION; i++) {
         uint64_t n = counted(&t->counters[i]);
         if (!is_maximum(i))
             out->counters[i] = sum_saturating(out->counters[i], n);
@@ -36,6 +36,19 @@ void wsrt_read_sums(const wsrt_monitor *m, int id, struct sums *out)
         out->overflow[i] = counted(&o->overflow[i].all);
         out->overflow_good[i] = counted(&o->overflow[i].good);
     }
+}
+
+uint64_t wsrt_read_window(const wsrt_monitor *m, int id, unsigned pair, uint32_t window)
+{
+    unsigned which = pair + (window & 1);
+    uint64_t most = window_value(counted(&m->operations[id]->spare.counters[which]), window);
+
+    for (const struct shard *shard = &m->retired; shard != NULL; shard = shard->next) {
+        const struct series *s = shard_series(shard, (unsigned)id);
+        uint64_t n = s == NULL ? 0 : window_value(counted(&s->tally.counters[which]), window);
+        most = n > most ? n : most;
+    }
+    return most;
 }
 
 static int add_octaves(const wsrt_monitor *m, const struct operation *o, unsigned chunk,

@@ -72,13 +72,31 @@ static void fold_numbers(struct numbers *into, const struct numbers *from)
     }
 }
 
+/* Of two windows' words the later one; numbers wrap. */
+static uint64_t later_window(uint64_t a, uint64_t b)
+{
+    uint64_t distance = (a >> WINDOW_VALUE_BITS) - (b >> WINDOW_VALUE_BITS);
+    uint64_t half = (uint64_t)1 << (63 - WINDOW_VALUE_BITS);
+
+    if ((distance & (2 * half - 1)) == 0)
+        return a > b ? a : b;
+    return (distance & (2 * half - 1)) < half ? a : b;
+}
+
+static uint64_t both(unsigned which, uint64_t a, uint64_t b)
+{
+    if (is_window(which))
+        return later_window(a, b);
+    if (is_maximum(which))
+        return a > b ? a : b;
+    return sum_saturating(a, b);
+}
+
 static void fold_counters(struct tally *into, const struct tally *from)
 {
     for (unsigned i = 0; i < COUNTERS; i++) {
-        uint64_t a = counted(&into->counters[i]);
-        uint64_t b = counted(&from->counters[i]);
-        uint64_t both = is_maximum(i) ? (a > b ? a : b) : sum_saturating(a, b);
-        atomic_store_explicit(&into->counters[i], both, memory_order_relaxed);
+        uint64_t folded = both(i, counted(&into->counters[i]), counted(&from->counters[i]));
+        atomic_store_explicit(&into->counters[i], folded, memory_order_relaxed);
     }
 }
 
