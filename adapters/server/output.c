@@ -263,14 +263,14 @@ void wsrt_output_put(wsrt_loop *l, const void *bytes, size_t len)
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
-/* Whether a connection with a queue may take `len` bytes more. */
-static int admit(wsrt_loop *l, wsrt_conn *c, size_t len, uint32_t flags)
+/* Whether a connection with a queue may take one more. A frame that exists is in the total. */
+static int admit(wsrt_loop *l, wsrt_conn *c, const wsrt_letter *m)
 {
-    int64_t after = (int64_t)wsrt_conn_queued(c) + (int64_t)len;
+    int64_t after = (int64_t)wsrt_conn_queued(c) + (int64_t)m->len;
 
-    if (total_full(l, len))
+    if (total_full(l, m->frame == NULL ? m->len : 0))
         return WSRT_ERR_THROTTLED;
-    if ((flags & WSRT_POST_REPLY) == 0)
+    if ((m->flags & WSRT_POST_REPLY) == 0)
         return after > l->set->queue_soft ? WSRT_ERR_THROTTLED : WSRT_OK;
     if (after <= l->set->queue_hard)
         return WSRT_OK;
@@ -320,7 +320,7 @@ int wsrt_output_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
             sent = (size_t)n;
         }
         if (sent < m->len) {
-            rc = sent > 0 ? WSRT_OK : admit(l, c, m->len, m->flags);
+            rc = sent > 0 ? WSRT_OK : admit(l, c, m);
             if (rc == WSRT_OK)
                 rc = queue_letter(l, c, m, sent);
             if (rc != WSRT_OK && sent > 0)

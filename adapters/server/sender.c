@@ -125,14 +125,17 @@ static int grow_ring(wsrt_loop *l)
     return WSRT_OK;
 }
 
+/* Beyond the hard limit a reply is handed over all the same: taking it up ends the slow reader. */
 static int over_limit(const wsrt_loop *l, const wsrt_conn *c, const wsrt_parcel *p)
 {
-    int64_t after = (int64_t)wsrt_conn_queued(c) + p->frame->len +
-                    atomic_load_explicit(&c->in_flight, memory_order_relaxed);
+    int64_t after =
+        (int64_t)atomic_load_explicit(&c->in_flight, memory_order_relaxed) + (int64_t)p->frame->len;
 
     if ((p->frame->flags & WSRT_FRAME_CLOSE) != 0)
         return 0;
-    return after > ((p->flags & WSRT_POST_REPLY) != 0 ? l->set->queue_hard : l->set->queue_soft);
+    if ((p->flags & WSRT_POST_REPLY) != 0)
+        return after > l->set->queue_hard;
+    return after + wsrt_conn_queued(c) > l->set->queue_soft;
 }
 
 /* Under the lock. `*wake` is set when the loop has to be told. */

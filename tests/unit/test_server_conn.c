@@ -1,0 +1,988 @@
+#include "server_rig.h"
+#include "suite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct rig rig;
+
+static void start(void)
+{
+    rig_start(&rig, NULL);
+}
+
+static void start_with(wsrt_server_options o)
+{
+    o.struct_size = sizeof o;
+    rig_start(&rig, &o);
+}
+
+static void stop(void)
+{
+    rig_stop(&rig);
+}
+
+static wsrt_span id_of_last(void)
+{
+    return wsrt_span_cstr(rig.id);
+}
+
+static int post(const char *text, uint32_t flags)
+{
+    wsrt_span id = id_of_last();
+    wsrt_post p = {.struct_size = sizeof p, .flags = flags, .data = wsrt_span_cstr(text)};
+
+    return rig.sender.ops->post(rig.sender.self, &id, &p);
+}
+
+static void expect_text(int fd, const char *text)
+{
+    char got[1024];
+    size_t len = 0;
+
+    ck_assert_int_eq(rig_next(&rig, fd, got, sizeof got, &len), WSRT_WS_OP_TEXT);
+    ck_assert_uint_eq(len, strlen(text));
+    ck_assert_mem_eq(got, text, len);
+}
+
+/* ---- life ----------------------------------------------------------------------------------- */
+
+START_TEST(an_idle_server_has_nothing_to_wake_for)
+{
+    start();
+    rig_advance(&rig, 1000);
+    ck_assert_int_eq(wsrt_server_timeout(rig.server), -1);
+    stop();
+}
+END_TEST
+
+START_TEST(a_message_comes_back_from_an_echo)
+{
+    start();
+    int fd = rig_open(&rig);
+    rig_text(fd, "hello");
+    expect_text(fd, "hello");
+    ck_assert_int_eq(rig.connects, 1);
+    ck_assert_int_eq(rig.messages, 1);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(an_idle_connection_holds_no_buffer_and_no_queue)
+{
+    start();
+    int fd = rig_open(&rig);
+    rig_text(fd, "hello");
+    expect_text(fd, "hello");
+    ck_assert_ptr_null(rig_conn(&rig)->in);
+    ck_assert_ptr_null(rig_conn(&rig)->out);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(ids_are_sixteen_characters_of_base64url_with_a_pad)
+{
+    start();
+    int fd = rig_open(&rig);
+    ck_assert_uint_eq(strlen(rig.id), 16);
+    ck_assert_uint_eq(strspn(rig.id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+                                     "0123456789-_"),
+                      15);
+    ck_assert_int_eq(rig.id[15], '=');
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(every_connection_gets_an_id_of_its_own_and_a_stale_one_is_gone)
+{
+    char before[32];
+
+    start();
+    int fd = rig_open(&rig);
+    strcpy(before, rig.id);
+    close(fd);
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(post("x", 0), WSRT_ERR_GONE);
+    fd = rig_open(&rig); /* in the same slot */
+    ck_assert_str_ne(before, rig.id);
+    wsrt_span stale = wsrt_span_cstr(before);
+    wsrt_post p = {.struct_size = sizeof p, .data = wsrt_span_cstr("x")};
+    ck_assert_int_eq(rig.sender.ops->post(rig.sender.self, &stale, &p), WSRT_ERR_GONE);
+    ck_assert_int_eq(post("x", 0), WSRT_OK);
+    expect_text(fd, "x");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_lost_peer_is_told_once_as_1006)
+{
+    start();
+    int fd = rig_open(&rig);
+    close(fd);
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(rig.disconnects, 1);
+    ck_assert_int_eq(rig.code, 1006);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    stop();
+    ck_assert_int_eq(rig.disconnects, 1);
+}
+END_TEST
+
+START_TEST(the_peers_close_is_echoed_and_told_with_its_code_and_reason)
+{
+    start();
+    int fd = rig_open(&rig);
+    rig_frame(fd, WSRT_WS_OP_CLOSE, 1, "\x0f\xa1why", 5);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 4001);
+    ck_assert_int_eq(rig.code, 4001);
+    ck_assert_str_eq(rig.reason, "why");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_close_without_a_code_is_1005)
+{
+    start();
+    int fd = rig_open(&rig);
+    rig_frame(fd, WSRT_WS_OP_CLOSE, 1, "", 0);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 1005);
+    ck_assert_int_eq(rig.code, 1005);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(freeing_a_server_runs_the_outstanding_disconnects)
+{
+    start();
+    int a = rig_open(&rig), b = rig_open(&rig);
+    stop(); /* which compares */
+    ck_assert_int_eq(rig.disconnects, 2);
+    ck_assert_int_eq(rig.code, 1001);
+    close(a);
+    close(b);
+}
+END_TEST
+
+START_TEST(a_handler_that_disconnects_itself_gets_no_more_messages)
+{
+    start();
+    int fd = rig_open(&rig);
+    rig.on_message = NULL;
+    wsrt_span id = id_of_last();
+    rig_text(fd, "one");
+    rig_text(fd, "two");
+    ck_assert_int_eq(rig.sender.ops->disconnect(rig.sender.self, &id, 1000, NULL), WSRT_OK);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 1000);
+    ck_assert_int_eq(rig.messages, 0);
+    ck_assert_int_eq(rig.code, 1000);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_posts_id_is_gone_inside_its_own_connect)
+{
+    start();
+    int fd = rig_adopt(&rig);
+    rig_send(fd, rig_upgrade, strlen(rig_upgrade));
+    /* No turn yet: the id of nobody. */
+    ck_assert_int_eq(post("early", 0), WSRT_ERR_GONE);
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* ---- connect -------------------------------------------------------------------------------- */
+
+static void expect_answer(int fd, const char *begin, const char *somewhere)
+{
+    char got[2048] = "";
+    int ended;
+    size_t n = rig_read(&rig, fd, got, sizeof got - 1, &ended);
+
+    got[n] = '\0';
+    ck_assert_msg(strncmp(got, begin, strlen(begin)) == 0, "wanted %s, got %s", begin, got);
+    ck_assert_msg(strstr(got, somewhere) != NULL, "no %s in %s", somewhere, got);
+}
+
+START_TEST(a_refusal_of_connect_is_the_answer)
+{
+    static const struct {
+        int given, wanted;
+    } rows[] = {{401, 401}, {403, 403}, {302, 500}, {503, 500}};
+
+    start();
+    rig.connect_status = rows[_i].given;
+    int fd = rig_adopt(&rig);
+    rig_send(fd, rig_upgrade, strlen(rig_upgrade));
+    char begin[32];
+    snprintf(begin, sizeof begin, "HTTP/1.1 %d ", rows[_i].wanted);
+    expect_answer(fd, begin, "{\"no\":1}");
+    ck_assert_uint_eq(rig.server->loop.open, 0);
+    close(fd);
+    rig.connects = 0; /* refused: no DISCONNECT is owed */
+    stop();
+}
+END_TEST
+
+START_TEST(a_chosen_subprotocol_must_have_been_offered)
+{
+    start();
+    rig.protocol_cstr = "chat.v2";
+    int fd = rig_adopt(&rig);
+    rig_send(fd, rig_upgrade, strlen(rig_upgrade));
+    expect_answer(fd, "HTTP/1.1 500 ", "Connection: close");
+    ck_assert_int_eq(rig.disconnects, 1); /* CONNECT had succeeded */
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(an_offered_subprotocol_is_named_in_the_101)
+{
+    const char request[] = "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: WebSocket\r\n"
+                           "Connection: keep-alive, upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                           "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+                           "Sec-WebSocket-Protocol: chat.v1, chat.v2\r\n\r\n";
+
+    start();
+    rig.protocol_cstr = "chat.v2";
+    int fd = rig_adopt(&rig);
+    rig_send(fd, request, sizeof request - 1);
+    expect_answer(fd, "HTTP/1.1 101 ", "Sec-WebSocket-Protocol: chat.v2\r\n");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(bytes_behind_the_head_belong_to_the_websocket)
+{
+    char both[512], answer[129];
+    unsigned char frame[32];
+    int ended;
+
+    start();
+    int fd = rig_adopt(&rig);
+    size_t head = wsrt_ws_header(frame, WSRT_WS_OP_TEXT, 1, 2, (const unsigned char *)"\0\0\0\0");
+    memcpy(frame + head, "hi", 2);
+    memcpy(both, rig_upgrade, strlen(rig_upgrade));
+    memcpy(both + strlen(rig_upgrade), frame, head + 2);
+    rig_send(fd, both, strlen(rig_upgrade) + head + 2);
+    ck_assert_uint_eq(rig_read(&rig, fd, answer, sizeof answer, &ended), sizeof answer);
+    expect_text(fd, "hi");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(an_upgrade_may_arrive_byte_by_byte)
+{
+    char answer[129];
+    int ended;
+
+    start();
+    int fd = rig_adopt(&rig);
+    for (const char *p = rig_upgrade; *p != '\0'; p++) {
+        rig_send(fd, p, 1);
+        rig_steps(&rig, 1);
+    }
+    ck_assert_uint_eq(rig_read(&rig, fd, answer, sizeof answer, &ended), sizeof answer);
+    for (size_t i = 0; i < 3; i++)
+        rig_text(fd, "again");
+    expect_text(fd, "again");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(more_connections_of_an_address_than_allowed_get_429)
+{
+    start_with((wsrt_server_options){.max_per_ip = 2});
+    int a = rig_open(&rig), b = rig_open(&rig), c = rig_adopt(&rig);
+    rig_send(c, rig_upgrade, strlen(rig_upgrade));
+    expect_answer(c, "HTTP/1.1 429 ", "Retry-After: ");
+    close(a);
+    close(c);
+    rig_steps(&rig, 3);
+    c = rig_open(&rig);
+    close(b);
+    close(c);
+    stop();
+}
+END_TEST
+
+START_TEST(more_connections_than_allowed_get_503)
+{
+    start_with((wsrt_server_options){.max_connections = 1});
+    int a = rig_open(&rig), b = rig_adopt(&rig);
+    rig_send(b, rig_upgrade, strlen(rig_upgrade));
+    expect_answer(b, "HTTP/1.1 503 ", "Retry-After: ");
+    close(a);
+    close(b);
+    stop();
+}
+END_TEST
+
+/* ---- clocks --------------------------------------------------------------------------------- */
+
+enum { EARLY = 10, LATE = 250 };
+
+/* Nothing `EARLY` ms before, everything `LATE` ms after. */
+START_TEST(a_silent_caller_is_dropped_when_the_handshake_time_is_over)
+{
+    char byte;
+    int ended;
+
+    start();
+    int fd = rig_adopt(&rig);
+    rig_advance(&rig, 10000 - EARLY);
+    ck_assert_uint_eq(rig.server->loop.used, 1);
+    rig_advance(&rig, EARLY + LATE);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    rig_read(&rig, fd, &byte, 1, &ended);
+    ck_assert_int_eq(ended, 1);
+    ck_assert_int_eq(wsrt_server_timeout(rig.server), -1);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_slow_head_does_not_extend_the_handshake_time)
+{
+    start();
+    int fd = rig_adopt(&rig);
+    for (int i = 0; i < 9; i++) {
+        rig_send(fd, "G", 1);
+        rig_advance(&rig, 1000);
+    }
+    ck_assert_uint_eq(rig.server->loop.used, 1);
+    rig_advance(&rig, 1000 + LATE);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_slow_body_is_cut_off_at_its_deadline)
+{
+    const char head[] = "POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n";
+
+    start();
+    int fd = rig_adopt(&rig);
+    rig_send(fd, head, sizeof head - 1);
+    for (int i = 0; i < 99; i++) {
+        rig_send(fd, "x", 1);
+        rig_advance(&rig, 100);
+    }
+    ck_assert_uint_eq(rig.server->loop.used, 1);
+    rig_advance(&rig, 100 + LATE);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(an_http_connection_is_kept_for_thirty_seconds)
+{
+    const char head[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    start();
+    int fd = rig_adopt(&rig);
+    for (int i = 0; i < 2; i++) {
+        rig_send(fd, head, sizeof head - 1);
+        expect_answer(fd, "HTTP/1.1 200 ", "{\"status\":\"ok\"}");
+        rig_advance(&rig, 30000 - EARLY);
+        ck_assert_uint_eq(rig.server->loop.used, 1);
+    }
+    rig_advance(&rig, EARLY + LATE);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_connection_without_messages_is_closed_with_1001)
+{
+    start_with((wsrt_server_options){.ping_ms = -1});
+    int fd = rig_open(&rig);
+    rig_advance(&rig, 300000);
+    rig_text(fd, "still here");
+    expect_text(fd, "still here");
+    rig_advance(&rig, 600000 - EARLY);
+    ck_assert_int_eq(rig.disconnects, 0);
+    rig_advance(&rig, EARLY + LATE);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 1001);
+    ck_assert_int_eq(rig.code, 1001);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(what_we_send_keeps_a_connection_from_idling)
+{
+    start_with((wsrt_server_options){.ping_ms = -1});
+    int fd = rig_open(&rig);
+    rig_advance(&rig, 400000);
+    ck_assert_int_eq(post("news", 0), WSRT_OK);
+    rig_advance(&rig, 400000);
+    ck_assert_int_eq(rig.disconnects, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(under_api_gateway_a_connection_lives_two_hours)
+{
+    start_with((wsrt_server_options){.flags = WSRT_SERVER_API_GATEWAY, .idle_ms = -1});
+    int fd = rig_open(&rig);
+    rig_advance(&rig, 7200000 - EARLY);
+    ck_assert_int_eq(rig.disconnects, 0);
+    rig_advance(&rig, EARLY + LATE);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 1001);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_ping_comes_about_every_25_seconds_and_a_pong_keeps_alive)
+{
+    char got[8];
+    size_t len;
+
+    start_with((wsrt_server_options){.idle_ms = -1});
+    int fd = rig_open(&rig);
+    for (int i = 0; i < 4; i++) {
+        rig_advance(&rig, 22400);
+        ck_assert_int_eq(rig_next(&rig, fd, got, sizeof got, &len), -1);
+        rig_advance(&rig, 27500 + LATE - 22400);
+        ck_assert_int_eq(rig_next(&rig, fd, got, sizeof got, &len), WSRT_WS_OP_PING);
+        rig_frame(fd, WSRT_WS_OP_PONG, 1, "", 0);
+        rig_steps(&rig, 2);
+    }
+    rig_advance(&rig, 15000);
+    ck_assert_int_eq(rig.disconnects, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_peer_that_answers_no_ping_is_closed_with_1001)
+{
+    start();
+    int fd = rig_open(&rig);
+    rig_advance(&rig, 22500 + 20000 - EARLY);
+    ck_assert_int_eq(rig.disconnects, 0);
+    rig_advance(&rig, 5000 + EARLY + 2 * LATE);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 1001);
+    ck_assert_int_eq(rig.code, 1001);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_message_unfinished_after_30_seconds_is_1008)
+{
+    start_with((wsrt_server_options){.ping_ms = -1});
+    int fd = rig_open(&rig);
+    rig_frame(fd, WSRT_WS_OP_TEXT, 0, "begin", 5);
+    rig_steps(&rig, 2);
+    rig_advance(&rig, 15000);
+    rig_frame(fd, WSRT_WS_OP_CONTINUATION, 0, "more", 4); /* does not help */
+    rig_advance(&rig, 15000 - EARLY);
+    ck_assert_int_eq(rig.disconnects, 0);
+    rig_advance(&rig, EARLY + LATE);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 1008);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_peer_that_does_not_answer_our_close_is_reset_after_5_seconds)
+{
+    wsrt_span id;
+
+    start();
+    int fd = rig_open(&rig);
+    id = id_of_last();
+    ck_assert_int_eq(rig.sender.ops->disconnect(rig.sender.self, &id, 1000, NULL), WSRT_OK);
+    rig_steps(&rig, 2);
+    ck_assert_int_eq(rig.sender.ops->disconnect(rig.sender.self, &id, 1000, NULL), WSRT_ERR_GONE);
+    rig_advance(&rig, 5000 - EARLY);
+    ck_assert_uint_eq(rig.server->loop.used, 1);
+    rig_advance(&rig, EARLY + LATE);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(after_a_failure_input_is_discarded_for_a_second)
+{
+    start();
+    int fd = rig_open(&rig);
+    rig_send(fd, "\x81\x01x", 3); /* not masked */
+    ck_assert_int_eq(rig_close_code(&rig, fd), 1002);
+    rig_text(fd, "ignored");
+    rig_steps(&rig, 2);
+    ck_assert_int_eq(rig.messages, 0);
+    ck_assert_uint_eq(rig.server->loop.used, 1);
+    rig_advance(&rig, 1000 + LATE);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* ---- queues --------------------------------------------------------------------------------- */
+
+static char big[65536];
+
+/* Fills the socket until something is queued; returns the messages it took. */
+static int fill(uint32_t flags)
+{
+    wsrt_span id = id_of_last();
+    wsrt_post p = {
+        .struct_size = sizeof p, .flags = flags | WSRT_POST_BINARY, .data = {big, sizeof big}};
+    int n = 0;
+
+    while (rig_conn(&rig)->out == NULL) {
+        ck_assert_int_eq(rig.sender.ops->post(rig.sender.self, &id, &p), WSRT_OK);
+        rig_steps(&rig, 1);
+        n++;
+    }
+    return n;
+}
+
+static int post_big(uint32_t flags)
+{
+    wsrt_span id = id_of_last();
+    wsrt_post p = {
+        .struct_size = sizeof p, .flags = flags | WSRT_POST_BINARY, .data = {big, sizeof big}};
+    int rc = rig.sender.ops->post(rig.sender.self, &id, &p);
+
+    rig_steps(&rig, 1);
+    return rc;
+}
+
+START_TEST(posts_beyond_the_soft_limit_are_throttled_and_change_nothing)
+{
+    start_with((wsrt_server_options){.stall_ms = -1});
+    int fd = rig_open(&rig), n = 0;
+    fill(0);
+    while (post_big(0) == WSRT_OK)
+        ck_assert_int_lt(n++, 10);
+    uint32_t queued = wsrt_conn_queued(rig_conn(&rig));
+    ck_assert_uint_le(queued, 262144);
+    ck_assert_int_eq(post_big(0), WSRT_ERR_THROTTLED);
+    ck_assert_uint_eq(wsrt_conn_queued(rig_conn(&rig)), queued);
+    ck_assert_int_eq(rig.disconnects, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(replies_queue_up_to_the_hard_limit_and_then_close_with_1008)
+{
+    static char payload[70000];
+    size_t len;
+    int opcode, n = 0;
+
+    start_with((wsrt_server_options){.stall_ms = -1});
+    int fd = rig_open(&rig);
+    fill(WSRT_POST_REPLY);
+    while (rig.disconnects == 0 && n++ < 40)
+        post_big(WSRT_POST_REPLY);
+    ck_assert_int_eq(rig.code, 1008);
+    ck_assert_int_ge(n, 14); /* a mebibyte holds fifteen */
+    while ((opcode = rig_next(&rig, fd, payload, sizeof payload, &len)) == WSRT_WS_OP_BINARY)
+        ck_assert_uint_eq(len, sizeof big);
+    ck_assert_int_eq(opcode, WSRT_WS_OP_CLOSE);
+    ck_assert_mem_eq(payload, "\x03\xf0slow consumer", 15);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_queue_that_is_read_again_arrives_whole_and_is_given_back)
+{
+    static char payload[70000];
+    size_t len;
+
+    start_with((wsrt_server_options){.stall_ms = -1});
+    int fd = rig_open(&rig), n = fill(0);
+    while (post_big(0) == WSRT_OK)
+        n++;
+    for (; n > 0; n--) {
+        ck_assert_int_eq(rig_next(&rig, fd, payload, sizeof payload, &len), WSRT_WS_OP_BINARY);
+        ck_assert_uint_eq(len, sizeof big);
+    }
+    ck_assert_ptr_null(rig_conn(&rig)->out);
+    ck_assert_int_eq(atomic_load(&rig.server->loop.queued_total), 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(bytes_that_no_one_takes_for_30_seconds_reset_the_connection)
+{
+    start_with((wsrt_server_options){.ping_ms = -1});
+    int fd = rig_open(&rig);
+    fill(0);
+    rig_advance(&rig, 30000 - EARLY);
+    ck_assert_int_eq(rig.disconnects, 0);
+    rig_advance(&rig, EARLY + LATE);
+    ck_assert_int_eq(rig.disconnects, 1);
+    ck_assert_int_eq(rig.code, 1006);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(who_does_not_read_is_not_read_from)
+{
+    start_with((wsrt_server_options){.stall_ms = -1});
+    int fd = rig_open(&rig), sent = 0;
+    fill(WSRT_POST_REPLY);
+    while ((rig_conn(&rig)->flags & WSRT_CONN_PAUSED) == 0)
+        ck_assert_int_eq(post_big(WSRT_POST_REPLY), WSRT_OK);
+    rig_text(fd, "waits");
+    sent++;
+    rig_steps(&rig, 5);
+    ck_assert_int_eq(rig.messages, 0);
+    while (rig.messages == 0) { /* reading makes room */
+        static char payload[70000];
+        size_t len;
+        ck_assert_int_ge(rig_next(&rig, fd, payload, sizeof payload, &len), 0);
+    }
+    ck_assert_int_eq(rig.messages, sent);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_full_total_throttles_who_has_a_queue_and_serves_who_has_none)
+{
+    start_with((wsrt_server_options){.stall_ms = -1, .queue_total = 65536 * 3});
+    int slow = rig_open(&rig);
+    fill(0);
+    while (post_big(WSRT_POST_REPLY) == WSRT_OK)
+        ;
+    ck_assert_int_eq(rig.disconnects, 0);
+    ck_assert_int_eq(post_big(WSRT_POST_REPLY), WSRT_ERR_THROTTLED);
+    int fast = rig_open(&rig);
+    rig_text(fast, "fine");
+    expect_text(fast, "fine");
+    close(slow);
+    close(fast);
+    stop();
+}
+END_TEST
+
+START_TEST(a_shared_frame_costs_each_queue_a_reference)
+{
+    enum { RECEIVERS = 20 };
+    int fds[RECEIVERS], results[RECEIVERS];
+    char ids[RECEIVERS][17];
+    wsrt_span spans[RECEIVERS];
+    wsrt_post p = {.struct_size = sizeof p,
+                   .flags = WSRT_POST_REPLY | WSRT_POST_BINARY,
+                   .data = {big, sizeof big}};
+
+    start_with((wsrt_server_options){.stall_ms = -1});
+    for (int i = 0; i < RECEIVERS; i++) {
+        fds[i] = rig_open(&rig);
+        memcpy(ids[i], rig.id, 17);
+        spans[i] = wsrt_span_cstr(ids[i]);
+    }
+    for (int i = 0; i < 8; i++) {
+        ck_assert_int_eq(rig.sender.ops->post_many(rig.sender.self, spans, RECEIVERS, &p, results),
+                         WSRT_OK);
+        for (int k = 0; k < RECEIVERS; k++)
+            ck_assert_int_eq(results[k], WSRT_OK);
+        rig_steps(&rig, 1);
+    }
+    for (uint32_t i = 0; i < RECEIVERS; i++)
+        ck_assert_ptr_nonnull(wsrt_conn_at(&rig.server->loop, i)->out);
+    /* Eight frames at most, not a hundred and sixty. */
+    ck_assert_int_le(atomic_load(&rig.server->loop.queued_total), 8 * 66000);
+    for (int i = 0; i < RECEIVERS; i++)
+        close(fds[i]);
+    stop();
+}
+END_TEST
+
+START_TEST(unsent_pongs_beyond_4_kib_are_a_flood)
+{
+    char payload[125] = {0};
+
+    start_with((wsrt_server_options){.stall_ms = -1});
+    int fd = rig_open(&rig);
+    fill(WSRT_POST_REPLY);
+    for (int i = 0; i < 40; i++)
+        rig_frame(fd, WSRT_WS_OP_PING, 1, payload, sizeof payload);
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(rig.code, 1008);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(what_may_not_be_sent_is_refused_before_anything_is)
+{
+    static char huge[131073];
+    const struct {
+        wsrt_span data;
+        uint32_t flags;
+        int wanted;
+    } rows[] = {
+        {{huge, sizeof huge}, WSRT_POST_BINARY, WSRT_ERR_TOO_LARGE},
+        {{"\xff", 1}, 0, WSRT_ERR_INVALID},
+        {{"\xed\xa0\x80", 3}, 0, WSRT_ERR_INVALID},
+        {{"\xc3", 1}, 0, WSRT_ERR_INVALID},
+        {{"x", 1}, 8, WSRT_ERR_INVALID},
+        {{huge, 131072}, WSRT_POST_BINARY, WSRT_OK},
+        {{"\xff", 1}, WSRT_POST_BINARY, WSRT_OK},
+        {{"\xf0\x9f\x98\x80", 4}, 0, WSRT_OK},
+    };
+
+    start();
+    int fd = rig_open(&rig);
+    wsrt_span id = id_of_last();
+    wsrt_post p = {.struct_size = sizeof p, .flags = rows[_i].flags, .data = rows[_i].data};
+    ck_assert_int_eq(rig.sender.ops->post(rig.sender.self, &id, &p), rows[_i].wanted);
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* ---- fairness ------------------------------------------------------------------------------- */
+
+START_TEST(a_turn_serves_64_messages_of_a_connection_and_loses_none)
+{
+    unsigned char frames[200 * 7];
+
+    start();
+    int a = rig_open(&rig);
+    for (int i = 0; i < 200; i++) {
+        unsigned char *p = frames + i * 7;
+        wsrt_ws_header(p, WSRT_WS_OP_TEXT, 1, 1, (const unsigned char *)"\0\0\0\0");
+        p[6] = (unsigned char)('0' + i % 10);
+    }
+    rig_send(a, frames, sizeof frames);
+    rig_steps(&rig, 1);
+    ck_assert_int_eq(rig.messages, 64);
+    ck_assert_int_eq(wsrt_server_timeout(rig.server), 0);
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(rig.messages, 200);
+    ck_assert_int_eq(wsrt_server_timeout(rig.server) != 0, 1);
+    for (int i = 0; i < 200; i++) {
+        char wanted[2] = {(char)('0' + i % 10), '\0'};
+        expect_text(a, wanted);
+    }
+    close(a);
+    stop();
+}
+END_TEST
+
+/* ---- drain ---------------------------------------------------------------------------------- */
+
+START_TEST(a_drain_closes_all_with_1012_and_a_time_to_reconnect)
+{
+    enum { CLIENTS = 30 };
+    int fds[CLIENTS], different = 0, first = 0;
+    char payload[200];
+    size_t len;
+
+    start();
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = rig_open(&rig);
+    ck_assert_int_eq(wsrt_server_drain(rig.server, NULL), WSRT_OK);
+    rig_advance(&rig, 500);
+    ck_assert_int_eq(rig.disconnects, CLIENTS);
+    for (int i = 0; i < CLIENTS; i++) {
+        ck_assert_int_eq(rig_next(&rig, fds[i], payload, sizeof payload, &len), WSRT_WS_OP_CLOSE);
+        payload[len] = '\0';
+        ck_assert_mem_eq(payload, "\x03\xf4reconnect_ms=", 15);
+        int ms = atoi(payload + 15);
+        ck_assert_int_ge(ms, 250);
+        ck_assert_int_le(ms, 5000);
+        different |= i > 0 && ms != first;
+        first = ms;
+        rig_frame(fds[i], WSRT_WS_OP_CLOSE, 1, "\x03\xf4", 2);
+        close(fds[i]);
+    }
+    ck_assert_int_eq(different, 1);
+    rig_advance(&rig, 1000);
+    ck_assert_int_eq(wsrt_server_step(rig.server), WSRT_ERR_STATE);
+    stop();
+}
+END_TEST
+
+START_TEST(a_drain_resets_what_does_not_end_in_time)
+{
+    start_with((wsrt_server_options){.close_ms = 60000});
+    int fd = rig_open(&rig);
+    wsrt_drain_options o = {.struct_size = sizeof o, .timeout_ms = 2000};
+    ck_assert_int_eq(wsrt_server_drain(rig.server, &o), WSRT_OK);
+    rig_advance(&rig, 1900);
+    ck_assert_uint_eq(rig.server->loop.used, 1);
+    rig_advance(&rig, 200);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    ck_assert_int_eq(wsrt_server_step(rig.server), WSRT_ERR_STATE);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_lame_duck_is_not_ready_but_serves)
+{
+    const char head[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    start();
+    int fd = rig_adopt(&rig);
+    rig_send(fd, head, sizeof head - 1);
+    expect_answer(fd, "HTTP/1.1 200 ", "\"ready\":true");
+    wsrt_drain_options o = {.struct_size = sizeof o, .lame_duck_ms = 3000};
+    ck_assert_int_eq(wsrt_server_drain(rig.server, &o), WSRT_OK);
+    rig_steps(&rig, 1);
+    rig_send(fd, head, sizeof head - 1);
+    expect_answer(fd, "HTTP/1.1 503 ", "\"draining\":true");
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* ---- memory --------------------------------------------------------------------------------- */
+
+START_TEST(every_refused_allocation_of_new_is_reported_and_leaves_nothing)
+{
+    static const wsrt_span nowhere[1];
+    wsrt_server_options o = {.struct_size = sizeof o, .listen = nowhere};
+    wsrt_server *s;
+    struct heap heap;
+    size_t points = 0;
+
+    start();
+    wsrt_server_free(rig.server);
+    rig.server = NULL;
+    int before = rig_open_descriptors();
+    for (int sticky = 0; sticky < 2; sticky++) {
+        heap_init(&heap);
+        o.allocator = heap.allocator;
+        for (size_t n = 1;; n++) {
+            heap_arm(&heap, n, sticky);
+            int rc = wsrt_server_new(&s, rig.rt, &o);
+            if (!heap.tripped)
+                break;
+            ck_assert_int_eq(rc, WSRT_ERR_NOMEM);
+            ck_assert_ptr_null(s);
+            ck_assert_uint_eq(heap.live, 0);
+            points++;
+        }
+        wsrt_server_free(s);
+        ck_assert_uint_eq(heap.live, 0);
+    }
+    ck_assert_int_eq(rig_open_descriptors(), before);
+    printf("# allocation points: %zu\n", points);
+    stop();
+}
+END_TEST
+
+START_TEST(refused_memory_costs_a_connection_at_most)
+{
+    size_t points = 0;
+
+    for (size_t n = 1;; n++) {
+        start();
+        heap_arm(&rig.heap, n, 1);
+        int pair[2];
+        static const unsigned char ip[16] = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 1};
+        ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+        if (wsrt_listen_adopt(rig.server, pair[1], ip) != NULL) {
+            rig_send(pair[0], rig_upgrade, strlen(rig_upgrade));
+            rig_steps(&rig, 2);
+            rig_frame(pair[0], WSRT_WS_OP_TEXT, 0, "a", 1);
+            rig_steps(&rig, 2);
+            send(pair[0], "\x80\x81\0\0\0", 5, MSG_NOSIGNAL);
+            rig_steps(&rig, 2);
+        }
+        int done = !rig.heap.tripped;
+        heap_arm(&rig.heap, 0, 0);
+        int fd = rig_open(&rig); /* and the next one is served */
+        close(fd);
+        close(pair[0]);
+        rig_steps(&rig, 2);
+        stop();
+        if (done)
+            break;
+        points++;
+    }
+    ck_assert_uint_ge(points, 4);
+    printf("# allocation points: %zu\n", points);
+}
+END_TEST
+
+Suite *suite(void)
+{
+    Suite *s = suite_create("server_conn");
+    TCase *t = tcase_create("all");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, an_idle_server_has_nothing_to_wake_for);
+    tcase_add_test(t, a_message_comes_back_from_an_echo);
+    tcase_add_test(t, an_idle_connection_holds_no_buffer_and_no_queue);
+    tcase_add_test(t, ids_are_sixteen_characters_of_base64url_with_a_pad);
+    tcase_add_test(t, every_connection_gets_an_id_of_its_own_and_a_stale_one_is_gone);
+    tcase_add_test(t, a_lost_peer_is_told_once_as_1006);
+    tcase_add_test(t, the_peers_close_is_echoed_and_told_with_its_code_and_reason);
+    tcase_add_test(t, a_close_without_a_code_is_1005);
+    tcase_add_test(t, freeing_a_server_runs_the_outstanding_disconnects);
+    tcase_add_test(t, a_handler_that_disconnects_itself_gets_no_more_messages);
+    tcase_add_test(t, a_posts_id_is_gone_inside_its_own_connect);
+    tcase_add_loop_test(t, a_refusal_of_connect_is_the_answer, 0, 4);
+    tcase_add_test(t, a_chosen_subprotocol_must_have_been_offered);
+    tcase_add_test(t, an_offered_subprotocol_is_named_in_the_101);
+    tcase_add_test(t, bytes_behind_the_head_belong_to_the_websocket);
+    tcase_add_test(t, an_upgrade_may_arrive_byte_by_byte);
+    tcase_add_test(t, more_connections_of_an_address_than_allowed_get_429);
+    tcase_add_test(t, more_connections_than_allowed_get_503);
+    tcase_add_test(t, a_silent_caller_is_dropped_when_the_handshake_time_is_over);
+    tcase_add_test(t, a_slow_head_does_not_extend_the_handshake_time);
+    tcase_add_test(t, a_slow_body_is_cut_off_at_its_deadline);
+    tcase_add_test(t, an_http_connection_is_kept_for_thirty_seconds);
+    tcase_add_test(t, a_connection_without_messages_is_closed_with_1001);
+    tcase_add_test(t, what_we_send_keeps_a_connection_from_idling);
+    tcase_add_test(t, under_api_gateway_a_connection_lives_two_hours);
+    tcase_add_test(t, a_ping_comes_about_every_25_seconds_and_a_pong_keeps_alive);
+    tcase_add_test(t, a_peer_that_answers_no_ping_is_closed_with_1001);
+    tcase_add_test(t, a_message_unfinished_after_30_seconds_is_1008);
+    tcase_add_test(t, a_peer_that_does_not_answer_our_close_is_reset_after_5_seconds);
+    tcase_add_test(t, after_a_failure_input_is_discarded_for_a_second);
+    tcase_add_test(t, posts_beyond_the_soft_limit_are_throttled_and_change_nothing);
+    tcase_add_test(t, replies_queue_up_to_the_hard_limit_and_then_close_with_1008);
+    tcase_add_test(t, a_queue_that_is_read_again_arrives_whole_and_is_given_back);
+    tcase_add_test(t, bytes_that_no_one_takes_for_30_seconds_reset_the_connection);
+    tcase_add_test(t, who_does_not_read_is_not_read_from);
+    tcase_add_test(t, a_full_total_throttles_who_has_a_queue_and_serves_who_has_none);
+    tcase_add_test(t, a_shared_frame_costs_each_queue_a_reference);
+    tcase_add_test(t, unsent_pongs_beyond_4_kib_are_a_flood);
+    tcase_add_loop_test(t, what_may_not_be_sent_is_refused_before_anything_is, 0, 8);
+    tcase_add_test(t, a_turn_serves_64_messages_of_a_connection_and_loses_none);
+    tcase_add_test(t, a_drain_closes_all_with_1012_and_a_time_to_reconnect);
+    tcase_add_test(t, a_drain_resets_what_does_not_end_in_time);
+    tcase_add_test(t, a_lame_duck_is_not_ready_but_serves);
+    tcase_add_test(t, every_refused_allocation_of_new_is_reported_and_leaves_nothing);
+    tcase_add_test(t, refused_memory_costs_a_connection_at_most);
+    suite_add_tcase(s, t);
+    return s;
+}
