@@ -16,10 +16,3 @@ W void wsrt_schema_free(wsrt_schema *s){}
 W const char *wsrt_issue_code_name(int c){return "unknown";}
 W int wsrt_issue_pointer(const wsrt_schema *s, const void *m, size_t ml, const wsrt_issue *i, uint32_t f, char *d, size_t c, size_t *l){*d=0;return WSRT_OK;}
 W void wsrt_issues_write(wsrt_json_writer *w, const wsrt_schema *s, const void *m, size_t l, const wsrt_validation *v){}
-W const wsrt_error_info *wsrt_error_type_info(int t){static const wsrt_error_info i={"INTERNAL_ERROR","INTERNAL_ERROR","Internal error",500,1011,1,1000};return &i;}
-W int wsrt_error_type_of(int s){return WSRT_ERROR_INTERNAL;}
-W int wsrt_error_write(const wsrt_error *e, int f, char *d, size_t c, size_t *l){static const char t[]="{\"type\":\"error\",\"success\":false}";*l=sizeof t-1;if(c<*l)return WSRT_ERR_LIMIT;memcpy(d,t,*l);return WSRT_OK;}
-W int wsrt_correlation_id_valid(wsrt_span o){return o.len>0;}
-W int wsrt_uuid7(uint64_t *l, int64_t w, const void *r, char *d){memset(d,'0',36);return WSRT_OK;}
-W int wsrt_trace_from_traceparent(wsrt_span h, wsrt_trace *o){return WSRT_ERR_MALFORMED;}
-W int wsrt_trace_from_xray(wsrt_span h, wsrt_trace *o){return WSRT_ERR_MALFORMED;}

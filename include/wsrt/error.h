@@ -47,14 +47,17 @@ typedef struct wsrt_error_info {
 /**
  * Looks a type up.
  * @param type  a wsrt_error_type; an unknown number gives the row of WSRT_ERROR_INTERNAL
- * @return the row, never NULL. @since 0.1
+ * @return the row, never NULL. Any thread. @since 0.1
  */
 WSRT_API const wsrt_error_info *wsrt_error_type_info(int type);
 
 /**
- * The type that answers a status: RATE_LIMITED gives WSRT_ERROR_RATE_LIMIT, GONE and NOT_FOUND give
- * WSRT_ERROR_NOT_FOUND, UNAVAILABLE and CIRCUIT_OPEN give WSRT_ERROR_EXTERNAL_SERVICE, and so on;
- * what has no row of its own gives WSRT_ERROR_INTERNAL. Never fails. @since 0.1
+ * The type that answers a status: MALFORMED and REJECTED give WSRT_ERROR_VALIDATION, GONE and
+ * NOT_FOUND give WSRT_ERROR_NOT_FOUND, UNAVAILABLE, THROTTLED and CIRCUIT_OPEN give
+ * WSRT_ERROR_EXTERNAL_SERVICE, CORRUPT gives WSRT_ERROR_DATABASE, UNSUPPORTED gives
+ * WSRT_ERROR_UNSUPPORTED_DATA, EXISTS gives WSRT_ERROR_CONFLICT; RATE_LIMITED, TIMEOUT, TOO_LARGE,
+ * UNAUTHENTICATED and FORBIDDEN the type of that name; all else, WSRT_OK too, WSRT_ERROR_INTERNAL.
+ * Never fails. Any thread. @since 0.1
  */
 WSRT_API int wsrt_error_type_of(int status);
 
@@ -77,7 +80,7 @@ typedef struct wsrt_error {
     uint32_t flags;       /**< bits of wsrt_error_flag */
     int32_t type;         /**< a wsrt_error_type */
     int32_t http_status;  /**< 0 = the type's */
-    wsrt_span code;       /**< UPPER_SNAKE, at most 63 bytes; empty = the type's */
+    wsrt_span code;       /**< UPPER_SNAKE, at most 63 bytes; empty, or not that = the type's */
     wsrt_span message;    /**< public text, redacted before it leaves; empty = the type's */
     wsrt_span correlation_id;
     int64_t wall;           /**< Unix ms of the error */
@@ -85,7 +88,7 @@ typedef struct wsrt_error {
     wsrt_span scope;        /**< rate limits: "connection", "user", "route", "stage" */
     int64_t limit;          /**< rate limits: the burst; with `scope` only */
     int64_t remaining;      /**< rate limits: units left; with `scope` only */
-    wsrt_span issues;       /**< JSON array text, from wsrt_issues_write() */
+    wsrt_span issues;       /**< JSON array text, from wsrt_issues_write(); else left out */
     /* developer rendering and log only */
     const wsrt_field *details; /**< keys of the type's row; others are dropped */
     size_t detail_count;
@@ -96,7 +99,16 @@ typedef struct wsrt_error {
     wsrt_span stage;
 } wsrt_error;
 
-/** Renderings of an error. @since 0.1 */
+/**
+ * Renderings of an error. Client:
+ * `{"success":false,"error":{"type","message","code","timestamp","correlationId","retryable"?,
+ * "retryAfter"?,"reconnect"?,"scope"?,"limit"?,"remaining"?,"issues"?}}`, `timestamp` in ISO 8601,
+ * `retryable` only when true. Frame: `"type":"error"` before, `retryable` always, and behind the
+ * error `"timestamp"` (Unix ms) and `"correlationId"` once more. Developer: the client form with
+ * `"details"`, `"stack"?` and `"debug"` at the end of the error. Problem: `type` is
+ * `urn:wsrt:error:` and the type's name in lower case with dashes. A text detail "service" that
+ * names cognito, apigateway-management or dynamodb chooses the default text. @since 0.1
+ */
 typedef enum wsrt_error_form {
     WSRT_ERROR_FORM_CLIENT = 1,    /**< HTTP body for clients */
     WSRT_ERROR_FORM_FRAME = 2,     /**< WebSocket message `{"type":"error",…}` */
@@ -107,12 +119,13 @@ typedef enum wsrt_error_form {
 } wsrt_error_form;
 
 /**
- * Renders an error as JSON. Members are in a fixed order. A NUL is added when there is room.
+ * Renders an error as JSON. Members are in a fixed order. A NUL is added when there is room. Public
+ * text, text details, stack and user agent pass wsrt_redact(); bad UTF-8 becomes U+FFFD. Any thread.
  *
- * @param e     size-first; wrong sizes give the minimal envelope
+ * @param e     size-first; wrong sizes and unknown flags give the minimal envelope
  * @param form  a wsrt_error_form
  * @param dst   caller's buffer; NULL with cap 0 asks for the length
- * @param len   bytes of the text, also when it did not fit
+ * @param len   bytes of the text, also when it did not fit; NULL is fine
  * @return WSRT_OK; WSRT_ERR_LIMIT when `cap` is too small (then `dst` holds nothing useful);
  *         WSRT_ERR_INVALID for NULL or an unknown form. Anything else that goes wrong inside yields
  *         the minimal INTERNAL_ERROR envelope and WSRT_OK. @since 0.1
@@ -131,7 +144,7 @@ typedef enum wsrt_id_size {
 
 /**
  * Whether an offered correlation id may be taken over: 1 to 128 bytes of `[A-Za-z0-9._:=;-]`.
- * @return 1 or 0. @since 0.1
+ * @return 1 or 0. Any thread. @since 0.1
  */
 WSRT_API int wsrt_correlation_id_valid(wsrt_span offered);
 
@@ -139,10 +152,10 @@ WSRT_API int wsrt_correlation_id_valid(wsrt_span offered);
  * Makes a UUIDv7 (RFC 9562) that is larger than the one made before from the same `last`.
  *
  * @param last    the caller's state, 0 at first; updated atomically, any thread
- * @param wall    Unix ms
+ * @param wall    Unix ms, below 2^48; when it stands still or goes back, a counter keeps the order
  * @param random  10 fresh unpredictable bytes
  * @param dst     receives WSRT_UUID_LEN bytes, no NUL
- * @return WSRT_OK; WSRT_ERR_INVALID for NULL or a negative time. @since 0.1
+ * @return WSRT_OK; WSRT_ERR_INVALID for NULL or a time out of range. Any thread. @since 0.1
  */
 WSRT_API int wsrt_uuid7(uint64_t *last, int64_t wall, const void *random, char *dst);
 
@@ -157,11 +170,17 @@ typedef struct wsrt_trace {
 /**
  * Reads a `traceparent` header (W3C Trace Context): version 00 exactly, higher versions by their
  * first four fields, ff refused.
- * @return WSRT_OK; WSRT_ERR_MALFORMED. @since 0.1
+ * @param out  written on WSRT_OK only
+ * @return WSRT_OK; WSRT_ERR_MALFORMED, also for NULL `out`. Any thread. @since 0.1
  */
 WSRT_API int wsrt_trace_from_traceparent(wsrt_span header, wsrt_trace *out);
 
-/** Reads `X-Amzn-Trace-Id` (Root=1-8hex-24hex;Parent=16hex;Sampled=1). @since 0.1 */
+/**
+ * Reads `X-Amzn-Trace-Id` (Root=1-8hex-24hex;Parent=16hex;Sampled=1). Root is mandatory; fields of
+ * other names are passed over.
+ * @param out  written on WSRT_OK only
+ * @return WSRT_OK; WSRT_ERR_MALFORMED, also for NULL `out`. Any thread. @since 0.1
+ */
 WSRT_API int wsrt_trace_from_xray(wsrt_span header, wsrt_trace *out);
 
 /* ---- redaction ---------------------------------------------------------------------------- */
@@ -175,12 +194,18 @@ typedef enum wsrt_redact_flag {
 
 /**
  * Copies free text with everything that looks like a secret replaced by `[redacted]`: JWTs, Bearer
- * and Basic credentials, AWS key ids and secrets, signatures, token= parameters, cookies, user:pass@,
- * e-mail addresses, hex and base64 runs of 32 and more, Luhn-valid card numbers. Control characters
- * and bidi controls become \u escapes, bad UTF-8 becomes U+FFFD. One linear pass.
+ * and Basic credentials, AWS key ids and secrets, values of names that end in token, signature,
+ * password or secret, cookies, user:password@, e-mail addresses, base64 and hex runs of 32 bytes and
+ * more (UUIDs, traceparent and X-Ray ids excepted), Luhn-valid numbers of 13 to 19 digits. Control
+ * characters, line separators and bidi controls become \u escapes, bad UTF-8 becomes U+FFFD. It errs
+ * on the side of hiding. One linear pass.
  *
+ * @param flags  bits of wsrt_redact_flag
+ * @param dst    receives the clean text, no NUL is added; NULL with cap 0 asks for the length
+ * @param len    bytes of the clean text, also when it did not fit; NULL is fine
  * @param found  how many were replaced; NULL is fine
- * @return WSRT_OK; WSRT_ERR_LIMIT when `cap` is too small (`len` says how much). @since 0.1
+ * @return WSRT_OK; WSRT_ERR_LIMIT when `cap` is too small (nothing useful in `dst`);
+ *         WSRT_ERR_INVALID for NULL with a length or an unknown flag. Any thread. @since 0.1
  */
 WSRT_API int wsrt_redact(wsrt_span text, uint32_t flags, char *dst, size_t cap, size_t *len,
                          size_t *found);

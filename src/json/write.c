@@ -42,14 +42,8 @@ static void put_fixed(wsrt_json_writer *w, const char *data, size_t len)
     w->len = len > SIZE_MAX - w->len ? SIZE_MAX : w->len + len;
 }
 
-static void put(wsrt_json_writer *w, const char *data, size_t len)
+static void put_sink(wsrt_json_writer *w, const char *data, size_t len)
 {
-    if (w->status < 0 || len == 0)
-        return;
-    if (w->sink == NULL) {
-        put_fixed(w, data, len);
-        return;
-    }
     while (len > w->cap - w->len) {
         size_t part = w->cap - w->len;
         memcpy(w->buf + w->len, data, part);
@@ -64,9 +58,22 @@ static void put(wsrt_json_writer *w, const char *data, size_t len)
     w->len += len;
 }
 
+static void put(wsrt_json_writer *w, const char *data, size_t len)
+{
+    if (w->status < 0 || len == 0)
+        return;
+    if (w->sink == NULL)
+        put_fixed(w, data, len);
+    else
+        put_sink(w, data, len);
+}
+
 static void put_char(wsrt_json_writer *w, char c)
 {
-    put(w, &c, 1);
+    if (w->len < w->cap && w->status == WSRT_OK)
+        w->buf[w->len++] = c;
+    else
+        put(w, &c, 1);
 }
 
 /* ---- nesting ---- */
@@ -278,7 +285,8 @@ void wsrt_json_key_span(wsrt_json_writer *w, wsrt_span name)
         put_char(w, ',');
     put_char(w, '"');
     wsrt_json_string_part(w, name);
-    put(w, "\":", 2);
+    put_char(w, '"');
+    put_char(w, ':');
     w->state = VALUE;
 }
 

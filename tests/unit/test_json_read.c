@@ -823,6 +823,7 @@ Suite *suite(void)
     Suite *s = suite_create("json-read");
     TCase *t = tcase_create("text");
 
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, a_value_is_yielded_with_its_kind_and_bytes);
     tcase_add_test(t, what_is_not_json_is_refused_at_its_first_bad_byte);
     tcase_add_test(t, what_looks_odd_but_is_json_is_taken);
@@ -835,6 +836,7 @@ Suite *suite(void)
     tcase_add_test(t, the_output_is_untouched_by_a_failure);
     suite_add_tcase(s, t);
     t = tcase_create("cursor");
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, members_come_in_order_with_their_names);
     tcase_add_test(t, elements_come_without_names);
     tcase_add_test(t, empty_containers_have_no_children);
@@ -852,6 +854,7 @@ Suite *suite(void)
     tcase_add_test(t, readers_refuse_the_wrong_kind);
     suite_add_tcase(s, t);
     t = tcase_create("numbers");
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, integers_are_read_in_any_notation);
     tcase_add_test(t, unsigned_integers_reach_two_to_the_64);
     tcase_add_test(t, doubles_are_rounded_correctly_at_the_known_hard_places);

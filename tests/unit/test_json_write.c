@@ -506,6 +506,7 @@ Suite *suite(void)
     Suite *s = suite_create("json-write");
     TCase *t = tcase_create("write");
 
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, commas_and_colons_come_by_themselves);
     tcase_add_test(t, a_buffer_too_small_gets_the_size_needed);
     tcase_add_test(t, a_sink_gets_all_bytes_in_pieces_of_the_buffer);

@@ -1,1 +1,0 @@
-#include <wsrt/error.h>
