@@ -203,21 +203,38 @@ static size_t decode(wsrt_loop *l, wsrt_conn *c, unsigned char *buf, size_t len)
 
 /* ---- a connection's turn -------------------------------------------------------------------- */
 
-void wsrt_input_ip_text(const wsrt_conn *c, char *dst, size_t cap)
+/* Written for each connection's turn, so not by printf. */
+static void write_v4(const unsigned char ip[4], char *dst)
+{
+    for (int i = 0; i < 4; i++) {
+        unsigned n = ip[i];
+        if (n >= 100)
+            *dst++ = (char)('0' + n / 100);
+        if (n >= 10)
+            *dst++ = (char)('0' + n / 10 % 10);
+        *dst++ = (char)('0' + n % 10);
+        *dst++ = i < 3 ? '.' : '\0';
+    }
+}
+
+/* `dst` takes any address: 46 bytes. */
+void wsrt_input_ip_text(const wsrt_conn *c, char *dst)
 {
     static const unsigned char v4[12] = {[10] = 0xff, [11] = 0xff};
-    int is_v4 = memcmp(c->ip, v4, sizeof v4) == 0;
 
-    dst[0] = '\0';
-    if ((c->flags & WSRT_CONN_UNIX) == 0)
-        inet_ntop(is_v4 ? AF_INET : AF_INET6, is_v4 ? c->ip + 12 : c->ip, dst, (socklen_t)cap);
+    if ((c->flags & WSRT_CONN_UNIX) != 0)
+        dst[0] = '\0';
+    else if (memcmp(c->ip, v4, sizeof v4) == 0)
+        write_v4(c->ip + 12, dst);
+    else
+        inet_ntop(AF_INET6, c->ip, dst, INET6_ADDRSTRLEN);
 }
 
 /* The connection's address as text, written once while the same one is served. */
 wsrt_span wsrt_input_ip(wsrt_loop *l, const wsrt_conn *c)
 {
     if (l->ip_slot != c->slot || l->ip_gen != c->gen) {
-        wsrt_input_ip_text(c, l->ip_text, sizeof l->ip_text);
+        wsrt_input_ip_text(c, l->ip_text);
         l->ip_len = strlen(l->ip_text);
         l->ip_slot = c->slot;
         l->ip_gen = c->gen;

@@ -291,7 +291,7 @@ void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_readable(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_resume(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_free(wsrt_loop *l, wsrt_conn *c);
-void wsrt_input_ip_text(const wsrt_conn *c, char *dst, size_t cap);
+void wsrt_input_ip_text(const wsrt_conn *c, char *dst);
 wsrt_span wsrt_input_ip(wsrt_loop *l, const wsrt_conn *c);
 
 /* http.c */

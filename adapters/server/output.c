@@ -52,7 +52,9 @@ static size_t fragment_of(const wsrt_loop *l)
 
 size_t wsrt_output_size(const wsrt_loop *l, size_t len)
 {
-    return len + WSRT_WS_HEADER_MAX * (len / fragment_of(l) + 1);
+    size_t headers = len <= AWS_FRAGMENT ? 1 : len / fragment_of(l) + 1; /* mostly no division */
+
+    return len + WSRT_WS_HEADER_MAX * headers;
 }
 
 size_t wsrt_output_encode(const wsrt_loop *l, unsigned char *dst, int opcode, wsrt_span data)

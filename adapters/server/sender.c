@@ -3,7 +3,6 @@
 #include "server/internal.h"
 #include "server/memory.h"
 
-#include <arpa/inet.h>
 #include <string.h>
 
 enum { SCRATCH_AT = 128 * 1024, SCRATCH = WSRT_RX_SIZE - SCRATCH_AT, FIRST_RING = 64, BATCH = 64 };
@@ -286,7 +285,7 @@ static int sender_get(void *self, const wsrt_span *id, wsrt_connection_info *out
             (int64_t)atomic_load_explicit(&c->last_data, memory_order_relaxed) - (int64_t)c->opened;
         info.connected_at = c->wall;
         info.last_active_at = c->wall + ((ticks << WSRT_TICK_SHIFT) / 1000000);
-        wsrt_input_ip_text(c, info.source_ip, sizeof info.source_ip);
+        wsrt_input_ip_text(c, info.source_ip);
     }
     pthread_mutex_unlock(&l->lock);
     if (slot == WSRT_NONE)

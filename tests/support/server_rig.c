@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,7 +100,6 @@ void rig_start(struct rig *r, const wsrt_server_options *opts)
     heap_init(&r->heap);
     r->now = INT64_C(1000000000000);
     r->wall = INT64_C(1795168800000);
-    wsrt_env_default(&(wsrt_env){.struct_size = sizeof r->env});
     r->env = (wsrt_env){
         .struct_size = sizeof r->env, .user = r, .now = rig_now, .wall = rig_wall, .log = rig_log};
     ro.env = &r->env;
@@ -178,12 +178,13 @@ int rig_open(struct rig *r)
 int rig_dial(struct rig *r)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)r->port)};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
     fcntl(fd, F_SETFL, O_NONBLOCK);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return fd;
 }
 
