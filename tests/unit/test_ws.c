@@ -453,6 +453,34 @@ START_TEST(counters_begin_anew_with_each_message)
 }
 END_TEST
 
+START_TEST(caps_hold_for_short_messages_too)
+{
+    static const struct {
+        wsrt_ws_limits limits;
+        int kind, code;
+    } rows_of_caps[] = {
+        {{.max_frame = 5, .max_message = 5, .max_fragments = 1}, WSRT_WS_MESSAGE, 0},
+        {{.max_frame = 4, .max_message = 5, .max_fragments = 1}, WSRT_WS_FAIL, 1009},
+        {{.max_frame = 5, .max_message = 4, .max_fragments = 1}, WSRT_WS_FAIL, 1009},
+        {{.max_frame = 5, .max_message = 5, .max_fragments = 0}, WSRT_WS_FAIL, 1009},
+        {{.max_frame = 5, .max_message = 5, .max_fragments = 1, .flags = WSRT_WS_NO_BINARY},
+         WSRT_WS_FAIL,
+         1003},
+    };
+
+    for (size_t i = 0; i < COUNT(rows_of_caps); i++) {
+        size_t size;
+        wsrt_ws_event event;
+        unsigned char *frame = client_frame(0x82, "hello", 5, &size);
+        ck_assert_int_eq(decode(&rows_of_caps[i].limits, frame, size, &event),
+                         rows_of_caps[i].kind);
+        if (rows_of_caps[i].code != 0)
+            ck_assert_uint_eq(event.code, rows_of_caps[i].code);
+        free(frame);
+    }
+}
+END_TEST
+
 START_TEST(headers_have_the_shortest_length_and_are_read_back)
 {
     static const struct {
@@ -534,6 +562,7 @@ Suite *suite(void)
     tcase_add_test(t, no_input_is_no_event);
     tcase_add_test(t, decoder_state_is_sixteen_bytes);
     tcase_add_test(t, counters_begin_anew_with_each_message);
+    tcase_add_test(t, caps_hold_for_short_messages_too);
     tcase_add_test(t, headers_have_the_shortest_length_and_are_read_back);
     tcase_add_test(t, close_payloads_carry_code_and_reason);
     tcase_add_test(t, long_reasons_are_cut_between_characters);
