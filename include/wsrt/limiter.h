@@ -123,7 +123,7 @@ WSRT_API int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys, siz
 typedef struct wsrt_limiter_stats {
     uint32_t struct_size; /**< set by the caller */
     uint32_t flags;       /**< 0 */
-    uint64_t refused[8];  /**< by scope; two refusals in the same instant may count once */
+    uint64_t refused[8];  /**< by scope */
     uint64_t shadow[8];   /**< by scope: dry runs that would have refused */
     uint64_t table_full;  /**< keys admitted untracked because the table was full */
     uint64_t keys;        /**< keys in the table */

@@ -162,11 +162,9 @@ static void count_one(uint64_t *counter)
     __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
-/* Under attack most answers are refusals: no locked instruction for counting them, at the price of
- * one count where two threads refuse in the same instant. */
 static void count_refusal(uint64_t *counter)
 {
-    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
+    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
 static uint64_t ahead_of(uint64_t tat, uint64_t now)

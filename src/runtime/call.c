@@ -50,6 +50,8 @@ static void explain(wsrt_context *ctx, int status, const char *service_cstr, int
         return; /* the function said it better */
     ctx->failure =
         (struct failure){.status = status, .retry_after_ms = retry_after > 0 ? retry_after : 0};
+    if (status == WSRT_ERR_CIRCUIT_OPEN)
+        ctx->failure.code = wsrt_span_cstr("CIRCUIT_OPEN");
     if (text != NULL) {
         ctx->failure.type = text->type;
         ctx->failure.message = wsrt_span_cstr(text->message_cstr);

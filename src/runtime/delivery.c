@@ -123,6 +123,7 @@ static int walk(wsrt_runtime *rt, const wsrt_audience *to, const wsrt_post *post
     memset(&cursor, 0, sizeof cursor);
     while (!cursor.at_end) {
         size_t found = 0;
+        page.records[0].struct_size = sizeof page.records[0]; /* the stride of them all */
         int rc = rt->store.ops->each(rt->store.self, to->user_id.len > 0 ? &to->user_id : NULL,
                                      flags, &cursor, now_s, page.records, PAGE, page.text,
                                      sizeof page.text, &found);
