@@ -69,6 +69,12 @@ typedef enum wsrt_schema_flag {
     WSRT_SCHEMA_FLAG_MAX_ = 2147483647
 } wsrt_schema_flag;
 
+/** A document that `$ref` may reach; nothing is ever fetched. @since 0.1 */
+typedef struct wsrt_schema_resource {
+    wsrt_span uri;  /**< absolute, without fragment */
+    wsrt_span text; /**< JSON text, at most 1 MiB; read only when a reference leads to it */
+} wsrt_schema_resource;
+
 /** Options of compilation; zero = default. @since 0.1 */
 typedef struct wsrt_schema_options {
     uint32_t struct_size;     /**< sizeof(wsrt_schema_options) */
@@ -79,6 +85,8 @@ typedef struct wsrt_schema_options {
      * listed for its type is invalid_value at /data/action; a type not named takes any. Empty = any.
      */
     wsrt_span actions;
+    const wsrt_schema_resource *resources; /**< needed during the call only */
+    size_t resource_count;
 } wsrt_schema_options;
 
 /**
@@ -146,6 +154,7 @@ typedef struct wsrt_validate_options {
     uint64_t work_limit;     /**< node and byte steps; 0 = 128 x length + 65536 */
     uint32_t max_depth;      /**< 0 = 64; at most 4096 */
     uint32_t max_number_len; /**< digits and signs of one number; 0 = 1024 */
+    uint64_t hash_key;       /**< secret of the process, against chosen collisions; 0 is allowed */
 } wsrt_validate_options;
 
 /** State of a slot; bits of wsrt_slot.flags. @since 0.1 */

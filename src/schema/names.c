@@ -1,0 +1,160 @@
+/* Member names and what hangs on them. */
+#include "schema/run.h"
+
+#include <string.h>
+
+int wsrt_name_equals(const unsigned char *raw, const unsigned char *end, const char *name,
+                     size_t len)
+{
+    unsigned char bytes[4];
+    int32_t point;
+
+    if (memchr(raw, '\\', (size_t)(end - raw)) == NULL)
+        return (size_t)(end - raw) == len && memcmp(raw, name, len) == 0;
+    while ((point = wsrt_lex_point(&raw, end)) >= 0) {
+        size_t n = wsrt_lex_encode(bytes, (uint32_t)point);
+        if (n > len || memcmp(bytes, name, n) != 0)
+            return 0;
+        name += n;
+        len -= n;
+    }
+    return len == 0;
+}
+
+static inline uint64_t head_of(const struct wsrt_run *r, const unsigned char *name, size_t len)
+{
+    uint64_t head = 0;
+
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (r->in.loadable - name >= 8) {
+        memcpy(&head, name, 8);
+        return len >= 8 ? head : head & (((uint64_t)1 << (8 * len)) - 1);
+    }
+#else
+    (void)r;
+#endif
+    memcpy(&head, name, len < 8 ? len : 8);
+    return head;
+}
+
+static const struct wsrt_prop *find_escaped(const struct wsrt_run *r, const struct wsrt_node *node,
+                                            const unsigned char *name, const unsigned char *end)
+{
+    for (uint32_t i = 0; i < node->known; i++) {
+        const struct wsrt_prop *p = &r->s->props[node->names + i];
+        if (wsrt_name_equals(name, end, r->s->text + p->name, p->len))
+            return p;
+    }
+    return NULL;
+}
+
+const struct wsrt_prop *wsrt_name_find(const struct wsrt_run *r, const struct wsrt_node *node,
+                                       const unsigned char *name, const struct wsrt_text *text)
+{
+    size_t len = (size_t)(text->end - name);
+
+    if (node->known == 0)
+        return NULL;
+    if (text->flags & WSRT_TEXT_ESCAPED)
+        return find_escaped(r, node, name, text->end);
+    uint64_t head = head_of(r, name, len);
+    const uint32_t *slots = r->s->hash + node->props;
+    uint32_t mask = ((uint32_t)1 << node->props_log) - 1;
+    for (uint32_t at = wsrt_name_hash(head, len, node->props_log); slots[at] != WSRT_NONE;
+         at = (at + 1) & mask) {
+        const struct wsrt_prop *p = &r->s->props[slots[at]];
+        if (p->head == head && p->len == len &&
+            (len <= 8 || memcmp(name + 8, r->s->text + p->name + 8, len - 8) == 0))
+            return p;
+    }
+    return NULL;
+}
+
+/* Reads the name at `p` (its quote); the first byte of the value, or NULL. */
+static const unsigned char *read_name(struct wsrt_lex *in, const unsigned char *p,
+                                      struct wsrt_text *name)
+{
+    if (p >= in->end || *p != '"')
+        return NULL;
+    p = wsrt_lex_text(in, p + 1, NULL, name);
+    if (p == NULL)
+        return NULL;
+    p = wsrt_lex_space(p, in->end);
+    return p < in->end && *p == ':' ? wsrt_lex_space(p + 1, in->end) : NULL;
+}
+
+/* The value of the tag in the object at `p`, or NULL when it has none or breaks before it: the main
+ * pass meets the same break again and reports it. Charges the bytes it had to skip. */
+static const unsigned char *find_tag(struct wsrt_run *r, const struct wsrt_switch *s,
+                                     const unsigned char *p)
+{
+    struct wsrt_lex in = r->in;
+    struct wsrt_text name;
+    const char *want = r->s->text + s->prop;
+    const unsigned char *from = p;
+
+    for (p = wsrt_lex_space(p + 1, in.end);; p = wsrt_lex_space(p + 1, in.end)) {
+        const unsigned char *key = p + 1, *value = read_name(&in, p, &name);
+        if (value == NULL || value >= in.end)
+            return NULL;
+        if (wsrt_name_equals(key, name.end, want, s->len)) {
+            r->work -= (uint64_t)(p - from) < r->work ? (uint64_t)(p - from) : r->work;
+            return value;
+        }
+        p = wsrt_lex_skip(&in, value, 0);
+        p = p == NULL ? NULL : wsrt_lex_space(p, in.end);
+        if (p == NULL || p >= in.end || *p != ',') {
+            uint64_t cost = (uint64_t)(value - from);
+            r->work -= cost < r->work ? cost : r->work;
+            return NULL;
+        }
+    }
+}
+
+static uint32_t by_tag(const struct wsrt_run *r, const struct wsrt_switch *s,
+                       const unsigned char *from, const unsigned char *end)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct wsrt_literal *l = &r->s->literals[s->first + i];
+        if (wsrt_name_equals(from, end, r->s->text + l->text, l->len))
+            return l->node;
+    }
+    return WSRT_NONE;
+}
+
+static void raise_switch(struct wsrt_run *r, uint32_t check, const unsigned char *object,
+                         const unsigned char *value, const unsigned char *end)
+{
+    const struct wsrt_check *c = &r->s->checks[check];
+    int got = value == NULL ? WSRT_JSON_NONE : wsrt_lex_kind(*value);
+    wsrt_issue *issue = value == NULL ? wsrt_issue_raise(r, c, got, object, NULL)
+                                      : wsrt_issue_raise(r, c, got, value, end);
+
+    if (issue != NULL && value == NULL)
+        issue->aux = WSRT_NONE; /* `member` is filled by the caller */
+}
+
+uint32_t wsrt_name_switch(struct wsrt_run *r, uint32_t node, const unsigned char *p, int loud,
+                          int *failed)
+{
+    while (r->s->nodes[node].flags & WSRT_NODE_SWITCH) {
+        const struct wsrt_switch *s = &r->s->switches[r->s->nodes[node].tag];
+        const unsigned char *value = find_tag(r, s, p), *end = value;
+        struct wsrt_lex in = r->in;
+        struct wsrt_text text = {0};
+        uint32_t to = WSRT_NONE, check = value == NULL ? s->missing_check : s->unknown_check;
+
+        if (value != NULL && *value == '"' &&
+            (end = wsrt_lex_text(&in, value + 1, NULL, &text)) != NULL)
+            to = by_tag(r, s, value + 1, text.end);
+        else if (value != NULL)
+            end = wsrt_lex_skip(&in, value, 0);
+        node = to != WSRT_NONE ? to : value == NULL ? s->missing : s->other;
+        if (to != WSRT_NONE || check == WSRT_NONE || (value != NULL && end == NULL))
+            continue;
+        *failed = 1;
+        if (loud)
+            raise_switch(r, check, p, value, end);
+    }
+    return node;
+}

@@ -1,0 +1,44 @@
+/* Regular expressions of the linear-time subset. */
+#ifndef WSRT_SRC_SCHEMA_PATTERN_H
+#define WSRT_SRC_SCHEMA_PATTERN_H
+
+#include "base/arena.h"
+#include "schema/scan.h"
+
+enum wsrt_pattern_kind {
+    WSRT_PATTERN_ALL,   /* matches every string */
+    WSRT_PATTERN_CLASS, /* ^[ASCII class]{least,most}$ */
+    WSRT_PATTERN_DFA
+};
+
+struct wsrt_pattern {
+    uint32_t kind;
+    uint32_t word_count;
+    uint64_t least; /* CLASS */
+    uint64_t most;
+    struct wsrt_charset set;
+    uint32_t *words; /* DFA: position-independent */
+    uint32_t place;  /* in the image + 1; 0 = not yet there */
+    uint32_t reserved;
+};
+
+struct wsrt_pattern_error {
+    int32_t code; /* wsrt_schema_code; 0 = out of memory */
+    uint32_t reserved;
+    size_t offset;
+    const char *text_cstr;
+};
+
+/* NULL with `why` filled. */
+struct wsrt_pattern *wsrt_pattern_new(wsrt_arena *arena, wsrt_span text,
+                                      struct wsrt_pattern_error *why);
+void wsrt_charset_ranges(struct wsrt_charset *set);
+
+/* 1 or 0: whether the string from `p` (raw, validated JSON without quotes) matches. */
+int wsrt_pattern_match(const struct wsrt_pattern *pattern, const unsigned char *p,
+                       const unsigned char *end);
+int wsrt_dfa_match(const uint32_t *words, const unsigned char *p, const unsigned char *end);
+int wsrt_class_match(const struct wsrt_charset *set, uint64_t least, uint64_t most,
+                     const unsigned char *p, const unsigned char *end);
+
+#endif
