@@ -1,5 +1,7 @@
 #include "monitor/text.h"
 
+#include "json/number.h"
+
 #include <string.h>
 
 void wsrt_text_init(struct text *t, int (*write)(const void *data, size_t len, void *user),
@@ -62,14 +64,9 @@ void wsrt_text_u64(struct text *t, uint64_t v)
 
 void wsrt_text_double(struct text *t, double v)
 {
-    if (v < 0) {
-        wsrt_text_put(t, "-");
-        v = -v;
-    }
-    if (v >= 9.2e9)
-        wsrt_text_u64(t, v < 1.8e19 ? (uint64_t)v : UINT64_MAX);
-    else
-        wsrt_text_scaled(t, (uint64_t)(v * 1e9 + 0.5), 9);
+    char digits[WSRT_NUMBER_TEXT];
+
+    wsrt_text_bytes(t, (wsrt_span){digits, wsrt_double_text(v, digits)});
 }
 
 static void escaped(struct text *t, char c)
