@@ -416,7 +416,7 @@ void wsrt_totals_of(wsrt_op_totals *out, const struct sums *s, uint64_t count);
 void wsrt_history_init(struct history *h, int id); /* with the thresholds every monitor has */
 size_t wsrt_history_bytes(const wsrt_monitor *m);  /* of base_counters */
 void wsrt_worst_offer(wsrt_monitor *m, int id, uint64_t duration, wsrt_span correlation_id);
-/* Completions and errors of the last `windows` closed windows; 0 when none is closed. */
-unsigned wsrt_history_recent(const wsrt_monitor *m, int id, unsigned windows, struct reading *out);
+/* Completions and errors of the last `windows` closed windows, or as many as there are. */
+void wsrt_history_recent(const wsrt_monitor *m, int id, unsigned windows, struct reading *out);
 
 #endif

@@ -1,4 +1,5 @@
 /* Prometheus text format 0.0.4: each family once, with all its series. */
+#include "monitor/business.h"
 #include "monitor/catalogue.h"
 #include "monitor/snapshot.h"
 #include "monitor/text.h"
@@ -224,6 +225,89 @@ static void in_flight(struct page_writer *w)
     }
 }
 
+/* Of the last five minutes; an operation without completions then has none. */
+static void error_ratios(struct page_writer *w)
+{
+    begin(w, "wsrt_operation_error_ratio", "gauge",
+          "Failures among the completions of the last five minutes.");
+    for (int id = 0; id < w->snapshot->operation_count; id++) {
+        struct reading r = w->snapshot->operations[id].recent;
+        if (r.count == 0)
+            continue;
+        open_series(w, "", id);
+        wsrt_text_put(&w->text, "} ");
+        wsrt_text_double(&w->text, (double)r.errors / (double)r.count);
+        wsrt_text_put(&w->text, "\n");
+    }
+}
+
+/* ---- business metrics ---- */
+
+static const struct {
+    const char *name;
+    const char *family;
+    const char *help;
+    int is_time;
+} business_families[] = {
+    {"messagesPerMinute", "wsrt_business_messages_per_minute",
+     "Messages with a type in the last complete minute.", 0},
+    {"averageMessageLength", "wsrt_business_average_message_length",
+     "Mean length of messages that told it.", 0},
+    {"authenticationSuccessRate", "wsrt_business_authentication_success_rate",
+     "Successes among messages of type auth.", 0},
+    {"messageTypes", "wsrt_business_message_types_total", "Messages by type.", 0},
+    {"connectionsPerMinute", "wsrt_business_connections_per_minute",
+     "Successful connects in the last complete minute.", 0},
+    {"averageConnectionDuration", "wsrt_business_average_connection_duration_seconds",
+     "Mean life of connections that ended.", 1},
+    {"disconnectReasons", "wsrt_business_disconnect_reasons_total", "Disconnects by reason.", 0},
+    {"verificationAttemptsPerMinute", "wsrt_business_verification_attempts_per_minute",
+     "Token verifications in the last complete minute.", 0},
+    {"successRate", "wsrt_business_success_rate", "Successes among token verifications.", 0},
+    {"errorTypes", "wsrt_business_error_types_total", "Errors of token verifications by type.", 0},
+    {"messagesProcessedPerMinute", "wsrt_business_messages_processed_per_minute",
+     "Chat messages processed in the last complete minute.", 0},
+    {"averageProcessingTime", "wsrt_business_average_processing_time_seconds",
+     "Mean time to process a chat message.", 1},
+    {"databaseOperationsPerMessage", "wsrt_business_database_operations_per_message",
+     "Database calls of a chat message.", 0},
+};
+
+static void business_series(struct page_writer *w, const struct business *b, int is_time)
+{
+    open_series(w, "", b->operation);
+    if (b->category != NULL)
+        more(w, "category", wsrt_span_cstr(b->category));
+    wsrt_text_put(&w->text, "} ");
+    wsrt_text_double(&w->text, is_time ? b->value / 1000 : b->value);
+    wsrt_text_put(&w->text, "\n");
+}
+
+static void business_family(struct page_writer *w, size_t which,
+                            const struct business all[BUSINESS_METRICS])
+{
+    int begun = 0;
+
+    for (int i = 0; i < BUSINESS_METRICS; i++) {
+        if (!all[i].is_known || strcmp(all[i].name, business_families[which].name) != 0)
+            continue;
+        if (!begun)
+            begin(w, business_families[which].family, all[i].category != NULL ? "counter" : "gauge",
+                  business_families[which].help);
+        begun = 1;
+        business_series(w, &all[i], business_families[which].is_time);
+    }
+}
+
+static void business(struct page_writer *w)
+{
+    struct business all[BUSINESS_METRICS];
+
+    wsrt_business_read(w->snapshot, all);
+    for (size_t i = 0; i < sizeof business_families / sizeof business_families[0]; i++)
+        business_family(w, i, all);
+}
+
 /* ---- the monitor itself, and other modules ---- */
 
 static void self(struct page_writer *w)
@@ -304,6 +388,8 @@ static void all(struct page_writer *w)
     calls(w, "wsrt_operation_database_calls_total", "Calls to databases.", DATABASE_CALLS);
     summaries(w);
     in_flight(w);
+    error_ratios(w);
+    business(w);
     for (const struct family *f = w->snapshot->families; f != NULL; f = f->next)
         source_family(w, f);
     self(w);

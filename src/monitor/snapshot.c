@@ -72,7 +72,9 @@ static void copy(wsrt_snapshot *s, uint32_t *to)
         v->operation = m->operations[id];
         to = copy_chunks(m, id, v, to);
         wsrt_read_sums(m, id, &v->sums);
+        wsrt_history_recent(m, id, ERROR_WINDOWS, &v->recent);
     }
+    s->minutes = m->minutes;
     pthread_mutex_unlock(&m->lock);
 }
 

@@ -12,6 +12,7 @@ struct operation_view {
     uint64_t present[(MAX_CHUNKS + 63) / 64]; /* one bit a chunk */
     uint32_t *counters;                       /* of the present chunks, in order */
     uint64_t count;                           /* their sum */
+    struct reading recent;                    /* of the last five minutes */
 };
 
 struct value_view {
@@ -45,6 +46,7 @@ typedef struct wsrt_snapshot {
     wsrt_arena arena;
     int operation_count;
     struct operation_view *operations;
+    struct minutes minutes;
     size_t value_count;
     struct value_view *values;
     struct family *families;

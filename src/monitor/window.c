@@ -383,7 +383,7 @@ static void evaluate_all(wsrt_monitor *m, uint32_t window, int closed, int64_t w
         evaluate(m, id, window, closed, wall);
 }
 
-unsigned wsrt_history_recent(const wsrt_monitor *m, int id, unsigned windows, struct reading *out)
+void wsrt_history_recent(const wsrt_monitor *m, int id, unsigned windows, struct reading *out)
 {
     const struct reading *closed = m->operations[id]->history.closed;
     uint32_t open = atomic_load_explicit(&m->window, memory_order_relaxed);
@@ -393,12 +393,11 @@ unsigned wsrt_history_recent(const wsrt_monitor *m, int id, unsigned windows, st
         windows = open;
     *out = base;
     if (windows == 0)
-        return 0;
+        return;
     if (open > windows)
         base = closed[(open - 1 - windows) % (WINDOWS + 1)];
     struct reading last = closed[(open - 1) % (WINDOWS + 1)];
     *out = (struct reading){last.count - base.count, last.errors - base.errors};
-    return windows;
 }
 
 /* ---- minutes ---- */

@@ -994,6 +994,128 @@ START_TEST(a_recorder_that_ends_leaves_its_window)
 }
 END_TEST
 
+/* ---- business metrics ---- */
+
+#define BUSINESS(name, handler) metric(SERIES("wsrt_business_" name, handler))
+#define BUSINESS_OF(name, handler, category)                                                       \
+    metric("wsrt_business_" name "{handler=\"" handler                                             \
+           "\",environment=\"dev\",category=\"" category "\"}")
+
+static void message(const char *type, int64_t length, int good)
+{
+    wsrt_field attrs[] = {text("messageType", type),
+                          {.name_cstr = "messageLength", .number = length, .kind = WSRT_FIELD_INT}};
+    wsrt_op_result r = good ? success() : failure();
+    wsrt_op op;
+
+    r.attrs = attrs;
+    r.attr_count = length < 0 ? 1 : 2;
+    wsrt_op_start(m, NULL, WSRT_OP_CONVERSATION, 0, &op);
+    wsrt_op_complete(&op, MS, &r);
+}
+
+START_TEST(conversations_tell_types_lengths_and_authentication)
+{
+    watch();
+    message("auth", 10, 1);
+    message("auth", -1, 0);
+    message("auth", 20, 1);
+    message("auth", -1, 1);
+    message("message", 60, 1);
+    run(NULL, WSRT_OP_CONVERSATION, MS);
+    tick(59);
+    ck_assert(!has("per_minute"));
+    tick(60);
+    ck_assert_double_eq(BUSINESS("messages_per_minute", "websocket_conversation"), 5);
+    ck_assert_double_eq(BUSINESS("average_message_length", "websocket_conversation"), 30);
+    ck_assert_double_eq(BUSINESS("authentication_success_rate", "websocket_conversation"), 0.75);
+    ck_assert_double_eq(BUSINESS_OF("message_types_total", "websocket_conversation", "auth"), 4);
+    ck_assert_double_eq(BUSINESS_OF("message_types_total", "websocket_conversation", "message"), 1);
+    ck_assert_double_eq(BUSINESS_OF("message_types_total", "websocket_conversation", "ping"), 0);
+    message("ping", -1, 1);
+    message("ping", -1, 1);
+    tick(180);
+    ck_assert_double_eq(BUSINESS("messages_per_minute", "websocket_conversation"), 1);
+    scrape();
+    check_page();
+}
+END_TEST
+
+START_TEST(connections_tell_rates_lives_and_reasons)
+{
+    wsrt_field connect = text("eventType", "connect");
+    wsrt_field bye[] = {
+        text("eventType", "disconnect"),
+        text("disconnectReason", "timeout"),
+        {.name_cstr = "connectionDuration", .number = 1500, .kind = WSRT_FIELD_INT}};
+
+    watch();
+    ck_assert(!has("average_connection_duration"));
+    run_with(WSRT_OP_CONNECTION, &connect, 1);
+    run_with(WSRT_OP_CONNECTION, &connect, 1);
+    run_with(WSRT_OP_CONNECTION, bye, 3);
+    tick(60);
+    ck_assert_double_eq(BUSINESS("connections_per_minute", "websocket_connection"), 2);
+    ck_assert_double_eq(BUSINESS("average_connection_duration_seconds", "websocket_connection"),
+                        1.5);
+    ck_assert_double_eq(BUSINESS_OF("disconnect_reasons_total", "websocket_connection", "timeout"),
+                        1);
+    ck_assert_double_eq(BUSINESS_OF("disconnect_reasons_total", "websocket_connection", "normal"),
+                        0);
+}
+END_TEST
+
+START_TEST(verifications_tell_rates_and_error_types)
+{
+    static const char *const errors[] = {"MISSING_TOKEN", "TOKEN_EXPIRED", "NETWORK", NULL};
+    wsrt_field type = text("errorType", "INVALID_TOKEN");
+    wsrt_op_result r = failure();
+    wsrt_op op;
+
+    watch();
+    ck_assert(!has("wsrt_business_success_rate"));
+    for (int i = 0; errors[i] != NULL; i++) {
+        wsrt_op_start(m, NULL, WSRT_OP_JWT_VERIFICATION, 0, &op);
+        wsrt_op_error(&op, errors[i]);
+        wsrt_op_complete(&op, 1, &r);
+    }
+    r.attrs = &type;
+    r.attr_count = 1;
+    wsrt_op_start(m, NULL, WSRT_OP_JWT_VERIFICATION, 0, &op);
+    wsrt_op_complete(&op, 1, &r);
+    fail_times(WSRT_OP_JWT_VERIFICATION, 0, 12);
+    tick(60);
+#define VERIFICATION "authentication_jwt_verification"
+    ck_assert_double_eq(BUSINESS("success_rate", VERIFICATION), 0.75);
+    ck_assert_double_eq(BUSINESS("verification_attempts_per_minute", VERIFICATION), 16);
+    ck_assert_double_eq(BUSINESS_OF("error_types_total", VERIFICATION, "MISSING_TOKEN"), 1);
+    ck_assert_double_eq(BUSINESS_OF("error_types_total", VERIFICATION, "TOKEN_EXPIRED"), 1);
+    ck_assert_double_eq(BUSINESS_OF("error_types_total", VERIFICATION, "INVALID_TOKEN"), 1);
+    ck_assert_double_eq(BUSINESS_OF("error_types_total", VERIFICATION, "other"), 1);
+    ck_assert_double_eq(metric(SERIES("wsrt_operation_error_ratio", VERIFICATION)), 0.25);
+}
+END_TEST
+
+START_TEST(chat_messages_tell_times_and_database_calls)
+{
+    wsrt_op op;
+
+    watch();
+    ck_assert(!has("average_processing_time"));
+    for (int i = 1; i <= 2; i++) {
+        wsrt_op_start(m, NULL, WSRT_OP_CHAT_MESSAGE, 0, &op);
+        for (int k = 0; k < 3 * i - 2; k++)
+            wsrt_op_database_call(&op);
+        wsrt_op_complete(&op, i * 100 * MS, NULL);
+    }
+    tick(60);
+#define CHAT "chat_message_processing"
+    ck_assert_double_eq(BUSINESS("messages_processed_per_minute", CHAT), 2);
+    ck_assert_double_eq(BUSINESS("average_processing_time_seconds", CHAT), 0.15);
+    ck_assert_double_eq(BUSINESS("database_operations_per_message", CHAT), 2.5);
+}
+END_TEST
+
 /* ---- histogram ---- */
 
 START_TEST(every_bucket_holds_its_own_bounds)
@@ -1393,8 +1515,9 @@ START_TEST(a_page_is_well_formed_line_by_line)
     run(NULL, id, 3 * MS);
     scrape();
     size_t samples = check_page();
-    /* 5 operations of 17 + 3 + 1 + 2 + 4 * 2 + 1, a category, a source, four of the monitor */
-    ck_assert_uint_eq(samples, 5 * 32 + 1 + 1 + 4);
+    /* 5 operations of 17 + 3 + 1 + 2 + 4 * 2 + 1, a category, a source, four of the monitor, ten
+     * business counts */
+    ck_assert_uint_eq(samples, 5 * 32 + 1 + 1 + 4 + 10);
 }
 END_TEST
 
@@ -1572,6 +1695,10 @@ static void add_threshold_cases(TCase *c)
     tcase_add_loop_test(c, thresholds_that_are_none_are_refused, 0, 9);
     tcase_add_test(c, a_threshold_that_memory_refuses_leaves_the_old_one);
     tcase_add_test(c, a_recorder_that_ends_leaves_its_window);
+    tcase_add_test(c, conversations_tell_types_lengths_and_authentication);
+    tcase_add_test(c, connections_tell_rates_lives_and_reasons);
+    tcase_add_test(c, verifications_tell_rates_and_error_types);
+    tcase_add_test(c, chat_messages_tell_times_and_database_calls);
 }
 
 static void add_reading_cases(TCase *c)
