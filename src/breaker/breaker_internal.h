@@ -75,8 +75,9 @@ struct wsrt_breakers {
 };
 
 /* config.c */
-int wsrt_settings_load(struct settings *out, wsrt_span service, const wsrt_breaker_config *given);
-int wsrt_settings_equal(const struct settings *a, const struct settings *b);
+int wsrt_breaker_settings_load(struct settings *out, wsrt_span service,
+                               const wsrt_breaker_config *given);
+int wsrt_breaker_settings_equal(const struct settings *a, const struct settings *b);
 
 /* window.c */
 void wsrt_window_init(struct window *w);

@@ -109,7 +109,8 @@ static int64_t lease_of(const wsrt_breaker_config *c)
     return lease == 0 ? 1000 : lease;
 }
 
-int wsrt_settings_load(struct settings *out, wsrt_span service, const wsrt_breaker_config *given)
+int wsrt_breaker_settings_load(struct settings *out, wsrt_span service,
+                               const wsrt_breaker_config *given)
 {
     wsrt_breaker_config *c = &out->config;
     int rc = wsrt_options_load(c, sizeof *c, sizeof(wsrt_breaker_config), given);
@@ -131,7 +132,7 @@ int wsrt_settings_load(struct settings *out, wsrt_span service, const wsrt_break
     return WSRT_OK;
 }
 
-int wsrt_settings_equal(const struct settings *a, const struct settings *b)
+int wsrt_breaker_settings_equal(const struct settings *a, const struct settings *b)
 {
     return memcmp(&a->config, &b->config, sizeof a->config) == 0;
 }

@@ -152,14 +152,15 @@ int wsrt_breakers_get(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
     *out = NULL;
     if (r == NULL || !is_key(service) || !is_key(operation))
         return WSRT_ERR_INVALID;
-    int rc = wsrt_settings_load(&settings, service, config);
+    int rc = wsrt_breaker_settings_load(&settings, service, config);
     if (rc != WSRT_OK)
         return rc;
     uint32_t hash = hash_of(service, operation);
     pthread_mutex_lock(&r->lock);
     wsrt_breaker *b = find(r, hash, service, operation);
     if (differs != NULL)
-        *differs = b != NULL && config != NULL && !wsrt_settings_equal(&b->settings, &settings);
+        *differs =
+            b != NULL && config != NULL && !wsrt_breaker_settings_equal(&b->settings, &settings);
     if (b == NULL)
         rc = create(r, hash, service, operation, &settings, &b);
     if (rc == WSRT_OK)
