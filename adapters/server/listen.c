@@ -315,7 +315,7 @@ void wsrt_listen_accept(wsrt_server *s, size_t index)
             return;
         int fd = accept4(s->listeners[index].fd, &a.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            s->accept_credit += one_token;
+            s->accept_credit += s->set.accept_rate > 0 ? one_token : 0;
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
                 out_of_descriptors(s, s->listeners[index].fd);
             if (errno != ECONNABORTED && errno != EINTR)

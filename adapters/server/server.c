@@ -11,7 +11,7 @@ static void free_parts(wsrt_server *s)
 
     wsrt_listen_close(s);
     wsrt_loop_free(&s->loop);
-    wsrt_settings_free(&s->set);
+    wsrt_server_settings_free(&s->set);
     wsrt_server_release(&mem, s, sizeof *s);
 }
 
@@ -38,12 +38,12 @@ int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_optio
     *out = NULL;
     if (rt == NULL)
         return WSRT_ERR_INVALID;
-    int rc = wsrt_settings_load(&set, rt, opts);
+    int rc = wsrt_server_settings_load(&set, rt, opts);
     if (rc != WSRT_OK)
         return rc;
     wsrt_server *s = make(&set, rt);
     if (s == NULL) {
-        wsrt_settings_free(&set);
+        wsrt_server_settings_free(&set);
         return WSRT_ERR_NOMEM;
     }
     rc = wsrt_loop_init(&s->loop, s);

@@ -217,7 +217,8 @@ static int load_env(wsrt_env *out, wsrt_runtime *rt, const wsrt_env *given)
     return rc;
 }
 
-int wsrt_settings_load(wsrt_settings *out, wsrt_runtime *rt, const wsrt_server_options *given)
+int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
+                              const wsrt_server_options *given)
 {
     const uint32_t known_flags =
         WSRT_SERVER_API_GATEWAY | WSRT_SERVER_TEXT_ONLY | WSRT_SERVER_INSECURE;
@@ -241,7 +242,7 @@ int wsrt_settings_load(wsrt_settings *out, wsrt_runtime *rt, const wsrt_server_o
     return rc != WSRT_OK ? rc : load_text(out, &o);
 }
 
-void wsrt_settings_free(wsrt_settings *s)
+void wsrt_server_settings_free(wsrt_settings *s)
 {
     wsrt_server_release(&s->mem, s->block, s->block_size);
     s->block = NULL;

@@ -44,8 +44,9 @@ typedef struct wsrt_settings {
 } wsrt_settings;
 
 /* WSRT_OK, or nothing is held: WSRT_ERR_INVALID, WSRT_ERR_UNSUPPORTED, WSRT_ERR_NOMEM. */
-int wsrt_settings_load(wsrt_settings *out, wsrt_runtime *rt, const wsrt_server_options *given);
-void wsrt_settings_free(wsrt_settings *s);
+int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
+                              const wsrt_server_options *given);
+void wsrt_server_settings_free(wsrt_settings *s);
 
 /* Reads a size-first struct of the caller over zeroes, as base.h says. */
 int wsrt_server_options_read(void *out, size_t known, const void *given);

@@ -88,11 +88,11 @@ uint32_t wsrt_wheel_next(const wsrt_wheel *w)
 
 uint32_t wsrt_wheel_take(wsrt_wheel *w, uint32_t now)
 {
+    if (now <= w->tick)
+        return WSRT_NONE;
     uint32_t next = wsrt_wheel_next(w);
-
     if (next == WSRT_NONE || next > now) {
-        if (now > w->tick)
-            w->tick = now;
+        w->tick = now;
         return WSRT_NONE;
     }
     w->tick = next - 1;

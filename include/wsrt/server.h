@@ -26,7 +26,8 @@ typedef enum wsrt_server_flag {
     WSRT_SERVER_API_GATEWAY =
         1,                     /**< API Gateway's limits: 32 KiB frames, text only, 2 h lifetime */
     WSRT_SERVER_TEXT_ONLY = 2, /**< binary messages are refused with 1003 */
-    WSRT_SERVER_INSECURE = 4,  /**< allow a bind that is not loopback without authentication */
+    WSRT_SERVER_INSECURE =
+        4, /**< allow a bind that is not loopback: who connects is the host's care */
     WSRT_SERVER_FLAG_MIN_ = -2147483647 - 1,
     WSRT_SERVER_FLAG_MAX_ = 2147483647
 } wsrt_server_flag;
@@ -45,8 +46,8 @@ typedef struct wsrt_server_options {
     wsrt_allocator allocator; /**< zero = libc */
     const wsrt_env *env;      /**< copied; NULL = the runtime's */
     const wsrt_span *listen;  /**< "ADDR:PORT", "[V6]:PORT", "unix:PATH"; NULL = 127.0.0.1:8080 */
-    size_t listen_count;
-    const wsrt_span *hosts; /**< Host names to trust besides loopback and the listen addresses */
+    size_t listen_count;      /**< 0 with a pointer = no listener */
+    const wsrt_span *hosts;   /**< Host names to trust besides loopback and the listen addresses */
     size_t host_count;
     const wsrt_span *origins; /**< foreign origins to allow; "*" = all */
     size_t origin_count;
@@ -83,8 +84,7 @@ typedef struct wsrt_server_options {
  * @param rt    outlives the server; must have no sender
  * @param opts  NULL = defaults
  * @return WSRT_OK; WSRT_ERR_IO (errno tells: EADDRINUSE, EACCES …); WSRT_ERR_INVALID (a setting;
- *         a bind that is not loopback without WSRT_SERVER_INSECURE and without an authenticator that
- *         CONNECT requires); WSRT_ERR_EXISTS (the runtime has a sender); WSRT_ERR_NOMEM;
+ *         a bind that is not loopback without WSRT_SERVER_INSECURE); WSRT_ERR_EXISTS (the runtime has a sender); WSRT_ERR_NOMEM;
  *         WSRT_ERR_UNSUPPORTED. @since 0.1
  */
 WSRT_API int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_options *opts);
@@ -103,7 +103,8 @@ WSRT_API int wsrt_server_timeout(wsrt_server *s);
 
 /**
  * One turn of the loop; never blocks.
- * @return WSRT_OK; WSRT_ERR_STATE once a drain has ended or after stop: free it; WSRT_ERR_IO.
+ * @return WSRT_OK; WSRT_ERR_STATE once a drain has ended or after stop: free it; or from inside a
+ *         callback; WSRT_ERR_IO.
  * @since 0.1
  */
 WSRT_API int wsrt_server_step(wsrt_server *s);
@@ -147,7 +148,7 @@ typedef struct wsrt_server_stats {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t queued_bytes; /**< unsent now */
-    uint64_t turns;        /**< turns of the loop that had work */
+    uint64_t turns;        /**< turns of the loop */
 } wsrt_server_stats;
 
 /** Reads the counters. @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1 */

@@ -373,9 +373,9 @@ static wsrt_settings set;
 static int load(wsrt_server_options o)
 {
     o.struct_size = sizeof o;
-    int rc = wsrt_settings_load(&set, rt, &o);
+    int rc = wsrt_server_settings_load(&set, rt, &o);
     if (rc == WSRT_OK)
-        wsrt_settings_free(&set);
+        wsrt_server_settings_free(&set);
     return rc;
 }
 
