@@ -591,6 +591,38 @@ START_TEST(posts_beyond_the_soft_limit_are_throttled_and_change_nothing)
 }
 END_TEST
 
+static int posted[3];
+
+/* Posts to the connection from inside its own handler: first as a post, then as a reply. */
+static int post_both_ways(struct rig *r, wsrt_context *ctx, const wsrt_request *req)
+{
+    wsrt_post p = {.struct_size = sizeof p, .flags = WSRT_POST_BINARY, .data = {big, sizeof big}};
+
+    (void)ctx;
+    for (int i = 0; i < 3; i++) {
+        p.flags = WSRT_POST_BINARY | (i == 2 ? WSRT_POST_REPLY : 0u);
+        posted[i] = r->sender.ops->post(r->sender.self, &req->event->connection_id, &p);
+    }
+    return 0;
+}
+
+START_TEST(the_soft_limit_holds_inside_a_handler_too_but_not_for_replies)
+{
+    start_with((wsrt_server_options){.stall_ms = -1, .queue_soft = 100000});
+    int fd = rig_open(&rig);
+    rig.on_message = post_both_ways;
+    fill(0);
+    rig_text(fd, "go");
+    rig_steps(&rig, 2);
+    ck_assert_int_eq(rig.messages, 1);
+    ck_assert_int_eq(posted[1], WSRT_ERR_THROTTLED);
+    ck_assert_int_eq(posted[2], WSRT_OK);
+    ck_assert_int_eq(rig.disconnects, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
 START_TEST(replies_queue_up_to_the_hard_limit_and_then_close_with_1008)
 {
     static char payload[70000];
@@ -604,6 +636,8 @@ START_TEST(replies_queue_up_to_the_hard_limit_and_then_close_with_1008)
         post_big(WSRT_POST_REPLY);
     ck_assert_int_eq(rig.code, 1008);
     ck_assert_int_ge(n, 14); /* a mebibyte holds fifteen */
+    /* Of what waited, only the message that had begun is still sent. */
+    ck_assert_uint_le(wsrt_conn_queued(rig_conn(&rig)), sizeof big + 64);
     while ((opcode = rig_next(&rig, fd, payload, sizeof payload, &len)) == WSRT_WS_OP_BINARY)
         ck_assert_uint_eq(len, sizeof big);
     ck_assert_int_eq(opcode, WSRT_WS_OP_CLOSE);
@@ -969,6 +1003,7 @@ Suite *suite(void)
     tcase_add_test(t, a_peer_that_does_not_answer_our_close_is_reset_after_5_seconds);
     tcase_add_test(t, after_a_failure_input_is_discarded_for_a_second);
     tcase_add_test(t, posts_beyond_the_soft_limit_are_throttled_and_change_nothing);
+    tcase_add_test(t, the_soft_limit_holds_inside_a_handler_too_but_not_for_replies);
     tcase_add_test(t, replies_queue_up_to_the_hard_limit_and_then_close_with_1008);
     tcase_add_test(t, a_queue_that_is_read_again_arrives_whole_and_is_given_back);
     tcase_add_test(t, bytes_that_no_one_takes_for_30_seconds_reset_the_connection);
