@@ -5,6 +5,7 @@
 #include "log.h"
 #include "option.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,6 +65,130 @@ START_TEST(an_integer_has_nothing_around_it)
     ck_assert_int_eq(parse_integer("42s"), -1);
     ck_assert_int_eq(parse_integer("+1"), -1);
     ck_assert_int_eq(parse_integer(""), -1);
+}
+END_TEST
+
+/* ---- options ---- */
+
+struct settings {
+    struct text_list names;
+    int64_t limit;
+    int64_t wait;
+    int32_t flag;
+};
+
+static const struct option_row rows[] = {
+    {.name = "name",
+     .kind = OPTION_LIST,
+     .fallback = "nobody",
+     .help = "",
+     .offset = offsetof(struct settings, names)},
+    {.name = "limit",
+     .kind = OPTION_INTEGER,
+     .zero_is_off = 1,
+     .help = "",
+     .offset = offsetof(struct settings, limit)},
+    {.name = "wait",
+     .kind = OPTION_DURATION,
+     .fallback = "2s",
+     .help = "",
+     .offset = offsetof(struct settings, wait)},
+    {.name = "flag",
+     .kind = OPTION_FLAG,
+     .letter = 'f',
+     .help = "",
+     .offset = offsetof(struct settings, flag)},
+};
+static const struct command command = {.name = "try",
+                                       .operands = "",
+                                       .summary = "",
+                                       .rows = rows,
+                                       .row_count = sizeof rows / sizeof *rows,
+                                       .settings_size = sizeof(struct settings)};
+
+/* Reads up to three arguments over what the environment says; -1 = go on. */
+static int read_options(struct settings *s, const char *a, const char *b, const char *c)
+{
+    static char words[4][32] = {"try"}; /* settings point into it */
+    char *argv[5] = {words[0], NULL};
+    const char *given[] = {a, b, c};
+    int argc = 1;
+    int first = 0;
+
+    memset(s, 0, sizeof *s);
+    for (int i = 0; i < 3 && given[i] != NULL; i++) {
+        snprintf(words[argc], sizeof words[argc], "%s", given[i]);
+        argv[argc] = words[argc];
+        argc++;
+    }
+    return options_read(&command, s, argc, argv, &first);
+}
+
+START_TEST(what_is_not_given_has_its_default)
+{
+    struct settings s;
+
+    ck_assert_int_eq(read_options(&s, NULL, NULL, NULL), -1);
+    ck_assert_uint_eq(s.names.count, 1);
+    ck_assert_mem_eq(s.names.items[0].ptr, "nobody", 7);
+    ck_assert_int_eq(s.limit, 0);
+    ck_assert_int_eq(s.wait, 2000);
+    ck_assert_int_eq(s.flag, 0);
+}
+END_TEST
+
+START_TEST(a_given_zero_means_off_where_the_row_says_so)
+{
+    struct settings s;
+
+    ck_assert_int_eq(read_options(&s, "--limit=0", "--wait=0", NULL), -1);
+    ck_assert_int_eq(s.limit, -1);
+    ck_assert_int_eq(s.wait, 0);
+}
+END_TEST
+
+START_TEST(a_variable_beats_the_default_and_an_argument_beats_the_variable)
+{
+    struct settings s;
+
+    setenv("WSRT_WAIT", "3s", 1);
+    setenv("WSRT_FLAG", "true", 1);
+    ck_assert_int_eq(read_options(&s, NULL, NULL, NULL), -1);
+    ck_assert_int_eq(s.wait, 3000);
+    ck_assert_int_eq(s.flag, 1);
+    ck_assert_int_eq(read_options(&s, "--wait=4s", NULL, NULL), -1);
+    unsetenv("WSRT_WAIT");
+    unsetenv("WSRT_FLAG");
+    ck_assert_int_eq(s.wait, 4000);
+}
+END_TEST
+
+START_TEST(arguments_replace_a_list_of_the_environment)
+{
+    struct settings s;
+
+    setenv("WSRT_NAME", "a,b,c", 1);
+    ck_assert_int_eq(read_options(&s, NULL, NULL, NULL), -1);
+    ck_assert_uint_eq(s.names.count, 3);
+    ck_assert_mem_eq(s.names.items[2].ptr, "c", 2);
+    ck_assert_int_eq(read_options(&s, "--name=x", "-f", "--name=y"), -1);
+    unsetenv("WSRT_NAME");
+    ck_assert_uint_eq(s.names.count, 2);
+    ck_assert_mem_eq(s.names.items[0].ptr, "x", 1);
+    ck_assert_mem_eq(s.names.items[1].ptr, "y", 1);
+}
+END_TEST
+
+START_TEST(a_list_has_an_end)
+{
+    struct settings s;
+    char many[256] = "";
+
+    for (int i = 0; i <= OPTION_LIST_MAX; i++)
+        memcpy(many + 2 * i, "x,", 3);
+    setenv("WSRT_NAME", many, 1);
+    ck_assert_int_eq(read_options(&s, NULL, NULL, NULL), 78);
+    unsetenv("WSRT_NAME");
 }
 END_TEST
 
@@ -259,6 +384,11 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_duration_is_a_number_and_a_unit, 0, ROWS(durations));
     tcase_add_loop_test(t, a_size_is_a_number_and_a_binary_unit, 0, ROWS(sizes));
     tcase_add_test(t, an_integer_has_nothing_around_it);
+    tcase_add_test(t, what_is_not_given_has_its_default);
+    tcase_add_test(t, a_given_zero_means_off_where_the_row_says_so);
+    tcase_add_test(t, a_variable_beats_the_default_and_an_argument_beats_the_variable);
+    tcase_add_test(t, arguments_replace_a_list_of_the_environment);
+    tcase_add_test(t, a_list_has_an_end);
     tcase_add_loop_test(t, client_text_stays_on_its_line_and_shows_what_it_holds, 0, ROWS(escapes));
     tcase_add_test(t, escaping_stops_before_the_buffer_ends);
     tcase_add_test(t, long_client_text_is_cut);
