@@ -13,14 +13,17 @@ URL, TOKEN, USER, OTHER = sys.argv[1:5]
 NAME = f"{USER} (python3-websockets)"
 
 
+class Failed(Exception):
+    """An answer is not what the protocol promises."""
+
+
 def show(arrow, message):
     print(f"{NAME}  {arrow}  {json.dumps(message, separators=(',', ':'))}", flush=True)
 
 
 def check(condition, what):
     if not condition:
-        print(f"{NAME}  FAILED: {what}", flush=True)
-        sys.exit(1)
+        raise Failed(what)
 
 
 async def send(socket, kind, **data):
@@ -65,4 +68,7 @@ async def main():
     print(f"{NAME}  done", flush=True)
 
 
-asyncio.run(main())
+try:
+    asyncio.run(main())
+except (Failed, OSError, asyncio.TimeoutError, websockets.WebSocketException) as failure:
+    sys.exit(f"{NAME}  FAILED: {failure!r}")
