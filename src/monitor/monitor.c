@@ -313,7 +313,7 @@ void wsrt_recorder_free(wsrt_recorder *r)
 
 int wsrt_source_name_fits(const char *name_cstr)
 {
-    size_t len = name_cstr == NULL ? 0 : strnlen(name_cstr, MAX_SOURCE_NAME + 1);
+    size_t len = name_cstr == NULL ? 0 : strlen(name_cstr);
 
     if (len == 0 || len > MAX_SOURCE_NAME)
         return 0;
