@@ -688,7 +688,8 @@ static void *race(void *arg)
     return NULL;
 }
 
-START_TEST(two_threads_together_admit_what_one_would)
+/* One race of two threads; how many calls came between another's two. */
+static uint64_t race_once(void)
 {
     wsrt_limiter *l = make(NULL);
     wsrt_limiter_cell cell = {0};
@@ -717,12 +718,22 @@ START_TEST(two_threads_together_admit_what_one_would)
     /* 50 at once and one every 100 ns of 80,000; a refund that comes late may cost a unit's time. */
     ck_assert_uint_le(admitted, 50 + 2 * ROUNDS / 100);
     ck_assert_uint_ge(admitted, 50 + 2 * ROUNDS / 100 - 40);
-    ck_assert_uint_gt(racers[0].overlapped, 0);
     wsrt_limiter_check(l, &racers[0].keys[0], 1, 0, 0, &left);
     ck_assert_int_ge(left.remaining, (1 << 24) - 2 * ROUNDS - 1); /* refusals cost nothing */
-    printf("# contended calls: %llu\n", (unsigned long long)racers[0].overlapped);
     pthread_barrier_destroy(&start);
     wsrt_limiter_free(l);
+    return racers[0].overlapped;
+}
+
+START_TEST(two_threads_together_admit_what_one_would)
+{
+    uint64_t contended = 0;
+
+    /* On a busy machine the two may run one after the other: race until they meet. */
+    for (int i = 0; i < 200 && contended == 0; i++)
+        contended = race_once();
+    printf("# contended calls: %llu\n", (unsigned long long)contended);
+    ck_assert_uint_gt(contended, 0);
 }
 END_TEST
 
