@@ -225,6 +225,7 @@ static int fail_disconnect(wsrt_context *ctx, const wsrt_request *req, void *use
 {
     (void)req, (void)user;
     handled++;
+    wsrt_respond_header(ctx, wsrt_span_cstr("X-Nobody"), wsrt_span_cstr("reads this"));
     return wsrt_fail(ctx, WSRT_ERR_UNAVAILABLE, NULL, NULL);
 }
 
