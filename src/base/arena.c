@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { ALIGN = 16, SMALLEST_BLOCK = 4096 };
+enum { ALIGN = WSRT_ARENA_ALIGN, SMALLEST_BLOCK = 4096 };
 
 struct wsrt_arena_block {
     struct wsrt_arena_block *older;
@@ -20,23 +20,6 @@ static void open_block(wsrt_arena *a, struct wsrt_arena_block *block)
 {
     a->next = (unsigned char *)block + rounded(sizeof *block);
     a->end = (unsigned char *)block + block->size;
-}
-
-static void open_first(wsrt_arena *a)
-{
-    size_t skip = a->first == NULL ? 0 : (size_t)(-(uintptr_t)a->first & (ALIGN - 1));
-
-    a->next = a->end = a->first;
-    if (a->first_size > skip) {
-        a->next = a->first + skip;
-        a->end = a->first + a->first_size;
-    }
-}
-
-void wsrt_arena_init(wsrt_arena *a, const wsrt_allocator *allocator, void *first, size_t first_size)
-{
-    *a = (wsrt_arena){.allocator = allocator, .first = first, .first_size = first_size};
-    open_first(a);
 }
 
 static int grow(wsrt_arena *a, size_t size)
@@ -99,7 +82,7 @@ static void free_blocks(wsrt_arena *a, struct wsrt_arena_block *block)
 void wsrt_arena_reset(wsrt_arena *a)
 {
     if (a->blocks == NULL) {
-        open_first(a);
+        wsrt_arena_init(a, a->allocator, a->first, a->first_size);
         return;
     }
     free_blocks(a, a->blocks->older); /* blocks double, so the newest is the largest */
@@ -107,9 +90,8 @@ void wsrt_arena_reset(wsrt_arena *a)
     open_block(a, a->blocks);
 }
 
-void wsrt_arena_free(wsrt_arena *a)
+void wsrt_arena_free_blocks(wsrt_arena *a)
 {
     free_blocks(a, a->blocks);
-    a->blocks = NULL;
-    open_first(a);
+    wsrt_arena_init(a, a->allocator, a->first, a->first_size);
 }
