@@ -122,16 +122,19 @@ static uint32_t by_tag(const struct wsrt_run *r, const struct wsrt_switch *s,
     return WSRT_NONE;
 }
 
-static void raise_switch(struct wsrt_run *r, uint32_t check, const unsigned char *object,
-                         const unsigned char *value, const unsigned char *end)
+/* An unknown tag is named at its value, a missing one at the object. */
+static void raise_switch(struct wsrt_run *r, const struct wsrt_switch *s,
+                         const unsigned char *object, const unsigned char *value,
+                         const unsigned char *end)
 {
-    const struct wsrt_check *c = &r->s->checks[check];
-    int got = value == NULL ? WSRT_JSON_NONE : wsrt_lex_kind(*value);
-    wsrt_issue *issue = value == NULL ? wsrt_issue_raise(r, c, got, object, NULL)
-                                      : wsrt_issue_raise(r, c, got, value, end);
-
-    if (issue != NULL && value == NULL)
-        issue->aux = WSRT_NONE; /* `member` is filled by the caller */
+    if (value != NULL) {
+        wsrt_issue_raise(r, &r->s->checks[s->unknown_check], wsrt_lex_kind(*value), value, end);
+        return;
+    }
+    wsrt_issue *issue =
+        wsrt_issue_raise(r, &r->s->checks[s->missing_check], WSRT_JSON_NONE, object, NULL);
+    if (issue != NULL)
+        issue->member = (wsrt_span){r->s->text + s->prop, s->len};
 }
 
 uint32_t wsrt_name_switch(struct wsrt_run *r, uint32_t node, const unsigned char *p, int loud,
@@ -154,7 +157,7 @@ uint32_t wsrt_name_switch(struct wsrt_run *r, uint32_t node, const unsigned char
             continue;
         *failed = 1;
         if (loud)
-            raise_switch(r, check, p, value, end);
+            raise_switch(r, s, p, value, end);
     }
     return node;
 }

@@ -146,13 +146,7 @@ static int answer(struct wsrt_run *r)
     if (!r->rejected)
         return WSRT_OK;
     for (size_t i = 0; i < v->issue_count;)
-        if (v->issues[i].aux == 0 || v->issues[i].aux == WSRT_NONE) {
-            v->issues[i++].aux = 0;
-        } else if (!explain(r, i)) {
-            continue;
-        } else {
-            i++;
-        }
+        i += v->issues[i].aux == 0 || explain(r, i);
     clear_slots(r->s, v);
     return WSRT_ERR_REJECTED;
 }

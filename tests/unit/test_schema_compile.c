@@ -1,0 +1,339 @@
+/* What does not compile, where it says so, and what compiling takes. */
+#include "heap.h"
+#include "suite.h"
+
+#include <wsrt/schema.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static wsrt_schema_error why;
+
+static int compile(const char *text, uint32_t flags)
+{
+    wsrt_schema_options o = {.struct_size = sizeof o, .flags = flags};
+    wsrt_schema *s;
+    int rc = wsrt_schema_new(&s, text, strlen(text), &o, &why);
+
+    ck_assert_int_eq(rc == WSRT_OK, s != NULL);
+    wsrt_schema_free(s);
+    return rc;
+}
+
+struct row {
+    const char *text;
+    int code;
+    const char *pointer;
+};
+
+static void expect(const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        why.code = 0;
+        int rc = compile(rows[i].text, 0);
+        ck_assert_msg(rc != WSRT_OK && why.code == rows[i].code, "%s: %s", rows[i].text,
+                      wsrt_schema_code_name(why.code));
+        ck_assert_str_eq(why.pointer, rows[i].pointer);
+    }
+}
+#define EXPECT(rows) expect(rows, sizeof(rows) / sizeof(rows)[0])
+
+START_TEST(refusals_name_code_and_place)
+{
+    static const struct row rows[] = {
+        {"{", WSRT_SCHEMA_JSON, ""},
+        {"{} x", WSRT_SCHEMA_JSON, ""},
+        {"7", WSRT_SCHEMA_TYPE, ""},
+        {"{\"type\":\"object\",\"type\":\"array\"}", WSRT_SCHEMA_DUPLICATE_KEY, "/type"},
+        {"{\"const\":{\"a\":1,\"a\":1}}", WSRT_SCHEMA_DUPLICATE_KEY, "/const/a"},
+        {"{\"type\":5}", WSRT_SCHEMA_TYPE, "/type"},
+        {"{\"type\":\"text\"}", WSRT_SCHEMA_VALUE, "/type"},
+        {"{\"type\":[\"null\",\"null\"]}", WSRT_SCHEMA_VALUE, "/type/1"},
+        {"{\"minLength\":-1}", WSRT_SCHEMA_VALUE, "/minLength"},
+        {"{\"minLength\":1.5}", WSRT_SCHEMA_TYPE, "/minLength"},
+        {"{\"multipleOf\":0}", WSRT_SCHEMA_VALUE, "/multipleOf"},
+        {"{\"required\":[\"a\",\"a\"]}", WSRT_SCHEMA_VALUE, "/required/1"},
+        {"{\"$schema\":\"http://json-schema.org/draft-04/schema#\"}", WSRT_SCHEMA_DIALECT,
+         "/$schema"},
+        {"{\"$dynamicRef\":\"#a\"}", WSRT_SCHEMA_KEYWORD_UNSUPPORTED, "/$dynamicRef"},
+        {"{\"unevaluatedItems\":false}", WSRT_SCHEMA_KEYWORD_UNSUPPORTED, "/unevaluatedItems"},
+        {"{\"$vocabulary\":{}}", WSRT_SCHEMA_KEYWORD_UNSUPPORTED, "/$vocabulary"},
+        {"{\"properties\":{\"a/b\":{\"maxlenght\":1}}}", WSRT_SCHEMA_KEYWORD_UNKNOWN,
+         "/properties/a~1b/maxlenght"},
+        {"{\"x-wsrt-nope\":1}", WSRT_SCHEMA_KEYWORD_UNKNOWN, "/x-wsrt-nope"},
+        {"{\"$ref\":\"#/$defs/none\"}", WSRT_SCHEMA_REF_UNRESOLVED, "/$ref"},
+        {"{\"$ref\":\"https://example.org/s\"}", WSRT_SCHEMA_REF_UNRESOLVED, "/$ref"},
+        {"{\"$ref\":\"#\"}", WSRT_SCHEMA_REF_CYCLE, ""},
+        {"{\"anyOf\":[{\"not\":{\"$ref\":\"#\"}}]}", WSRT_SCHEMA_REF_CYCLE, ""},
+        {"{\"pattern\":\"(\"}", WSRT_SCHEMA_PATTERN_SYNTAX, "/pattern"},
+        {"{\"errorMessage\":\"${0}\"}", WSRT_SCHEMA_VALUE, "/errorMessage"},
+        {"{\"errorMessage\":{\"nope\":\"x\"}}", WSRT_SCHEMA_KEYWORD_UNKNOWN, "/errorMessage/nope"},
+        {"{\"items\":{\"x-wsrt-extract\":\"a\"}}", WSRT_SCHEMA_VALUE, ""},
+        {"{\"items\":[{}]}", WSRT_SCHEMA_TYPE, "/items"},
+    };
+
+    EXPECT(rows);
+}
+END_TEST
+
+START_TEST(keywords_count_in_schema_positions_only)
+{
+    ck_assert_int_eq(compile("{\"const\":{\"$dynamicRef\":1,\"typo\":2},\"enum\":[{\"typo\":1}],"
+                             "\"default\":{\"$ref\":7},\"properties\":{\"$dynamicRef\":{},"
+                             "\"unevaluatedItems\":true}}",
+                             0),
+                     WSRT_OK);
+}
+END_TEST
+
+START_TEST(unknown_keywords_are_ignored_only_where_a_dialect_is_named_row_68)
+{
+    const char *named = "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\","
+                        "\"maxlenght\":1}";
+
+    ck_assert_int_eq(compile(named, 0), WSRT_OK);
+    ck_assert_int_eq(compile(named, WSRT_SCHEMA_STRICT), WSRT_ERR_REJECTED);
+    ck_assert_int_eq(compile("{\"maxlenght\":1}", WSRT_SCHEMA_LENIENT), WSRT_OK);
+    ck_assert_int_eq(compile("{\"maxlenght\":1}", WSRT_SCHEMA_DRAFT_2020_12), WSRT_OK);
+    ck_assert_int_eq(compile("{\"x-mine\":1}", 0), WSRT_OK);
+}
+END_TEST
+
+START_TEST(patterns_outside_the_subset_are_refused_with_their_offset_rows_54_55)
+{
+    static const struct {
+        const char *pattern;
+        int code;
+        size_t offset;
+    } rows[] = {
+        {"a(?=b)", WSRT_SCHEMA_PATTERN_UNSUPPORTED, 1},
+        {"(?<!b)", WSRT_SCHEMA_PATTERN_UNSUPPORTED, 0},
+        {"(a)\\\\1", WSRT_SCHEMA_PATTERN_UNSUPPORTED, 3},
+        {"(?<n>a)\\\\k<n>", WSRT_SCHEMA_PATTERN_UNSUPPORTED, 7},
+        {"\\\\bx", WSRT_SCHEMA_PATTERN_UNSUPPORTED, 0},
+        {"\\\\p{Script=Greek}", WSRT_SCHEMA_PATTERN_UNSUPPORTED, 0},
+        {"[z-a]", WSRT_SCHEMA_PATTERN_SYNTAX, 1},
+        {"(", WSRT_SCHEMA_PATTERN_SYNTAX, 0},
+        {"a)", WSRT_SCHEMA_PATTERN_SYNTAX, 1},
+        {"a{2,1}", WSRT_SCHEMA_PATTERN_SYNTAX, 1},
+        {"*a", WSRT_SCHEMA_PATTERN_SYNTAX, 0},
+        {"a**", WSRT_SCHEMA_PATTERN_SYNTAX, 2},
+        {"[a", WSRT_SCHEMA_PATTERN_SYNTAX, 0},
+        {"\\\\q", WSRT_SCHEMA_PATTERN_SYNTAX, 0},
+        {"\\\\-", WSRT_SCHEMA_PATTERN_SYNTAX, 0},
+        {"a{1", WSRT_SCHEMA_PATTERN_SYNTAX, 1},
+        {"x{1,100000}", WSRT_SCHEMA_LIMIT, 0},
+        {"((x{100}){100}){100}", WSRT_SCHEMA_LIMIT, 0},
+        {"^(a|b)*a(a|b){14}$", WSRT_SCHEMA_LIMIT, 0},
+    };
+    char text[128];
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        sprintf(text, "{\"pattern\":\"%s\"}", rows[i].pattern);
+        ck_assert_int_ne(compile(text, 0), WSRT_OK);
+        ck_assert_msg(why.code == rows[i].code, "%s: %s", text, wsrt_schema_code_name(why.code));
+        ck_assert_uint_eq(why.offset, rows[i].offset);
+        ck_assert_str_eq(why.pointer, "/pattern");
+    }
+}
+END_TEST
+
+START_TEST(a_format_is_an_annotation_until_it_is_to_be_asserted)
+{
+    ck_assert_int_eq(compile("{\"format\":\"email\"}", 0), WSRT_OK);
+    ck_assert_int_eq(compile("{\"format\":\"email\"}", WSRT_SCHEMA_ASSERT_FORMAT),
+                     WSRT_ERR_REJECTED);
+    ck_assert_int_eq(why.code, WSRT_SCHEMA_FORMAT_UNKNOWN);
+}
+END_TEST
+
+START_TEST(size_and_depth_of_a_schema_are_limited_row_67)
+{
+    size_t len = (size_t)2 << 20;
+    char *text = malloc(len + 1);
+
+    memset(text, ' ', len);
+    text[len] = '\0';
+    memcpy(text, "true", 4);
+    ck_assert_int_eq(compile(text, 0), WSRT_ERR_LIMIT);
+    for (int i = 0; i < 10000; i++)
+        memcpy(text + 7 * i, "{\"not\":", 7);
+    memcpy(text + 70000, "true", 4);
+    text[70004] = '\0';
+    ck_assert_int_eq(compile(text, 0), WSRT_ERR_LIMIT);
+    ck_assert_int_eq(why.code, WSRT_SCHEMA_LIMIT);
+    free(text);
+    ck_assert_int_eq(compile("{\"minLength\":1e1,\"maxLength\":2}", 0), WSRT_OK);
+}
+END_TEST
+
+static int judge(const wsrt_schema *s, const char *text)
+{
+    unsigned char scratch[65536];
+    wsrt_validation v = {
+        .struct_size = sizeof v, .scratch = scratch, .scratch_cap = sizeof scratch};
+
+    return wsrt_validate(s, text, strlen(text), NULL, &v);
+}
+
+START_TEST(references_reach_registered_documents_and_nothing_else_rows_65_66)
+{
+    wsrt_schema_resource r[] = {
+        {wsrt_span_cstr("https://example.org/a"),
+         wsrt_span_cstr("{\"$defs\":{\"x/y%\":{\"type\":\"string\"},\"b\":{\"$anchor\":\"here\","
+                        "\"type\":\"null\"}}}")},
+        {wsrt_span_cstr("https://example.org/unused"), wsrt_span_cstr("not JSON")},
+    };
+    wsrt_schema_options o = {.struct_size = sizeof o, .resources = r, .resource_count = 2};
+    const char *text = "{\"$id\":\"https://example.org/root\",\"prefixItems\":[{\"$ref\":"
+                       "\"a#/$defs/x~1y%25\"},{\"$ref\":\"a#here\"},{\"$ref\":"
+                       "\"#/prefixItems/0\"}]}";
+    wsrt_schema *s;
+
+    ck_assert_int_eq(wsrt_schema_new(&s, text, strlen(text), &o, &why), WSRT_OK);
+    ck_assert_int_eq(judge(s, "[\"a\",null,\"b\"]"), WSRT_OK);
+    ck_assert_int_eq(judge(s, "[1,null,\"b\"]"), WSRT_ERR_REJECTED);
+    ck_assert_int_eq(judge(s, "[\"a\",1,\"b\"]"), WSRT_ERR_REJECTED);
+    ck_assert_int_eq(judge(s, "[\"a\",null,1]"), WSRT_ERR_REJECTED);
+    wsrt_schema_free(s);
+}
+END_TEST
+
+START_TEST(draft_07_keeps_its_own_rules)
+{
+    static const struct {
+        const char *schema;
+        const char *value;
+        int status;
+    } rows[] = {
+        {"{\"items\":[{\"type\":\"null\"}],\"additionalItems\":false}", "[null]", WSRT_OK},
+        {"{\"items\":[{\"type\":\"null\"}],\"additionalItems\":false}", "[null,1]",
+         WSRT_ERR_REJECTED},
+        {"{\"additionalItems\":false}", "[1]", WSRT_OK},
+        {"{\"dependencies\":{\"a\":[\"b\"]}}", "{\"a\":1}", WSRT_ERR_REJECTED},
+        {"{\"dependencies\":{\"a\":{\"minProperties\":2}}}", "{\"a\":1}", WSRT_ERR_REJECTED},
+        {"{\"definitions\":{\"s\":{\"type\":\"string\"}},\"properties\":{\"a\":{\"$ref\":"
+         "\"#/definitions/s\",\"maxLength\":1}}}",
+         "{\"a\":\"long\"}", WSRT_OK},
+        {"{\"definitions\":{\"s\":{\"$id\":\"#s\",\"type\":\"string\"}},\"properties\":{\"a\":{"
+         "\"$ref\":\"#s\"}}}",
+         "{\"a\":1}", WSRT_ERR_REJECTED},
+        {"{\"prefixItems\":[false]}", "[1]", WSRT_OK},
+        {"{\"contains\":{\"const\":1},\"minContains\":2}", "[1]", WSRT_OK},
+    };
+    wsrt_schema_options o = {.struct_size = sizeof o, .flags = WSRT_SCHEMA_DRAFT_07};
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wsrt_schema *s;
+        ck_assert_int_eq(wsrt_schema_new(&s, rows[i].schema, strlen(rows[i].schema), &o, &why),
+                         WSRT_OK);
+        ck_assert_msg(judge(s, rows[i].value) == rows[i].status, "%s %s", rows[i].schema,
+                      rows[i].value);
+        wsrt_schema_free(s);
+    }
+}
+END_TEST
+
+/* Everything that allocates: references, patterns, unions, texts, a document of its own. */
+static const char everything[] =
+    "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"https://e.org/r\","
+    "\"$defs\":{\"a\":{\"$anchor\":\"a\",\"pattern\":\"^(x|\\\\p{L})+$\",\"errorMessage\":\"no\"}},"
+    "\"properties\":{\"\\u0061\":{\"$ref\":\"#a\"},\"b\":{\"$ref\":\"other#/$defs/z\"},\"c\":{"
+    "\"anyOf\":[{\"type\":\"null\"},{\"items\":{\"$ref\":\"#a\"},\"contains\":{\"const\":[1]}}]}},"
+    "\"patternProperties\":{\"^p\":{\"enum\":[1,\"x\"]}},\"propertyNames\":{\"maxLength\":9},"
+    "\"type\":\"object\",\"required\":[\"t\"],\"oneOf\":[{\"properties\":{\"t\":{\"const\":\"1\"}}}"
+    ","
+    "{\"properties\":{\"t\":{\"const\":\"2\"},\"u\":{\"x-wsrt-extract\":\"u\"}}}]}";
+
+START_TEST(every_refused_allocation_leaves_nothing_behind)
+{
+    wsrt_schema_resource r = {wsrt_span_cstr("https://e.org/other"),
+                              wsrt_span_cstr("{\"$defs\":{\"z\":{\"not\":{\"const\":0}}}}")};
+    struct heap heap;
+    wsrt_schema *s;
+
+    heap_init(&heap);
+    for (int sticky = 0; sticky < 2; sticky++)
+        for (size_t n = 1;; n++) {
+            wsrt_schema_options o = {.struct_size = sizeof o,
+                                     .allocator = heap.allocator,
+                                     .resources = &r,
+                                     .resource_count = 1};
+            heap_arm(&heap, n, sticky);
+            int rc = wsrt_schema_new(&s, everything, sizeof everything - 1, &o, &why);
+            if (!heap.tripped) {
+                ck_assert_int_eq(rc, WSRT_OK);
+                wsrt_schema_free(s);
+                ck_assert_uint_eq(heap.live, 0);
+                break;
+            }
+            ck_assert_int_eq(rc, WSRT_ERR_NOMEM);
+            ck_assert_ptr_null(s);
+            ck_assert_uint_eq(heap.live, 0);
+            heap.points++;
+        }
+    printf("# allocation points: %zu\n", heap.points);
+}
+END_TEST
+
+START_TEST(every_refused_allocation_of_a_builtin_with_actions_leaves_nothing_behind)
+{
+    struct heap heap;
+    wsrt_schema *s;
+
+    heap_init(&heap);
+    for (size_t n = 1;; n++) {
+        wsrt_schema_options o = {.struct_size = sizeof o,
+                                 .allocator = heap.allocator,
+                                 .actions = wsrt_span_cstr("{\"auth\":[\"login\"]}")};
+        heap_arm(&heap, n, 0);
+        int rc = wsrt_schema_builtin(&s, "message", &o);
+        if (!heap.tripped)
+            break;
+        ck_assert_int_eq(rc, WSRT_ERR_NOMEM);
+        ck_assert_uint_eq(heap.live, 0);
+        heap.points++;
+    }
+    wsrt_schema_free(s);
+    ck_assert_uint_eq(heap.live, 0);
+    printf("# allocation points: %zu\n", heap.points);
+}
+END_TEST
+
+START_TEST(options_that_contradict_themselves_are_refused)
+{
+    wsrt_schema_options o = {.struct_size = sizeof o,
+                             .flags = WSRT_SCHEMA_STRICT | WSRT_SCHEMA_LENIENT};
+    wsrt_schema *s;
+
+    ck_assert_int_eq(wsrt_schema_new(&s, "true", 4, &o, NULL), WSRT_ERR_INVALID);
+    o.flags = WSRT_SCHEMA_DRAFT_07 | WSRT_SCHEMA_DRAFT_2020_12;
+    ck_assert_int_eq(wsrt_schema_new(&s, "true", 4, &o, NULL), WSRT_ERR_INVALID);
+    o.flags = 1024;
+    ck_assert_int_eq(wsrt_schema_new(&s, "true", 4, &o, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_schema_new(&s, NULL, 4, NULL, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_schema_new(NULL, "true", 4, NULL, NULL), WSRT_ERR_INVALID);
+}
+END_TEST
+
+Suite *suite(void)
+{
+    Suite *s = suite_create("schema_compile");
+    TCase *t = tcase_create("compile");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, refusals_name_code_and_place);
+    tcase_add_test(t, keywords_count_in_schema_positions_only);
+    tcase_add_test(t, unknown_keywords_are_ignored_only_where_a_dialect_is_named_row_68);
+    tcase_add_test(t, patterns_outside_the_subset_are_refused_with_their_offset_rows_54_55);
+    tcase_add_test(t, a_format_is_an_annotation_until_it_is_to_be_asserted);
+    tcase_add_test(t, size_and_depth_of_a_schema_are_limited_row_67);
+    tcase_add_test(t, references_reach_registered_documents_and_nothing_else_rows_65_66);
+    tcase_add_test(t, draft_07_keeps_its_own_rules);
+    tcase_add_test(t, every_refused_allocation_leaves_nothing_behind);
+    tcase_add_test(t, every_refused_allocation_of_a_builtin_with_actions_leaves_nothing_behind);
+    tcase_add_test(t, options_that_contradict_themselves_are_refused);
+    suite_add_tcase(s, t);
+    return s;
+}
