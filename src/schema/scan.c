@@ -272,8 +272,9 @@ static const unsigned char *text_escape(struct wsrt_lex *in, const unsigned char
     return p;
 }
 
-static const unsigned char *text_wide(struct wsrt_lex *in, const unsigned char *p,
-                                      struct wsrt_text *out)
+/* One sequence after the other, for the place of the fault and for the end of the text. */
+static const unsigned char *wide_slowly(struct wsrt_lex *in, const unsigned char *p,
+                                        struct wsrt_text *out)
 {
     while (p < in->end && *p >= 0x80) {
         size_t len = sequence(p, in->end);
@@ -282,7 +283,132 @@ static const unsigned char *text_wide(struct wsrt_lex *in, const unsigned char *
         out->points++;
         p += len;
     }
+    return p;
+}
+
+#ifdef __SSE2__
+/* UTF-8 as an automaton without branches: the row of a byte holds the next state for each state, six
+ * bits each, and a state is the place of its bits. */
+enum {
+    ACCEPT = 0,
+    REFUSE = 6,
+    MORE_1 = 12,
+    MORE_2 = 18,
+    MORE_3 = 24,
+    E0 = 30,
+    ED = 36,
+    F0 = 42,
+    F4 = 48
+};
+
+#define FROM(state, next) ((uint64_t)(next) << (state))
+#define REFUSED                                                                                    \
+    (FROM(REFUSE, REFUSE) | FROM(MORE_1, REFUSE) | FROM(MORE_2, REFUSE) | FROM(MORE_3, REFUSE) |   \
+     FROM(E0, REFUSE) | FROM(ED, REFUSE) | FROM(F0, REFUSE) | FROM(F4, REFUSE))
+#define TRAILING                                                                                   \
+    (FROM(REFUSE, REFUSE) | FROM(MORE_1, ACCEPT) | FROM(MORE_2, MORE_1) | FROM(MORE_3, MORE_2) |   \
+     FROM(ACCEPT, REFUSE))
+
+static const uint64_t utf8_rows[12] = {
+    REFUSED | FROM(ACCEPT, ACCEPT), /* ASCII */
+    /* 80..8f, 90..9f, a0..bf */
+    TRAILING | FROM(E0, REFUSE) | FROM(ED, MORE_1) | FROM(F0, REFUSE) | FROM(F4, MORE_2),
+    TRAILING | FROM(E0, REFUSE) | FROM(ED, MORE_1) | FROM(F0, MORE_2) | FROM(F4, REFUSE),
+    TRAILING | FROM(E0, MORE_1) | FROM(ED, REFUSE) | FROM(F0, MORE_2) | FROM(F4, REFUSE),
+    REFUSED | FROM(ACCEPT, REFUSE), /* c0 c1 f5..ff */
+    REFUSED | FROM(ACCEPT, MORE_1), /* c2..df */
+    REFUSED | FROM(ACCEPT, E0),
+    REFUSED | FROM(ACCEPT, MORE_2), /* e1..ec ee ef */
+    REFUSED | FROM(ACCEPT, ED),
+    REFUSED | FROM(ACCEPT, F0),
+    REFUSED | FROM(ACCEPT, MORE_3), /* f1..f3 */
+    REFUSED | FROM(ACCEPT, F4),
+};
+static const uint8_t utf8_row[256] = {
+    [0x80] = 1, 1,  1,  1,  1,  1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, /* 80 */
+    2,          2,  2,  2,  2,  2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, /* 90 */
+    3,          3,  3,  3,  3,  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, /* a0 */
+    3,          3,  3,  3,  3,  3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, /* b0 */
+    4,          4,  5,  5,  5,  5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, /* c0 */
+    5,          5,  5,  5,  5,  5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, /* d0 */
+    6,          7,  7,  7,  7,  7, 7, 7, 7, 7, 7, 7, 7, 8, 7, 7, /* e0 */
+    9,          10, 10, 10, 11, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, /* f0 */
+};
+
+static inline unsigned utf8_step(unsigned state, unsigned char c)
+{
+    return (unsigned)(utf8_rows[utf8_row[c]] >> state) & 63;
+}
+
+/* Bits of the low 16; the builtin is a call without the machine's own instruction. */
+static inline unsigned count_bits(unsigned x)
+{
+    x -= x >> 1 & 0x5555;
+    x = (x & 0x3333) + (x >> 2 & 0x3333);
+    x = (x + (x >> 4)) & 0x0f0f;
+    return (x + (x >> 8)) & 0x1f;
+}
+
+/* Moves over blocks of 16 bytes; returns a place between two characters, at most a character's
+ * distance from where it could not go on. */
+static const unsigned char *wide_blocks(const struct wsrt_lex *in, const unsigned char *p,
+                                        struct wsrt_text *out)
+{
+    const unsigned char *good = p; /* between two characters */
+    unsigned state = ACCEPT;
+    size_t points = 0;
+
+    while (in->end - p >= 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1f)), v);
+        __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"'));
+        __m128i slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+        unsigned stop =
+            (unsigned)_mm_movemask_epi8(_mm_or_si128(control, _mm_or_si128(quote, slash)));
+        unsigned high = (unsigned)_mm_movemask_epi8(v);
+        /* Signed: 80..bf are the bytes below -0x40. */
+        unsigned trail = (unsigned)_mm_movemask_epi8(_mm_cmplt_epi8(v, _mm_set1_epi8(-0x40)));
+        unsigned count = stop == 0 ? 16 : (unsigned)__builtin_ctz(stop);
+        if (high == 0 && state == ACCEPT)
+            break;
+        for (unsigned i = 0; i < count; i++)
+            state = utf8_step(state, p[i]);
+        if (state == REFUSE)
+            break;
+        points += count - count_bits(trail & ((1u << count) - 1));
+        p += count;
+        if (state == ACCEPT) {
+            good = p;
+            out->points += points;
+            points = 0;
+        }
+        if (stop != 0)
+            break;
+    }
+    return good;
+}
+#else
+static const unsigned char *wide_blocks(const struct wsrt_lex *in, const unsigned char *p,
+                                        struct wsrt_text *out)
+{
+    (void)in;
+    (void)out;
+    return p;
+}
+#endif
+
+/* From a non-ASCII byte to a place where plain() can go on. */
+static const unsigned char *text_wide(struct wsrt_lex *in, const unsigned char *p,
+                                      struct wsrt_text *out)
+{
     out->flags |= WSRT_TEXT_WIDE | WSRT_TEXT_OUTSIDE;
+    p = wide_blocks(in, p, out);
+    while (p < in->end && *p >= 0x20 && *p != '"' && *p != '\\') {
+        const unsigned char *next = *p < 0x80 ? p + 1 : wide_slowly(in, p, out);
+        if (next == NULL || *p < 0x80)
+            return next == NULL ? NULL : p;
+        p = next;
+    }
     return p;
 }
 

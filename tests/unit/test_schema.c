@@ -267,6 +267,7 @@ START_TEST(every_shipped_schema_compiles_and_its_text_is_retrievable)
         ck_assert_uint_lt(wsrt_schema_scratch(schema, NULL), 4096);
         ck_assert_int_ge(wsrt_schema_slot(schema, "correlationId"), 0);
     }
+    clean_up();
     ck_assert_int_eq(wsrt_schema_builtin(&schema, "nope", NULL), WSRT_ERR_NOT_FOUND);
     ck_assert_ptr_null(schema);
 }
@@ -857,6 +858,45 @@ START_TEST(padded_and_exact_input_give_the_same_answer_row_70)
 }
 END_TEST
 
+/* The reader of json.h was written apart from this scanner: they must agree on what JSON is. */
+START_TEST(every_truncation_and_single_byte_change_is_json_as_the_reader_says_row_72)
+{
+    static const char *const texts[] = {
+        "{\"type\":\"message\",\"data\":{\"action\":\"a_1\",\"message\":\"h\\u00e9 "
+        "\xc3\xa9\xe2\x82\xac"
+        "\xf0\x9f\x98\x80\xed\x9f\xbf\xe0\xa0\x80 plain \xd0\xb1\xd0\xb2\xf4\x8f\xbf\xbf and more, "
+        "to fill blocks\"},\"n\":[-1.5e+3,true,null,{}]}",
+        "{\"data\":{\"action\":\"x\",\"token\":\"abc.def-_\"},\"type\":\"auth\",\"correlationId\":"
+        "\"c\"}",
+    };
+    static const unsigned char values[] = {0,    9,    '"',  '\\', '{',  '}',  ',',
+                                           ':',  '0',  'e',  ' ',  'u',  0x7f, 0x80,
+                                           0xbf, 0xc2, 0xe0, 0xed, 0xf4, 0xff};
+    size_t both = 0;
+
+    use_builtin("message");
+    for (size_t t = 0; t < 2; t++) {
+        size_t len = strlen(texts[t]);
+        for (size_t at = 0; at < len; at++)
+            for (size_t i = 0; i <= sizeof values; i++) {
+                size_t size = i < sizeof values ? len : at;
+                memcpy(big, texts[t], len);
+                if (i < sizeof values)
+                    big[at] = (char)values[i];
+                int json = wsrt_json_parse(NULL, (wsrt_span){big, size}, NULL) == WSRT_OK;
+                int first = judge_bytes(big, size, (wsrt_validate_options){0});
+                int all = judge_bytes(big, size,
+                                      (wsrt_validate_options){.flags = WSRT_VALIDATE_COLLECT_ALL});
+                ck_assert_int_eq(first, all);
+                ck_assert_msg((first != WSRT_ERR_MALFORMED) == json, "%zu at %zu: %.*s", i, at,
+                              (int)size, big);
+                both += (size_t)json;
+            }
+    }
+    printf("# changes that are still JSON: %zu\n", both);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("schema");
@@ -897,6 +937,8 @@ Suite *suite(void)
     tcase_add_test(answers, size_is_judged_before_parsing_row_69);
     tcase_add_test(answers, issues_are_written_as_the_array_of_the_envelope);
     tcase_add_test(answers, padded_and_exact_input_give_the_same_answer_row_70);
+    tcase_add_test(edges,
+                   every_truncation_and_single_byte_change_is_json_as_the_reader_says_row_72);
     suite_add_tcase(s, shipped);
     suite_add_tcase(s, edges);
     suite_add_tcase(s, answers);
