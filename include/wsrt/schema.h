@@ -5,7 +5,7 @@
  *
  *     wsrt_schema *s;
  *     wsrt_schema_builtin(&s, "message", NULL);
- *     wsrt_slot slots[8]; wsrt_issue issues[16]; unsigned char scratch[1024];
+ *     wsrt_slot slots[8]; wsrt_issue issues[16]; unsigned char scratch[4096];
  *     wsrt_validation v = {.struct_size = sizeof v, .slots = slots, .slot_cap = 8,
  *                          .issues = issues, .issue_cap = 16,
  *                          .scratch = scratch, .scratch_cap = sizeof scratch};
@@ -107,8 +107,9 @@ WSRT_API int wsrt_schema_new(wsrt_schema **out, const void *json, size_t len,
  * Compiles one of the schemas that ship inside the library: "message" (the union of auth, chat and
  * ping on /type), "message-auth", "message-chat", "message-ping", "message-basic" (without the
  * cross-field rules), "message-dashboard" (the union plus subscribe and unsubscribe),
- * "message-action" (routed on /action). Their slots: type, action, message, sessionId, token,
- * correlationId.
+ * "message-action" (routed on /action: auth, chat_message, ping). Their slots: type, action,
+ * message, sessionId, token, correlationId (filled when it is a string, never judged); of
+ * "message-dashboard" also filter and snapshot.
  *
  * @return as wsrt_schema_new(), and WSRT_ERR_NOT_FOUND for an unknown name. @since 0.1
  */
@@ -244,7 +245,7 @@ typedef struct wsrt_validation {
 } wsrt_validation;
 
 /**
- * Scratch bytes that wsrt_validate() needs; a few hundred for the shipped schemas.
+ * Scratch bytes that wsrt_validate() needs; less than 4096 for the shipped schemas with defaults.
  * @param opts  NULL = defaults; max_depth matters. Any thread. @since 0.1
  */
 WSRT_API size_t wsrt_schema_scratch(const wsrt_schema *s, const wsrt_validate_options *opts);

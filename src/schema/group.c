@@ -131,7 +131,7 @@ int wsrt_group_complete(struct wsrt_run *r, struct wsrt_group *g, const unsigned
     }
     if (g->count > 1)
         sort_evals(r, g);
-    return 1;
+    return r->in.code == 0;
 }
 
 /* Room for what the evaluations of a container remember. */

@@ -105,8 +105,8 @@ static int choose_lane(struct machine *m, const unsigned char *p)
     if (*p == '{' && (nodes[m->target.node].flags & WSRT_NODE_SWITCH))
         m->target.node = wsrt_name_switch(m->r, m->target.node, p, 1, &failed);
     if ((nodes[m->target.node].flags & WSRT_NODE_SETS) == 0 || m->r->dead)
-        return 1;
-    return enter_group(m, m->target.node, p);
+        return m->r->in.code == 0;
+    return m->r->in.code == 0 && enter_group(m, m->target.node, p);
 }
 
 static int open_frame(struct machine *m, const unsigned char *p)

@@ -83,6 +83,14 @@ static const unsigned char *read_name(struct wsrt_lex *in, const unsigned char *
     return p < in->end && *p == ':' ? wsrt_lex_space(p + 1, in->end) : NULL;
 }
 
+static int charge(struct wsrt_run *r, uint64_t cost, const unsigned char *at)
+{
+    if (cost > r->work)
+        return wsrt_lex_fault(&r->in, WSRT_ISSUE_LIMIT, at, "Too much work") != NULL;
+    r->work -= cost;
+    return 1;
+}
+
 /* The value of the tag in the object at `p`, or NULL when it has none or breaks before it: the main
  * pass meets the same break again and reports it. Charges the bytes it had to skip. */
 static const unsigned char *find_tag(struct wsrt_run *r, const struct wsrt_switch *s,
@@ -98,14 +106,12 @@ static const unsigned char *find_tag(struct wsrt_run *r, const struct wsrt_switc
         if (value == NULL || value >= in.end)
             return NULL;
         if (wsrt_name_equals(key, name.end, want, s->len)) {
-            r->work -= (uint64_t)(p - from) < r->work ? (uint64_t)(p - from) : r->work;
-            return value;
+            return charge(r, (uint64_t)(p - from), from) ? value : NULL;
         }
         p = wsrt_lex_skip(&in, value, 0);
         p = p == NULL ? NULL : wsrt_lex_space(p, in.end);
         if (p == NULL || p >= in.end || *p != ',') {
-            uint64_t cost = (uint64_t)(value - from);
-            r->work -= cost < r->work ? cost : r->work;
+            charge(r, (uint64_t)(value - from), from);
             return NULL;
         }
     }
@@ -140,7 +146,7 @@ static void raise_switch(struct wsrt_run *r, const struct wsrt_switch *s,
 uint32_t wsrt_name_switch(struct wsrt_run *r, uint32_t node, const unsigned char *p, int loud,
                           int *failed)
 {
-    while (r->s->nodes[node].flags & WSRT_NODE_SWITCH) {
+    while (r->in.code == 0 && (r->s->nodes[node].flags & WSRT_NODE_SWITCH)) {
         const struct wsrt_switch *s = &r->s->switches[r->s->nodes[node].tag];
         const unsigned char *value = find_tag(r, s, p), *end = value;
         struct wsrt_lex in = r->in;

@@ -203,9 +203,14 @@ int wsrt_validate(const wsrt_schema *s, const void *msg, size_t len,
         wsrt_lex_fault(&r.in, WSRT_ISSUE_JSON_SIZE, base, "Message too large");
         return answer_fault(&r);
     }
+    r.work = o.work_limit != 0 ? o.work_limit : 128 * (uint64_t)len + 65536;
+    if (len > r.work) {
+        wsrt_lex_fault(&r.in, WSRT_ISSUE_LIMIT, base, "Too much work");
+        return answer_fault(&r);
+    }
+    r.work -= len;
     if (len > 0 && (o.flags & WSRT_VALIDATE_INPUT_PADDED))
         r.in.loadable += PADDING;
-    r.work = o.work_limit != 0 ? o.work_limit : 128 * (uint64_t)len + 65536;
     r.hash_key = (uint64_t)(uintptr_t)scratch * 0x9e3779b97f4a7c15u ^ o.hash_key;
     r.bump = scratch + levels_size(&o);
     r.bump += -(uintptr_t)r.bump & 15;

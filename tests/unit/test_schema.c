@@ -817,6 +817,21 @@ START_TEST(size_is_judged_before_parsing_row_69)
 }
 END_TEST
 
+START_TEST(work_is_limited_by_bytes_and_by_going_back_to_a_tag)
+{
+    const char *late = "{\"data\":{\"action\":\"a\"},\"type\":\"ping\"}";
+    wsrt_validate_options o = {.work_limit = strlen(late) + 2};
+
+    use_builtin("message");
+    ck_assert_int_eq(judge_bytes(late, strlen(late), o), WSRT_ERR_LIMIT);
+    ck_assert_int_eq(issues[0].code, WSRT_ISSUE_LIMIT);
+    o.work_limit = 2 * strlen(late);
+    ck_assert_int_eq(judge_bytes(late, strlen(late), o), WSRT_OK);
+    o.work_limit = strlen(late) - 1;
+    ck_assert_int_eq(judge_bytes(late, strlen(late), o), WSRT_ERR_LIMIT);
+}
+END_TEST
+
 START_TEST(issues_are_written_as_the_array_of_the_envelope)
 {
     const char *text = "{\"type\":\"message\",\"data\":{\"action\":\"a\",\"message\":\"\"}}";
@@ -935,6 +950,7 @@ Suite *suite(void)
     tcase_add_test(answers, unknown_names_are_hidden_unless_they_are_asked_for_row_75);
     tcase_add_test(answers, usage_errors_are_no_verdicts_row_76);
     tcase_add_test(answers, size_is_judged_before_parsing_row_69);
+    tcase_add_test(answers, work_is_limited_by_bytes_and_by_going_back_to_a_tag);
     tcase_add_test(answers, issues_are_written_as_the_array_of_the_envelope);
     tcase_add_test(answers, padded_and_exact_input_give_the_same_answer_row_70);
     tcase_add_test(edges,
