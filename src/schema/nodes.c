@@ -216,18 +216,21 @@ static int name_matches(struct wsrt_compiler *c, const struct wsrt_pattern *p, w
     return WSRT_OK;
 }
 
-/* What one source demands of the member `name`. */
-static int add_member(struct build *b, struct wsrt_set *set, const struct wsrt_source *s,
-                      wsrt_span name)
+static const struct wsrt_named *find_named(const struct wsrt_source *s, wsrt_span name)
 {
-    int found = 0, rc = WSRT_OK;
+    for (const struct wsrt_named *n = s->props; n != NULL; n = n->next)
+        if (wsrt_span_equal(n->name, name))
+            return n;
+    return NULL;
+}
 
-    for (const struct wsrt_named *n = s->props; rc == WSRT_OK && n != NULL; n = n->next)
-        if (n->child != NULL && wsrt_span_equal(n->name, name)) {
-            found = 1;
-            rc = set_add(b->c, set, n->child);
-            break;
-        }
+/* What one source demands of the member `name`, which is `own` in its list. */
+static int add_member(struct build *b, struct wsrt_set *set, const struct wsrt_source *s,
+                      wsrt_span name, const struct wsrt_named *own)
+{
+    int found = own != NULL && own->child != NULL;
+    int rc = found ? set_add(b->c, set, own->child) : WSRT_OK;
+
     for (const struct wsrt_named *n = s->patterns; rc == WSRT_OK && n != NULL; n = n->next) {
         int matched = 0;
         rc = name_matches(b->c, n->pattern, name, &matched);
@@ -238,24 +241,46 @@ static int add_member(struct build *b, struct wsrt_set *set, const struct wsrt_s
     return rc == WSRT_OK && !found ? set_add(b->c, set, s->other) : rc;
 }
 
+static const struct wsrt_source *first_with_names(const struct build *b)
+{
+    for (uint32_t i = 0; i < b->set.count; i++)
+        if (source_at(b, i) != NULL && source_at(b, i)->props != NULL)
+            return source_at(b, i);
+    return NULL;
+}
+
+static int build_child(struct build *b, wsrt_span name, const struct wsrt_source *first,
+                       const struct wsrt_named *own, uint32_t *child)
+{
+    struct wsrt_set set = {0};
+    int rc = WSRT_OK;
+
+    for (uint32_t i = 0; rc == WSRT_OK && i < b->set.count; i++) {
+        const struct wsrt_source *s = source_at(b, i);
+        if (s != NULL)
+            rc =
+                add_member(b, &set, s, name, s == first && own != NULL ? own : find_named(s, name));
+    }
+    return rc != WSRT_OK ? rc : node_of(b->c, &set, child);
+}
+
+/* The names begin with those of the first source in its own order, so these are not searched. */
 static int build_children(struct build *b)
 {
+    const struct wsrt_source *first = first_with_names(b);
+    const struct wsrt_named *own = first == NULL ? NULL : first->props;
+
     for (uint32_t k = 0; k < b->node.known; k++) {
         struct wsrt_prop name = node_names(b)[k];
         const char *text = (const char *)b->c->tables[WSRT_TABLE_TEXT].data + name.name;
         wsrt_span span = {wsrt_arena_copy(&b->c->arena, (wsrt_span){text, name.len}), name.len};
-        struct wsrt_set set = {0};
         uint32_t child;
-        int rc = span.ptr == NULL ? WSRT_ERR_NOMEM : WSRT_OK;
+        int rc = span.ptr == NULL ? WSRT_ERR_NOMEM : build_child(b, span, first, own, &child);
 
-        for (uint32_t i = 0; rc == WSRT_OK && i < b->set.count; i++)
-            if (source_at(b, i) != NULL)
-                rc = add_member(b, &set, source_at(b, i), span);
-        if (rc == WSRT_OK)
-            rc = node_of(b->c, &set, &child);
         if (rc != WSRT_OK)
             return rc;
         node_names(b)[k].child = child;
+        own = own == NULL ? NULL : own->next;
     }
     return WSRT_OK;
 }

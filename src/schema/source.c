@@ -305,13 +305,17 @@ static int kw_properties(struct wsrt_compiler *c, struct wsrt_source *s, struct 
 {
     if (v->kind != WSRT_JSON_OBJECT)
         return wrong_type(c, v, "Expected an object");
+    /* The first keyword that knows names, and the reader refused duplicates: nothing to search. */
+    struct wsrt_named **link = &s->props;
     for (struct wsrt_tree *t = v->child; t != NULL; t = t->next) {
-        struct wsrt_named *n = named_of(c, &s->props, t->name);
+        struct wsrt_named *n = *link = wsrt_compile_alloc(c, sizeof *n);
         if (n == NULL)
             return no_memory();
+        n->name = t->name;
         int rc = child_source(c, s, t, child_message(s, "properties", t->name), &n->child);
         if (rc != WSRT_OK)
             return rc;
+        link = &n->next;
     }
     return WSRT_OK;
 }
