@@ -154,6 +154,15 @@ static void read_handshake(struct peer *peer)
     peer->upgraded = 1;
 }
 
+/* Leaves the core's shared parts to a sibling thread, which may be the server's. */
+static void rest(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    for (int i = 0; i < 16; i++)
+        __builtin_ia32_pause();
+#endif
+}
+
 static size_t wait_events(struct load *l, struct epoll_event *events)
 {
     int64_t since = 0;
@@ -166,6 +175,7 @@ static size_t wait_events(struct load *l, struct epoll_event *events)
         since = since == 0 ? now : since;
         if (now - since > QUIET_MS * 1000)
             fail("the server fell silent");
+        rest();
         n = epoll_wait(l->epoll, events, EVENTS, 0);
     }
     if (n < 0)

@@ -64,7 +64,16 @@ static uint64_t mask_wide(unsigned char *dst, const unsigned char *src, size_t l
     wide keys = {k, k}, tail_keys = {t, t};
     wide tail = load_wide(src + end) ^ tail_keys, seen = tail;
 
-    for (size_t i = 0; i < end; i += sizeof(wide)) {
+    size_t i = 0;
+    for (; i + 4 * sizeof(wide) <= end; i += 4 * sizeof(wide)) {
+        wide words[4];
+        memcpy(words, src + i, sizeof words);
+        for (size_t n = 0; n < 4; n++)
+            words[n] ^= keys;
+        seen |= (words[0] | words[1]) | (words[2] | words[3]);
+        memcpy(dst + i, words, sizeof words);
+    }
+    for (; i < end; i += sizeof(wide)) {
         wide word = load_wide(src + i) ^ keys;
         seen |= word;
         memcpy(dst + i, &word, sizeof word);
@@ -357,29 +366,38 @@ static void begin_frame(wsrt_ws_decoder *d, const struct frame *f)
     d->fragments++;
 }
 
-/* The common case in few steps: a fresh decoder and a whole message of at most 125 bytes in a masked
+/* The common case in few steps: a fresh decoder and a whole message of less than 64 KiB in a masked
  * frame within the caps. Answers WSRT_WS_NEED when it is anything else, for the long way to judge. */
 static int read_short_message(wsrt_ws_decoder *d, const wsrt_ws_limits *limits, unsigned char *in,
                               size_t len, wsrt_ws_event *event)
 {
-    enum { HEADER = 2 + SERVER_MASK_LEN, WHOLE_TEXT = 0x81, WHOLE_BINARY = 0x82 };
+    enum { WHOLE_TEXT = 0x81, WHOLE_BINARY = 0x82 };
+    size_t header = 2 + SERVER_MASK_LEN;
     uint32_t key;
 
-    if (d->state != 0 || len < HEADER || limits->flags != 0 || limits->max_fragments == 0)
+    if (d->state != 0 || len < header || limits->flags != 0 || limits->max_fragments == 0 ||
+        (in[0] != WHOLE_TEXT && in[0] != WHOLE_BINARY))
         return WSRT_WS_NEED;
     size_t payload = in[1] ^ 0x80u;
-    if ((in[0] != WHOLE_TEXT && in[0] != WHOLE_BINARY) || payload > WSRT_WS_CONTROL_MAX ||
-        payload > len - HEADER || payload > limits->max_frame || payload > limits->max_message)
+    if (payload == LEN_16 && len >= header + 2) {
+        payload = (size_t)in[2] << 8 | in[3];
+        header += 2;
+        if (payload < LEN_16)
+            return WSRT_WS_NEED;
+    } else if (payload > WSRT_WS_CONTROL_MAX) {
         return WSRT_WS_NEED;
-    memcpy(&key, in + 2, SERVER_MASK_LEN);
-    uint64_t seen = mask(in + HEADER, in + HEADER, payload, key);
-    event->used = HEADER + payload;
-    event->payload = (wsrt_span){(const char *)in + HEADER, payload};
+    }
+    if (payload > len - header || payload > limits->max_frame || payload > limits->max_message)
+        return WSRT_WS_NEED;
+    memcpy(&key, in + header - SERVER_MASK_LEN, SERVER_MASK_LEN);
+    uint64_t seen = mask(in + header, in + header, payload, key);
+    event->used = header + payload;
+    event->payload = (wsrt_span){(const char *)in + header, payload};
     event->left = 0;
     event->opcode = in[0] & OPCODE;
     event->last = 1;
     if (in[0] == WHOLE_TEXT && (seen & high_bits) != 0 &&
-        utf8_next(BETWEEN, in + HEADER, payload) != BETWEEN)
+        utf8_next(BETWEEN, in + header, payload) != BETWEEN)
         return fail(d, event, 1007, not_text);
     return WSRT_WS_MESSAGE;
 }

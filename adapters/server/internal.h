@@ -323,6 +323,7 @@ int wsrt_utf8_valid(wsrt_span text);
 
 /* sender.c */
 extern const wsrt_sender_ops wsrt_server_sender_ops;
+int wsrt_sender_reply(void *loop, const char *data, size_t len, uint32_t event_flags);
 void wsrt_sender_take_up(wsrt_loop *l);
 void wsrt_sender_free(wsrt_loop *l);
 

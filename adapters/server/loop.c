@@ -63,7 +63,10 @@ int wsrt_loop_init(wsrt_loop *l, wsrt_server *s)
     l->free_slot = l->retiring = l->ready_first = l->ready_last = WSRT_NONE;
     l->runtime_due = INT64_MAX;
     l->runtime_dirty = 1;
-    l->event = (wsrt_event){.struct_size = sizeof l->event, .kind = WSRT_EVENT_MESSAGE};
+    l->event = (wsrt_event){.struct_size = sizeof l->event,
+                            .kind = WSRT_EVENT_MESSAGE,
+                            .reply = wsrt_sender_reply,
+                            .transport = l};
     l->event.connection_id.len = WSRT_ID_LEN;
     l->event.stage = s->set.stage;
     pthread_mutex_init(&l->lock, NULL);

@@ -45,33 +45,44 @@ static int total_full(const wsrt_loop *l, size_t more)
 
 /* ---- encoding ------------------------------------------------------------------------------- */
 
-static size_t fragment_of(const wsrt_loop *l)
+static int is_fragmented(const wsrt_loop *l, size_t len)
 {
-    return (l->set->flags & WSRT_SERVER_API_GATEWAY) != 0 ? AWS_FRAGMENT : SIZE_MAX;
+    return len > AWS_FRAGMENT && (l->set->flags & WSRT_SERVER_API_GATEWAY) != 0;
 }
 
 size_t wsrt_output_size(const wsrt_loop *l, size_t len)
 {
-    size_t headers = len <= AWS_FRAGMENT ? 1 : len / fragment_of(l) + 1; /* mostly no division */
+    size_t frames = is_fragmented(l, len) ? len / AWS_FRAGMENT + 1 : 1;
 
-    return len + WSRT_WS_HEADER_MAX * headers;
+    return len + WSRT_WS_HEADER_MAX * frames;
+}
+
+static size_t encode_frame(unsigned char *dst, int opcode, int fin, wsrt_span data)
+{
+    size_t at = wsrt_ws_header(dst, opcode, fin, data.len, NULL);
+
+    if (data.len > 0)
+        memcpy(dst + at, data.ptr, data.len);
+    return at + data.len;
+}
+
+static size_t encode_fragments(unsigned char *dst, int opcode, wsrt_span data)
+{
+    size_t out = 0;
+
+    while (data.len > AWS_FRAGMENT) {
+        out += encode_frame(dst + out, opcode, 0, (wsrt_span){data.ptr, AWS_FRAGMENT});
+        data = (wsrt_span){data.ptr + AWS_FRAGMENT, data.len - AWS_FRAGMENT};
+        opcode = WSRT_WS_OP_CONTINUATION;
+    }
+    return out + encode_frame(dst + out, opcode, 1, data);
 }
 
 size_t wsrt_output_encode(const wsrt_loop *l, unsigned char *dst, int opcode, wsrt_span data)
 {
-    size_t most = fragment_of(l), out = 0;
-
-    do {
-        size_t n = data.len < most ? data.len : most;
-        out += wsrt_ws_header(dst + out, opcode, n == data.len, n, NULL);
-        if (n > 0)
-            memcpy(dst + out, data.ptr, n);
-        out += n;
-        data.ptr += n;
-        data.len -= n;
-        opcode = WSRT_WS_OP_CONTINUATION;
-    } while (data.len > 0);
-    return out;
+    if (is_fragmented(l, data.len))
+        return encode_fragments(dst, opcode, data);
+    return encode_frame(dst, opcode, 1, data);
 }
 
 /* ---- queue ---------------------------------------------------------------------------------- */

@@ -84,6 +84,29 @@ static int post_here(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post)
     return rc;
 }
 
+/* The connection being served answers: no look-up, no table. */
+int wsrt_sender_reply(void *loop, const char *data, size_t len, uint32_t event_flags)
+{
+    wsrt_loop *l = loop;
+    wsrt_span body = {data, len};
+    int binary = (event_flags & WSRT_EVENT_BINARY) != 0;
+
+    if (len > l->set->max_message)
+        return WSRT_ERR_TOO_LARGE;
+    if (!binary && !wsrt_utf8_valid(body))
+        return WSRT_ERR_INVALID;
+    if (l->current->state != WSRT_CONN_OPEN)
+        return WSRT_ERR_GONE;
+    int rc = wsrt_output_reply(l, binary ? WSRT_WS_OP_BINARY : WSRT_WS_OP_TEXT, body);
+    if (rc != WSRT_STALE)
+        return rc;
+    wsrt_span id = {l->current->id, sizeof l->current->id};
+    wsrt_post post = {.struct_size = sizeof post,
+                      .flags = WSRT_POST_REPLY | (binary ? WSRT_POST_BINARY : 0),
+                      .data = body};
+    return post_here(l, &id, &post);
+}
+
 static int post_many_here(wsrt_loop *l, const wsrt_span *ids, size_t n, const wsrt_post *post,
                           int *results)
 {

@@ -31,19 +31,40 @@ static size_t character(const unsigned char *p, size_t len)
     return n;
 }
 
+static uint64_t load(const unsigned char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* Most text is ASCII: whole words, the last one overlapping. */
+static int is_ascii(const unsigned char *p, size_t len)
+{
+    const uint64_t high = UINT64_C(0x8080808080808080);
+    uint64_t seen = 0;
+
+    if (len < sizeof seen) {
+        memcpy(&seen, p, len);
+        return (seen & high) == 0;
+    }
+    for (size_t at = 0; at + sizeof seen < len; at += sizeof seen)
+        seen |= load(p + at);
+    return ((seen | load(p + len - sizeof seen)) & high) == 0;
+}
+
 int wsrt_utf8_valid(wsrt_span text)
 {
     const unsigned char *p = (const unsigned char *)text.ptr;
     size_t at = 0, n;
-    uint64_t word;
 
+    if (text.len == 0 || is_ascii(p, text.len))
+        return 1;
     while (at < text.len) {
-        while (text.len - at >= sizeof word) {
-            memcpy(&word, p + at, sizeof word);
-            if ((word & UINT64_C(0x8080808080808080)) != 0)
-                break;
-            at += sizeof word;
-        }
+        while (text.len - at >= sizeof(uint64_t) &&
+               (load(p + at) & UINT64_C(0x8080808080808080)) == 0)
+            at += sizeof(uint64_t);
         if (at == text.len)
             return 1;
         n = character(p + at, text.len - at);

@@ -103,7 +103,7 @@ typedef struct wsrt_monitor_options {
     wsrt_allocator allocator;   /**< zero = libc */
     const wsrt_env *env;        /**< cpu, resident, random, log; copied; NULL = defaults */
     wsrt_span environment;      /**< value of the dimension Environment; empty = "dev" */
-    uint32_t cpu_sampling;      /**< one operation in n; 0 = 64; 4294967295 = off */
+    uint32_t cpu_sampling;      /**< one in n, and one a ms at most; 0 = 64; 4294967295 = off */
     uint32_t max_operations;    /**< 4..1024; 0 = 1024 */
     uint32_t histogram_bits;    /**< 4..7, error at most 2^-(bits+1); 0 = 5 */
     uint32_t max_metric_values; /**< values of one attribute, all operations; 0 = 10000 */

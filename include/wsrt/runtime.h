@@ -74,6 +74,13 @@ typedef struct wsrt_session {
     uint64_t opaque[4];
 } wsrt_session;
 
+/**
+ * A transport's short way back to the connection whose event is being dispatched: queues one message
+ * of the event's kind. Called on the dispatching thread, during the dispatch only.
+ * @return a status of wsrt_sender_ops.post. @since 0.1
+ */
+typedef int (*wsrt_reply_fn)(void *transport, const char *data, size_t len, uint32_t event_flags);
+
 /** One event, made by an adapter; everything is borrowed during the dispatch. @since 0.1 */
 typedef struct wsrt_event {
     uint32_t struct_size;    /**< sizeof(wsrt_event) */
@@ -96,10 +103,12 @@ typedef struct wsrt_event {
     size_t query_count;
     const wsrt_principal *principal; /**< from an authorizer; NULL = none */
     wsrt_session *session;           /**< NULL = the transport keeps none */
-    wsrt_recorder *recorder;         /**< of the dispatching thread; NULL = the monitor's shared one */
-    int64_t connected_at;            /**< Unix ms; 0 = unknown */
-    int64_t now;      /**< monotonic ns of the arrival; 0 = the runtime reads the clock */
-    int64_t deadline; /**< monotonic ns by which an answer is needed; 0 = none */
+    wsrt_recorder *recorder; /**< of the dispatching thread; NULL = the monitor's shared one */
+    wsrt_reply_fn reply;     /**< NULL = replies go through the sender */
+    void *transport;         /**< handed to `reply` */
+    int64_t connected_at;    /**< Unix ms; 0 = unknown */
+    int64_t now;             /**< monotonic ns of the arrival; 0 = the runtime reads the clock */
+    int64_t deadline;        /**< monotonic ns by which an answer is needed; 0 = none */
 } wsrt_event;
 
 /**

@@ -111,7 +111,8 @@ struct shard {
 
 struct wsrt_recorder {
     struct shard shard;
-    uint32_t until_cpu; /* operations up to the next whose CPU time is read; 0 = none soon */
+    uint32_t until_cpu; /* operations up to the next whose CPU time may be read; 0 = none soon */
+    int64_t cpu_after;  /* and not before this time */
     int64_t net_bytes;
     int64_t high_bytes; /* largest net_bytes since the innermost open operation began */
 };

@@ -285,6 +285,7 @@ int wsrt_recorder_new(wsrt_recorder **out, wsrt_monitor *m)
     wsrt_monitor_retain(m);
     r->shard.monitor = m;
     r->until_cpu = m->cpu_sampling > 0;
+    r->cpu_after = INT64_MIN;
     pthread_mutex_lock(&m->lock);
     r->shard.prev = &m->retired;
     r->shard.next = m->retired.next;

@@ -86,11 +86,18 @@ void wsrt_op_add_bytes(wsrt_op *op, int64_t n)
 
 /* ---- start ---- */
 
+/* The clock of a thread is a system call: a busy recorder reads it for one operation a millisecond. */
 static NEVER_INLINE void read_cpu(struct handle *h)
 {
-    h->recorder->until_cpu = h->monitor->cpu_sampling;
-    if (h->monitor->cpu_sampling > 0)
-        h->cpu = h->monitor->env.cpu(h->monitor->env.user);
+    static const int64_t millisecond = 1000000;
+    struct wsrt_recorder *r = h->recorder;
+
+    r->until_cpu = h->monitor->cpu_sampling;
+    if (h->monitor->cpu_sampling == 0 || h->start < r->cpu_after)
+        return;
+    if (__builtin_add_overflow(h->start, millisecond, &r->cpu_after))
+        r->cpu_after = INT64_MAX;
+    h->cpu = h->monitor->env.cpu(h->monitor->env.user);
 }
 
 int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t now, wsrt_op *op)

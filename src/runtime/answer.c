@@ -56,11 +56,19 @@ static int render(wsrt_context *ctx, const wsrt_error *e, int form, wsrt_span *o
     }
 }
 
-static int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
+static int post_to_sender(wsrt_context *ctx, wsrt_span body, uint32_t binary)
 {
     wsrt_post post = {.struct_size = sizeof post, .flags = WSRT_POST_REPLY | binary, .data = body};
     const wsrt_sender *sender = &ctx->rt->sender;
-    int rc = sender->ops->post(sender->self, &ctx->event->connection_id, &post);
+
+    return sender->ops->post(sender->self, &ctx->event->connection_id, &post);
+}
+
+static int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
+{
+    const wsrt_event *ev = ctx->event;
+    int rc = ev->reply != NULL ? ev->reply(ev->transport, body.ptr, body.len, binary)
+                               : post_to_sender(ctx, body, binary);
 
     if (rc == WSRT_ERR_GONE)
         wsrt_forget_peer(ctx->rt, ctx->event->connection_id, ctx->connected_at);
@@ -71,7 +79,8 @@ static int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
 
 static int answers_in_response(const wsrt_context *ctx)
 {
-    return ctx->rt->sender.ops == NULL || ctx->event->kind != WSRT_EVENT_MESSAGE ||
+    return (ctx->event->reply == NULL && ctx->rt->sender.ops == NULL) ||
+           ctx->event->kind != WSRT_EVENT_MESSAGE ||
            (ctx->route != NULL && (ctx->route->flags & WSRT_ROUTE_TWO_WAY) != 0);
 }
 

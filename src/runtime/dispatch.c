@@ -53,9 +53,8 @@ static int check_limits(wsrt_context *ctx)
     wsrt_limit_result result;
     size_t n = 0;
 
-    if (ctx->rt->limiter == NULL)
-        return WSRT_OK;
     const wsrt_principal *who = wsrt_session_principal(ctx);
+
     keys[n++] = (wsrt_limit_key){
         .scope = WSRT_SCOPE_CONNECTION, .cell = wsrt_session_cell(ev), .key = ev->connection_id};
     if (who != NULL)
@@ -111,8 +110,6 @@ static int validate(wsrt_context *ctx)
                          .issue_cap = ISSUES_SHOWN,
                          .scratch_cap = route->scratch};
 
-    if (route->schema == NULL)
-        return WSRT_OK;
     v.slots = wsrt_arena_alloc(&ctx->arena, v.slot_cap * sizeof *v.slots);
     v.issues = wsrt_arena_alloc(&ctx->arena, v.issue_cap * sizeof *v.issues);
     v.scratch = wsrt_arena_alloc(&ctx->arena, v.scratch_cap);
@@ -162,10 +159,8 @@ static int has_all(wsrt_span held, wsrt_span wanted)
 static int check_access(wsrt_context *ctx)
 {
     const struct route *route = ctx->route;
-
-    if (route->access == WSRT_ACCESS_ANYONE)
-        return WSRT_OK;
     const wsrt_principal *who = wsrt_session_principal(ctx);
+
     if (who == NULL || who->user_id.len == 0)
         return wsrt_fail(ctx, WSRT_ERR_UNAUTHENTICATED, "UNAUTHENTICATED_CONNECTION", NULL);
     if (who->expires_at != 0 && who->expires_at <= wsrt_context_wall(ctx) / 1000)
@@ -246,11 +241,11 @@ static size_t message_fields(const wsrt_context *ctx, int status, wsrt_field *ou
 int wsrt_run_handler(wsrt_context *ctx)
 {
     const struct route *route = ctx->route;
-    int rc = check_limits(ctx);
+    int rc = ctx->rt->limiter == NULL ? WSRT_OK : check_limits(ctx);
 
-    if (rc == WSRT_OK)
+    if (rc == WSRT_OK && route->schema != NULL)
         rc = validate(ctx);
-    if (rc == WSRT_OK)
+    if (rc == WSRT_OK && route->access != WSRT_ACCESS_ANYONE)
         rc = check_access(ctx);
     if (rc != WSRT_OK)
         return rc;

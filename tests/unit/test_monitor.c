@@ -374,14 +374,32 @@ START_TEST(cpu_time_is_read_for_the_first_and_then_one_in_n)
     o.cpu_sampling = 4;
     remake(o);
     wsrt_recorder_new(&rec, m);
-    for (int i = 0; i < 9; i++) {
-        wsrt_op_start(m, rec, 0, 0, &op);
+    for (int64_t i = 0; i < 9; i++) {
+        wsrt_op_start(m, rec, 0, i * 1000000, &op);
         cpu_clock += 250;
-        wsrt_op_complete(&op, 1000, NULL);
+        wsrt_op_complete(&op, i * 1000000 + 1000, NULL);
     }
     run(NULL, 0, 1000);
     ck_assert_uint_eq(totals(0).cpu_samples, 3);
     ck_assert_double_eq_tol(totals(0).cpu_ratio_sum, 0.75, 1e-9);
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
+START_TEST(cpu_time_is_read_at_most_once_a_millisecond)
+{
+    wsrt_monitor_options o = options();
+    wsrt_recorder *rec;
+    wsrt_op op;
+
+    o.cpu_sampling = 2;
+    remake(o);
+    wsrt_recorder_new(&rec, m);
+    for (int64_t i = 0; i < 100; i++) { /* a hundred operations in 3 ms */
+        wsrt_op_start(m, rec, 0, i * 30000, &op);
+        wsrt_op_complete(&op, i * 30000 + 1000, NULL);
+    }
+    ck_assert_uint_eq(totals(0).cpu_samples, 3);
     wsrt_recorder_free(rec);
 }
 END_TEST
@@ -596,6 +614,7 @@ static void add_operation_cases(TCase *c)
     tcase_add_test(c, an_inner_operation_charges_the_outer_one_too);
     tcase_add_test(c, memory_sums_stop_at_the_ends_of_their_range);
     tcase_add_test(c, cpu_time_is_read_for_the_first_and_then_one_in_n);
+    tcase_add_test(c, cpu_time_is_read_at_most_once_a_millisecond);
     tcase_add_test(c, cpu_time_that_is_off_is_never_read);
     tcase_add_test(c, an_operation_may_end_in_another_recorder);
 }
