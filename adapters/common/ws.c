@@ -25,13 +25,11 @@ static const uint64_t high_bits = 0x8080808080808080u;
 /* The key as it stands `n` bytes further on. */
 static uint32_t turned(uint32_t key, size_t n)
 {
-    unsigned bits = (unsigned)(n % 4) * 8;
+    unsigned bits = (unsigned)(n % 4) * 8, rest = (32 - bits) % 32;
 
-    if (bits == 0)
-        return key;
     if (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
-        return key >> bits | key << (32 - bits);
-    return key << bits | key >> (32 - bits);
+        return key >> bits | key << rest;
+    return key << bits | key >> rest;
 }
 
 static uint64_t doubled(uint32_t key)
@@ -82,6 +80,19 @@ static uint64_t mask_wide(unsigned char *dst, const unsigned char *src, size_t l
     return seen[0] | seen[1];
 }
 
+static uint64_t mask_16_to_32(unsigned char *dst, const unsigned char *src, size_t len,
+                              uint32_t key)
+{
+    uint64_t k = doubled(key), t = doubled(turned(key, len));
+    wide keys = {k, k}, tail_keys = {t, t};
+    wide first = load_wide(src) ^ keys;
+    wide last = load_wide(src + len - sizeof(wide)) ^ tail_keys, seen = first | last;
+
+    memcpy(dst, &first, sizeof first);
+    memcpy(dst + len - sizeof last, &last, sizeof last);
+    return seen[0] | seen[1];
+}
+
 static uint64_t mask_8_to_15(unsigned char *dst, const unsigned char *src, size_t len, uint32_t key)
 {
     uint64_t first = load64(src) ^ doubled(key);
@@ -104,8 +115,10 @@ static uint64_t mask_up_to_7(unsigned char *dst, const unsigned char *src, size_
 
 static uint64_t mask(unsigned char *dst, const unsigned char *src, size_t len, uint32_t key)
 {
-    if (len >= sizeof(wide))
+    if (len > 2 * sizeof(wide))
         return mask_wide(dst, src, len, key);
+    if (len >= sizeof(wide))
+        return mask_16_to_32(dst, src, len, key);
     if (len >= 8)
         return mask_8_to_15(dst, src, len, key);
     return mask_up_to_7(dst, src, len, key);

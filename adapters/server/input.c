@@ -145,13 +145,13 @@ static void take_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
 
 static void take_event(wsrt_loop *l, wsrt_conn *c, int kind, const wsrt_ws_event *e)
 {
-    if (kind == WSRT_WS_CLOSE) {
+    if (kind == WSRT_WS_MESSAGE && c->state == WSRT_CONN_OPEN) {
+        dispatch_message(l, e->payload, e->opcode);
+    } else if (kind == WSRT_WS_CLOSE) {
         wsrt_conn_closed_by_peer(l, c, e->code, e->payload);
     } else if (c->state != WSRT_CONN_OPEN) {
         if (kind == WSRT_WS_FAIL)
             wsrt_conn_finish(l, c, WSRT_TURN_BYTES);
-    } else if (kind == WSRT_WS_MESSAGE) {
-        dispatch_message(l, e->payload, e->opcode);
     } else if (kind == WSRT_WS_PIECE) {
         take_piece(l, c, e);
     } else if (kind == WSRT_WS_PING) {

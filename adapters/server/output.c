@@ -59,8 +59,12 @@ size_t wsrt_output_size(const wsrt_loop *l, size_t len)
 
 static size_t encode_frame(unsigned char *dst, int opcode, int fin, wsrt_span data)
 {
-    size_t at = wsrt_ws_header(dst, opcode, fin, data.len, NULL);
+    size_t at = 2;
 
+    dst[0] = (unsigned char)((fin ? 0x80 : 0) | opcode);
+    dst[1] = (unsigned char)data.len;
+    if (data.len > WSRT_WS_CONTROL_MAX)
+        at = wsrt_ws_header(dst, opcode, fin, data.len, NULL);
     if (data.len > 0)
         memcpy(dst + at, data.ptr, data.len);
     return at + data.len;

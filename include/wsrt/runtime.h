@@ -264,7 +264,9 @@ WSRT_API int wsrt_runtime_set_sender(wsrt_runtime *rt, const wsrt_sender *sender
  * to the sender's connection otherwise (the response's body on a two-way route or without a sender).
  *
  * @param ev       the event
- * @param respond  takes the response, exactly once on WSRT_OK; NULL drops it
+ * @param respond  takes the response, exactly once on WSRT_OK, but for a MESSAGE of a transport with a
+ *                 `reply` of its own, which hears of a response only when that has a body; NULL drops
+ *                 it
  * @return WSRT_OK when the event was handled, whatever the answer; WSRT_ERR_INVALID for an event
  *         that breaks a rule of wsrt_event; WSRT_ERR_NOMEM. Any thread. @since 0.1
  */

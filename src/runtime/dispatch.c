@@ -309,15 +309,20 @@ static int check_event(const wsrt_event *ev)
         !wsrt_connection_id_valid(ev->connection_id))
         return WSRT_ERR_INVALID;
     if ((ev->body.ptr == NULL && ev->body.len > 0) ||
-        (ev->headers == NULL && ev->header_count > 0) || (ev->query == NULL && ev->query_count > 0))
+        (ev->headers == NULL && ev->header_count > 0) ||
+        (ev->query == NULL && ev->query_count > 0) ||
+        (ev->reply != NULL && ev->kind != WSRT_EVENT_MESSAGE))
         return WSRT_ERR_INVALID;
     return WSRT_OK;
 }
 
-static void mark(atomic_int *flag)
+/* A busy runtime has been marked since its last tick, and started before. */
+static void mark_busy(wsrt_runtime *rt)
 {
-    if (!atomic_load_explicit(flag, memory_order_relaxed))
-        atomic_store_explicit(flag, 1, memory_order_relaxed);
+    if (atomic_load_explicit(&rt->busy, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&rt->busy, 1, memory_order_relaxed);
+    atomic_store_explicit(&rt->started, 1, memory_order_relaxed);
 }
 
 /* Member by member: what is not named here is written before it is read, and is most of the bytes. */
@@ -362,8 +367,7 @@ int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_
     rc = check_event(ev);
     if (rc != WSRT_OK)
         return rc;
-    mark(&rt->started);
-    mark(&rt->busy);
+    mark_busy(rt);
     open_context(&ctx, rt, ev);
     if (ev->kind == WSRT_EVENT_MESSAGE)
         on_message(&ctx);
