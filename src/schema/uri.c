@@ -170,8 +170,11 @@ int wsrt_uri_split(wsrt_arena *arena, wsrt_span *uri, wsrt_span *fragment)
         const char *p = parts.fragment.ptr + i;
         int high = *p == '%' && parts.fragment.len - i > 2 ? hex_digit(p[1]) : -1;
         int low = high >= 0 ? hex_digit(p[2]) : -1;
-        dst[len++] = low < 0 ? *p : (char)(high << 4 | low);
-        i += low < 0 ? 0 : 2;
+        dst[len++] = *p;
+        if (low < 0)
+            continue;
+        dst[len - 1] = (char)(high << 4 | low);
+        i += 2;
     }
     *fragment = (wsrt_span){dst, len};
     return 1;
