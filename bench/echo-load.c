@@ -7,7 +7,8 @@
  *           connect    connections opened and reset for so long; DEPTH of them at a time
  *           idle       connections that only stay
  *           broadcast  DEPTH messages by one connection, each received by all
- * raw: no handshake, and the server returns the bytes it was sent.
+ * raw: no handshake, and the server returns the bytes it was sent; for a broadcast it greets each
+ * connection with one byte, so that none is missing from the first one.
  *
  * Speaks with its parent: prints `ready`, waits for a line, works, prints one line of JSON, and ends
  * when its input ends. Any wrong byte or lost connection ends it with status 1. */
@@ -31,6 +32,7 @@ struct load {
     struct sockaddr_in server;
     int epoll;
     int raw;
+    int greeted; /* the raw server says one byte to each connection it has accepted */
     size_t connections;
     size_t payload;
     size_t depth;
@@ -128,7 +130,7 @@ static void open_peer(struct load *l, size_t i)
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, peer->fd, &interest) != 0)
         fail("epoll_ctl");
     if (l->raw)
-        peer->upgraded = 1;
+        peer->upgraded = !l->greeted;
     else if (send(peer->fd, upgrade, sizeof upgrade - 1, MSG_NOSIGNAL) != sizeof upgrade - 1)
         fail("cannot send the handshake");
 }
@@ -144,10 +146,14 @@ static size_t receive(struct peer *peer)
     return (size_t)n;
 }
 
-static void read_handshake(struct peer *peer)
+static void read_handshake(const struct load *l, struct peer *peer)
 {
     size_t len = receive(peer);
 
+    if (l->raw && len == 1) {
+        peer->upgraded = 1;
+        return;
+    }
     if (len < 16 || memcmp(input, "HTTP/1.1 101", 12) != 0 ||
         memcmp(input + len - 4, "\r\n\r\n", 4) != 0)
         fail("the handshake was refused");
@@ -193,12 +199,12 @@ static void open_all(struct load *l)
     while (upgraded < l->connections) {
         while (opened < l->connections && opened - upgraded < 64) {
             open_peer(l, opened++);
-            upgraded += l->raw != 0;
+            upgraded += l->raw && !l->greeted;
         }
-        if (l->raw)
+        if (l->raw && !l->greeted)
             continue;
         for (size_t i = 0, n = wait_events(l, events); i < n; i++) {
-            read_handshake(&l->peers[events[i].data.u64]);
+            read_handshake(l, &l->peers[events[i].data.u64]);
             upgraded++;
         }
     }
@@ -290,7 +296,7 @@ static void run_connect(struct load *l)
         for (size_t k = 0, n = wait_events(l, events); k < n; k++) {
             struct peer *peer = &l->peers[events[k].data.u64];
             if (!peer->upgraded)
-                read_handshake(peer);
+                read_handshake(l, peer);
             else if (!read_answer(l, peer))
                 continue;
             close(peer->fd);
@@ -386,6 +392,7 @@ int main(int argc, char **argv)
     l.depth = strtoul(argv[5], NULL, 10);
     l.milliseconds = strtol(argv[6], NULL, 10);
     l.raw = argc == 8;
+    l.greeted = l.raw && strcmp(argv[2], "broadcast") == 0;
     l.epoll = epoll_create1(EPOLL_CLOEXEC);
     l.peers = calloc(l.connections, sizeof *l.peers);
     if (l.peers == NULL || l.epoll < 0 || l.connections == 0 || l.depth == 0)

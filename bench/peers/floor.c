@@ -1,5 +1,6 @@
 /* What echo costs without any protocol: level-triggered epoll, one buffer, the same bytes back.
- * With `--broadcast N` each arriving byte is answered by one N-byte write to every connection. */
+ * With `--broadcast N` it greets each connection with one byte, and answers each arriving byte by one
+ * N-byte write to every connection. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <netinet/in.h>
@@ -32,7 +33,7 @@ static int listen_on_loopback(unsigned *port)
     return fd;
 }
 
-static void accept_one(int epoll, int listener)
+static void accept_one(int epoll, int listener, int greets)
 {
     int on = 1;
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
@@ -44,6 +45,8 @@ static void accept_one(int epoll, int listener)
     epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &interest);
     place_of[fd] = open_count;
     open_fds[open_count++] = fd;
+    if (greets)
+        (void)send(fd, "", 1, MSG_NOSIGNAL);
 }
 
 static void forget(int fd)
@@ -110,7 +113,7 @@ int main(int argc, char **argv)
         int n = epoll_wait(epoll, events, EVENTS, -1);
         for (int i = 0; i < n; i++) {
             if (events[i].data.fd == listener)
-                accept_one(epoll, listener);
+                accept_one(epoll, listener, broadcast_len > 0);
             else
                 serve_one(events[i].data.fd, broadcast_len);
         }
