@@ -1,7 +1,4 @@
-/* A complete WebSocket server: every message comes back.
- *
- *     cc hello-server.c $(pkg-config --cflags --libs wsrt-server) -o hello-server && ./hello-server
- */
+/* A complete WebSocket server: every message comes back. hello-server [ADDRESS:PORT] */
 #include <wsrt/server.h>
 
 #include <stdio.h>
@@ -12,24 +9,20 @@ static int echo(wsrt_context *ctx, const wsrt_request *req, void *user)
     return wsrt_reply(ctx, req->event->body);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-    wsrt_runtime *rt = NULL;
-    wsrt_server *server = NULL;
+    wsrt_span address = wsrt_span_cstr(argc > 1 ? argv[1] : "127.0.0.1:8080");
+    wsrt_server_options opts = {.struct_size = sizeof opts, .listen = &address, .listen_count = 1};
     wsrt_route route = {
         .struct_size = sizeof route, .key = wsrt_span_cstr("$default"), .handler = echo};
+    wsrt_runtime *rt = NULL;
+    wsrt_server *server = NULL;
 
     int rc = wsrt_runtime_new(&rt, NULL);
-    if (rc == WSRT_OK)
-        rc = wsrt_runtime_route(rt, &route);
-    if (rc == WSRT_OK)
-        rc = wsrt_server_new(&server, rt, NULL);
-    if (rc == WSRT_OK) {
-        puts("echo server on ws://127.0.0.1:8080/");
-        rc = wsrt_server_run(server);
-    }
-    if (rc != WSRT_OK)
-        fprintf(stderr, "hello-server: %s\n", wsrt_status_name(rc));
+    rc = rc != WSRT_OK ? rc : wsrt_runtime_route(rt, &route);
+    rc = rc != WSRT_OK ? rc : wsrt_server_new(&server, rt, &opts);
+    rc = rc != WSRT_OK ? rc : wsrt_server_run(server);
+    fprintf(stderr, "hello-server: %s\n", wsrt_status_name(rc));
     wsrt_server_free(server);
     wsrt_runtime_free(rt);
     return rc == WSRT_OK ? 0 : 1;
