@@ -162,7 +162,7 @@ def main():
                   f"ours   {ours}\ntheirs {theirs}")
             return 1
         kinds[kind] += 1
-    print(f"{len(streams)} streams compared, {accepted} accepted by both, {messages} equal messages")
+    print(f"{len(streams)} streams: inputs compared, {accepted} accepted by both, {messages} equal messages")
     for kind, count in kinds.items():
         print(f"{count} times {kind}")
     return 0 if accepted > STREAMS // 4 and all(kinds.values()) else 1
