@@ -221,6 +221,27 @@ WSRT_API int wsrt_op_complete(wsrt_op *op, int64_t now, const wsrt_op_result *re
 WSRT_API int wsrt_op_complete_on(wsrt_op *op, wsrt_recorder *rec, int64_t now,
                                  const wsrt_op_result *result);
 
+/**
+ * Counts an operation that is over, in one step: half the work of a start and a completion, for
+ * whoever finds out at the end that nothing had to be noted under way. It is never seen in flight, and
+ * neither its CPU time nor its memory is known.
+ *
+ * @param rec     of the calling thread; not NULL
+ * @param start   monotonic ns; @param end of the same clock
+ * @param result  as for wsrt_op_complete()
+ * @return WSRT_OK; WSRT_ERR_INVALID; WSRT_ERR_UNSUPPORTED. No lock; allocates as wsrt_op_complete().
+ * @since 0.1
+ */
+WSRT_API int wsrt_op_once(wsrt_recorder *rec, int id, int64_t start, int64_t end,
+                          const wsrt_op_result *result);
+
+/**
+ * Whether the next operation should be started rather than counted in one step, so that its CPU time
+ * is sampled.
+ * @return 1 or 0; 1 for NULL. The recorder's thread. @since 0.1
+ */
+WSRT_API int wsrt_recorder_due(const wsrt_recorder *rec);
+
 /** Ends an operation uncounted. @since 0.1 */
 WSRT_API void wsrt_op_cancel(wsrt_op *op);
 

@@ -370,6 +370,51 @@ int wsrt_op_complete(wsrt_op *op, int64_t now, const wsrt_op_result *result)
     return finish(h, now, result);
 }
 
+/* ---- in one step ---- */
+
+int wsrt_recorder_due(const wsrt_recorder *rec)
+{
+    return rec == NULL || rec->until_cpu == 1;
+}
+
+static NEVER_INLINE int count_at_length(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t start,
+                                        int64_t end, const wsrt_op_result *result)
+{
+    wsrt_op op;
+    int rc = wsrt_op_start(m, rec, id, start, &op);
+
+    if (rc == WSRT_OK)
+        rc = wsrt_op_complete(&op, end, result);
+    if (rc != WSRT_OK)
+        wsrt_op_cancel(&op);
+    return rc;
+}
+
+int wsrt_op_once(wsrt_recorder *rec, int id, int64_t start, int64_t end,
+                 const wsrt_op_result *result)
+{
+    wsrt_monitor *m = rec == NULL ? NULL : rec->shard.monitor;
+    struct series *series = NULL;
+
+    if (m == NULL || id < 0 ||
+        id >= atomic_load_explicit(&m->operation_count, memory_order_acquire))
+        return WSRT_ERR_INVALID;
+    series = shard_series(&rec->shard, (unsigned)id);
+    if (series == NULL || result == NULL || result->struct_size != sizeof *result ||
+        result->attr_count > 0 || rec->until_cpu == 1)
+        return count_at_length(m, rec, id, start, end, result);
+    struct handle h = {
+        .monitor = m, .recorder = rec, .series = series, .start = start, .cpu = -1, .id = id};
+    counter *c = series->tally.counters;
+
+    rec->until_cpu--;
+    count_up(&c[STARTED], 1, 0);
+    uint64_t duration = duration_of(&h, end);
+    count_duration(&h, c, duration, 0);
+    count_result(&h, c, result, duration, 0);
+    return WSRT_OK;
+}
+
 /* From here on the operation is another thread's: its CPU and memory are unknown. */
 static void move(struct handle *h, wsrt_recorder *rec)
 {

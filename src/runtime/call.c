@@ -67,6 +67,7 @@ static void count_call(wsrt_context *ctx, const char *service_cstr)
     wsrt_op *ops[] = {&ctx->op,
                       ctx->route != NULL && ctx->route->operation >= 0 ? &ctx->route_op : NULL};
 
+    wsrt_operations_note(ctx);
     for (size_t i = 0; i < 2; i++) {
         if (ops[i] == NULL)
             continue;

@@ -177,11 +177,24 @@ static int own_operation(const wsrt_context *ctx)
     return ctx->route != NULL && ctx->route->operation >= 0;
 }
 
+void wsrt_operations_note(wsrt_context *ctx)
+{
+    if (ctx->op_started)
+        return;
+    ctx->op_started = 1;
+    (void)wsrt_op_start(ctx->rt->monitor, ctx->event->recorder, ctx->operation, ctx->started_at,
+                        &ctx->op);
+}
+
 void wsrt_operations_start(wsrt_context *ctx, int id)
 {
     wsrt_recorder *rec = ctx->event->recorder;
 
-    (void)wsrt_op_start(ctx->rt->monitor, rec, id, ctx->now, &ctx->op);
+    ctx->operation = id;
+    ctx->started_at = ctx->now;
+    ctx->op_started = 0;
+    if (wsrt_recorder_due(rec))
+        wsrt_operations_note(ctx);
     if (own_operation(ctx))
         (void)wsrt_op_start(ctx->rt->monitor, rec, ctx->route->operation, ctx->now, &ctx->route_op);
 }
@@ -199,7 +212,10 @@ void wsrt_operations_complete(wsrt_context *ctx, int status, const wsrt_field *a
     };
     int64_t end = env->now(env->user);
 
-    (void)wsrt_op_complete(&ctx->op, end, &result);
+    if (ctx->op_started)
+        (void)wsrt_op_complete(&ctx->op, end, &result);
+    else
+        (void)wsrt_op_once(ctx->event->recorder, ctx->operation, ctx->started_at, end, &result);
     if (own_operation(ctx))
         (void)wsrt_op_complete(&ctx->route_op, end, &result);
 }

@@ -117,6 +117,9 @@ struct wsrt_context {
     size_t header_count;
     size_t response_size;
     int64_t now;
+    int64_t started_at;
+    int operation;  /* of the monitor: this event's */
+    int op_started; /* 0: it will be counted in one step, at its end */
     wsrt_arena arena;
     wsrt_op op;
     wsrt_op route_op;
@@ -139,6 +142,8 @@ struct route *wsrt_route_find(const wsrt_runtime *rt, wsrt_span key);
 int wsrt_run_handler(wsrt_context *ctx);
 int wsrt_refuse_rate(wsrt_context *ctx, const wsrt_limit_result *limit);
 void wsrt_operations_start(wsrt_context *ctx, int id);
+/* Something under way has to be noted: the operation begins after all. */
+void wsrt_operations_note(wsrt_context *ctx);
 void wsrt_operations_complete(wsrt_context *ctx, int status, const wsrt_field *attrs, size_t n);
 wsrt_field wsrt_text_field(const char *name_cstr, wsrt_span text);
 wsrt_field wsrt_int_field(const char *name_cstr, int64_t number);
