@@ -16,7 +16,7 @@ struct identity {
     size_t size;
 };
 
-enum { SUMMARY_MAX = 2048, RECORD_TEXT = 16384 };
+enum { SUMMARY_MAX = 2048, RECORD_TEXT_USUAL = 1024, RECORD_TEXT_MOST = 16384 };
 
 wsrt_limiter_cell *wsrt_session_cell(const wsrt_event *ev)
 {
@@ -117,8 +117,9 @@ static int summary_write(const wsrt_principal *given, char *dst, size_t cap, wsr
     return rc == WSRT_ERR_LIMIT ? WSRT_ERR_TOO_LARGE : rc;
 }
 
-/* Decodes in place: a decoded string is never longer than its JSON. */
-static void summary_read(wsrt_span summary, char *text, wsrt_principal *who)
+/* Decoded strings are never longer than their JSON. A summary that cannot be read names nobody: it
+ * might have held an expiry. */
+static int summary_read(wsrt_span summary, char *text, wsrt_principal *who)
 {
     wsrt_json whole, value, key;
     wsrt_json_iter it = {0};
@@ -126,7 +127,7 @@ static void summary_read(wsrt_span summary, char *text, wsrt_principal *who)
 
     members_of(who, members);
     if (wsrt_json_parse(&whole, summary, NULL) != WSRT_OK || whole.kind != WSRT_JSON_OBJECT)
-        return;
+        return WSRT_ERR_CORRUPT;
     while (wsrt_json_next(&whole, &it, &key, &value) == WSRT_OK) {
         if (wsrt_json_equal(&key, wsrt_span_cstr("exp")))
             (void)wsrt_json_int64(&value, &who->expires_at);
@@ -139,6 +140,7 @@ static void summary_read(wsrt_span summary, char *text, wsrt_principal *who)
             text += len;
         }
     }
+    return WSRT_OK;
 }
 
 /* ---- the record ---- */
@@ -224,16 +226,30 @@ static void touch(wsrt_context *ctx, const wsrt_record *r)
         expiry(ctx, wall, r->connected_at)); /* the next message tries again */
 }
 
+/* Most records are small; the large ones get what serves every record. */
+static int get_record(wsrt_context *ctx, wsrt_record *out)
+{
+    static const size_t sizes[] = {RECORD_TEXT_USUAL, RECORD_TEXT_MOST};
+    const wsrt_store *store = &ctx->rt->store;
+    int64_t now_s = wsrt_context_wall(ctx) / 1000;
+    int rc = WSRT_ERR_LIMIT;
+
+    for (size_t i = 0; i < 2 && rc == WSRT_ERR_LIMIT; i++) {
+        char *text = wsrt_arena_alloc(&ctx->arena, sizes[i]);
+        if (text == NULL)
+            return WSRT_ERR_NOMEM;
+        *out = (wsrt_record){.struct_size = sizeof *out};
+        rc = store->ops->get(store->self, &ctx->event->connection_id, now_s, out, text, sizes[i]);
+    }
+    return rc;
+}
+
 static const wsrt_principal *from_store(wsrt_context *ctx)
 {
-    wsrt_runtime *rt = ctx->rt;
-    char *text = wsrt_arena_alloc(&ctx->arena, RECORD_TEXT);
     wsrt_principal *who = wsrt_arena_alloc(&ctx->arena, sizeof *who);
-    wsrt_record r = {.struct_size = sizeof r};
+    wsrt_record r;
 
-    if (text == NULL || who == NULL ||
-        rt->store.ops->get(rt->store.self, &ctx->event->connection_id,
-                           wsrt_context_wall(ctx) / 1000, &r, text, RECORD_TEXT) != WSRT_OK)
+    if (who == NULL || get_record(ctx, &r) != WSRT_OK)
         return NULL;
     ctx->connected_at = r.connected_at;
     touch(ctx, &r);
@@ -241,8 +257,8 @@ static const wsrt_principal *from_store(wsrt_context *ctx)
         return NULL;
     *who = (wsrt_principal){.struct_size = sizeof *who, .user_id = r.user_id};
     char *decoded = wsrt_arena_alloc(&ctx->arena, r.principal.len);
-    if (decoded != NULL)
-        summary_read(r.principal, decoded, who);
+    if (decoded == NULL || summary_read(r.principal, decoded, who) != WSRT_OK)
+        return NULL;
     return who;
 }
 

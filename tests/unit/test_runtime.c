@@ -593,6 +593,22 @@ START_TEST(an_expired_token_ends_membership_until_the_next_sign_in)
 }
 END_TEST
 
+START_TEST(a_record_whose_principal_cannot_be_read_is_nobodys)
+{
+    const wsrt_store *s = wsrt_runtime_store(w.rt);
+    wsrt_span id = wsrt_span_cstr("c1"), user = wsrt_span_cstr("ann");
+    wsrt_span damaged = wsrt_span_cstr("{\"exp\":");
+
+    add("$default", say_user, NULL);
+    connect_as("c1", NULL, "ann-token");
+    message("c1", NULL, "{}");
+    ck_assert_str_eq(last_post(), "ann");
+    ck_assert_int_eq(s->ops->set_principal(s->self, &id, &user, &damaged), WSRT_OK);
+    message("c1", NULL, "{}");
+    ck_assert_str_eq(last_post(), "nobody");
+}
+END_TEST
+
 /* ---- validation and limits ---- */
 
 START_TEST(an_invalid_message_never_reaches_its_handler)
@@ -1155,6 +1171,7 @@ Suite *suite(void)
     tcase_add_test(t, a_route_for_members_asks_who_is_there);
     tcase_add_test(t, groups_and_scopes_are_asked_for);
     tcase_add_test(t, an_expired_token_ends_membership_until_the_next_sign_in);
+    tcase_add_test(t, a_record_whose_principal_cannot_be_read_is_nobodys);
     tcase_add_test(t, an_invalid_message_never_reaches_its_handler);
     tcase_add_test(t, a_message_over_the_cap_is_too_large);
     tcase_add_test(t, a_flooding_connection_is_told_when_to_come_back);
