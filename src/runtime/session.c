@@ -129,8 +129,9 @@ static int summary_read(wsrt_span summary, char *text, wsrt_principal *who)
     if (wsrt_json_parse(&whole, summary, NULL) != WSRT_OK || whole.kind != WSRT_JSON_OBJECT)
         return WSRT_ERR_CORRUPT;
     while (wsrt_json_next(&whole, &it, &key, &value) == WSRT_OK) {
-        if (wsrt_json_equal(&key, wsrt_span_cstr("exp")))
-            (void)wsrt_json_int64(&value, &who->expires_at);
+        if (wsrt_json_equal(&key, wsrt_span_cstr("exp")) &&
+            wsrt_json_int64(&value, &who->expires_at) != WSRT_OK)
+            return WSRT_ERR_CORRUPT;
         for (size_t i = 0; i < 4; i++) {
             size_t len;
             if (!wsrt_json_equal(&key, wsrt_span_cstr(member_names[i])) ||
