@@ -2,6 +2,7 @@
 #include "schema/run.h"
 
 #include "schema/decimal.h"
+#include "schema/format.h"
 #include "schema/pattern.h"
 #include "schema/value.h"
 
@@ -86,6 +87,8 @@ static int string_holds(struct wsrt_run *r, const struct wsrt_check *c,
                                 sub->end - 1);
     case WSRT_CHECK_REGEX:
         return wsrt_dfa_match(r->s->regex + c->a, sub->start + 1, sub->end - 1);
+    case WSRT_CHECK_FORMAT:
+        return wsrt_format_match(c->a, sub->start + 1, sub->end - 1);
     default:
         return 1;
     }

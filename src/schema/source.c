@@ -1,6 +1,7 @@
 /* From a schema position in the text to a source: its rules, members and combinators. */
 #include "schema/compile.h"
 #include "schema/decimal.h"
+#include "schema/format.h"
 
 #include <string.h>
 
@@ -251,12 +252,18 @@ static int kw_pattern(struct wsrt_compiler *c, struct wsrt_source *s, struct wsr
 
 static int kw_format(struct wsrt_compiler *c, struct wsrt_source *s, struct wsrt_tree *v)
 {
-    (void)s;
     if (v->kind != WSRT_JSON_STRING)
         return wrong_type(c, v, "Expected a string");
-    if (c->options->flags & WSRT_SCHEMA_ASSERT_FORMAT)
+    if ((c->options->flags & WSRT_SCHEMA_ASSERT_FORMAT) == 0)
+        return WSRT_OK;
+    uint32_t format = wsrt_format_find(v->text);
+    if (format == 0)
         return wsrt_compile_fail(c, WSRT_SCHEMA_FORMAT_UNKNOWN, v,
                                  "This format cannot be asserted");
+    struct wsrt_rule *r = rule_new(c, s, WSRT_CHECK_FORMAT, WSRT_ISSUE_INVALID_FORMAT, "format");
+    if (r == NULL)
+        return no_memory();
+    r->bits = format;
     return WSRT_OK;
 }
 

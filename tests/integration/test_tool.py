@@ -680,6 +680,11 @@ def validate_asserts_formats_and_dialects_on_request():
         equal(wsrt("validate", "--schema", str(schema), stdin='"x"').returncode, OK)
         _complains(wsrt("validate", "--assert-format", "--schema", str(schema), stdin='"x"'), USAGE,
                    "schema error at /format: schema_format_unknown")
+        schema.write_text('{"format":"date"}', encoding="utf-8")
+        for args, day, status in (([], "x", OK), (["--assert-format"], "2020-02-29", OK),
+                                  (["--assert-format"], "2021-02-29", UNMET)):
+            equal(wsrt("validate", *args, "--schema", str(schema), stdin=f'"{day}"').returncode,
+                  status)
         schema.write_text('{"items":[{"type":"null"}]}', encoding="utf-8")
         equal(wsrt("validate", "--dialect", "draft-07", "--schema", str(schema),
                    stdin="[1]").returncode, UNMET)
