@@ -251,18 +251,24 @@ int wsrt_rules_unknown_names(struct wsrt_run *r, const struct wsrt_frame *f)
     return 1;
 }
 
+static int contains_enough(const struct wsrt_node *node, const struct wsrt_check *c,
+                           const struct wsrt_subject *sub)
+{
+    uint64_t found = sub->counters[node->counters - node->contains_count + c->b];
+
+    return c->issue == WSRT_ISSUE_TOO_SMALL ? found >= c->n : found <= c->n;
+}
+
 static int array_holds(struct wsrt_run *r, const struct wsrt_node *node, const struct wsrt_check *c,
                        const struct wsrt_subject *sub)
 {
-    const uint64_t *found = sub->counters + (node->counters - node->contains_count);
-
     switch (c->kind) {
     case WSRT_CHECK_MIN_ITEMS:
         return sub->count >= c->n;
     case WSRT_CHECK_MAX_ITEMS:
         return sub->count <= c->n;
     case WSRT_CHECK_CONTAINS:
-        return c->issue == WSRT_ISSUE_TOO_SMALL ? found[c->b] >= c->n : found[c->b] <= c->n;
+        return contains_enough(node, c, sub);
     case WSRT_CHECK_UNIQUE_ITEMS:
         return is_unique(r, sub);
     default:
