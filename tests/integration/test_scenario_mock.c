@@ -46,6 +46,7 @@ static void setup(void)
 static void teardown(void)
 {
     wsrt_runtime_free(rt);
+    rt = NULL;
     wsrt_mock_free(mail.mock);
     wsrt_static_auth_free(auth);
 }
@@ -244,7 +245,7 @@ START_TEST(whatever_allocation_fails_nothing_leaks_and_later_messages_work)
     for (size_t n = 1; storm(&heap, n, _i); n++)
         heap.points++;
     printf("# allocation points: %zu (%s)\n", heap.points, _i ? "sticky" : "once");
-    ck_assert_uint_ge(heap.points, 60);
+    ck_assert_uint_ge(heap.points, 40); /* set-up and stores: an ordinary event allocates nothing */
     setup();
 }
 END_TEST
