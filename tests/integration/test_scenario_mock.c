@@ -46,9 +46,11 @@ static void setup(void)
 static void teardown(void)
 {
     wsrt_runtime_free(rt);
-    rt = NULL;
     wsrt_mock_free(mail.mock);
     wsrt_static_auth_free(auth);
+    rt = NULL;
+    mail.mock = NULL;
+    auth = NULL;
 }
 
 /* ---- the driver --------------------------------------------------------------------------- */
