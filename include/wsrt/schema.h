@@ -279,7 +279,10 @@ WSRT_API int wsrt_issue_pointer(const wsrt_schema *s, const void *msg, size_t ms
                                 const wsrt_issue *issue, uint32_t flags, char *dst, size_t cap,
                                 size_t *len);
 
-/** Writes the schema pointer of an issue ("/properties/type/enum"); as wsrt_issue_pointer(). */
+/**
+ * Writes the schema pointer of an issue ("/properties/type/enum"); as wsrt_issue_pointer(). Any thread.
+ * @since 0.1
+ */
 WSRT_API int wsrt_issue_schema_pointer(const wsrt_schema *s, const wsrt_issue *issue, char *dst,
                                        size_t cap, size_t *len);
 
