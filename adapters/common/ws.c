@@ -32,6 +32,15 @@ static uint32_t turned(uint32_t key, size_t n)
     return key << bits | key >> rest;
 }
 
+static unsigned char turned_byte(uint32_t key, size_t n)
+{
+    uint32_t t = turned(key, n);
+    unsigned char first;
+
+    memcpy(&first, &t, 1);
+    return first;
+}
+
 static uint64_t doubled(uint32_t key)
 {
     return (uint64_t)key << 32 | key;
@@ -53,6 +62,11 @@ static wide load_wide(const unsigned char *src)
     return word;
 }
 
+static void store_wide(unsigned char *dst, wide word)
+{
+    memcpy(dst, &word, sizeof word);
+}
+
 /* The mask functions return a word without high bits only if the whole output is ASCII. The last word
  * may overlap the one before, so it is read before anything is written in place. */
 static uint64_t mask_wide(unsigned char *dst, const unsigned char *src, size_t len, uint32_t key)
@@ -64,19 +78,20 @@ static uint64_t mask_wide(unsigned char *dst, const unsigned char *src, size_t l
 
     size_t i = 0;
     for (; i + 4 * sizeof(wide) <= end; i += 4 * sizeof(wide)) {
-        wide words[4];
-        memcpy(words, src + i, sizeof words);
-        for (size_t n = 0; n < 4; n++)
-            words[n] ^= keys;
-        seen |= (words[0] | words[1]) | (words[2] | words[3]);
-        memcpy(dst + i, words, sizeof words);
+        wide a = load_wide(src + i) ^ keys, b = load_wide(src + i + 16) ^ keys;
+        wide c = load_wide(src + i + 32) ^ keys, d = load_wide(src + i + 48) ^ keys;
+        store_wide(dst + i, a);
+        store_wide(dst + i + 16, b);
+        store_wide(dst + i + 32, c);
+        store_wide(dst + i + 48, d);
+        seen |= (a | b) | (c | d);
     }
     for (; i < end; i += sizeof(wide)) {
         wide word = load_wide(src + i) ^ keys;
         seen |= word;
-        memcpy(dst + i, &word, sizeof word);
+        store_wide(dst + i, word);
     }
-    memcpy(dst + end, &tail, sizeof tail);
+    store_wide(dst + end, tail);
     return seen[0] | seen[1];
 }
 
@@ -88,8 +103,8 @@ static uint64_t mask_16_to_32(unsigned char *dst, const unsigned char *src, size
     wide first = load_wide(src) ^ keys;
     wide last = load_wide(src + len - sizeof(wide)) ^ tail_keys, seen = first | last;
 
-    memcpy(dst, &first, sizeof first);
-    memcpy(dst + len - sizeof last, &last, sizeof last);
+    store_wide(dst, first);
+    store_wide(dst + len - sizeof last, last);
     return seen[0] | seen[1];
 }
 
@@ -105,12 +120,13 @@ static uint64_t mask_8_to_15(unsigned char *dst, const unsigned char *src, size_
 
 static uint64_t mask_up_to_7(unsigned char *dst, const unsigned char *src, size_t len, uint32_t key)
 {
-    uint64_t word = 0;
+    uint64_t seen = 0;
 
-    memcpy(&word, src, len);
-    word ^= doubled(key);
-    memcpy(dst, &word, len);
-    return word;
+    for (size_t i = 0; i < len; i++) {
+        dst[i] = src[i] ^ turned_byte(key, i);
+        seen |= dst[i];
+    }
+    return seen;
 }
 
 static uint64_t mask(unsigned char *dst, const unsigned char *src, size_t len, uint32_t key)
@@ -415,14 +431,13 @@ static int read_short_message(wsrt_ws_decoder *d, const wsrt_ws_limits *limits, 
     return WSRT_WS_MESSAGE;
 }
 
-int wsrt_ws_decode(wsrt_ws_decoder *d, const wsrt_ws_limits *limits, unsigned char *in, size_t len,
-                   wsrt_ws_event *event)
+/* Anything else. Apart, so that the common case saves no registers for it. */
+static __attribute__((noinline)) int read_at_length(wsrt_ws_decoder *d,
+                                                    const wsrt_ws_limits *limits, unsigned char *in,
+                                                    size_t len, wsrt_ws_event *event)
 {
     size_t at = 0;
-    int short_message = read_short_message(d, limits, in, len, event);
 
-    if (short_message != WSRT_WS_NEED)
-        return short_message;
     for (;;) {
         int found = WSRT_WS_PIECE;
         event->used = len;
@@ -456,6 +471,14 @@ int wsrt_ws_decode(wsrt_ws_decoder *d, const wsrt_ws_limits *limits, unsigned ch
         if (take > 0 || event->last)
             return found;
     }
+}
+
+int wsrt_ws_decode(wsrt_ws_decoder *d, const wsrt_ws_limits *limits, unsigned char *in, size_t len,
+                   wsrt_ws_event *event)
+{
+    int kind = read_short_message(d, limits, in, len, event);
+
+    return kind != WSRT_WS_NEED ? kind : read_at_length(d, limits, in, len, event);
 }
 
 int wsrt_ws_in_message(const wsrt_ws_decoder *decoder)

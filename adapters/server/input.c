@@ -87,7 +87,7 @@ static void answer_message(const wsrt_response *response, void *user)
 static void dispatch_message(wsrt_loop *l, wsrt_span body, int opcode)
 {
     l->event.body = body;
-    l->event.flags = opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0;
+    l->event.flags = WSRT_EVENT_SETTLES | (opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0);
     l->counters.messages_in++;
     int rc = wsrt_runtime_dispatch(l->server->runtime, &l->event, answer_message, l);
     if (rc != WSRT_OK)
@@ -143,11 +143,11 @@ static void take_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
     }
 }
 
-static void take_event(wsrt_loop *l, wsrt_conn *c, int kind, const wsrt_ws_event *e)
+/* All but a whole message on an open connection. Apart, to keep the loop over those short. */
+static __attribute__((noinline)) void take_event(wsrt_loop *l, wsrt_conn *c, int kind,
+                                                 const wsrt_ws_event *e)
 {
-    if (kind == WSRT_WS_MESSAGE && c->state == WSRT_CONN_OPEN) {
-        dispatch_message(l, e->payload, e->opcode);
-    } else if (kind == WSRT_WS_CLOSE) {
+    if (kind == WSRT_WS_CLOSE) {
         wsrt_conn_closed_by_peer(l, c, e->code, e->payload);
     } else if (c->state != WSRT_CONN_OPEN) {
         if (kind == WSRT_WS_FAIL)
@@ -180,7 +180,8 @@ static int may_decode(const wsrt_conn *c)
 }
 
 /* Looks at frames until the turn's share is used up; returns the bytes used. */
-static size_t decode(wsrt_loop *l, wsrt_conn *c, unsigned char *buf, size_t len)
+static __attribute__((noinline)) size_t decode(wsrt_loop *l, wsrt_conn *c, unsigned char *buf,
+                                               size_t len)
 {
     wsrt_ws_event e;
     size_t at = 0;
@@ -193,7 +194,10 @@ static size_t decode(wsrt_loop *l, wsrt_conn *c, unsigned char *buf, size_t len)
             break;
         frames++;
         messages += kind == WSRT_WS_MESSAGE || (kind == WSRT_WS_PIECE && e.last);
-        take_event(l, c, kind, &e);
+        if (kind == WSRT_WS_MESSAGE && c->state == WSRT_CONN_OPEN)
+            dispatch_message(l, e.payload, e.opcode);
+        else
+            take_event(l, c, kind, &e);
     }
     l->more = messages == WSRT_TURN_MESSAGES;
     if (frames > 0)
@@ -257,6 +261,8 @@ static void begin_turn(wsrt_loop *l, wsrt_conn *c)
 static void end_turn(wsrt_loop *l, wsrt_conn *c)
 {
     wsrt_output_flush(l);
+    if (wsrt_recorder_unsettled(l->recorder) > 0)
+        wsrt_recorder_settle(l->recorder, l->set->env.now(l->set->env.user));
     l->current = NULL;
     if (c->out == NULL)
         wsrt_conn_sent_all(l, c);

@@ -52,12 +52,12 @@ static int is_fragmented(const wsrt_loop *l, size_t len)
 
 size_t wsrt_output_size(const wsrt_loop *l, size_t len)
 {
-    size_t frames = is_fragmented(l, len) ? len / AWS_FRAGMENT + 1 : 1;
-
-    return len + WSRT_WS_HEADER_MAX * frames;
+    if (!is_fragmented(l, len))
+        return len + WSRT_WS_HEADER_MAX;
+    return len + WSRT_WS_HEADER_MAX * (len / AWS_FRAGMENT + 1);
 }
 
-static size_t encode_frame(unsigned char *dst, int opcode, int fin, wsrt_span data)
+static inline size_t encode_frame(unsigned char *dst, int opcode, int fin, wsrt_span data)
 {
     size_t at = 2;
 
@@ -70,7 +70,8 @@ static size_t encode_frame(unsigned char *dst, int opcode, int fin, wsrt_span da
     return at + data.len;
 }
 
-static size_t encode_fragments(unsigned char *dst, int opcode, wsrt_span data)
+static __attribute__((noinline)) size_t encode_fragments(unsigned char *dst, int opcode,
+                                                         wsrt_span data)
 {
     size_t out = 0;
 
@@ -356,13 +357,15 @@ int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data)
 {
     size_t most = wsrt_output_size(l, data.len);
 
-    if (most > l->tx_cap - l->tx_len || l->tx_len >= WSRT_TX_FLUSH)
+    if (most > l->tx_cap - l->tx_len || l->tx_len >= WSRT_TX_FLUSH) {
         wsrt_output_flush(l);
-    if (l->current->state != WSRT_CONN_OPEN)
-        return WSRT_ERR_GONE;
+        if (l->current->state != WSRT_CONN_OPEN)
+            return WSRT_ERR_GONE;
+    }
     if (l->current->out != NULL)
         return WSRT_STALE; /* behind a queue: a letter */
-    l->tx_len += wsrt_output_encode(l, l->tx + l->tx_len, opcode, data);
+    l->tx_len += is_fragmented(l, data.len) ? encode_fragments(l->tx + l->tx_len, opcode, data)
+                                            : encode_frame(l->tx + l->tx_len, opcode, 1, data);
     l->counters.messages_out++;
     return WSRT_OK;
 }

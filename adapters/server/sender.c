@@ -85,6 +85,16 @@ static int post_here(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post)
 }
 
 /* The connection being served answers: no look-up, no table. */
+static __attribute__((noinline)) int reply_behind_queue(wsrt_loop *l, int binary, wsrt_span body)
+{
+    wsrt_span id = {l->current->id, sizeof l->current->id};
+    wsrt_post post = {.struct_size = sizeof post,
+                      .flags = WSRT_POST_REPLY | (binary ? WSRT_POST_BINARY : 0),
+                      .data = body};
+
+    return post_here(l, &id, &post);
+}
+
 int wsrt_sender_reply(void *loop, const char *data, size_t len, uint32_t event_flags)
 {
     wsrt_loop *l = loop;
@@ -98,13 +108,7 @@ int wsrt_sender_reply(void *loop, const char *data, size_t len, uint32_t event_f
     if (l->current->state != WSRT_CONN_OPEN)
         return WSRT_ERR_GONE;
     int rc = wsrt_output_reply(l, binary ? WSRT_WS_OP_BINARY : WSRT_WS_OP_TEXT, body);
-    if (rc != WSRT_STALE)
-        return rc;
-    wsrt_span id = {l->current->id, sizeof l->current->id};
-    wsrt_post post = {.struct_size = sizeof post,
-                      .flags = WSRT_POST_REPLY | (binary ? WSRT_POST_BINARY : 0),
-                      .data = body};
-    return post_here(l, &id, &post);
+    return rc != WSRT_STALE ? rc : reply_behind_queue(l, binary, body);
 }
 
 static int post_many_here(wsrt_loop *l, const wsrt_span *ids, size_t n, const wsrt_post *post,

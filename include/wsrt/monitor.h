@@ -151,7 +151,7 @@ WSRT_API int wsrt_recorder_new(wsrt_recorder **out, wsrt_monitor *m);
 
 /**
  * Folds a recorder's counts into the monitor and frees it; NULL is fine. It never fails. No operation
- * started on it may be open. Any thread, before or after wsrt_monitor_free(). @since 0.1
+ * started on it may be open; those deferred and not settled end at their start. Any thread, before or after wsrt_monitor_free(). @since 0.1
  */
 WSRT_API void wsrt_recorder_free(wsrt_recorder *r);
 
@@ -222,22 +222,32 @@ WSRT_API int wsrt_op_complete_on(wsrt_op *op, wsrt_recorder *rec, int64_t now,
                                  const wsrt_op_result *result);
 
 /**
- * Counts an operation that is over, in one step: half the work of a start and a completion, for
- * whoever finds out at the end that nothing had to be noted under way. It is never seen in flight, and
- * neither its CPU time nor its memory is known.
+ * Counts a success whose end is not known yet: wsrt_recorder_settle() tells it for all that were
+ * deferred. For whoever serves a batch and lets its results go at once, at a fraction of a start and
+ * a completion. Until then readers do not see it, nor in flight; its CPU time and memory stay unknown.
  *
- * @param rec     of the calling thread; not NULL
- * @param start   monotonic ns; @param end of the same clock
- * @param result  as for wsrt_op_complete()
- * @return WSRT_OK; WSRT_ERR_INVALID; WSRT_ERR_UNSUPPORTED. No lock; allocates as wsrt_op_complete().
- * @since 0.1
+ * @param rec            of the calling thread; not NULL
+ * @param start          monotonic ns. Operations of another id or start that were deferred before end
+ *                       here
+ * @param request_size   bytes; 0 = none
+ * @param response_size  bytes; 0 = none
+ * @return WSRT_OK; WSRT_ERR_INVALID. No lock, no allocation. @since 0.1
  */
-WSRT_API int wsrt_op_once(wsrt_recorder *rec, int id, int64_t start, int64_t end,
-                          const wsrt_op_result *result);
+WSRT_API int wsrt_op_defer(wsrt_recorder *rec, int id, int64_t start, int64_t request_size,
+                           int64_t response_size);
 
 /**
- * Whether the next operation should be started rather than counted in one step, so that its CPU time
- * is sampled.
+ * Ends the operations that wsrt_op_defer() took, at `now` (monotonic ns), and counts them. Without
+ * any it does nothing; NULL is fine. The recorder's thread; no lock; allocates as
+ * wsrt_op_complete(). @since 0.1
+ */
+WSRT_API void wsrt_recorder_settle(wsrt_recorder *rec, int64_t now);
+
+/** How many operations wait for wsrt_recorder_settle(). The recorder's thread; NULL is fine. @since 0.1 */
+WSRT_API uint32_t wsrt_recorder_unsettled(const wsrt_recorder *rec);
+
+/**
+ * Whether the next operation should be started rather than deferred, so that its CPU time is sampled.
  * @return 1 or 0; 1 for NULL. The recorder's thread. @since 0.1
  */
 WSRT_API int wsrt_recorder_due(const wsrt_recorder *rec);

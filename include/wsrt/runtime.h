@@ -54,6 +54,9 @@ typedef enum wsrt_event_flag {
     WSRT_EVENT_BINARY = 1, /**< the body is a binary message */
     WSRT_EVENT_DEVELOPER =
         2, /**< the request may see developer errors, if the runtime allows them */
+    /** Answers leave together after several events, when the transport calls
+        wsrt_recorder_settle() on `recorder`: the end of them all */
+    WSRT_EVENT_SETTLES = 4,
     WSRT_EVENT_FLAG_MIN_ = -2147483647 - 1,
     WSRT_EVENT_FLAG_MAX_ = 2147483647
 } wsrt_event_flag;

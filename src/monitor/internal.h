@@ -109,8 +109,20 @@ struct shard {
     slot pages[MAX_PAGES]; /* struct page */
 };
 
+/* Successes of one operation and one start whose end is still to be told. */
+struct deferred {
+    int64_t start;
+    uint64_t request_bytes;
+    uint64_t response_bytes;
+    uint32_t requests; /* of which the size is known */
+    uint32_t responses;
+    uint32_t count;
+    int id;
+};
+
 struct wsrt_recorder {
     struct shard shard;
+    struct deferred deferred;
     uint32_t until_cpu; /* operations up to the next whose CPU time may be read; 0 = none soon */
     int64_t cpu_after;  /* and not before this time */
     int64_t net_bytes;
@@ -252,18 +264,25 @@ static inline void *held(const slot *s)
     return atomic_load_explicit(s, memory_order_acquire);
 }
 
-static inline void count_narrow(_Atomic uint32_t *c, int shared)
+static inline void count_narrow(_Atomic uint32_t *c, uint32_t n, int shared)
 {
     if (shared)
-        atomic_fetch_add_explicit(c, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(c, n, memory_order_relaxed);
     else
-        atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + 1,
+        atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
                               memory_order_relaxed);
 }
 
 static inline uint64_t sum_saturating(uint64_t a, uint64_t b)
 {
     return a + b < a ? UINT64_MAX : a + b;
+}
+
+static inline uint64_t product_saturating(uint64_t a, uint32_t n)
+{
+    uint64_t product;
+
+    return __builtin_mul_overflow(a, (uint64_t)n, &product) ? UINT64_MAX : product;
 }
 
 static inline void count_sum(counter *c, uint64_t n, int shared)

@@ -301,6 +301,7 @@ void wsrt_recorder_free(wsrt_recorder *r)
     if (r == NULL)
         return;
     wsrt_monitor *m = r->shard.monitor;
+    wsrt_recorder_settle(r, r->deferred.start);
     pthread_mutex_lock(&m->lock);
     r->shard.prev->next = r->shard.next;
     r->shard.next->prev = r->shard.prev;

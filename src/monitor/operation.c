@@ -192,7 +192,8 @@ static ALWAYS_INLINE uint32_t open_window(const wsrt_monitor *m)
 }
 
 /* A chunk that is missing; without memory the octave is counted, for all shards at once. */
-static NEVER_INLINE void count_cold(const struct handle *h, uint64_t duration, int shared)
+static NEVER_INLINE void count_cold(const struct handle *h, uint64_t duration, uint32_t n,
+                                    int shared)
 {
     unsigned bucket = bucket_of(duration, h->monitor->bits);
     struct operation *o = h->monitor->operations[h->id];
@@ -201,25 +202,26 @@ static NEVER_INLINE void count_cold(const struct handle *h, uint64_t duration, i
                               : wsrt_series_touch(h->monitor, h->series, bucket / CHUNK_COUNTERS);
 
     if (chunk != NULL) {
-        count_narrow(&chunk->counters[bucket % CHUNK_COUNTERS], shared);
+        count_narrow(&chunk->counters[bucket % CHUNK_COUNTERS], n, shared);
         return;
     }
     atomic_store_explicit(&o->octaves_used, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&o->octaves[octave_of(duration)], 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&o->octaves[octave_of(duration)], n, memory_order_relaxed);
 }
 
+/* The same duration, n times. */
 static ALWAYS_INLINE void count_duration(const struct handle *h, counter *c, uint64_t duration,
-                                         int shared)
+                                         uint32_t n, int shared)
 {
     unsigned bucket = bucket_of(duration, h->monitor->bits);
     struct chunk *chunk =
         h->series == NULL ? NULL : held(&h->series->chunks[bucket / CHUNK_COUNTERS]);
 
     if (chunk != NULL)
-        count_narrow(&chunk->counters[bucket % CHUNK_COUNTERS], shared);
+        count_narrow(&chunk->counters[bucket % CHUNK_COUNTERS], n, shared);
     else
-        count_cold(h, duration, shared);
-    count_sum(&c[DURATION_SUM], duration, shared);
+        count_cold(h, duration, n, shared);
+    count_sum(&c[DURATION_SUM], product_saturating(duration, n), shared);
     count_maximum(&c[DURATION_MAX], duration, shared);
     count_window(&c[WINDOW_DURATION], open_window(h->monitor), duration, shared);
 }
@@ -321,7 +323,7 @@ static ALWAYS_INLINE int count(struct handle *h, int64_t now, const wsrt_op_resu
     counter *c = shared ? tally_of(h)->counters : h->series->tally.counters;
     uint64_t duration = duration_of(h, now);
 
-    count_duration(h, c, duration, shared);
+    count_duration(h, c, duration, 1, shared);
     if (h->cpu >= 0)
         count_cpu(h, duration);
     int64_t peak = close_memory(h);
@@ -370,48 +372,80 @@ int wsrt_op_complete(wsrt_op *op, int64_t now, const wsrt_op_result *result)
     return finish(h, now, result);
 }
 
-/* ---- in one step ---- */
+/* ---- deferred: many successes, one end ---- */
 
 int wsrt_recorder_due(const wsrt_recorder *rec)
 {
     return rec == NULL || rec->until_cpu == 1;
 }
 
-static NEVER_INLINE int count_at_length(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t start,
-                                        int64_t end, const wsrt_op_result *result)
+uint32_t wsrt_recorder_unsettled(const wsrt_recorder *rec)
 {
-    wsrt_op op;
-    int rc = wsrt_op_start(m, rec, id, start, &op);
-
-    if (rc == WSRT_OK)
-        rc = wsrt_op_complete(&op, end, result);
-    if (rc != WSRT_OK)
-        wsrt_op_cancel(&op);
-    return rc;
+    return rec == NULL ? 0 : rec->deferred.count;
 }
 
-int wsrt_op_once(wsrt_recorder *rec, int id, int64_t start, int64_t end,
-                 const wsrt_op_result *result)
+static void count_deferred(struct handle *h, const struct deferred *d, uint64_t duration)
 {
-    wsrt_monitor *m = rec == NULL ? NULL : rec->shard.monitor;
-    struct series *series = NULL;
+    counter *c = tally_of(h)->counters;
+    int shared = is_shared(h);
 
-    if (m == NULL || id < 0 ||
-        id >= atomic_load_explicit(&m->operation_count, memory_order_acquire))
+    count_up(&c[STARTED], d->count, shared);
+    count_duration(h, c, duration, d->count, shared);
+    count_up(&c[SUCCEEDED], d->count, shared);
+    count_sum(&c[REQUEST_BYTES], d->request_bytes, shared);
+    count_up(&c[REQUESTS], d->requests, shared);
+    count_sum(&c[RESPONSE_BYTES], d->response_bytes, shared);
+    count_up(&c[RESPONSES], d->responses, shared);
+}
+
+void wsrt_recorder_settle(wsrt_recorder *rec, int64_t now)
+{
+    if (wsrt_recorder_unsettled(rec) == 0)
+        return;
+    struct deferred d = rec->deferred;
+    struct handle h = {.monitor = rec->shard.monitor,
+                       .recorder = rec,
+                       .series = shard_series(&rec->shard, (unsigned)d.id),
+                       .start = d.start,
+                       .id = d.id};
+
+    rec->deferred.count = 0;
+    if (h.series == NULL)
+        h.series = wsrt_shard_touch(&rec->shard, d.id);
+    count_deferred(&h, &d, duration_of(&h, now));
+}
+
+static NEVER_INLINE int defer_first(wsrt_recorder *rec, int id, int64_t start)
+{
+    if (rec == NULL || id < 0 ||
+        id >= atomic_load_explicit(&rec->shard.monitor->operation_count, memory_order_acquire))
         return WSRT_ERR_INVALID;
-    series = shard_series(&rec->shard, (unsigned)id);
-    if (series == NULL || result == NULL || result->struct_size != sizeof *result ||
-        result->attr_count > 0 || rec->until_cpu == 1)
-        return count_at_length(m, rec, id, start, end, result);
-    struct handle h = {
-        .monitor = m, .recorder = rec, .series = series, .start = start, .cpu = -1, .id = id};
-    counter *c = series->tally.counters;
+    wsrt_recorder_settle(rec, start);
+    rec->deferred = (struct deferred){.start = start, .id = id};
+    return WSRT_OK;
+}
 
-    rec->until_cpu--;
-    count_up(&c[STARTED], 1, 0);
-    uint64_t duration = duration_of(&h, end);
-    count_duration(&h, c, duration, 0);
-    count_result(&h, c, result, duration, 0);
+int wsrt_op_defer(wsrt_recorder *rec, int id, int64_t start, int64_t request_size,
+                  int64_t response_size)
+{
+    struct deferred *d = rec == NULL ? NULL : &rec->deferred;
+
+    if (d == NULL || d->count == 0 || d->count == UINT32_MAX || d->id != id || d->start != start) {
+        int rc = defer_first(rec, id, start);
+        if (rc != WSRT_OK)
+            return rc;
+    }
+    d->count++;
+    if (rec->until_cpu > 1)
+        rec->until_cpu--;
+    if (request_size > 0) {
+        d->request_bytes = sum_saturating(d->request_bytes, (uint64_t)request_size);
+        d->requests++;
+    }
+    if (response_size > 0) {
+        d->response_bytes = sum_saturating(d->response_bytes, (uint64_t)response_size);
+        d->responses++;
+    }
     return WSRT_OK;
 }
 

@@ -56,7 +56,8 @@ static int render(wsrt_context *ctx, const wsrt_error *e, int form, wsrt_span *o
     }
 }
 
-static int post_to_sender(wsrt_context *ctx, wsrt_span body, uint32_t binary)
+static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span body,
+                                                    uint32_t binary)
 {
     wsrt_post post = {.struct_size = sizeof post, .flags = WSRT_POST_REPLY | binary, .data = body};
     const wsrt_sender *sender = &ctx->rt->sender;
@@ -64,7 +65,7 @@ static int post_to_sender(wsrt_context *ctx, wsrt_span body, uint32_t binary)
     return sender->ops->post(sender->self, &ctx->event->connection_id, &post);
 }
 
-static int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
+static inline int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
 {
     const wsrt_event *ev = ctx->event;
     int rc = ev->reply != NULL ? ev->reply(ev->transport, body.ptr, body.len, binary)

@@ -45,7 +45,8 @@ int wsrt_refuse_rate(wsrt_context *ctx, const wsrt_limit_result *limit)
     return WSRT_ERR_RATE_LIMITED;
 }
 
-static int check_limits(wsrt_context *ctx)
+/* Apart, as the other steps that not every route takes: the common way saves no registers for them. */
+static __attribute__((noinline)) int check_limits(wsrt_context *ctx)
 {
     const wsrt_event *ev = ctx->event;
     const struct route *route = ctx->route;
@@ -100,7 +101,7 @@ static int explain_rejection(wsrt_context *ctx, int rc, const wsrt_validation *v
     return write_issues(ctx, v) == WSRT_OK ? WSRT_ERR_REJECTED : WSRT_ERR_NOMEM;
 }
 
-static int validate(wsrt_context *ctx)
+static __attribute__((noinline)) int validate(wsrt_context *ctx)
 {
     static const wsrt_validate_options opts = {.struct_size = sizeof opts,
                                                .flags = WSRT_VALIDATE_COLLECT_ALL};
@@ -156,7 +157,7 @@ static int has_all(wsrt_span held, wsrt_span wanted)
     return 1;
 }
 
-static int check_access(wsrt_context *ctx)
+static __attribute__((noinline)) int check_access(wsrt_context *ctx)
 {
     const struct route *route = ctx->route;
     const wsrt_principal *who = wsrt_session_principal(ctx);
@@ -199,7 +200,15 @@ void wsrt_operations_start(wsrt_context *ctx, int id)
         (void)wsrt_op_start(ctx->rt->monitor, rec, ctx->route->operation, ctx->now, &ctx->route_op);
 }
 
-void wsrt_operations_complete(wsrt_context *ctx, int status, const wsrt_field *attrs, size_t n)
+/* Nothing to tell but its sizes, and nothing that took time of its own. */
+static int can_wait(const wsrt_context *ctx, int status, size_t attr_count)
+{
+    return (ctx->event->flags & WSRT_EVENT_SETTLES) != 0 && !ctx->op_started && status >= 0 &&
+           attr_count == 0 && ctx->now == ctx->started_at && !own_operation(ctx);
+}
+
+static __attribute__((noinline)) void complete(wsrt_context *ctx, int status,
+                                               const wsrt_field *attrs, size_t n)
 {
     const wsrt_env *env = &ctx->rt->env;
     wsrt_op_result result = {
@@ -212,12 +221,19 @@ void wsrt_operations_complete(wsrt_context *ctx, int status, const wsrt_field *a
     };
     int64_t end = env->now(env->user);
 
-    if (ctx->op_started)
-        (void)wsrt_op_complete(&ctx->op, end, &result);
-    else
-        (void)wsrt_op_once(ctx->event->recorder, ctx->operation, ctx->started_at, end, &result);
+    wsrt_operations_note(ctx);
+    (void)wsrt_op_complete(&ctx->op, end, &result);
     if (own_operation(ctx))
         (void)wsrt_op_complete(&ctx->route_op, end, &result);
+}
+
+void wsrt_operations_complete(wsrt_context *ctx, int status, const wsrt_field *attrs, size_t n)
+{
+    if (can_wait(ctx, status, n))
+        (void)wsrt_op_defer(ctx->event->recorder, ctx->operation, ctx->started_at,
+                            (int64_t)ctx->event->body.len, (int64_t)ctx->response_size);
+    else
+        complete(ctx, status, attrs, n);
 }
 
 wsrt_field wsrt_text_field(const char *name_cstr, wsrt_span text)

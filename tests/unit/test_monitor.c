@@ -386,37 +386,77 @@ START_TEST(cpu_time_is_read_for_the_first_and_then_one_in_n)
 }
 END_TEST
 
-START_TEST(an_operation_that_is_over_is_counted_in_one_step)
+START_TEST(deferred_successes_are_counted_when_they_are_settled)
 {
-    wsrt_op_result fine = {
-        .struct_size = sizeof fine, .success = 1, .request_size = 10, .response_size = 20};
-    wsrt_op_result failed = {.struct_size = sizeof failed, .success = 0};
     wsrt_recorder *rec;
-    wsrt_op op;
 
     wsrt_recorder_new(&rec, m);
-    wsrt_op_start(m, rec, 0, 0, &op);
-    wsrt_op_complete(&op, 700, &fine);
-    ck_assert_int_eq(wsrt_op_once(rec, 0, 100, 600, &fine), WSRT_OK);
-    ck_assert_int_eq(wsrt_op_once(rec, 0, 100, 600, &failed), WSRT_OK);
+    ck_assert_uint_eq(wsrt_recorder_unsettled(rec), 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(wsrt_op_defer(rec, 0, 100, 10, i == 0 ? 0 : 20), WSRT_OK);
+    ck_assert_uint_eq(wsrt_recorder_unsettled(rec), 3);
+    ck_assert_uint_eq(totals(0).count, 0);
+    wsrt_recorder_settle(rec, 600);
+    wsrt_recorder_settle(rec, 9999);
+    ck_assert_uint_eq(wsrt_recorder_unsettled(rec), 0);
     ck_assert_uint_eq(totals(0).count, 3);
-    ck_assert_uint_eq(totals(0).errors, 1);
+    ck_assert_uint_eq(totals(0).errors, 0);
     ck_assert_uint_eq(totals(0).in_flight, 0);
-    ck_assert_uint_eq(totals(0).request_bytes, 20);
+    ck_assert_uint_eq(totals(0).request_bytes, 30);
     ck_assert_uint_eq(totals(0).response_bytes, 40);
-    ck_assert_uint_eq(totals(0).duration_sum, 1700);
-    ck_assert_uint_eq(totals(0).duration_max, 700);
-    ck_assert_int_eq(wsrt_op_once(NULL, 0, 0, 1, &fine), WSRT_ERR_INVALID);
-    ck_assert_int_eq(wsrt_op_once(rec, 4000, 0, 1, &fine), WSRT_ERR_INVALID);
-    ck_assert_int_eq(wsrt_op_once(rec, -1, 0, 1, &fine), WSRT_ERR_INVALID);
-    ck_assert_uint_eq(totals(0).count, 3);
+    ck_assert_uint_eq(totals(0).duration_sum, 1500);
+    ck_assert_uint_eq(totals(0).duration_max, 500);
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
+START_TEST(a_deferred_success_of_another_start_or_id_ends_the_earlier_ones)
+{
+    wsrt_recorder *rec;
+
+    wsrt_recorder_new(&rec, m);
+    wsrt_op_defer(rec, 0, 100, 0, 0);
+    wsrt_op_defer(rec, 0, 150, 0, 0);
+    ck_assert_uint_eq(totals(0).duration_sum, 50);
+    wsrt_op_defer(rec, 1, 170, 0, 0);
+    ck_assert_uint_eq(totals(0).duration_sum, 70);
+    wsrt_recorder_settle(rec, 200);
+    ck_assert_uint_eq(totals(0).count, 2);
+    ck_assert_uint_eq(totals(1).count, 1);
+    ck_assert_uint_eq(totals(1).duration_sum, 30);
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
+START_TEST(a_recorder_that_is_freed_counts_what_was_deferred)
+{
+    wsrt_recorder *rec;
+
+    wsrt_recorder_new(&rec, m);
+    wsrt_op_defer(rec, 0, 100, 0, 0);
+    wsrt_recorder_free(rec);
+    ck_assert_uint_eq(totals(0).count, 1);
+    ck_assert_uint_eq(totals(0).duration_sum, 0);
+}
+END_TEST
+
+START_TEST(a_deferral_that_names_nothing_known_is_refused)
+{
+    wsrt_recorder *rec;
+
+    wsrt_recorder_new(&rec, m);
+    ck_assert_int_eq(wsrt_op_defer(NULL, 0, 0, 0, 0), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_op_defer(rec, 4000, 0, 0, 0), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_op_defer(rec, -1, 0, 0, 0), WSRT_ERR_INVALID);
+    ck_assert_uint_eq(wsrt_recorder_unsettled(rec), 0);
+    ck_assert_uint_eq(wsrt_recorder_unsettled(NULL), 0);
+    wsrt_recorder_settle(NULL, 0);
     wsrt_recorder_free(rec);
 }
 END_TEST
 
 START_TEST(a_recorder_says_when_a_sample_is_due)
 {
-    wsrt_op_result fine = {.struct_size = sizeof fine, .success = 1};
     wsrt_monitor_options o = options();
     wsrt_recorder *rec;
 
@@ -428,7 +468,7 @@ START_TEST(a_recorder_says_when_a_sample_is_due)
     run(rec, 0, 1000);
     for (int i = 0; i < 3; i++) {
         ck_assert_int_eq(wsrt_recorder_due(rec), 0);
-        wsrt_op_once(rec, 0, 0, 1, &fine);
+        wsrt_op_defer(rec, 0, 0, 0, 0);
     }
     ck_assert_int_eq(wsrt_recorder_due(rec), 1);
     wsrt_recorder_free(rec);
@@ -663,7 +703,10 @@ static void add_operation_cases(TCase *c)
     tcase_add_test(c, an_inner_operation_charges_the_outer_one_too);
     tcase_add_test(c, memory_sums_stop_at_the_ends_of_their_range);
     tcase_add_test(c, cpu_time_is_read_for_the_first_and_then_one_in_n);
-    tcase_add_test(c, an_operation_that_is_over_is_counted_in_one_step);
+    tcase_add_test(c, deferred_successes_are_counted_when_they_are_settled);
+    tcase_add_test(c, a_deferred_success_of_another_start_or_id_ends_the_earlier_ones);
+    tcase_add_test(c, a_recorder_that_is_freed_counts_what_was_deferred);
+    tcase_add_test(c, a_deferral_that_names_nothing_known_is_refused);
     tcase_add_test(c, a_recorder_says_when_a_sample_is_due);
     tcase_add_test(c, cpu_time_is_read_at_most_once_a_millisecond);
     tcase_add_test(c, cpu_time_that_is_off_is_never_read);

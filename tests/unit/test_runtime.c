@@ -1093,6 +1093,51 @@ START_TEST(the_shipped_operations_are_counted)
 }
 END_TEST
 
+static wsrt_op_totals conversations(void)
+{
+    wsrt_op_totals t = {.struct_size = sizeof t};
+
+    ck_assert_int_eq(wsrt_monitor_totals(wsrt_runtime_monitor(w.rt), WSRT_OP_CONVERSATION, &t),
+                     WSRT_OK);
+    return t;
+}
+
+START_TEST(a_batch_that_settles_ends_all_its_plain_messages_at_once)
+{
+    struct guarded g = {0};
+    int status = WSRT_ERR_NOT_FOUND;
+    wsrt_route calls = {.user = &g}, fails = {.user = &status};
+    wsrt_recorder *rec;
+    wsrt_event ev = event(WSRT_EVENT_MESSAGE, "c1", NULL);
+
+    add("$default", say_route, NULL);
+    add("call", call_outside, &calls);
+    add("fail", fail_by_status, &fails);
+    ck_assert_int_eq(wsrt_recorder_new(&rec, wsrt_runtime_monitor(w.rt)), WSRT_OK);
+    ev.recorder = rec;
+    ev.now = w.now;
+    ev.body = wsrt_span_cstr("{}");
+    dispatch(&ev); /* its CPU time is sampled: not deferred */
+    ev.flags = WSRT_EVENT_SETTLES;
+    dispatch(&ev);
+    dispatch(&ev);
+    ck_assert_uint_eq(conversations().count, 1);
+    ck_assert_uint_eq(wsrt_recorder_unsettled(rec), 2);
+    ev.body = wsrt_span_cstr("{\"type\":\"call\"}");
+    dispatch(&ev);
+    ck_assert_uint_eq(conversations().count, 2);
+    ev.body = wsrt_span_cstr("{\"type\":\"fail\"}");
+    dispatch(&ev);
+    ck_assert_uint_eq(conversations().count, 3);
+    ck_assert_uint_eq(conversations().errors, 1);
+    wsrt_recorder_settle(rec, w.now + 1000);
+    ck_assert_uint_eq(conversations().count, 5);
+    ck_assert_uint_eq(conversations().duration_max, 1000);
+    ck_assert_uint_eq(conversations().in_flight, 0);
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
 /* One life of a small service; its steps may fail, its end must leave nothing. */
 static void one_life(void)
 {
@@ -1201,6 +1246,7 @@ Suite *suite(void)
     tcase_add_test(t, a_connection_with_a_session_never_expires_by_time);
     tcase_add_test(t, a_routes_user_pointer_is_destroyed_with_the_runtime);
     tcase_add_test(t, the_shipped_operations_are_counted);
+    tcase_add_test(t, a_batch_that_settles_ends_all_its_plain_messages_at_once);
     tcase_add_test(t, every_allocation_may_fail);
     suite_add_tcase(s, t);
     return s;
