@@ -1,7 +1,7 @@
 /**
  * @file store.h
- * Who is connected, and what was said: the interfaces of the connection store and of the message
- * history, and the implementation that keeps both in memory.
+ * Who is connected, what was said, and what holds now: the interfaces of the connection store, of the
+ * message history and of the latest values, and the implementation that keeps all three in memory.
  *
  * A store is a table of functions and a `self`, so that others can stand in for the one kept in
  * memory. Every function is synchronous and may be called from any thread. Missing functions (NULL)
@@ -147,6 +147,36 @@ typedef struct wsrt_history {
     void *self;
 } wsrt_history;
 
+/** The last that was told of an entity. Text is borrowed as in wsrt_record. @since 0.1 */
+typedef struct wsrt_latest_entry {
+    uint32_t struct_size; /**< sizeof(wsrt_latest_entry) */
+    uint32_t flags;       /**< 0 */
+    wsrt_span key;        /**< of the entity, 1..255 bytes, any */
+    wsrt_span value;      /**< at most 131072 bytes, any */
+    int64_t timestamp;    /**< of the value, Unix ms */
+} wsrt_latest_entry;
+
+/** The functions of a table of latest values; statuses as wsrt_store_ops. @since 0.1 */
+typedef struct wsrt_latest_ops {
+    uint32_t struct_size; /**< sizeof(wsrt_latest_ops) */
+    uint32_t flags;       /**< 0 */
+    /** Keeps a value, durable on WSRT_OK, unless one with a later timestamp is there: WSRT_STALE, and
+     *  nothing changes. Mandatory. */
+    int (*put)(void *self, const wsrt_latest_entry *entry);
+    /** Forgets an entity, unless a value with a later timestamp is there (WSRT_STALE); absent is
+     *  WSRT_OK. Mandatory. */
+    int (*remove)(void *self, const wsrt_span *key, int64_t timestamp);
+    /** Next page, in any order; otherwise as wsrt_store_ops.each (132 KiB always serve). Mandatory. */
+    int (*each)(void *self, wsrt_cursor *cursor, wsrt_latest_entry *out, size_t max, char *buf,
+                size_t cap, size_t *count);
+} wsrt_latest_ops;
+
+/** A table of latest values: table and object. Copied freely. @since 0.1 */
+typedef struct wsrt_latest {
+    const wsrt_latest_ops *ops;
+    void *self;
+} wsrt_latest;
+
 /* ---- in memory ---------------------------------------------------------------------------- */
 
 /** Options of the memory store; zero = default. @since 0.1 */
@@ -158,13 +188,14 @@ typedef struct wsrt_memory_store_options {
     uint64_t max_messages;    /**< history over all sessions; 0 = 100000, at most 2^31; the oldest,
                                    by their arrival, go first */
     uint64_t hash_key;        /**< keys the tables against chosen ids; best random */
+    uint64_t max_latest; /**< latest values; 0 = 100000, at most 2^31; more are WSRT_ERR_LIMIT */
 } wsrt_memory_store_options;
 
 /**
- * Connections and history in memory, thread-safe: one lock, constant time a call, about 100 bytes a
+ * Connections, history and latest values in memory, thread-safe: one lock, constant time a call, about 100 bytes a
  * connection besides its text. Nothing is durable; flush does nothing. A call of expire looks at no
- * more than 65,536 records. Fields that break a rule of wsrt_record or wsrt_history_entry are
- * WSRT_ERR_INVALID. @since 0.1
+ * more than 65,536 records. Fields that break a rule of wsrt_record, wsrt_history_entry or
+ * wsrt_latest_entry are WSRT_ERR_INVALID. @since 0.1
  */
 typedef struct wsrt_memory_store wsrt_memory_store;
 
@@ -184,6 +215,10 @@ WSRT_API void wsrt_memory_store_connections(wsrt_memory_store *m, wsrt_store *ou
 
 /** Its history interface, valid as long as the object; NULL arguments do nothing. Any thread. @since 0.1 */
 WSRT_API void wsrt_memory_store_history(wsrt_memory_store *m, wsrt_history *out);
+
+/** Its table of latest values, valid as long as the object; NULL arguments do nothing. Any thread.
+ *  @since 0.1 */
+WSRT_API void wsrt_memory_store_latest(wsrt_memory_store *m, wsrt_latest *out);
 
 /** Bytes held for records, indexes and messages, by the allocator's count; 0 for NULL. Any thread.
  *  @since 0.1 */

@@ -1,4 +1,4 @@
-/* What connections and history of the memory store share. */
+/* What the parts of the memory store share. */
 #ifndef WSRT_STORE_MEMORY_H
 #define WSRT_STORE_MEMORY_H
 
@@ -29,13 +29,20 @@ struct wsrt_memory_store {
         uint32_t oldest; /* by arrival */
         uint32_t latest;
     } messages;
+    struct {
+        wsrt_slots slots;
+        wsrt_index keys;
+        uint64_t max;
+    } values;
 };
 
 extern const wsrt_store_ops wsrt_memory_connection_ops;
 extern const wsrt_history_ops wsrt_memory_history_ops;
+extern const wsrt_latest_ops wsrt_memory_latest_ops;
 
 void wsrt_memory_connections_free(wsrt_memory_store *m);
 void wsrt_memory_messages_free(wsrt_memory_store *m);
+void wsrt_memory_values_free(wsrt_memory_store *m);
 
 /* A caller's buffer for text. */
 typedef struct wsrt_text_sink {

@@ -9,9 +9,10 @@ enum { LARGEST = 4096 };
 
 #define DEFAULT_RECORDS ((uint64_t)4194304)
 #define DEFAULT_MESSAGES ((uint64_t)100000)
+#define DEFAULT_VALUES ((uint64_t)100000)
 #define MOST ((uint64_t)1 << 31)
 
-/* ---- helpers of both halves --------------------------------------------------------------- */
+/* ---- helpers of all parts ----------------------------------------------------------------- */
 
 int wsrt_text_copy(wsrt_text_sink *sink, wsrt_span *text)
 {
@@ -75,9 +76,11 @@ static int fill(wsrt_memory_store *m, const wsrt_memory_store_options *o)
     m->identity = wsrt_hash(o->hash_key + 1, &m, sizeof m);
     m->records.max = cap_of(o->max_records, DEFAULT_RECORDS);
     m->messages.max = cap_of(o->max_messages, DEFAULT_MESSAGES);
+    m->values.max = cap_of(o->max_latest, DEFAULT_VALUES);
     m->messages.oldest = m->messages.latest = WSRT_NO_SLOT;
     wsrt_slots_init(&m->records.slots);
     wsrt_slots_init(&m->messages.slots);
+    wsrt_slots_init(&m->values.slots);
     return pthread_mutex_init(&m->lock, NULL) == 0 ? WSRT_OK : WSRT_ERR_NOMEM;
 }
 
@@ -89,7 +92,9 @@ static int load_options(wsrt_memory_store_options *o, const wsrt_memory_store_op
         return rc;
     if (o->flags != 0)
         return WSRT_ERR_UNSUPPORTED;
-    return o->max_records > MOST || o->max_messages > MOST ? WSRT_ERR_INVALID : WSRT_OK;
+    if (o->max_records > MOST || o->max_messages > MOST || o->max_latest > MOST)
+        return WSRT_ERR_INVALID;
+    return WSRT_OK;
 }
 
 int wsrt_memory_store_new(wsrt_memory_store **out, const wsrt_memory_store_options *opts)
@@ -130,6 +135,12 @@ void wsrt_memory_store_history(wsrt_memory_store *m, wsrt_history *out)
         *out = (wsrt_history){&wsrt_memory_history_ops, m};
 }
 
+void wsrt_memory_store_latest(wsrt_memory_store *m, wsrt_latest *out)
+{
+    if (m != NULL && out != NULL)
+        *out = (wsrt_latest){&wsrt_memory_latest_ops, m};
+}
+
 uint64_t wsrt_memory_store_bytes(wsrt_memory_store *m)
 {
     if (m == NULL)
@@ -146,6 +157,7 @@ void wsrt_memory_store_free(wsrt_memory_store *m)
         return;
     wsrt_memory_connections_free(m);
     wsrt_memory_messages_free(m);
+    wsrt_memory_values_free(m);
     pthread_mutex_destroy(&m->lock);
     wsrt_store_heap heap = m->heap;
     wsrt_store_free(&heap, m, sizeof *m);

@@ -1,3 +1,4 @@
+#include "latest_suite.h"
 #include "store_suite.h"
 
 #include "heap.h"
@@ -38,6 +39,27 @@ static void close_memory(void *opened)
 }
 
 static const struct store_factory memory = {.open = open_memory, .close = close_memory};
+
+static void *open_latest(wsrt_latest *latest)
+{
+    wsrt_memory_store *m;
+
+    ck_assert_int_eq(wsrt_memory_store_new(&m, NULL), WSRT_OK);
+    wsrt_memory_store_latest(m, latest);
+    return m;
+}
+
+static const struct latest_factory memory_latest = {.open = open_latest, .close = close_memory};
+
+static int put_value(const wsrt_latest *l, int number, const char *value)
+{
+    char key[16];
+    wsrt_latest_entry e = {.struct_size = sizeof e, .value = wsrt_span_cstr(value)};
+
+    snprintf(key, sizeof key, "key%06d", number);
+    e.key = wsrt_span_cstr(key);
+    return l->ops->put(l->self, &e);
+}
 
 static int put_number(wsrt_store *s, int number, const char *user, int64_t expires_at)
 {
@@ -187,6 +209,26 @@ START_TEST(expired_records_are_found_among_many_pages)
 }
 END_TEST
 
+START_TEST(the_cap_of_latest_values_is_kept)
+{
+    wsrt_memory_store *m;
+    wsrt_latest l;
+    wsrt_memory_store_options o = options(NULL);
+    wsrt_span key = wsrt_span_cstr("key000001");
+
+    o.max_latest = 2;
+    ck_assert_int_eq(wsrt_memory_store_new(&m, &o), WSRT_OK);
+    wsrt_memory_store_latest(m, &l);
+    ck_assert_int_eq(put_value(&l, 1, "a"), WSRT_OK);
+    ck_assert_int_eq(put_value(&l, 2, "a"), WSRT_OK);
+    ck_assert_int_eq(put_value(&l, 3, "a"), WSRT_ERR_LIMIT);
+    ck_assert_int_eq(put_value(&l, 2, "longer"), WSRT_OK);
+    ck_assert_int_eq(l.ops->remove(l.self, &key, 0), WSRT_OK);
+    ck_assert_int_eq(put_value(&l, 3, "a"), WSRT_OK);
+    wsrt_memory_store_free(m);
+}
+END_TEST
+
 START_TEST(options_without_sense_are_refused)
 {
     wsrt_memory_store *m;
@@ -196,6 +238,9 @@ START_TEST(options_without_sense_are_refused)
     ck_assert_int_eq(wsrt_memory_store_new(&m, &o), WSRT_ERR_UNSUPPORTED);
     o = options(NULL);
     o.max_records = ((uint64_t)1 << 31) + 1;
+    ck_assert_int_eq(wsrt_memory_store_new(&m, &o), WSRT_ERR_INVALID);
+    o = options(NULL);
+    o.max_latest = ((uint64_t)1 << 31) + 1;
     ck_assert_int_eq(wsrt_memory_store_new(&m, &o), WSRT_ERR_INVALID);
     ck_assert_ptr_null(m);
     ck_assert_int_eq(wsrt_memory_store_new(NULL, NULL), WSRT_ERR_INVALID);
@@ -207,13 +252,14 @@ END_TEST
 /* ---- refused memory ----------------------------------------------------------------------- */
 
 /* Everything a caller can see of a store, as text. */
-static void dump(wsrt_store *s, wsrt_history *h, char *seen, size_t room)
+static void dump(wsrt_store *s, wsrt_history *h, const wsrt_latest *l, char *seen, size_t room)
 {
+    static wsrt_latest_entry values[128];
     static wsrt_record records[128];
     static wsrt_history_entry entries[128];
     static char buf[131072];
     wsrt_span session = wsrt_span_cstr("s");
-    wsrt_cursor c = {0}, d = {0};
+    wsrt_cursor c = {0}, d = {0}, e = {0};
     size_t n, used = 0;
 
     records[0].struct_size = sizeof records[0];
@@ -230,9 +276,14 @@ static void dump(wsrt_store *s, wsrt_history *h, char *seen, size_t room)
     for (size_t i = 0; i < n; i++)
         used +=
             (size_t)snprintf(seen + used, room - used, "%lld ", (long long)entries[i].timestamp);
+    values[0].struct_size = sizeof values[0];
+    ck_assert_int_eq(l->ops->each(l->self, &e, values, 128, buf, sizeof buf, &n), WSRT_OK);
+    for (size_t i = 0; i < n; i++)
+        used += (size_t)snprintf(seen + used, room - used, "%.*s=%.*s ", (int)values[i].key.len,
+                                 values[i].key.ptr, (int)values[i].value.len, values[i].value.ptr);
 }
 
-static int step(wsrt_store *s, wsrt_history *h, int number)
+static int step(wsrt_store *s, wsrt_history *h, const wsrt_latest *l, int number)
 {
     wsrt_span id = wsrt_span_cstr("connection000001"), text = wsrt_span_cstr("text"), none = {0};
 
@@ -244,7 +295,9 @@ static int step(wsrt_store *s, wsrt_history *h, int number)
         return s->ops->set_filters(s->self, &id, &text);
     if (number == 121)
         return s->ops->set_principal(s->self, &id, &text, &none);
-    return put_number(s, 1, "bob", 0);
+    if (number == 122)
+        return put_number(s, 1, "bob", 0);
+    return put_value(l, number < 150 ? number : 130, "some value");
 }
 
 /* Fails each allocation of a busy life once; after a refusal everything is as before, and the same
@@ -255,6 +308,7 @@ START_TEST(a_refused_allocation_changes_nothing)
     struct heap heap;
     wsrt_store s;
     wsrt_history h;
+    wsrt_latest l;
     wsrt_memory_store *m = NULL;
 
     heap_init(&heap);
@@ -266,17 +320,18 @@ START_TEST(a_refused_allocation_changes_nothing)
     heap.points++;
     heap_arm(&heap, 0, 0);
     m = make(&o, &s, &h);
-    for (int number = 0; number < 123; number++) {
-        dump(&s, &h, before, sizeof before);
+    wsrt_memory_store_latest(m, &l);
+    for (int number = 0; number < 155; number++) {
+        dump(&s, &h, &l, before, sizeof before);
         for (size_t n = 1;; n++) {
             heap_arm(&heap, n, _i);
-            int rc = step(&s, &h, number);
+            int rc = step(&s, &h, &l, number);
             if (!heap.tripped) {
                 ck_assert_int_eq(rc, WSRT_OK);
                 break;
             }
             ck_assert_int_eq(rc, WSRT_ERR_NOMEM);
-            dump(&s, &h, after, sizeof after);
+            dump(&s, &h, &l, after, sizeof after);
             ck_assert_str_eq(after, before);
             ck_assert_uint_eq(wsrt_memory_store_bytes(m), heap.live);
             heap.points++;
@@ -296,12 +351,14 @@ Suite *suite(void)
     TCase *t = tcase_create("memory");
 
     suite_add_tcase(s, store_suite(&memory));
+    suite_add_tcase(s, latest_suite(&memory_latest));
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_hundred_thousand_idle_records_take_at_most_130_bytes_each);
     tcase_add_test(t, the_cap_of_records_is_kept_and_expired_ones_make_room);
     tcase_add_test(t, beyond_the_cap_the_message_that_arrived_first_goes);
     tcase_add_test(t, the_order_of_arrival_survives_messages_that_expire);
     tcase_add_test(t, expired_records_are_found_among_many_pages);
+    tcase_add_test(t, the_cap_of_latest_values_is_kept);
     tcase_add_test(t, options_without_sense_are_refused);
     tcase_add_loop_test(t, a_refused_allocation_changes_nothing, 0, 2);
     suite_add_tcase(s, t);
