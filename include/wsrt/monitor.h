@@ -360,6 +360,92 @@ WSRT_API int wsrt_monitor_prometheus(wsrt_monitor *m,
                                      int (*write)(const void *data, size_t len, void *user),
                                      void *user);
 
+/* ---- the catalogue ------------------------------------------------------------------------- */
+
+/** How a metric adds up. @since 0.1 */
+typedef enum wsrt_metric_form {
+    WSRT_METRIC_VALUES = 1, /**< single values with counts, of which percentiles can be asked */
+    WSRT_METRIC_SET = 2,    /**< sum, count, least and most of values */
+    WSRT_METRIC_SUM = 3,    /**< a number of things that happened */
+    WSRT_METRIC_GAUGE = 4,  /**< a level that goes up and down */
+    WSRT_METRIC_FORM_MIN_ = -2147483647 - 1,
+    WSRT_METRIC_FORM_MAX_ = 2147483647
+} wsrt_metric_form;
+
+/** One metric of the catalogue; all texts are constants of the library. @since 0.1 */
+typedef struct wsrt_metric_info {
+    uint32_t struct_size;       /**< set by the caller */
+    int32_t form;               /**< a wsrt_metric_form */
+    const char *row_cstr;       /**< what belongs together: "duration", "circuit", "AWS/Lambda" */
+    const char *namespace_cstr; /**< in CloudWatch */
+    const char *name_cstr;      /**< in CloudWatch: "HandlerDuration" */
+    const char *service_name_cstr; /**< in the name preset SERVICE: "Duration"; NULL = not in it */
+    const char *unit_cstr;         /**< in CloudWatch: "Milliseconds"; NULL = not published there */
+    const char *const *dimensions; /**< names, `dimension_count` of them: of every publication */
+    const char *const *values;     /**< of those dimensions that are fixed; NULL = open */
+    size_t dimension_count;
+    const char *family_cstr; /**< in Prometheus; NULL = AWS's own. Dimensions are its labels */
+    const char *sum_cstr;    /**< series there whose rate, divided by that of `count_cstr`, is */
+    const char *count_cstr;  /**< the average over any time; NULL = the family is a single series */
+    const char *selector_cstr; /**< one more label of the sum or else of the family; NULL = none */
+    double scale;              /**< a value in Prometheus by one in CloudWatch: 0.001 for ms */
+    const char *help_cstr;     /**< a sentence */
+} wsrt_metric_info;
+
+/**
+ * Walks the catalogue of metrics: what exporters write and templates refer to. The order may change
+ * between releases.
+ * @param index  from 0
+ * @return WSRT_OK; WSRT_ERR_NOT_FOUND beyond the last; WSRT_ERR_INVALID. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_catalogue_metric(size_t index, wsrt_metric_info *out);
+
+/** What an alarm compares. @since 0.1 */
+typedef enum wsrt_alarm_kind {
+    WSRT_ALARM_LIMIT = 1, /**< the metric with a limit in its CloudWatch unit */
+    WSRT_ALARM_TREND = 2, /**< its average over a period by the median of the day's minutes before;
+                               of 60 or more minutes and 30 or more events */
+    WSRT_ALARM_KIND_MIN_ = -2147483647 - 1,
+    WSRT_ALARM_KIND_MAX_ = 2147483647
+} wsrt_alarm_kind;
+
+/** One alarm of the catalogue; all texts are constants of the library. @since 0.1 */
+typedef struct wsrt_alarm_info {
+    uint32_t struct_size;         /**< set by the caller */
+    int32_t kind;                 /**< a wsrt_alarm_kind */
+    const char *id_cstr;          /**< unique: "WebSocketDurationAlarm" */
+    uint32_t metric;              /**< for wsrt_catalogue_metric() */
+    uint32_t period;              /**< s */
+    uint32_t periods;             /**< in a row that reach the threshold */
+    uint32_t reserved;            /**< 0 */
+    const char *statistic_cstr;   /**< of a period: "Average" or "Maximum" */
+    const char *const *values;    /**< of the metric's dimensions; NULL = open */
+    double threshold;             /**< critical when reached */
+    double warning;               /**< a warning when reached; 0 = none */
+    const char *description_cstr; /**< a sentence without full stop */
+} wsrt_alarm_info;
+
+/** Walks the alarms, as wsrt_catalogue_metric() the metrics. Any thread. @since 0.1 */
+WSRT_API int wsrt_catalogue_alarm(size_t index, wsrt_alarm_info *out);
+
+/** One line of a graph; lines of one title follow one another and make one graph. @since 0.1 */
+typedef struct wsrt_line_info {
+    uint32_t struct_size; /**< set by the caller */
+    int32_t full;         /**< 0 = of the short dashboard too, 1 = of the full one only */
+    uint32_t metric;      /**< for wsrt_catalogue_metric() */
+    uint32_t x;           /**< place of the graph in a grid of 24 columns, as the next three */
+    uint32_t y;
+    uint32_t width;
+    uint32_t height;
+    uint32_t reserved;          /**< 0 */
+    const char *title_cstr;     /**< of the graph */
+    const char *handler_cstr;   /**< the operation; NULL = each one, or as the metric says */
+    const char *statistic_cstr; /**< "Average", "Sum", "Maximum", "p95", "p99" */
+} wsrt_line_info;
+
+/** Walks the lines of graphs, as wsrt_catalogue_metric() the metrics. Any thread. @since 0.1 */
+WSRT_API int wsrt_catalogue_line(size_t index, wsrt_line_info *out);
+
 #ifdef __cplusplus
 }
 #endif

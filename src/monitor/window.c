@@ -1,4 +1,5 @@
 /* The tick: windows of ten seconds, thresholds over them, and rates of whole minutes. */
+#include "monitor/catalogue.h"
 #include "monitor/internal.h"
 
 #include "base/alloc.h"
@@ -9,17 +10,6 @@
 #define SECOND_NS 1000000000ull
 
 enum { WINDOW_SECONDS = 10, MINUTE_SECONDS = 60, LEAST_COMPLETIONS = 20, CALM_EVALUATIONS = 3 };
-
-static const struct {
-    double duration_ns;
-    double memory_bytes;
-    double error_rate;
-} defaults[BUILTIN_OPERATIONS] = {
-    [WSRT_OP_CONVERSATION] = {5e9, 104857600, 0.05},
-    [WSRT_OP_CONNECTION] = {2e9, 52428800, 0.02},
-    [WSRT_OP_JWT_VERIFICATION] = {3e9, 20971520, 0.10},
-    [WSRT_OP_CHAT_MESSAGE] = {1e9, 31457280, 0.05},
-};
 
 /* ---- limits ---- */
 
@@ -35,9 +25,8 @@ void wsrt_history_init(struct history *h, int id)
         h->watches[i] = (struct watch){.statistic = WSRT_STATISTIC_MAX, .needed = 1, .of = 1};
     if (id >= BUILTIN_OPERATIONS)
         return;
-    set_limits(&h->watches[WSRT_WATCH_DURATION - 1], 0, defaults[id].duration_ns);
-    set_limits(&h->watches[WSRT_WATCH_MEMORY - 1], 0, defaults[id].memory_bytes);
-    set_limits(&h->watches[WSRT_WATCH_ERROR_RATE - 1], 0, defaults[id].error_rate);
+    for (int i = 0; i < WATCHES; i++)
+        set_limits(&h->watches[i], 0, wsrt_catalogue_limit(id, i + 1));
 }
 
 size_t wsrt_history_bytes(const wsrt_monitor *m)
