@@ -17,5 +17,6 @@
 #include <wsrt/schema.h>
 #include <wsrt/sender.h>
 #include <wsrt/store.h>
+#include <wsrt/stream.h>
 
 #endif

@@ -39,7 +39,7 @@ for library, (folder, heads) in tree.LIBRARIES.items():
           [] if f"[lib{library}.so.0]" in tree.run("readelf", "-d", tree.shared(library))
           else ["soname is not .so.0"])
 
-table = open(os.path.join(tree.ROOT, "src", "runtime", "constants.c"), encoding="utf-8").read()
+table = open(os.path.join(tree.ROOT, "src", "abi", "constants.c"), encoding="utf-8").read()
 listed = set(re.findall(r"ROW\((WSRT_\w+)\)", table))
 from pycparser import c_ast  # noqa: E402
 

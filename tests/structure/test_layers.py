@@ -6,7 +6,7 @@ import re
 import tree
 from tap import check, plan
 
-FLOOR = {"base": 0, "json": 0, "runtime": 2}
+FLOOR = {"base": 0, "json": 0, "runtime": 2, "stream": 2, "abi": 4}
 PUBLIC_FLOOR = {"base": 0, "json": 0, "runtime": 2, "wsrt": 3, "stream": 2}
 
 

@@ -1,8 +1,6 @@
 /* Every enumerator of the core by name, for bindings without a C compiler. A structure test keeps the
  * table equal to the headers. */
-#include <wsrt/json.h>
-#include <wsrt/message.h>
-#include <wsrt/runtime.h>
+#include <wsrt/wsrt.h>
 
 #include <string.h>
 
@@ -139,6 +137,11 @@ static const struct constant constants[] = {
     ROW(WSRT_ALERT_CRITICAL),
     ROW(WSRT_SOURCE_GAUGE),
     ROW(WSRT_SOURCE_COUNTER),
+    ROW(WSRT_CHANGE_INSERT),
+    ROW(WSRT_CHANGE_MODIFY),
+    ROW(WSRT_CHANGE_REMOVE),
+    ROW(WSRT_FEED_STORED),
+    ROW(WSRT_SUBSCRIBE_SNAPSHOT),
     ROW(WSRT_METRIC_VALUES),
     ROW(WSRT_METRIC_SET),
     ROW(WSRT_METRIC_SUM),
