@@ -1,27 +1,55 @@
+#include "error/envelope.h"
+
 #include "error/redact.h"
-#include "error/types.h"
 
 #include "base/options.h"
+#include "json/number.h"
 #include "json/write.h"
 
 #include <string.h>
 
 enum { CODE_MOST = 63, ISO_LEN = 24 };
 
-/* One rendering under way: the error, its row, where it goes. */
+/* One rendering under way: the error, its row, where it goes. No JSON writer: nearly all of an
+ * envelope is known text, copied in long pieces. */
 struct envelope {
     const wsrt_error *e;
-    const wsrt_error_info *info;
-    wsrt_json_writer w;
+    const struct wsrt_error_row *row;
+    char *at, *end;
+    size_t over; /* bytes that did not fit; once one did not, none does */
     int form;
+    int id_valid; /* the correlation id may be written, as it is */
+    uint64_t hidden;
 };
+
+static void overflow(struct envelope *v, size_t len)
+{
+    v->end = v->at;
+    v->over = len > SIZE_MAX - v->over ? SIZE_MAX : v->over + len;
+}
+
+static inline void put(struct envelope *v, const char *text, size_t len)
+{
+    if (len > (size_t)(v->end - v->at)) {
+        overflow(v, len);
+        return;
+    }
+    memcpy(v->at, text, len);
+    v->at += len;
+}
+
+#define PUT(v, literal) put(v, "" literal, sizeof(literal) - 1)
 
 /* ---- time ---- */
 
-static void put_decimal(char *dst, int64_t v, int digits)
+static void put_two(char *dst, uint32_t v)
 {
-    for (int i = digits - 1; i >= 0; i--, v /= 10)
-        dst[i] = (char)('0' + v % 10);
+    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                                "25262728293031323334353637383940414243444546474849"
+                                "50515253545556575859606162636465666768697071727374"
+                                "75767778798081828384858687888990919293949596979899";
+
+    memcpy(dst, pairs + (size_t)2 * v, 2);
 }
 
 /* Unix milliseconds as 2026-11-20T10:00:00.123Z. Days are counted from March of year 0, so that a
@@ -30,21 +58,34 @@ static void iso_time(int64_t ms, char dst[ISO_LEN])
 {
     const int64_t last = INT64_C(253402300799999); /* the year 9999 */
     ms = ms < 0 ? 0 : ms > last ? last : ms;
-    int64_t days = ms / 86400000 + 719468, clock = ms % 86400000;
-    int64_t era = days / 146097, day = days % 146097;
-    int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    int64_t of_year = day - (365 * year + year / 4 - year / 100);
-    int64_t from_march = (5 * of_year + 2) / 153;
-    int64_t month = from_march < 10 ? from_march + 3 : from_march - 9;
+    uint32_t days = (uint32_t)((uint64_t)ms / 86400000), clock = (uint32_t)(ms % 86400000);
+    uint32_t era = (days + 719468) / 146097, day = (days + 719468) % 146097;
+    uint32_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    uint32_t of_year = day - (365 * year + year / 4 - year / 100);
+    uint32_t from_march = (5 * of_year + 2) / 153;
+    uint32_t month = from_march < 10 ? from_march + 3 : from_march - 9;
 
+    year += era * 400 + (month <= 2);
     memcpy(dst, "0000-00-00T00:00:00.000Z", ISO_LEN);
-    put_decimal(dst, era * 400 + year + (month <= 2), 4);
-    put_decimal(dst + 5, month, 2);
-    put_decimal(dst + 8, of_year - (153 * from_march + 2) / 5 + 1, 2);
-    put_decimal(dst + 11, clock / 3600000, 2);
-    put_decimal(dst + 14, clock / 60000 % 60, 2);
-    put_decimal(dst + 17, clock / 1000 % 60, 2);
-    put_decimal(dst + 20, clock % 1000, 3);
+    put_two(dst, year / 100);
+    put_two(dst + 2, year % 100);
+    put_two(dst + 5, month);
+    put_two(dst + 8, of_year - (153 * from_march + 2) / 5 + 1);
+    put_two(dst + 11, clock / 3600000);
+    put_two(dst + 14, clock / 60000 % 60);
+    put_two(dst + 17, clock / 1000 % 60);
+    put_two(dst + 20, clock % 1000 / 10);
+    dst[22] = (char)('0' + clock % 10);
+}
+
+static void put_time(struct envelope *v)
+{
+    if (v->end - v->at < ISO_LEN) {
+        overflow(v, ISO_LEN);
+        return;
+    }
+    iso_time(v->e->wall, v->at);
+    v->at += ISO_LEN;
 }
 
 /* ---- what the error says, or its row ---- */
@@ -61,9 +102,9 @@ static int is_code(wsrt_span code)
     return 1;
 }
 
-static wsrt_span code_of(const struct envelope *v)
+wsrt_span wsrt_error_code(const wsrt_error *e, const struct wsrt_error_row *row)
 {
-    return is_code(v->e->code) ? v->e->code : wsrt_span_cstr(v->info->code_cstr);
+    return is_code(e->code) ? e->code : row->code;
 }
 
 static int names_outside_service(int type)
@@ -79,18 +120,18 @@ static wsrt_span default_message(const struct envelope *v)
         const wsrt_field *f = &v->e->details[i];
         if (f->kind != WSRT_FIELD_TEXT || strcmp(f->name_cstr, "service") != 0)
             continue;
-        const char *text = wsrt_error_service_text(f->text);
-        if (text[0] != '\0')
-            return wsrt_span_cstr(text);
+        const struct wsrt_service_row *service = wsrt_error_service(f->text);
+        if (service != NULL)
+            return wsrt_span_cstr(service->text_cstr);
     }
-    return wsrt_span_cstr(v->info->message_cstr);
+    return v->row->message;
 }
 
 static int retryable(const struct envelope *v)
 {
     if ((v->e->flags & WSRT_ERROR_NOT_RETRYABLE) != 0)
         return 0;
-    return (v->e->flags & WSRT_ERROR_RETRYABLE) != 0 || v->info->retryable;
+    return (v->e->flags & WSRT_ERROR_RETRYABLE) != 0 || v->row->info.retryable;
 }
 
 /* Milliseconds; -1 = none. */
@@ -98,67 +139,93 @@ static int64_t retry_after(const struct envelope *v)
 {
     if (v->e->retry_after_ms != 0)
         return v->e->retry_after_ms > 0 ? v->e->retry_after_ms : -1;
-    return retryable(v) ? v->info->retry_after_ms : -1;
+    return retryable(v) ? v->row->info.retry_after_ms : -1;
 }
 
-/* ---- members ---- */
-
-static void text_member(struct envelope *v, const char *name, wsrt_span text)
+static int is_frame(const struct envelope *v)
 {
-    wsrt_json_key(&v->w, name);
-    wsrt_json_string(&v->w, text);
+    return v->form == WSRT_ERROR_FORM_FRAME || v->form == WSRT_ERROR_FORM_DEVELOPER_FRAME;
 }
 
-static void optional_member(struct envelope *v, const char *name, wsrt_span text)
+static int is_for_developers(const struct envelope *v)
 {
-    if (text.len > 0)
-        text_member(v, name, text);
+    return v->form == WSRT_ERROR_FORM_DEVELOPER || v->form == WSRT_ERROR_FORM_DEVELOPER_FRAME;
 }
 
-static void int_member(struct envelope *v, const char *name, int64_t number)
+/* ---- values ---- */
+
+static void put_span(struct envelope *v, wsrt_span text)
 {
-    wsrt_json_key(&v->w, name);
-    wsrt_json_write_int64(&v->w, number);
+    put(v, text.ptr, text.len);
 }
 
-static void bool_member(struct envelope *v, const char *name, int truth)
+static void put_int(struct envelope *v, int64_t number)
 {
-    wsrt_json_key(&v->w, name);
-    wsrt_json_write_bool(&v->w, truth);
+    char text[WSRT_NUMBER_TEXT];
+
+    if (v->end - v->at >= WSRT_NUMBER_TEXT)
+        v->at += wsrt_int64_text(number, v->at);
+    else
+        put(v, text, wsrt_int64_text(number, text));
+}
+
+static void put_bool(struct envelope *v, int truth)
+{
+    if (truth)
+        PUT(v, "true");
+    else
+        PUT(v, "false");
+}
+
+static void put_real(struct envelope *v, double real)
+{
+    char text[WSRT_NUMBER_TEXT];
+
+    if (__builtin_isfinite(real))
+        put(v, text, wsrt_double_text(real, text));
+    else
+        PUT(v, "null");
+}
+
+/* Free text as a JSON string has it. */
+static void put_escaped(struct envelope *v, wsrt_span text)
+{
+    wsrt_json_writer w;
+    uint32_t html = (v->e->flags & WSRT_ERROR_HTML_SAFE) != 0 ? WSRT_JSON_HTML_SAFE : 0;
+    size_t room = (size_t)(v->end - v->at);
+
+    wsrt_json_writer_init(&w, v->at, room, WSRT_JSON_REPLACE_UTF8 | html);
+    wsrt_json_string_part(&w, text);
+    if (w.len > room)
+        overflow(v, w.len);
+    else
+        v->at += w.len;
 }
 
 static void put_clean(void *user, wsrt_span piece, int escaped)
 {
-    wsrt_json_writer *w = user;
+    struct envelope *v = user;
 
     if (escaped)
-        wsrt_json_string_literal(w, piece);
+        put_span(v, piece);
     else
-        wsrt_json_string_part(w, piece);
+        put_escaped(v, piece);
 }
 
-static void redacted_member(struct envelope *v, const char *name, wsrt_span text)
+/* A string of free text, between its quotes. */
+static void put_free_text(struct envelope *v, wsrt_span text)
 {
-    wsrt_json_key(&v->w, name);
-    wsrt_json_string_open(&v->w);
-    wsrt_redact_pieces(text, 0, put_clean, &v->w);
-    wsrt_json_string_close(&v->w);
+    v->hidden += wsrt_redact_pieces(text, 0, put_clean, v);
 }
 
-static void message_member(struct envelope *v, const char *name)
+/* ---- members ---- */
+
+static void message_value(struct envelope *v)
 {
     if (v->e->message.len > 0)
-        redacted_member(v, name, v->e->message);
+        put_free_text(v, v->e->message);
     else
-        text_member(v, name, default_message(v));
-}
-
-static void time_member(struct envelope *v)
-{
-    char text[ISO_LEN];
-
-    iso_time(v->e->wall, text);
-    text_member(v, "timestamp", (wsrt_span){text, sizeof text});
+        put_span(v, default_message(v));
 }
 
 static void issues_member(struct envelope *v)
@@ -168,173 +235,225 @@ static void issues_member(struct envelope *v)
     if (v->e->issues.len == 0 || wsrt_json_parse(&issues, v->e->issues, NULL) < 0 ||
         issues.kind != WSRT_JSON_ARRAY)
         return;
-    wsrt_json_key(&v->w, "issues");
-    wsrt_json_raw(&v->w, issues.text);
+    PUT(v, ",\"issues\":");
+    put_span(v, issues.text);
 }
 
 static void retry_members(struct envelope *v)
 {
     int64_t after = retry_after(v);
+    int again = retryable(v);
 
-    if (v->form == WSRT_ERROR_FORM_FRAME || retryable(v))
-        bool_member(v, "retryable", retryable(v));
-    if (after >= 0)
-        int_member(v, "retryAfter", after);
+    if (again)
+        PUT(v, ",\"retryable\":true");
+    else if (is_frame(v))
+        PUT(v, ",\"retryable\":false");
+    if (after >= 0) {
+        PUT(v, ",\"retryAfter\":");
+        put_int(v, after);
+    }
 }
 
 static void limit_members(struct envelope *v)
 {
     if (v->e->scope.len == 0)
         return;
-    text_member(v, "scope", v->e->scope);
-    int_member(v, "limit", v->e->limit);
-    int_member(v, "remaining", v->e->remaining);
+    PUT(v, ",\"scope\":\"");
+    put_escaped(v, v->e->scope);
+    PUT(v, "\",\"limit\":");
+    put_int(v, v->e->limit);
+    PUT(v, ",\"remaining\":");
+    put_int(v, v->e->remaining);
 }
 
 /* ---- developers only ---- */
 
-static void detail_member(struct envelope *v, const wsrt_field *f)
+/* `"name":`, behind a comma unless it is the first of its object. */
+static void put_name(struct envelope *v, const char *name, int *members)
 {
-    switch (f->kind) {
-    case WSRT_FIELD_TEXT:
-        redacted_member(v, f->name_cstr, f->text);
-        break;
-    case WSRT_FIELD_INT:
-        int_member(v, f->name_cstr, f->number);
-        break;
-    case WSRT_FIELD_BOOL:
-        bool_member(v, f->name_cstr, f->number != 0);
-        break;
-    case WSRT_FIELD_REAL:
-        wsrt_json_key(&v->w, f->name_cstr);
-        if (__builtin_isfinite(f->real))
-            wsrt_json_write_double(&v->w, f->real);
-        else
-            wsrt_json_write_null(&v->w);
-        break;
-    default:
-        break;
+    if ((*members)++ > 0)
+        PUT(v, ",");
+    PUT(v, "\"");
+    put_span(v, wsrt_span_cstr(name));
+    PUT(v, "\":");
+}
+
+static void text_member(struct envelope *v, const char *name, wsrt_span text, int *members)
+{
+    put_name(v, name, members);
+    PUT(v, "\"");
+    put_free_text(v, text);
+    PUT(v, "\"");
+}
+
+static void optional_member(struct envelope *v, const char *name, wsrt_span text, int *members)
+{
+    if (text.len > 0)
+        text_member(v, name, text, members);
+}
+
+static void detail_member(struct envelope *v, const wsrt_field *f, int *members)
+{
+    if (f->kind == WSRT_FIELD_TEXT) {
+        text_member(v, f->name_cstr, f->text, members);
+        return;
     }
+    if (f->kind < WSRT_FIELD_INT || f->kind > WSRT_FIELD_BOOL)
+        return;
+    put_name(v, f->name_cstr, members);
+    if (f->kind == WSRT_FIELD_INT)
+        put_int(v, f->number);
+    else if (f->kind == WSRT_FIELD_BOOL)
+        put_bool(v, f->number != 0);
+    else
+        put_real(v, f->real);
 }
 
 static void details_member(struct envelope *v)
 {
-    wsrt_json_key(&v->w, "details");
-    wsrt_json_object(&v->w);
-    for (size_t i = 0; i < v->e->detail_count; i++)
+    int members = 0;
+
+    PUT(v, ",\"details\":{");
+    for (size_t i = 0; i < v->e->detail_count; i++) {
         if (wsrt_error_detail_allowed(v->e->type, v->e->details[i].name_cstr))
-            detail_member(v, &v->e->details[i]);
-    wsrt_json_object_end(&v->w);
+            detail_member(v, &v->e->details[i], &members);
+        else
+            v->hidden++;
+    }
+    PUT(v, "}");
 }
 
 static void debug_member(struct envelope *v)
 {
-    wsrt_json_key(&v->w, "debug");
-    wsrt_json_object(&v->w);
-    optional_member(v, "requestId", v->e->request_id);
-    if (v->e->user_agent.len > 0)
-        redacted_member(v, "userAgent", v->e->user_agent);
-    optional_member(v, "sourceIp", v->e->source_ip);
-    optional_member(v, "stage", v->e->stage);
-    wsrt_json_object_end(&v->w);
+    int members = 0;
+
+    PUT(v, ",\"debug\":{");
+    optional_member(v, "requestId", v->e->request_id, &members);
+    optional_member(v, "userAgent", v->e->user_agent, &members);
+    optional_member(v, "sourceIp", v->e->source_ip, &members);
+    optional_member(v, "stage", v->e->stage, &members);
+    optional_member(v, "connectionId", v->e->connection_id, &members);
+    optional_member(v, "userId", v->e->user_id, &members);
+    optional_member(v, "action", v->e->action, &members);
+    PUT(v, "}");
 }
 
 static void developer_members(struct envelope *v)
 {
     details_member(v);
-    if (v->e->stack.len > 0)
-        redacted_member(v, "stack", v->e->stack);
+    if (v->e->stack.len > 0) {
+        PUT(v, ",\"stack\":\"");
+        put_free_text(v, v->e->stack);
+        PUT(v, "\"");
+    }
     debug_member(v);
 }
 
 /* ---- renderings ---- */
 
-static void error_member(struct envelope *v)
+/* Type, message and code; mostly the row's own. */
+static void what_members(struct envelope *v)
 {
-    wsrt_json_key(&v->w, "error");
-    wsrt_json_object(&v->w);
-    text_member(v, "type", wsrt_span_cstr(v->info->name_cstr));
-    message_member(v, "message");
-    text_member(v, "code", code_of(v));
-    time_member(v);
-    optional_member(v, "correlationId", v->e->correlation_id);
-    retry_members(v);
-    if ((v->e->flags & WSRT_ERROR_RECONNECT) != 0)
-        bool_member(v, "reconnect", 1);
-    limit_members(v);
-    issues_member(v);
-    if (v->form == WSRT_ERROR_FORM_DEVELOPER)
-        developer_members(v);
-    wsrt_json_object_end(&v->w);
+    wsrt_span code = wsrt_error_code(v->e, v->row);
+
+    if (v->e->message.len == 0 && code.ptr == v->row->code.ptr &&
+        default_message(v).ptr == v->row->message.ptr) {
+        put_span(v, v->row->usual);
+        return;
+    }
+    put_span(v, v->row->name);
+    PUT(v, "\",\"message\":\"");
+    message_value(v);
+    PUT(v, "\",\"code\":\"");
+    put_span(v, code);
 }
 
-static void write_envelope(struct envelope *v)
+static void error_members(struct envelope *v)
 {
-    wsrt_json_object(&v->w);
-    if (v->form == WSRT_ERROR_FORM_FRAME)
-        text_member(v, "type", wsrt_span_cstr("error"));
-    bool_member(v, "success", 0);
-    error_member(v);
-    if (v->form == WSRT_ERROR_FORM_FRAME) {
-        int_member(v, "timestamp", v->e->wall);
-        optional_member(v, "correlationId", v->e->correlation_id);
+    what_members(v);
+    PUT(v, "\",\"timestamp\":\"");
+    put_time(v);
+    if (v->id_valid) {
+        PUT(v, "\",\"correlationId\":\"");
+        put_span(v, v->e->correlation_id);
     }
-    wsrt_json_object_end(&v->w);
+    PUT(v, "\"");
+    retry_members(v);
+    if ((v->e->flags & WSRT_ERROR_RECONNECT) != 0)
+        PUT(v, ",\"reconnect\":true");
+    limit_members(v);
+    issues_member(v);
+    if (is_for_developers(v))
+        developer_members(v);
+}
+
+static void write_body(struct envelope *v)
+{
+    PUT(v, "{\"success\":false,\"error\":{\"type\":\"");
+    error_members(v);
+    PUT(v, "}}");
+}
+
+static void write_frame(struct envelope *v)
+{
+    PUT(v, "{\"type\":\"error\",\"success\":false,\"error\":{\"type\":\"");
+    error_members(v);
+    PUT(v, "},\"timestamp\":");
+    put_int(v, v->e->wall);
+    if (v->id_valid) {
+        PUT(v, ",\"correlationId\":\"");
+        put_span(v, v->e->correlation_id);
+        PUT(v, "\"");
+    }
+    PUT(v, "}");
 }
 
 /* urn:wsrt:error:validation-error */
-static void problem_type(struct envelope *v)
+static void put_kebab(struct envelope *v, wsrt_span name)
 {
-    wsrt_json_key(&v->w, "type");
-    wsrt_json_string_open(&v->w);
-    wsrt_json_string_part(&v->w, wsrt_span_cstr("urn:wsrt:error:"));
-    for (const char *p = v->info->name_cstr; *p != '\0'; p++) {
-        char c = *p == '_' ? '-' : (char)(*p - 'A' + 'a');
-        wsrt_json_string_part(&v->w, (wsrt_span){&c, 1});
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i] == '_' ? '-' : (char)(name.ptr[i] - 'A' + 'a');
+        put(v, &c, 1);
     }
-    wsrt_json_string_close(&v->w);
 }
 
 static void write_problem(struct envelope *v)
 {
-    wsrt_json_object(&v->w);
-    problem_type(v);
-    text_member(v, "title", wsrt_span_cstr(v->info->message_cstr));
-    int_member(v, "status", v->e->http_status != 0 ? v->e->http_status : v->info->http_status);
-    message_member(v, "detail");
-    optional_member(v, "instance", v->e->correlation_id);
-    text_member(v, "code", code_of(v));
+    PUT(v, "{\"type\":\"urn:wsrt:error:");
+    put_kebab(v, v->row->name);
+    PUT(v, "\",\"title\":\"");
+    put_span(v, v->row->message);
+    PUT(v, "\",\"status\":");
+    put_int(v, v->e->http_status != 0 ? v->e->http_status : v->row->info.http_status);
+    PUT(v, ",\"detail\":\"");
+    message_value(v);
+    if (v->id_valid) {
+        PUT(v, "\",\"instance\":\"");
+        put_span(v, v->e->correlation_id);
+    }
+    PUT(v, "\",\"code\":\"");
+    put_span(v, wsrt_error_code(v->e, v->row));
+    PUT(v, "\"");
     retry_members(v);
     issues_member(v);
-    wsrt_json_object_end(&v->w);
+    PUT(v, "}");
 }
 
 /* Nothing in these depends on the error, so nothing can go wrong in them. */
-static wsrt_span minimal(int form)
+static void write_minimal(struct envelope *v)
 {
-    switch (form) {
-    case WSRT_ERROR_FORM_FRAME:
-        return wsrt_span_cstr("{\"type\":\"error\",\"success\":false,\"error\":{"
-                              "\"type\":\"INTERNAL_ERROR\",\"message\":\"Internal error\","
-                              "\"code\":\"INTERNAL_ERROR\",\"retryable\":true}}");
-    case WSRT_ERROR_FORM_PROBLEM:
-        return wsrt_span_cstr("{\"type\":\"urn:wsrt:error:internal-error\","
-                              "\"title\":\"Internal error\",\"status\":500,"
-                              "\"code\":\"INTERNAL_ERROR\"}");
-    default:
-        return wsrt_span_cstr("{\"success\":false,\"error\":{\"type\":\"INTERNAL_ERROR\","
-                              "\"message\":\"Internal error\",\"code\":\"INTERNAL_ERROR\"}}");
-    }
+    if (is_frame(v))
+        PUT(v, "{\"type\":\"error\",\"success\":false,\"error\":{\"type\":\"INTERNAL_ERROR\","
+               "\"message\":\"Internal error\",\"code\":\"INTERNAL_ERROR\",\"retryable\":true}}");
+    else if (v->form == WSRT_ERROR_FORM_PROBLEM)
+        PUT(v, "{\"type\":\"urn:wsrt:error:internal-error\",\"title\":\"Internal error\","
+               "\"status\":500,\"code\":\"INTERNAL_ERROR\"}");
+    else
+        PUT(v, "{\"success\":false,\"error\":{\"type\":\"INTERNAL_ERROR\","
+               "\"message\":\"Internal error\",\"code\":\"INTERNAL_ERROR\"}}");
 }
 
-static int write_minimal(int form, char *dst, size_t cap, size_t *len)
-{
-    wsrt_json_writer w;
-
-    wsrt_json_writer_init(&w, dst, cap, 0);
-    wsrt_json_raw(&w, minimal(form));
-    return wsrt_json_finish(&w, len);
-}
+/* ---- the way in ---- */
 
 static int is_valid(const wsrt_error *e)
 {
@@ -349,24 +468,50 @@ static int is_valid(const wsrt_error *e)
     return 1;
 }
 
+const wsrt_error *wsrt_error_load(wsrt_error *room, const wsrt_error *given)
+{
+    if (given->struct_size != sizeof *given) {
+        if (wsrt_options_load(room, sizeof *room, sizeof *room, given) < 0)
+            return NULL;
+        given = room;
+    }
+    return is_valid(given) ? given : NULL;
+}
+
+static void render(struct envelope *v)
+{
+    v->row = wsrt_error_row(v->e->type);
+    v->id_valid = wsrt_correlation_id_valid(v->e->correlation_id);
+    if (v->form == WSRT_ERROR_FORM_PROBLEM)
+        write_problem(v);
+    else if (is_frame(v))
+        write_frame(v);
+    else
+        write_body(v);
+    if (v->e->hidden != NULL)
+        *v->e->hidden += v->hidden;
+}
+
 int wsrt_error_write(const wsrt_error *e, int form, char *dst, size_t cap, size_t *len)
 {
-    wsrt_error in;
-    struct envelope v = {.e = &in, .form = form};
+    wsrt_error room;
+    struct envelope v;
 
-    if (e == NULL || form < WSRT_ERROR_FORM_CLIENT || form > WSRT_ERROR_FORM_PROBLEM ||
+    if (e == NULL || form < WSRT_ERROR_FORM_CLIENT || form > WSRT_ERROR_FORM_DEVELOPER_FRAME ||
         (dst == NULL && cap > 0))
         return WSRT_ERR_INVALID;
-    if (wsrt_options_load(&in, sizeof in, sizeof in, e) < 0 || !is_valid(&in))
-        return write_minimal(form, dst, cap, len);
-    v.info = wsrt_error_type_info(in.type);
-    wsrt_json_writer_init(&v.w, dst, cap,
-                          WSRT_JSON_REPLACE_UTF8 |
-                              ((in.flags & WSRT_ERROR_HTML_SAFE) != 0 ? WSRT_JSON_HTML_SAFE : 0));
-    if (form == WSRT_ERROR_FORM_PROBLEM)
-        write_problem(&v);
+    v = (struct envelope){.e = wsrt_error_load(&room, e), .at = dst, .end = dst, .form = form};
+    if (cap > 0)
+        v.end += cap;
+    if (v.e == NULL)
+        write_minimal(&v);
     else
-        write_envelope(&v);
-    int rc = wsrt_json_finish(&v.w, len);
-    return rc == WSRT_OK || rc == WSRT_ERR_LIMIT ? rc : write_minimal(form, dst, cap, len);
+        render(&v);
+    size_t wrote = cap == 0 ? 0 : (size_t)(v.at - dst);
+    size_t need = v.over > SIZE_MAX - wrote ? SIZE_MAX : wrote + v.over;
+    if (len != NULL)
+        *len = need;
+    if (need < cap)
+        *v.at = '\0';
+    return need <= cap ? WSRT_OK : WSRT_ERR_LIMIT;
 }

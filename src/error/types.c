@@ -2,56 +2,51 @@
 
 #include <string.h>
 
-struct row {
-    wsrt_error_info info;
-    const char *details; /* space-separated */
-};
+#define DATABASE_TEXT "Database temporarily unavailable"
+#define TEXT(literal)                                                                              \
+    {                                                                                              \
+        "" literal, sizeof(literal) - 1                                                            \
+    }
+/* name, code, message, http_status, close_code, retryable, retry_after_ms, details */
+#define ROW(name, code, message, http, close, again, after, details)                               \
+    {                                                                                              \
+        {name, code, message, http, close, again, after}, TEXT(name), TEXT(code), TEXT(message),   \
+            TEXT(name "\",\"message\":\"" message "\",\"code\":\"" code), details                  \
+    }
 
-static const struct row *row_of(int type)
+const struct wsrt_error_row *wsrt_error_row(int type)
 {
-    static const struct row rows[] = {
-        [WSRT_ERROR_INTERNAL] = {{"INTERNAL_ERROR", "INTERNAL_ERROR", "Internal error", 500, 1011,
-                                  1, 1000},
-                                 ""},
-        [WSRT_ERROR_VALIDATION] = {{"VALIDATION_ERROR", "INVALID_MESSAGE", "Invalid message", 400,
-                                    0, 0, -1},
-                                   "issueCount bodyLength"},
-        [WSRT_ERROR_PAYLOAD_TOO_LARGE] = {{"PAYLOAD_TOO_LARGE", "PAYLOAD_TOO_LARGE",
-                                           "Message too large", 413, 1009, 0, -1},
-                                          "size limit"},
-        [WSRT_ERROR_AUTHENTICATION] = {{"AUTHENTICATION_ERROR", "UNAUTHENTICATED_CONNECTION",
-                                        "Authentication required", 401, 4401, 0, -1},
-                                       "tokenLength errorType exp now"},
-        [WSRT_ERROR_AUTHORIZATION] = {{"AUTHORIZATION_ERROR", "FORBIDDEN", "Not allowed", 403, 4403,
-                                       0, -1},
-                                      "required"},
-        [WSRT_ERROR_NOT_FOUND] = {{"NOT_FOUND", "NOT_FOUND", "Not found", 404, 4404, 0, -1},
-                                  "kind"},
-        [WSRT_ERROR_CONFLICT] = {{"CONFLICT_ERROR", "CONFLICT", "Changed or created meanwhile", 409,
-                                  0, 0, -1},
-                                 "kind"},
-        [WSRT_ERROR_RATE_LIMIT] = {{"RATE_LIMIT_ERROR", "RATE_LIMITED", "Too many requests", 429,
-                                    4429, 1, -1},
-                                   "scope limit remaining"},
-        [WSRT_ERROR_TIMEOUT] = {{"TIMEOUT_ERROR", "TIMEOUT", "The request took too long", 504, 1013,
-                                 1, 1000},
-                                "operation timeoutMs elapsedMs"},
-        [WSRT_ERROR_EXTERNAL_SERVICE] = {{"EXTERNAL_SERVICE_ERROR", "SERVICE_UNAVAILABLE",
-                                          "Service temporarily unavailable", 502, 1013, 1, 1000},
-                                         "service operation state failureRate totalRequests "
-                                         "nextAttemptTime"},
-        [WSRT_ERROR_DATABASE] = {{"DATABASE_ERROR", "DATABASE_ERROR",
-                                  "Database temporarily unavailable", 500, 1011, 1, -1},
-                                 "engine code operation suggestion"},
-        [WSRT_ERROR_SERVICE_RESTART] = {{"SERVICE_RESTART", "SERVICE_RESTART",
-                                         "The service is restarting", 503, 1012, 1, -1},
-                                        ""},
-        [WSRT_ERROR_PROTOCOL] = {{"PROTOCOL_ERROR", "PROTOCOL_ERROR", "Protocol error", 400, 1002,
-                                  0, -1},
-                                 ""},
-        [WSRT_ERROR_UNSUPPORTED_DATA] = {{"UNSUPPORTED_DATA", "UNSUPPORTED_DATA",
-                                          "Unsupported kind of data", 415, 1003, 0, -1},
-                                         ""},
+    static const struct wsrt_error_row rows[] = {
+        [WSRT_ERROR_INTERNAL] =
+            ROW("INTERNAL_ERROR", "INTERNAL_ERROR", "Internal error", 500, 1011, 1, 1000, ""),
+        [WSRT_ERROR_VALIDATION] = ROW("VALIDATION_ERROR", "INVALID_MESSAGE", "Invalid message", 400,
+                                      0, 0, -1, "issueCount bodyLength"),
+        [WSRT_ERROR_PAYLOAD_TOO_LARGE] = ROW("PAYLOAD_TOO_LARGE", "PAYLOAD_TOO_LARGE",
+                                             "Message too large", 413, 1009, 0, -1, "size limit"),
+        [WSRT_ERROR_AUTHENTICATION] =
+            ROW("AUTHENTICATION_ERROR", "UNAUTHENTICATED_CONNECTION", "Authentication required",
+                401, 4401, 0, -1, "tokenLength errorType exp now"),
+        [WSRT_ERROR_AUTHORIZATION] =
+            ROW("AUTHORIZATION_ERROR", "FORBIDDEN", "Not allowed", 403, 4403, 0, -1, "required"),
+        [WSRT_ERROR_NOT_FOUND] =
+            ROW("NOT_FOUND", "NOT_FOUND", "Not found", 404, 4404, 0, -1, "kind"),
+        [WSRT_ERROR_CONFLICT] = ROW("CONFLICT_ERROR", "CONFLICT", "Changed or created meanwhile",
+                                    409, 0, 0, -1, "kind"),
+        [WSRT_ERROR_RATE_LIMIT] = ROW("RATE_LIMIT_ERROR", "RATE_LIMITED", "Too many requests", 429,
+                                      4429, 1, -1, "scope limit remaining"),
+        [WSRT_ERROR_TIMEOUT] = ROW("TIMEOUT_ERROR", "TIMEOUT", "The request took too long", 504,
+                                   1013, 1, 1000, "operation timeoutMs elapsedMs"),
+        [WSRT_ERROR_EXTERNAL_SERVICE] = ROW(
+            "EXTERNAL_SERVICE_ERROR", "SERVICE_UNAVAILABLE", "Service temporarily unavailable", 502,
+            1013, 1, 1000, "service operation state failureRate totalRequests nextAttemptTime"),
+        [WSRT_ERROR_DATABASE] = ROW("DATABASE_ERROR", "DATABASE_ERROR", DATABASE_TEXT, 500, 1011, 1,
+                                    -1, "engine code operation suggestion"),
+        [WSRT_ERROR_SERVICE_RESTART] = ROW("SERVICE_RESTART", "SERVICE_RESTART",
+                                           "The service is restarting", 503, 1012, 1, -1, ""),
+        [WSRT_ERROR_PROTOCOL] =
+            ROW("PROTOCOL_ERROR", "PROTOCOL_ERROR", "Protocol error", 400, 1002, 0, -1, ""),
+        [WSRT_ERROR_UNSUPPORTED_DATA] = ROW("UNSUPPORTED_DATA", "UNSUPPORTED_DATA",
+                                            "Unsupported kind of data", 415, 1003, 0, -1, ""),
     };
 
     if (type < WSRT_ERROR_INTERNAL || type > WSRT_ERROR_UNSUPPORTED_DATA)
@@ -61,7 +56,7 @@ static const struct row *row_of(int type)
 
 const wsrt_error_info *wsrt_error_type_info(int type)
 {
-    return &row_of(type)->info;
+    return &wsrt_error_row(type)->info;
 }
 
 int wsrt_error_type_of(int status)
@@ -102,7 +97,7 @@ int wsrt_error_detail_allowed(int type, const char *name)
 {
     size_t len = strlen(name);
 
-    for (const char *p = row_of(type)->details; *p != '\0';) {
+    for (const char *p = wsrt_error_row(type)->details; *p != '\0';) {
         const char *space = strchr(p, ' ');
         size_t word = space == NULL ? strlen(p) : (size_t)(space - p);
         if (word == len && memcmp(p, name, len) == 0)
@@ -112,18 +107,17 @@ int wsrt_error_detail_allowed(int type, const char *name)
     return 0;
 }
 
-const char *wsrt_error_service_text(wsrt_span service)
+const struct wsrt_service_row *wsrt_error_service(wsrt_span service)
 {
-    static const struct {
-        const char *name, *text;
-    } known[] = {
-        {"cognito", "Authentication service temporarily unavailable"},
-        {"apigateway-management", "WebSocket service temporarily unavailable"},
-        {"dynamodb", "Database temporarily unavailable"},
+    static const struct wsrt_service_row known[] = {
+        {"cognito", WSRT_ERROR_EXTERNAL_SERVICE, "Authentication service temporarily unavailable"},
+        {"apigateway-management", WSRT_ERROR_EXTERNAL_SERVICE,
+         "WebSocket service temporarily unavailable"},
+        {"dynamodb", WSRT_ERROR_DATABASE, DATABASE_TEXT},
     };
 
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
-        if (wsrt_span_equal(service, wsrt_span_cstr(known[i].name)))
-            return known[i].text;
-    return "";
+        if (wsrt_span_equal(service, wsrt_span_cstr(known[i].name_cstr)))
+            return &known[i];
+    return NULL;
 }

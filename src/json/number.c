@@ -136,17 +136,21 @@ int wsrt_json_double(const wsrt_json *value, double *out)
 
 /* ---- text ---- */
 
+static size_t digits_of(uint64_t v)
+{
+    size_t n = 1;
+
+    for (uint64_t power = 10; n < 20 && v >= power; power *= 10)
+        n++;
+    return n;
+}
+
 size_t wsrt_uint64_text(uint64_t v, char *dst)
 {
-    char reversed[20];
-    size_t n = 0;
+    size_t n = digits_of(v);
 
-    do {
-        reversed[n++] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    for (size_t i = 0; i < n; i++)
-        dst[i] = reversed[n - 1 - i];
+    for (size_t i = n; i-- > 0; v /= 10)
+        dst[i] = (char)('0' + v % 10);
     return n;
 }
 

@@ -344,7 +344,7 @@ START_TEST(what_cannot_be_rendered_gives_the_minimal_envelope)
     ck_assert_int_eq(wsrt_error_write(NULL, WSRT_ERROR_FORM_CLIENT, out, sizeof out, NULL),
                      WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_error_write(&e, 0, out, sizeof out, NULL), WSRT_ERR_INVALID);
-    ck_assert_int_eq(wsrt_error_write(&e, 5, out, sizeof out, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_error_write(&e, 6, out, sizeof out, NULL), WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_error_write(&e, 1, NULL, 5, NULL), WSRT_ERR_INVALID);
 }
 END_TEST

@@ -152,6 +152,68 @@ START_TEST(every_buffer_size_is_served)
 }
 END_TEST
 
+/* The same text with the option for addresses goes by the long way always; none of these has one. */
+static void expect_same_both_ways(const char *text, size_t len)
+{
+    char quick[512], thorough[512];
+    size_t quick_len, thorough_len, quick_found, thorough_found;
+    char *copy = guarded_copy(text, len);
+    wsrt_span span = {copy, len};
+
+    wsrt_redact(span, 0, quick, sizeof quick, &quick_len, &quick_found);
+    wsrt_redact(span, WSRT_REDACT_IP, thorough, sizeof thorough, &thorough_len, &thorough_found);
+    ck_assert_msg(quick_len == thorough_len && quick_found == thorough_found &&
+                      memcmp(quick, thorough, quick_len) == 0,
+                  "'%.*s': '%.*s'", (int)len, text, (int)quick_len, quick);
+    guarded_free(copy, len);
+}
+
+START_TEST(text_that_is_plainly_clean_is_told_by_no_secret_anywhere)
+{
+    static const char *const parts[] = {"eyJa.b.c",
+                                        "bearer x",
+                                        "BEARER xy",
+                                        "basic A2345678",
+                                        "BaSiC abcdefgH",
+                                        "token=a",
+                                        "password: x",
+                                        "AKIAIOSFODNN7EXAMPLE",
+                                        "ASIAIOSFODNN7EXAMPLE",
+                                        "a@b.c",
+                                        HEX32,
+                                        HEX32 "0",
+                                        "4111111111111111",
+                                        "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+                                        "41-11-11-11-11-11-11-11",
+                                        "4222222222222",
+                                        "41 11111111111111",
+                                        "\n",
+                                        "\x7f",
+                                        "\x1f",
+                                        "\xff",
+                                        "\xc3\xbc",
+                                        "\xe2\x80\xa8",
+                                        "x",
+                                        "b",
+                                        "A",
+                                        "I"};
+    static const char *const fills[] = {"la, li ", "a.b.c.d.", "word "};
+
+    for (size_t part = 0; part < COUNT(parts); part++)
+        for (size_t at = 0; at < 300; at++) {
+            char text[160];
+            const char *fill = fills[at % 3];
+            size_t before = at / 3, len = before + strlen(parts[part]) + at % 41;
+            for (size_t i = 0; i < len; i++)
+                text[i] = fill[i % strlen(fill)];
+            if (before > 0)
+                text[before - 1] = ' ';
+            memcpy(text + before, parts[part], strlen(parts[part]));
+            expect_same_both_ways(text, len);
+        }
+}
+END_TEST
+
 /* CPU time of one call over `len` bytes of a repeated pattern, the best of three. */
 static double cost(const char *pattern, size_t len)
 {
@@ -197,6 +259,7 @@ Suite *suite(void)
     tcase_add_test(t, addresses_of_machines_go_by_option);
     tcase_add_test(t, what_could_deceive_a_reader_is_escaped);
     tcase_add_test(t, every_buffer_size_is_served);
+    tcase_add_test(t, text_that_is_plainly_clean_is_told_by_no_secret_anywhere);
     tcase_add_test(t, the_time_grows_with_the_text_and_no_faster);
     suite_add_tcase(s, t);
     return s;
