@@ -9,7 +9,8 @@ static int is_developer(const wsrt_context *ctx)
            (ctx->event->flags & WSRT_EVENT_DEVELOPER) != 0;
 }
 
-static wsrt_error describe(wsrt_context *ctx, int status)
+/* `details` is room for what the error room has to say of a service. */
+static wsrt_error describe(wsrt_context *ctx, int status, wsrt_field *details)
 {
     const struct failure *f = &ctx->failure;
     wsrt_error e = {
@@ -25,9 +26,12 @@ static wsrt_error describe(wsrt_context *ctx, int status)
         .user_agent = ctx->event->user_agent,
         .source_ip = ctx->event->source_ip,
         .stage = ctx->event->stage,
+        .connection_id = ctx->event->connection_id,
     };
 
-    if (status == WSRT_ERR_CIRCUIT_OPEN)
+    if (f->service.status != 0)
+        (void)wsrt_error_from_service(&e, &f->service, details);
+    else if (status == WSRT_ERR_CIRCUIT_OPEN)
         e.http_status = 503;
     if (f->limit.scope != 0) {
         e.scope = wsrt_span_cstr(wsrt_scope_name(f->limit.scope));
@@ -116,17 +120,36 @@ static const char minimal[] =
     "{\"type\":\"error\",\"success\":false,\"error\":{\"type\":\"INTERNAL_ERROR\","
     "\"message\":\"Internal error\",\"code\":\"INTERNAL_ERROR\"}}";
 
+/* The headers of a refused connection; those that do not fit are left out. */
+static void add_headers(wsrt_context *ctx, const wsrt_error *e, int form)
+{
+    wsrt_pair h;
+    size_t index = 0;
+
+    while (ctx->header_count < RESPONSE_HEADERS &&
+           wsrt_error_header(e, form, &index, &h.name, &h.value) == WSRT_OK)
+        ctx->headers[ctx->header_count++] = h;
+}
+
+static int form_of(const wsrt_context *ctx)
+{
+    if (ctx->event->kind == WSRT_EVENT_MESSAGE)
+        return is_developer(ctx) ? WSRT_ERROR_FORM_DEVELOPER_FRAME : WSRT_ERROR_FORM_FRAME;
+    return is_developer(ctx) ? WSRT_ERROR_FORM_DEVELOPER : WSRT_ERROR_FORM_CLIENT;
+}
+
 void wsrt_answer_error(wsrt_context *ctx, int status)
 {
     if (ctx->failure.status != status)
         ctx->failure = (struct failure){0}; /* it explains another error than the one returned */
-    wsrt_error e = describe(ctx, status);
+    wsrt_field details[WSRT_ERROR_DETAILS];
+    wsrt_error e = describe(ctx, status, details);
     int in_response = answers_in_response(ctx);
-    int form = ctx->event->kind == WSRT_EVENT_MESSAGE ? WSRT_ERROR_FORM_FRAME
-               : is_developer(ctx)                    ? WSRT_ERROR_FORM_DEVELOPER
-                                                      : WSRT_ERROR_FORM_CLIENT;
+    int form = form_of(ctx);
     wsrt_span body = {minimal, sizeof minimal - 1};
 
+    if (ctx->event->kind == WSRT_EVENT_CONNECT)
+        add_headers(ctx, &e, form);
     (void)render(ctx, &e, form, &body); /* without memory the minimal envelope answers */
     ctx->response_status =
         e.http_status != 0 ? e.http_status : wsrt_error_type_info(e.type)->http_status;

@@ -1,27 +1,7 @@
 /* Calls to outside services behind their breakers. */
 #include "runtime/runtime_internal.h"
 
-/* What the client is told when a service of the shipped presets fails. */
-struct service_text {
-    const char *service_cstr;
-    int type;
-    const char *message_cstr;
-};
-
-static const struct service_text *service_text(const char *service_cstr)
-{
-    static const struct service_text rows[] = {
-        {"cognito", WSRT_ERROR_EXTERNAL_SERVICE, "Authentication service temporarily unavailable"},
-        {"apigateway-management", WSRT_ERROR_EXTERNAL_SERVICE,
-         "WebSocket service temporarily unavailable"},
-        {"dynamodb", WSRT_ERROR_DATABASE, "Database temporarily unavailable"},
-    };
-
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (wsrt_span_equal(wsrt_span_cstr(service_cstr), wsrt_span_cstr(rows[i].service_cstr)))
-            return &rows[i];
-    return NULL;
-}
+#include "error/types.h"
 
 static int outcome_of(int status)
 {
@@ -42,28 +22,43 @@ static int outcome_of(int status)
     }
 }
 
-static void explain(wsrt_context *ctx, int status, const char *service_cstr, int64_t retry_after)
+static wsrt_span state_name(int state)
 {
-    const struct service_text *text = service_text(service_cstr);
+    static const char *const names[] = {"closed", "half-open", "open"};
 
+    return wsrt_span_cstr(state >= WSRT_BREAKER_CLOSED && state <= WSRT_BREAKER_OPEN ? names[state]
+                                                                                     : NULL);
+}
+
+static wsrt_span kept(wsrt_context *ctx, wsrt_span text)
+{
+    const char *copy = wsrt_arena_copy(&ctx->arena, text);
+
+    return (wsrt_span){copy, copy == NULL ? 0 : text.len};
+}
+
+void wsrt_blame_service(wsrt_context *ctx, int status, wsrt_span service, wsrt_span operation,
+                        const wsrt_breaker_stats *stats)
+{
     if (ctx->failure.status != 0)
         return; /* the function said it better */
-    ctx->failure =
-        (struct failure){.status = status, .retry_after_ms = retry_after > 0 ? retry_after : 0};
-    if (status == WSRT_ERR_CIRCUIT_OPEN)
-        ctx->failure.code = wsrt_span_cstr("CIRCUIT_OPEN");
-    if (text != NULL) {
-        ctx->failure.type = text->type;
-        ctx->failure.message = wsrt_span_cstr(text->message_cstr);
-    } else if (status != WSRT_ERR_TIMEOUT) {
-        ctx->failure.type = WSRT_ERROR_EXTERNAL_SERVICE;
-    }
+    ctx->failure = (struct failure){.status = status};
+    ctx->failure.service = (wsrt_service_failure){.struct_size = sizeof ctx->failure.service,
+                                                  .status = status,
+                                                  .service = kept(ctx, service),
+                                                  .operation = kept(ctx, operation)};
+    if (stats == NULL)
+        return;
+    ctx->failure.service.state = state_name(stats->state);
+    ctx->failure.service.total_requests = stats->total_requests;
+    ctx->failure.service.failure_rate = stats->failure_rate;
+    ctx->failure.service.next_attempt = stats->next_attempt_time;
 }
 
 static void count_call(wsrt_context *ctx, const char *service_cstr)
 {
-    const struct service_text *text = service_text(service_cstr);
-    int database = text != NULL && text->type == WSRT_ERROR_DATABASE;
+    const struct wsrt_service_row *known = wsrt_error_service(wsrt_span_cstr(service_cstr));
+    int database = known != NULL && known->type == WSRT_ERROR_DATABASE;
     wsrt_op *ops[] = {&ctx->op,
                       ctx->route != NULL && ctx->route->operation >= 0 ? &ctx->route_op : NULL};
 
@@ -86,10 +81,20 @@ struct guarded {
     void *arg;
 };
 
-static int run_fallback(wsrt_context *ctx, const struct guarded *g, int status, int64_t retry_after)
+static void blame(wsrt_context *ctx, const struct guarded *g, wsrt_breaker *b, int status)
+{
+    wsrt_breaker_stats stats = {.struct_size = sizeof stats};
+    int known =
+        b != NULL && wsrt_breaker_get_stats(b, ctx->now, wsrt_context_wall(ctx), &stats) == WSRT_OK;
+
+    wsrt_blame_service(ctx, status, wsrt_span_cstr(g->service_cstr),
+                       wsrt_span_cstr(g->operation_cstr), known ? &stats : NULL);
+}
+
+static int run_fallback(wsrt_context *ctx, const struct guarded *g, wsrt_breaker *b, int status)
 {
     if (g->fallback == NULL) {
-        explain(ctx, status, g->service_cstr, retry_after);
+        blame(ctx, g, b, status);
         return status;
     }
     wsrt_field fields[] = {
@@ -134,8 +139,6 @@ int wsrt_call(wsrt_context *ctx, const char *service_cstr, const char *operation
     const wsrt_env *env = &ctx->rt->env;
     wsrt_breaker *b = NULL;
     wsrt_permit permit;
-    wsrt_rejection why;
-    int outcome;
     int rc = wsrt_breakers_get(ctx->rt->breakers, wsrt_span_cstr(service_cstr),
                                wsrt_span_cstr(operation_cstr), NULL, &b, NULL);
 
@@ -143,14 +146,12 @@ int wsrt_call(wsrt_context *ctx, const char *service_cstr, const char *operation
         return rc;
     ctx->now = env->now(env->user);
     /* A registry that is full or out of memory leaves the call unguarded rather than undone. */
-    if (rc == WSRT_OK && wsrt_breaker_try_acquire(b, ctx->now, &permit, &why) != WSRT_OK) {
-        wsrt_breaker_release_ref(b);
-        return run_fallback(ctx, &g, WSRT_ERR_CIRCUIT_OPEN, why.retry_after_ms);
-    }
-    int status = run_guarded(ctx, &g, b, &permit, &outcome);
-    wsrt_breaker_release_ref(b);
+    int status = WSRT_ERR_CIRCUIT_OPEN, outcome = WSRT_FAILURE;
+    if (rc != WSRT_OK || wsrt_breaker_try_acquire(b, ctx->now, &permit, NULL) == WSRT_OK)
+        status = run_guarded(ctx, &g, b, &permit, &outcome);
     if (outcome == WSRT_FAILURE && status < 0)
-        return run_fallback(ctx, &g, status, 0);
+        status = run_fallback(ctx, &g, b, status);
+    wsrt_breaker_release_ref(b);
     return status;
 }
 

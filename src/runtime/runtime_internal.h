@@ -97,6 +97,7 @@ struct failure {
     int64_t retry_after_ms;
     wsrt_span issues;
     wsrt_limit_result limit;
+    wsrt_service_failure service; /* its status is 0 unless an outside service is to blame */
 };
 
 struct wsrt_context {
@@ -164,6 +165,11 @@ const wsrt_principal *wsrt_session_principal(wsrt_context *ctx);
 int wsrt_record_put(wsrt_context *ctx, const wsrt_principal *who);
 /* Judges a token; on failure the context's failure says why. */
 int wsrt_token_check(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out);
+
+/* call.c */
+/* Says that an outside service is to blame for `status`; what its breaker knows, or NULL. */
+void wsrt_blame_service(wsrt_context *ctx, int status, wsrt_span service, wsrt_span operation,
+                        const wsrt_breaker_stats *stats);
 
 /* answer.c */
 /* Answers the client with the envelope for `status` and what the context knows of the failure. */

@@ -375,8 +375,10 @@ int wsrt_token_check(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out)
     (void)wsrt_op_complete(&op, env->now(env->user), &result);
     if (rc == WSRT_ERR_UNAUTHENTICATED)
         return wsrt_fail(ctx, rc, code, NULL);
-    if (rc != WSRT_OK)
-        return wsrt_fail(ctx, rc, NULL, "Authentication service temporarily unavailable");
+    if (rc != WSRT_OK) {
+        ctx->failure.status = 0;
+        wsrt_blame_service(ctx, rc, wsrt_span_cstr("cognito"), wsrt_span_cstr("verifyJWT"), NULL);
+    }
     return rc;
 }
 

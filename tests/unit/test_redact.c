@@ -182,6 +182,7 @@ START_TEST(text_that_is_plainly_clean_is_told_by_no_secret_anywhere)
                                         "a@b.c",
                                         HEX32,
                                         HEX32 "0",
+                                        "qwrtzuiopqwrtzuiopqwrtzuiopqwrtz",
                                         "4111111111111111",
                                         "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
                                         "41-11-11-11-11-11-11-11",

@@ -24,7 +24,8 @@ struct world {
     int status; /* of the last response */
     char body[2048];
     char header[128];
-    size_t lines; /* log lines at warning and above */
+    char headers[512]; /* all of them, a line each */
+    size_t lines;      /* log lines at warning and above */
 };
 
 static struct world w;
@@ -143,7 +144,11 @@ static void take(const wsrt_response *r, void *user)
     (void)user;
     w.status = r->status;
     snprintf(w.body, sizeof w.body, "%.*s", (int)r->body.len, r->body.ptr);
-    w.header[0] = '\0';
+    w.header[0] = w.headers[0] = '\0';
+    for (size_t i = 0, n = 0; i < r->header_count; i++)
+        n += (size_t)snprintf(w.headers + n, sizeof w.headers - n, "%.*s: %.*s\n",
+                              (int)r->headers[i].name.len, r->headers[i].name.ptr,
+                              (int)r->headers[i].value.len, r->headers[i].value.ptr);
     if (r->header_count > 0)
         snprintf(w.header, sizeof w.header, "%.*s: %.*s", (int)r->headers[0].name.len,
                  r->headers[0].name.ptr, (int)r->headers[0].value.len, r->headers[0].value.ptr);
@@ -936,6 +941,82 @@ START_TEST(a_failing_service_opens_its_breaker_and_is_left_alone)
     expect_error("EXTERNAL_SERVICE_ERROR", "CIRCUIT_OPEN");
     ck_assert_ptr_nonnull(strstr(last_post(), "Authentication service temporarily unavailable"));
     ck_assert_ptr_nonnull(strstr(last_post(), "\"retryAfter\":30000"));
+    ck_assert_ptr_null(strstr(last_post(), "verifyJWT"));
+}
+END_TEST
+
+static int refuse(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    (void)req;
+    (void)user;
+    return wsrt_fail(ctx, WSRT_ERR_FORBIDDEN, "NOT_TODAY", NULL);
+}
+
+START_TEST(developers_see_more_when_host_and_request_both_say_so)
+{
+    for (uint32_t host = 0; host <= 1; host++)
+        for (uint32_t request = 0; request <= 1; request++) {
+            wsrt_runtime_options o = options();
+            struct guarded g = {.status = WSRT_ERR_UNAVAILABLE};
+            wsrt_route r = {.user = &g};
+            o.flags |= host * WSRT_RUNTIME_DEVELOPER_ERRORS;
+            begin(&o);
+            add("$default", call_outside, &r);
+            add("$connect", refuse, NULL);
+            wsrt_event ev = event(WSRT_EVENT_MESSAGE, "c1", NULL);
+            ev.body = wsrt_span_cstr("{}");
+            ev.flags = request * WSRT_EVENT_DEVELOPER;
+            dispatch(&ev);
+            expect_error("EXTERNAL_SERVICE_ERROR", "SERVICE_UNAVAILABLE");
+            int shown = strstr(last_post(), "\"details\":{\"service\":\"cognito\",\"operation\":"
+                                            "\"verifyJWT\",\"state\":\"closed\",\"failureRate\":1,"
+                                            "\"totalRequests\":1}") != NULL;
+            ck_assert_int_eq(shown, host && request);
+            ck_assert_int_eq(strstr(last_post(), "\"debug\"") != NULL, host && request);
+            ev.kind = WSRT_EVENT_CONNECT;
+            dispatch(&ev);
+            ck_assert_int_eq(w.status, 403);
+            ck_assert_int_eq(strstr(w.body, "\"debug\"") != NULL, host && request);
+            ck_assert_int_eq(strstr(w.headers, "X-Debug-Mode: enabled\n") != NULL, host && request);
+        }
+}
+END_TEST
+
+static int no_keys(void *self, const wsrt_span *token, int64_t wall, wsrt_auth_result *out)
+{
+    (void)self;
+    (void)token;
+    (void)wall;
+    (void)out;
+    return WSRT_ERR_UNAVAILABLE;
+}
+
+START_TEST(a_token_that_cannot_be_judged_is_no_fault_of_the_clients)
+{
+    static const wsrt_authenticator_ops ops = {.struct_size = sizeof ops, .authenticate = no_keys};
+    wsrt_authenticator down = {&ops, NULL};
+    wsrt_runtime_options o = options();
+
+    o.authenticator = &down;
+    begin(&o);
+    add("$default", sign_in, NULL);
+    message("c1", NULL, "{\"token\":\"ann-token\"}");
+    expect_error("EXTERNAL_SERVICE_ERROR", "SERVICE_UNAVAILABLE");
+    ck_assert_ptr_nonnull(strstr(last_post(), "Authentication service temporarily unavailable"));
+}
+END_TEST
+
+START_TEST(a_refused_connection_says_why_in_its_headers)
+{
+    wsrt_event ev = event(WSRT_EVENT_CONNECT, "c1", NULL);
+
+    add("$connect", refuse, NULL);
+    ev.request_id = wsrt_span_cstr("req-1");
+    ev.correlation_id = wsrt_span_cstr("corr-1");
+    dispatch(&ev);
+    ck_assert_str_eq(w.headers, "Content-Type: application/json\nX-Request-ID: req-1\n"
+                                "X-Correlation-ID: corr-1\nX-Error-Type: AUTHORIZATION_ERROR\n"
+                                "X-Error-Code: NOT_TODAY\n");
 }
 END_TEST
 
@@ -1236,6 +1317,9 @@ Suite *suite(void)
     tcase_add_test(t, oversize_payloads_are_refused_before_anything_is_sent);
     tcase_add_test(t, a_connection_is_closed_through_the_sender);
     tcase_add_test(t, a_failing_service_opens_its_breaker_and_is_left_alone);
+    tcase_add_test(t, developers_see_more_when_host_and_request_both_say_so);
+    tcase_add_test(t, a_token_that_cannot_be_judged_is_no_fault_of_the_clients);
+    tcase_add_test(t, a_refused_connection_says_why_in_its_headers);
     tcase_add_test(t, bad_requests_of_ours_never_open_a_breaker);
     tcase_add_test(t, a_function_can_say_its_outcome_itself);
     tcase_add_test(t, a_fallback_serves_failures_and_refusals);
