@@ -202,7 +202,7 @@ START_TEST(text_that_is_plainly_clean_is_told_by_no_secret_anywhere)
 
     for (size_t part = 0; part < COUNT(parts); part++)
         for (size_t at = 0; at < 300; at++) {
-            char text[160];
+            char text[256];
             const char *fill = fills[at % 3];
             size_t before = at / 3, len = before + strlen(parts[part]) + at % 41;
             for (size_t i = 0; i < len; i++)
