@@ -6,7 +6,7 @@
 #ifndef WSRT_BREAKER_H
 #define WSRT_BREAKER_H
 
-#include <wsrt/base.h>
+#include <wsrt/json.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,45 +30,66 @@ typedef enum wsrt_breaker_mode {
 typedef enum wsrt_slow_policy {
     WSRT_SLOW_FAILURE = 1, /**< one failure */
     WSRT_SLOW_OBSERVE = 2, /**< only the lifetime counter */
-    WSRT_SLOW_RATE = 3,    /**< its own trip rule; not in this release: WSRT_ERR_UNSUPPORTED */
+    WSRT_SLOW_RATE = 3,    /**< as it ended; slow calls have a trip rule of their own */
     WSRT_SLOW_POLICY_MIN_ = -2147483647 - 1,
     WSRT_SLOW_POLICY_MAX_ = 2147483647
 } wsrt_slow_policy;
 
 /**
- * Settings of a breaker; zero = default, -1 says 0 where 0 is meaningful. Times in ms. @since 0.1
+ * Settings of a breaker; zero = default, -1 says 0 where 0 is in range. Times in ms.
+ *
+ * A CLOSED breaker trips when a failure is recorded and, that one included, the window holds at least
+ * `minimum_request_count` calls, `failure_threshold` failures and `min_failure_rate` of failures.
+ * A busy key reaches any threshold some day: give it a `min_failure_rate`, above all where a slow
+ * success counts as a failure. @since 0.1
  */
 typedef struct wsrt_breaker_config {
     uint32_t struct_size;              /**< sizeof(wsrt_breaker_config) */
     uint32_t flags;                    /**< 0 */
     int64_t failure_threshold;         /**< default 5; 1..2^24-1 */
-    int64_t recovery_timeout_ms;       /**< default 30000; first OPEN wait; -1 = probe at once */
-    int64_t expected_response_time_ms; /**< default 2000; slow above; -1 = never slow */
-    int64_t monitoring_window_ms;      /**< default 60000; 10..24 h */
-    int64_t minimum_request_count;     /**< default 5; -1 acts as 1 */
-    int32_t mode;                      /**< a wsrt_breaker_mode; default WINDOW */
-    int32_t slow_policy;               /**< a wsrt_slow_policy; default FAILURE */
-    double min_failure_rate;           /**< default 0; 0..1, also needed to trip */
-    double slow_rate;                  /**< default 0.5; for WSRT_SLOW_RATE */
-    int32_t half_open_permits;         /**< default 1; 1..1023 probes in flight */
-    int32_t half_open_successes;       /**< default 1; 1..1023 successes that close */
-    int64_t probe_lease_ms;            /**< default max(recovery, 2 x expected), or 1000 */
-    double backoff_factor;             /**< default 1; 1..10 growth of the wait */
-    int64_t max_recovery_timeout_ms;   /**< default 300000; cap of the grown wait */
-    double jitter;                     /**< default 0; 0..1, needs env.random */
-    int32_t stripes;   /**< counter stripes; default 1, and 1 is all this release has */
+    int64_t recovery_timeout_ms;       /**< default 30000; 0..30 days; first OPEN wait, 0 = none */
+    int64_t expected_response_time_ms; /**< default 2000; 0..24 h; slow above, 0 = never slow */
+    int64_t monitoring_window_ms;    /**< default 60000; 10..24 h. A call counts for 0.9 of it, and
+                                            never longer than all of it */
+    int64_t minimum_request_count;   /**< default 5; 0..2^24-1; 0 acts as 1 */
+    int32_t mode;                    /**< a wsrt_breaker_mode; default WINDOW */
+    int32_t slow_policy;             /**< a wsrt_slow_policy; default FAILURE */
+    double min_failure_rate;         /**< default 0; 0..1 */
+    double slow_rate;                /**< default 0.5; above 0..1; trips WSRT_SLOW_RATE when a slow
+                                            call is recorded, over the same minimum */
+    int32_t half_open_permits;       /**< default 1; 1..1023 probes in flight at once */
+    int32_t half_open_successes;     /**< default 1; 1..1023 successes that close */
+    int64_t probe_lease_ms;          /**< 0..30 days; how long a probe may stay out; default
+                                            max(recovery, 2 x expected), or 1000 where that is 0 */
+    double backoff_factor;           /**< default 1; 1..10; growth of the wait, each failed probe */
+    int64_t max_recovery_timeout_ms; /**< default 300000; 0..30 days; cap of the grown wait */
+    double jitter;                   /**< default 0; 0..1; lengthens a wait by up to this part */
+    int32_t stripes; /**< default 1; 1, 2, 4 or 8 sets of counters for threads that share it; fixed
+                            for a breaker's life */
     uint32_t reserved; /**< 0 */
 } wsrt_breaker_config;
+
+/**
+ * Finds the first member that is out of range (NaN is).
+ *
+ * @param config      NULL is fine: all defaults
+ * @param member_cstr set to its name, constant text; "struct_size" for a struct of a wrong size.
+ *                    NULL is fine
+ * @return WSRT_OK; WSRT_ERR_INVALID; WSRT_ERR_UNSUPPORTED (bytes of a later release). Any thread.
+ * @since 0.1
+ */
+WSRT_API int wsrt_breaker_config_check(const wsrt_breaker_config *config, const char **member_cstr);
 
 /** Options of a registry; zero = default. @since 0.1 */
 typedef struct wsrt_breakers_options {
     uint32_t struct_size;     /**< sizeof(wsrt_breakers_options) */
     uint32_t flags;           /**< 0 */
     wsrt_allocator allocator; /**< zero = libc */
-    const wsrt_env *env;      /**< random and log; copied; NULL = defaults */
+    const wsrt_env *env;      /**< random (for jitter) and, at the cap and in execute, now; copied;
+                                   NULL = defaults. `now` must be the clock of the callers */
     int64_t now;              /**< monotonic ns at creation: any clock origin works */
     uint32_t max_breakers;    /**< 0 = 10000 */
-    uint32_t event_capacity;  /**< 0 = 256 */
+    uint32_t event_capacity;  /**< events kept for those who fall behind; 0 = 256 */
 } wsrt_breakers_options;
 
 /**
@@ -79,29 +100,100 @@ typedef struct wsrt_breakers_options {
  */
 WSRT_API int wsrt_breakers_new(wsrt_breakers **out, const wsrt_breakers_options *opts);
 
-/** Frees a registry and its breakers; NULL is fine; no other thread may be using it. @since 0.1 */
+/**
+ * Frees a registry, its breakers, held ones too, and its listeners; NULL is fine. No other thread may
+ * be using any of them, and cursors go first. @since 0.1
+ */
 WSRT_API void wsrt_breakers_free(wsrt_breakers *r);
 
 /**
  * Finds or creates a breaker. Never make keys from client input: they are kept.
  *
- * @param service    1..255 bytes; a preset is taken by this name
+ * Each value of a new breaker is looked for in `config` (a member that is not 0), the document's
+ * operation, its service, the preset of the service, the document's defaults, the library's default.
+ * Presets: "cognito", "apigateway-management" and "dynamodb". At the cap the longest idle breaker
+ * makes room that is CLOSED, has an empty window and is held by nobody.
+ *
+ * @param service    1..255 bytes
  * @param operation  1..255 bytes
- * @param config     settings for a new breaker; NULL = document, preset, defaults
- * @param out        a reference; give it back with wsrt_breaker_release_ref()
- * @param differs    set to 1 when it existed with other settings than `config`; NULL is fine
- * @return WSRT_OK; WSRT_ERR_INVALID (key or a member of `config`); WSRT_ERR_LIMIT (registry full);
- *         WSRT_ERR_NOMEM. Any thread. @since 0.1
+ * @param config     settings for a new breaker; NULL = look all up. An existing one keeps its own
+ * @param out        a reference; give it back with wsrt_breaker_release_ref(). NULL on failure
+ * @param differs    set to 1 when it existed with other settings than `config` gives, and this is
+ *                   counted; NULL is fine
+ * @return WSRT_OK; WSRT_ERR_INVALID (key or a member of `config`); WSRT_ERR_LIMIT (at the cap, none
+ *         can go); WSRT_ERR_NOMEM; WSRT_ERR_UNSUPPORTED. A short lock. Any thread. @since 0.1
  */
 WSRT_API int wsrt_breakers_get(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
                                const wsrt_breaker_config *config, wsrt_breaker **out, int *differs);
 
-/** As get, but never creates: WSRT_ERR_NOT_FOUND. @since 0.1 */
+/** As get, but never creates: WSRT_ERR_NOT_FOUND. Any thread. @since 0.1 */
 WSRT_API int wsrt_breakers_find(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
                                 wsrt_breaker **out);
 
 /** Gives a reference back; NULL is fine. Any thread. @since 0.1 */
 WSRT_API void wsrt_breaker_release_ref(wsrt_breaker *b);
+
+/** The first half of a breaker's key; valid while it is held. NULL gives empty. @since 0.1 */
+WSRT_API wsrt_span wsrt_breaker_service(const wsrt_breaker *b);
+
+/** The second half; as wsrt_breaker_service(). @since 0.1 */
+WSRT_API wsrt_span wsrt_breaker_operation(const wsrt_breaker *b);
+
+/**
+ * Visits every breaker that exists when it is called, in no order. `fn` is called with no lock held,
+ * with a reference that is the visit's; what is not 0 ends it.
+ *
+ * @return WSRT_OK; what `fn` returned; WSRT_ERR_NOMEM (none visited); WSRT_ERR_INVALID. Any thread.
+ * @since 0.1
+ */
+WSRT_API int wsrt_breakers_foreach(wsrt_breakers *r, int (*fn)(wsrt_breaker *b, void *user),
+                                   void *user);
+
+/** What a reconfiguration does beyond new settings; bits. @since 0.1 */
+typedef enum wsrt_reconfigure_flag {
+    WSRT_RECONFIGURE_EXISTING = 1, /**< of a document: existing breakers too */
+    WSRT_RECONFIGURE_WAIT = 2,     /**< an OPEN breaker waits the new time, from now */
+    WSRT_RECONFIGURE_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_RECONFIGURE_FLAG_MAX_ = 2147483647
+} wsrt_reconfigure_flag;
+
+/** What is wrong with a document. @since 0.1 */
+typedef struct wsrt_breakers_error {
+    size_t offset;         /**< byte of the document at which it stands */
+    const char *text_cstr; /**< constant, fit to show */
+    char pointer[1088];    /**< JSON pointer to it, NUL-terminated; an overlong one is cut */
+} wsrt_breakers_error;
+
+/**
+ * Sets the document that governs breakers created from now on (schemas/breakers.schema.json), in
+ * place of the one before; `{}` sets none:
+ * `{"defaults":{...},"services":{"dynamodb":{"failureThreshold":4,"operations":{"put":{...}}}}}`.
+ * Members are those of wsrt_breaker_config in camelCase without `_ms`; a written 0 is 0. The text is
+ * checked whole before any of it applies, and not kept.
+ *
+ * @param flags  0 or bits of wsrt_reconfigure_flag; existing breakers keep their stripes, and what an
+ *               explicit configuration gave them
+ * @param now    monotonic ns
+ * @param why    filled on WSRT_ERR_MALFORMED and WSRT_ERR_REJECTED; NULL is fine
+ * @return WSRT_OK; WSRT_ERR_MALFORMED (not JSON); WSRT_ERR_REJECTED (an unknown or repeated member, a
+ *         wrong type, a value out of range); WSRT_ERR_NOMEM; WSRT_ERR_INVALID. Nothing changes on
+ *         failure. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_breakers_configure(wsrt_breakers *r, wsrt_span document, uint32_t flags,
+                                     int64_t now, wsrt_breakers_error *why);
+
+/**
+ * Gives a running breaker other settings. State, generation, permits and growth stay, a new wait
+ * applies from the next opening; another window length empties the counts. A call under way sees the
+ * old settings or the new ones, never a mixture.
+ *
+ * @param config  as for wsrt_breakers_get(); NULL = look all up. `stripes` is 0 or what it has
+ * @param flags   0 or WSRT_RECONFIGURE_WAIT
+ * @return WSRT_OK; WSRT_ERR_INVALID; WSRT_ERR_NOMEM; WSRT_ERR_UNSUPPORTED; nothing changes on failure.
+ *         Any thread. @since 0.1
+ */
+WSRT_API int wsrt_breaker_reconfigure(wsrt_breaker *b, const wsrt_breaker_config *config,
+                                      uint32_t flags, int64_t now);
 
 /** Leave to make one call; all zero = none. @since 0.1 */
 typedef struct wsrt_permit {
@@ -158,6 +250,30 @@ WSRT_API int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t now, i
 /** Gives a permit back unused, and zeroes it; as wsrt_breaker_record(). @since 0.1 */
 WSRT_API int wsrt_breaker_release(wsrt_breaker *b, wsrt_permit *p, int64_t now);
 
+/** What a breaker is told to be by hand. @since 0.1 */
+typedef enum wsrt_breaker_command {
+    WSRT_BREAKER_RESET = 1,        /**< CLOSED, growth forgotten; ends the others */
+    WSRT_BREAKER_TRIP = 2,         /**< OPEN for a stated time, then as after any trip */
+    WSRT_BREAKER_FORCE_OPEN = 3,   /**< refuses all until told otherwise */
+    WSRT_BREAKER_DISABLE = 4,      /**< admits all and counts nothing */
+    WSRT_BREAKER_OBSERVE_ONLY = 5, /**< admits all, counts all, never trips: METRICS_ONLY */
+    WSRT_BREAKER_COMMAND_MIN_ = -2147483647 - 1,
+    WSRT_BREAKER_COMMAND_MAX_ = 2147483647
+} wsrt_breaker_command;
+
+/**
+ * Commands a breaker. Each command starts a new generation, so that calls under way end STALE, and
+ * empties the window.
+ *
+ * @param command  a wsrt_breaker_command
+ * @param wait_ms  of TRIP: 0 = the configured first wait, -1 = none, at most 30 days; otherwise 0
+ * @param now      monotonic ns
+ * @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_breaker_control(wsrt_breaker *b, int command, int64_t wait_ms, int64_t now);
+
+/* ---- statistics --------------------------------------------------------------------------- */
+
 /** What callers see of a breaker. @since 0.1 */
 typedef enum wsrt_breaker_state {
     WSRT_BREAKER_CLOSED = 0,
@@ -173,33 +289,148 @@ typedef enum wsrt_breaker_state {
 /** Statistics of a breaker. Wall times are Unix ms, -1 = none. @since 0.1 */
 typedef struct wsrt_breaker_stats {
     uint32_t struct_size;   /**< set by the caller */
-    int32_t state;          /**< CLOSED, HALF_OPEN or OPEN */
+    int32_t state;          /**< CLOSED, HALF_OPEN or OPEN; FORCED_OPEN shows as OPEN, DISABLED and
+                                 METRICS_ONLY as CLOSED */
     int32_t true_state;     /**< all six */
-    int32_t probe_ready;    /**< OPEN and its wait is over */
-    uint64_t failure_count; /**< in the window; frozen at the trip while not closed */
+    int32_t probe_ready;    /**< 1: OPEN and its wait is over, the next call is a probe */
+    uint64_t failure_count; /**< in the window; those of the trip while OPEN and HALF_OPEN */
     uint64_t success_count;
-    uint64_t total_requests; /**< failures + successes of the same read */
-    int64_t last_failure_time;
+    uint64_t total_requests;   /**< failures + successes of the same read */
+    int64_t last_failure_time; /**< last one counted ever, as the next */
     int64_t last_success_time;
     int64_t next_attempt_time; /**< in OPEN only */
     double failure_rate;       /**< 0 without requests */
-    uint64_t rejected;         /**< lifetime, as all below */
+    uint64_t rejected;         /**< lifetime, as the eight below */
     uint64_t stale;
     uint64_t slow;
     uint64_t ignored;
     uint64_t opened;
     uint64_t lifetime_failures;
     uint64_t lifetime_successes;
-    uint64_t generation;
+    uint64_t config_mismatch; /**< gets that named other settings */
+    uint64_t store_errors;    /**< of the shared state; 0 without one */
+    uint64_t generation;      /**< changes of state and lost probes so far */
+    int64_t lease_end_time;   /**< in HALF_OPEN only: when the probe counts as lost */
+    uint64_t slow_count;      /**< slow calls in the window, under WSRT_SLOW_RATE */
+    uint32_t growth_step;     /**< failed recoveries in a row */
+    uint32_t reserved;        /**< 0 */
 } wsrt_breaker_stats;
 
 /**
  * Reads the statistics; changes no state.
  * @param now   monotonic ns; @param wall Unix ms of the same instant
- * @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1
+ * @return WSRT_OK; WSRT_ERR_INVALID. Takes no lock. Any thread. @since 0.1
  */
 WSRT_API int wsrt_breaker_get_stats(wsrt_breaker *b, int64_t now, int64_t wall,
                                     wsrt_breaker_stats *out);
+
+/**
+ * Writes the eight public fields as an object: state ("CLOSED", "OPEN", "HALF_OPEN"), failureCount,
+ * successCount, totalRequests, lastFailureTime, lastSuccessTime, nextAttemptTime (ISO 8601 in UTC
+ * with milliseconds, or null), failureRate.
+ *
+ * @param stats  from wsrt_breaker_get_stats()
+ * @param w      a writer in value position; errors stick in it. @since 0.1
+ */
+WSRT_API void wsrt_breaker_stats_write(const wsrt_breaker_stats *stats, wsrt_json_writer *w);
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+/** Kind of an event. @since 0.1 */
+typedef enum wsrt_breaker_event_kind {
+    WSRT_BREAKER_EVENT_TRANSITION = 1,     /**< `from`, `to`, `cause`, `wait_ms`, the counts */
+    WSRT_BREAKER_EVENT_PROBE_LOST = 2,     /**< a lease ended; another probe goes */
+    WSRT_BREAKER_EVENT_RECONFIGURED = 3,   /**< live, by hand or by a document */
+    WSRT_BREAKER_EVENT_CONFIG_DIFFERS = 4, /**< first time a get named other settings */
+    WSRT_BREAKER_EVENT_WOULD_OPEN = 5,     /**< METRICS_ONLY; at most once a window */
+    WSRT_BREAKER_EVENT_STORE_DOWN = 6,     /**< the shared state fails; each process alone */
+    WSRT_BREAKER_EVENT_STORE_UP = 7,
+    WSRT_BREAKER_EVENT_LOST = 8,     /**< the reader fell behind and missed `missed` events */
+    WSRT_BREAKER_EVENT_REJECTED = 9, /**< a call was refused: `reason`; outside the sequence */
+    WSRT_BREAKER_EVENT_KIND_MIN_ = -2147483647 - 1,
+    WSRT_BREAKER_EVENT_KIND_MAX_ = 2147483647
+} wsrt_breaker_event_kind;
+
+/** Why a state changed. @since 0.1 */
+typedef enum wsrt_breaker_cause {
+    WSRT_CAUSE_FAILURES = 1,        /**< the trip rule, on a failure */
+    WSRT_CAUSE_SLOW_CALLS = 2,      /**< the rule of WSRT_SLOW_RATE */
+    WSRT_CAUSE_WAIT_OVER = 3,       /**< the first call after the wait */
+    WSRT_CAUSE_PROBE_SUCCEEDED = 4, /**< the last of the successes asked for */
+    WSRT_CAUSE_PROBE_FAILED = 5,
+    WSRT_CAUSE_COMMAND = 6,  /**< wsrt_breaker_control() */
+    WSRT_CAUSE_RESTORED = 7, /**< from a snapshot */
+    WSRT_CAUSE_ADOPTED = 8,  /**< from the shared state */
+    WSRT_CAUSE_MIN_ = -2147483647 - 1,
+    WSRT_CAUSE_MAX_ = 2147483647
+} wsrt_breaker_cause;
+
+/** Something that happened to a breaker; text as each reader says. @since 0.1 */
+typedef struct wsrt_breaker_event {
+    uint32_t struct_size; /**< sizeof(wsrt_breaker_event) */
+    int32_t kind;         /**< a wsrt_breaker_event_kind */
+    uint64_t sequence;    /**< 1, 2, 3, ... in a registry, without gaps; LOST: of the last one
+                                 missed; REJECTED: 0 */
+    wsrt_span service;    /**< of the breaker; empty for LOST */
+    wsrt_span operation;
+    int64_t time; /**< monotonic ns, the caller's of that change */
+    int32_t from; /**< true states */
+    int32_t to;
+    int32_t cause;          /**< a wsrt_breaker_cause */
+    int32_t reason;         /**< a wsrt_reject_reason */
+    int64_t wait_ms;        /**< to OPEN: the wait; to HALF_OPEN: the lease */
+    uint64_t failure_count; /**< of the window at that instant */
+    uint64_t success_count;
+    uint64_t rejected; /**< of this breaker so far */
+    uint64_t missed;
+} wsrt_breaker_event;
+
+/** Takes one event, whose text lasts for the call. @since 0.1 */
+typedef void (*wsrt_breaker_listener_fn)(const wsrt_breaker_event *event, void *user);
+
+/** A subscription. @since 0.1 */
+typedef struct wsrt_breaker_listener wsrt_breaker_listener;
+
+/**
+ * Subscribes to what happens from now on. A listener is called on the thread that caused the change,
+ * after it, with no lock held, one event at a time and in order; while another thread is delivering,
+ * the event is left to that one. It may call any function of the registry, also acquire and record:
+ * what it causes follows after it returned. REJECTED, where asked for, comes on each rejecting thread
+ * at once, outside that order.
+ *
+ * @param kinds  bits 1 << kind; 0 = all but REJECTED. LOST always comes
+ * @param out    give it to wsrt_breakers_unlisten(), or leave it to wsrt_breakers_free()
+ * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_breakers_listen(wsrt_breakers *r, uint32_t kinds, wsrt_breaker_listener_fn fn,
+                                  void *user, wsrt_breaker_listener **out);
+
+/**
+ * Ends a subscription and waits until a running call of it has returned, unless called from inside
+ * one; it is never called again. NULL is fine. Any thread. @since 0.1
+ */
+WSRT_API void wsrt_breakers_unlisten(wsrt_breakers *r, wsrt_breaker_listener *listener);
+
+/** A reader of events at its own pace; one thread. @since 0.1 */
+typedef struct wsrt_breaker_cursor wsrt_breaker_cursor;
+
+/**
+ * Makes a cursor.
+ * @param after  sequence number of the last event known; 0 = from the first
+ * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID. @since 0.1
+ */
+WSRT_API int wsrt_breaker_cursor_new(wsrt_breaker_cursor **out, wsrt_breakers *r, uint64_t after);
+
+/** Frees a cursor, before its registry; NULL is fine. @since 0.1 */
+WSRT_API void wsrt_breaker_cursor_free(wsrt_breaker_cursor *cursor);
+
+/**
+ * Reads the next event, first a LOST one when the registry keeps it no longer.
+ *
+ * @param out  `struct_size` set by the caller; its text lasts until the next call with this cursor
+ * @return WSRT_OK; WSRT_ERR_NOT_FOUND: none yet; WSRT_ERR_INVALID. @since 0.1
+ */
+WSRT_API int wsrt_breaker_cursor_next(wsrt_breaker_cursor *cursor, wsrt_breaker_event *out);
 
 #ifdef __cplusplus
 }

@@ -1,49 +1,36 @@
 /* One breaker: its state, generation and deadline in one word, changed by compare-and-swap only. */
 #include "breaker/breaker_internal.h"
 
-#include "base/options.h"
-
 enum {
-    STATE_SHIFT = 61,
-    GENERATION_SHIFT = 41,
-    GENERATION_BITS = 20,
     PROBE_GENERATION_SHIFT = 44,
     PROBE_FLIGHT_SHIFT = 34,
     PROBE_SUCCESS_SHIFT = 24,
+    PERMIT_TICKET_SHIFT = 38,
 };
 static const uint64_t generation_mask = ((uint64_t)1 << GENERATION_BITS) - 1;
-static const uint64_t deadline_max = ((uint64_t)1 << GENERATION_SHIFT) - 1;
+static const int64_t deadline_max = ((int64_t)1 << GENERATION_SHIFT) - 1;
 static const uint64_t ticket_mask = ((uint64_t)1 << PROBE_SUCCESS_SHIFT) - 1;
 static const uint64_t probe_mask = 1023;
-static const int64_t ms = 1000000;
+static const uint32_t run_count = ((uint32_t)1 << 24) - 1;
 
 /* Layout of a permit: [0] = valid | probe | ticket (24) | generation (38), [1] = when granted. */
 static const uint64_t permit_valid = (uint64_t)1 << 63;
 static const uint64_t permit_probe = (uint64_t)1 << 62;
-enum { PERMIT_TICKET_SHIFT = 38 };
 static const uint64_t permit_generation = ((uint64_t)1 << PERMIT_TICKET_SHIFT) - 1;
 
-static int state_of(uint64_t word)
-{
-    return (int)(word >> STATE_SHIFT);
-}
+_Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a 64-bit atomic must be lock-free");
 
-static uint64_t generation_of(uint64_t word)
-{
-    return word >> GENERATION_SHIFT & generation_mask;
-}
-
-static uint64_t word_of(int state, uint64_t generation, uint64_t deadline)
+static uint64_t word_of(int state, uint64_t generation, int64_t deadline)
 {
     return (uint64_t)state << STATE_SHIFT | (generation & generation_mask) << GENERATION_SHIFT |
-           (deadline > deadline_max ? deadline_max : deadline);
+           (uint64_t)(deadline > deadline_max ? deadline_max : deadline);
 }
 
 /* The generation of a word with the bits that the word has no room for. */
-static uint64_t full_generation(const wsrt_breaker *b, uint64_t word)
+uint64_t wsrt_breaker_generation(const wsrt_breaker *b, uint64_t word)
 {
     uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
-    uint64_t ahead = (generation_of(word) - counted) & generation_mask;
+    uint64_t ahead = (word_generation(word) - counted) & generation_mask;
 
     /* The counter follows the word, so the word is ahead by a little, or this read of it is old. */
     if (ahead > generation_mask / 2)
@@ -51,122 +38,56 @@ static uint64_t full_generation(const wsrt_breaker *b, uint64_t word)
     return (counted + ahead) & permit_generation;
 }
 
-static int64_t since_base(const wsrt_breaker *b, int64_t now)
-{
-    int64_t t;
+/* ---- changes ---- */
 
-    return __builtin_sub_overflow(now, b->registry->base, &t) || t < 0 ? 0 : t;
+/* Tags are compared round a circle, so that of the probes must not fall half a turn behind, though
+ * nobody probes for long. */
+static void freshen_probes(wsrt_breaker *b, uint64_t word)
+{
+    uint64_t old = atomic_load(&b->probes);
+    uint64_t behind = (word_generation(word) - (old >> PROBE_GENERATION_SHIFT)) & generation_mask;
+
+    if (behind > generation_mask / 4 && behind < generation_mask / 4 * 3)
+        (void)atomic_compare_exchange_strong(&b->probes, &old,
+                                             word_generation(word) << PROBE_GENERATION_SHIFT |
+                                                 (old & ticket_mask));
 }
 
-static uint64_t deadline_after(int64_t t, int64_t wait_ms)
+static void take_effect(wsrt_breaker *b, uint64_t to, const struct move *m)
 {
-    return (uint64_t)((t + ms - 1) / ms + wait_ms);
+    if (m->growth >= 0)
+        atomic_store(&b->growth, (uint16_t)(m->growth > UINT16_MAX ? UINT16_MAX : m->growth));
+    if (m->freeze)
+        atomic_store(&b->trip_counts, m->counts.failures << 32 | m->counts.successes);
+    if (m->state == WSRT_BREAKER_OPEN)
+        atomic_fetch_add_explicit(&b->opened, 1, memory_order_relaxed);
+    if (m->state != WSRT_BREAKER_HALF_OPEN)
+        wsrt_window_clear(b, word_generation(to));
+    freshen_probes(b, to);
 }
 
-static int64_t left_ms(uint64_t word, int64_t t)
+int wsrt_breaker_move(wsrt_breaker *b, uint64_t from, const struct move *m)
 {
-    int64_t left = (int64_t)(word & deadline_max) - t / ms;
+    uint64_t to = word_of(m->state, word_generation(from) + 1, m->deadline), seen = from;
 
-    return left < 0 ? 0 : left;
-}
-
-static int is_due(uint64_t word, int64_t t)
-{
-    return t / ms >= (int64_t)(word & deadline_max);
-}
-
-static int swap(wsrt_breaker *b, uint64_t from, int state, uint64_t deadline)
-{
-    uint64_t to = word_of(state, generation_of(from) + 1, deadline);
-
-    if (!atomic_compare_exchange_strong(&b->word, &from, to))
+    if (!atomic_compare_exchange_strong(&b->word, &seen, to))
         return 0;
+    uint64_t generation = wsrt_breaker_generation(b, to);
+    take_effect(b, to, m);
     atomic_fetch_add_explicit(&b->transitions, 1, memory_order_release);
+    wsrt_breaker_event event = {
+        .kind = m->kind,
+        .time = breaker_settings(b)->base + m->t,
+        .from = word_state(from),
+        .to = m->state,
+        .cause = m->cause,
+        .wait_ms = m->wait_ms,
+        .failure_count = m->counts.failures,
+        .success_count = m->counts.successes,
+    };
+    wsrt_breaker_publish(b, &event, generation);
     return 1;
 }
-
-/* ---- acquiring ---- */
-
-static int reject(wsrt_breaker *b, wsrt_rejection *why, int reason, int64_t retry_after)
-{
-    atomic_fetch_add_explicit(&b->rejected, 1, memory_order_relaxed);
-    if (why != NULL)
-        *why = (wsrt_rejection){.reason = reason, .retry_after_ms = retry_after};
-    return WSRT_ERR_CIRCUIT_OPEN;
-}
-
-static uint64_t probes_for(uint64_t word, uint64_t probes)
-{
-    if (probes >> PROBE_GENERATION_SHIFT == generation_of(word))
-        return probes;
-    return generation_of(word) << PROBE_GENERATION_SHIFT | (probes & ticket_mask);
-}
-
-/* Takes a probe's place in the round of this word: its ticket, or -1 when all are taken. */
-static int64_t take_probe(wsrt_breaker *b, uint64_t word)
-{
-    uint64_t old = atomic_load(&b->probes), new;
-
-    do {
-        new = probes_for(word, old);
-        if ((new >> PROBE_FLIGHT_SHIFT &probe_mask) >=
-            (uint64_t)b->settings.config.half_open_permits)
-            return -1;
-        new += (uint64_t)1 << PROBE_FLIGHT_SHIFT;
-        new = (new & ~ticket_mask) | ((new + 1) & ticket_mask);
-    } while (!atomic_compare_exchange_weak(&b->probes, &old, new));
-    return (int64_t)(new &ticket_mask);
-}
-
-static void grant(const wsrt_breaker *b, uint64_t word, int64_t now, uint64_t flags,
-                  wsrt_permit *out)
-{
-    out->opaque[0] = permit_valid | flags | full_generation(b, word);
-    out->opaque[1] = (uint64_t)now;
-}
-
-static int acquire_half_open(wsrt_breaker *b, uint64_t word, int64_t now, wsrt_permit *out,
-                             wsrt_rejection *why)
-{
-    int64_t ticket = take_probe(b, word);
-
-    if (ticket < 0)
-        return reject(b, why, WSRT_REJECT_PROBE_BUSY, left_ms(word, since_base(b, now)));
-    grant(b, word, now, permit_probe | (uint64_t)ticket << PERMIT_TICKET_SHIFT, out);
-    return WSRT_OK;
-}
-
-int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsrt_rejection *why)
-{
-    if (b == NULL || out == NULL)
-        return WSRT_ERR_INVALID;
-    uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
-
-    if (state_of(word) == WSRT_BREAKER_CLOSED) {
-        grant(b, word, now, 0, out);
-        return WSRT_OK;
-    }
-    int64_t t = since_base(b, now);
-    for (;;) {
-        int state = state_of(word);
-        if (state == WSRT_BREAKER_CLOSED) {
-            grant(b, word, now, 0, out);
-            return WSRT_OK;
-        }
-        if (state == WSRT_BREAKER_OPEN && !is_due(word, t))
-            return reject(b, why, WSRT_REJECT_OPEN, left_ms(word, t));
-        uint64_t probes = probes_for(word, atomic_load(&b->probes));
-        int full = (probes >> PROBE_FLIGHT_SHIFT & probe_mask) >=
-                   (uint64_t)b->settings.config.half_open_permits;
-        if (state == WSRT_BREAKER_HALF_OPEN && !(full && is_due(word, t)))
-            return acquire_half_open(b, word, now, out, why);
-        /* The wait is over, or every probe of the round is overdue: a new round. */
-        (void)swap(b, word, WSRT_BREAKER_HALF_OPEN, deadline_after(t, b->settings.lease_ms));
-        word = atomic_load(&b->word);
-    }
-}
-
-/* ---- settling ---- */
 
 static double unit_random(const wsrt_breakers *r)
 {
@@ -177,147 +98,441 @@ static double unit_random(const wsrt_breakers *r)
     return (double)word / 4294967296.0;
 }
 
-static int64_t wait_ms(const wsrt_breaker *b, uint32_t growth)
+int64_t wsrt_breaker_wait(const struct settings *s, uint32_t growth)
 {
-    const wsrt_breaker_config *c = &b->settings.config;
+    const wsrt_breaker_config *c = &s->config;
     double wait = (double)c->recovery_timeout_ms;
     double cap = (double)c->max_recovery_timeout_ms;
 
     if (cap < wait)
         cap = wait;
-    for (uint32_t i = 0; i < growth && c->backoff_factor > 1 && wait < cap; i++)
+    for (uint32_t i = 0; i < growth && c->backoff_factor > 1 && wait > 0 && wait < cap; i++)
         wait *= c->backoff_factor;
     if (wait > cap)
         wait = cap;
     if (c->jitter > 0)
-        wait *= 1 + c->jitter * unit_random(b->registry);
+        wait *= 1 + c->jitter * unit_random(s->registry);
     return (int64_t)wait;
 }
 
-static int open(wsrt_breaker *b, uint64_t word, int64_t t, uint32_t growth)
+static struct counts frozen(const wsrt_breaker *b)
 {
-    if (!swap(b, word, WSRT_BREAKER_OPEN, deadline_after(t, wait_ms(b, growth))))
-        return 0;
-    atomic_store(&b->growth, growth);
-    atomic_fetch_add_explicit(&b->opened, 1, memory_order_relaxed);
-    return 1;
+    uint64_t both = atomic_load(&b->trip_counts);
+
+    return (struct counts){both >> 32, both & UINT32_MAX};
 }
 
-static void close_circuit(wsrt_breaker *b, uint64_t word)
+struct counts wsrt_breaker_counts(const wsrt_breaker *b, const struct settings *s, uint64_t word,
+                                  int64_t t)
 {
-    if (!swap(b, word, WSRT_BREAKER_CLOSED, 0))
-        return;
-    atomic_store(&b->growth, 0);
-    atomic_store(&b->run, 0);
-    wsrt_window_clear(&b->window, generation_of(word) + 1);
-}
-
-static void judge(wsrt_breaker *b, uint64_t word, int64_t epoch, int64_t t)
-{
-    const wsrt_breaker_config *c = &b->settings.config;
-    struct counts sum = wsrt_window_sum(&b->window, epoch, generation_of(word));
-    uint64_t total = sum.failures + sum.successes;
-
-    if (total < (uint64_t)c->minimum_request_count ||
-        sum.failures < (uint64_t)c->failure_threshold ||
-        (double)sum.failures < c->min_failure_rate * (double)total)
-        return;
-    if (c->mode == WSRT_BREAKER_CONSECUTIVE &&
-        atomic_load(&b->run) < (uint64_t)c->failure_threshold)
-        return;
-    if (open(b, word, t, 0)) {
-        atomic_store(&b->trip_failures, sum.failures);
-        atomic_store(&b->trip_successes, sum.successes);
+    switch (word_state(word)) {
+    case WSRT_BREAKER_OPEN:
+    case WSRT_BREAKER_HALF_OPEN:
+    case WSRT_BREAKER_FORCED_OPEN:
+        return frozen(b);
+    default:
+        return wsrt_window_sum(b, s, t, word_generation(word));
     }
 }
 
-/* Last times need a millisecond's precision: most calls find it unchanged and write nothing. */
-static void note_time(_Atomic int64_t *last, int64_t t)
+static int open(wsrt_breaker *b, uint64_t word, struct move m)
 {
-    if (atomic_load_explicit(last, memory_order_relaxed) / ms != t / ms)
-        atomic_store_explicit(last, t, memory_order_relaxed);
+    const struct settings *s = breaker_settings(b);
+
+    m.state = WSRT_BREAKER_OPEN;
+    m.kind = WSRT_BREAKER_EVENT_TRANSITION;
+    m.wait_ms = wsrt_breaker_wait(s, (uint32_t)m.growth);
+    m.deadline = deadline_after(m.t, m.wait_ms);
+    return wsrt_breaker_move(b, word, &m);
 }
 
-static void count_closed(wsrt_breaker *b, uint64_t word, int64_t t, int failure)
-{
-    int64_t epoch = wsrt_window_epoch(&b->window, &b->settings, t);
+/* ---- acquiring ---- */
 
-    wsrt_window_add(&b->window, epoch, generation_of(word), failure);
-    if (!failure) {
-        note_time(&b->last_success, t);
-        if (b->settings.config.mode == WSRT_BREAKER_CONSECUTIVE && atomic_load(&b->run) != 0)
-            atomic_store(&b->run, 0);
-        return;
-    }
-    note_time(&b->last_failure, t);
-    if (b->settings.config.mode == WSRT_BREAKER_CONSECUTIVE)
-        atomic_fetch_add(&b->run, 1);
-    judge(b, word, epoch, t);
+static int reject(wsrt_breaker *b, int64_t now, wsrt_rejection *why, wsrt_rejection because)
+{
+    const wsrt_breakers *r = breaker_settings(b)->registry;
+
+    atomic_fetch_add_explicit(&b->rejected, 1, memory_order_relaxed);
+    if (atomic_load_explicit(&r->events.rejection_listeners, memory_order_relaxed) != 0)
+        wsrt_breaker_tell_rejection(b, now, because.reason);
+    if (why != NULL)
+        *why = because;
+    return WSRT_ERR_CIRCUIT_OPEN;
 }
 
-/* Gives a probe's place back; WSRT_STALE when it has been given back before. */
-static int return_probe(wsrt_breaker *b, uint64_t word, uint64_t ticket, int success,
-                        uint64_t *successes)
+static void grant(const wsrt_breaker *b, uint64_t word, int64_t now, uint64_t flags,
+                  wsrt_permit *out)
+{
+    out->opaque[0] = permit_valid | flags | wsrt_breaker_generation(b, word);
+    out->opaque[1] = (uint64_t)now;
+}
+
+/* The probes of the round of this word: a round that nobody has joined starts from the ticket. */
+static uint64_t probes_for(uint64_t word, uint64_t probes)
+{
+    if (probes >> PROBE_GENERATION_SHIFT == word_generation(word))
+        return probes;
+    return word_generation(word) << PROBE_GENERATION_SHIFT | (probes & ticket_mask);
+}
+
+static uint64_t in_flight(uint64_t probes)
+{
+    return probes >> PROBE_FLIGHT_SHIFT & probe_mask;
+}
+
+/* The word is of an earlier round than the probes: it was read before others moved on. */
+static int is_outdated(uint64_t word, uint64_t probes)
+{
+    uint64_t ahead = ((probes >> PROBE_GENERATION_SHIFT) - word_generation(word)) & generation_mask;
+
+    return ahead != 0 && ahead <= generation_mask / 2;
+}
+
+/* A probe gets a whole lease; it stands in the word before the probe is out. */
+static int extend_lease(wsrt_breaker *b, uint64_t *word, int64_t deadline)
+{
+    uint64_t to = word_of(word_state(*word), word_generation(*word), deadline);
+
+    return deadline <= word_deadline(*word) || atomic_compare_exchange_strong(&b->word, word, to);
+}
+
+enum { PROBE_TAKEN, PROBES_FULL, WORD_CHANGED };
+
+/* Takes a probe's place in the round of this word. */
+static int take_probe(wsrt_breaker *b, const struct settings *s, uint64_t word, int64_t t,
+                      uint64_t *ticket)
 {
     uint64_t old = atomic_load(&b->probes), new;
 
     do {
-        int one_slot = b->settings.config.half_open_permits == 1;
-        if (old >> PROBE_GENERATION_SHIFT != generation_of(word) ||
-            (old >> PROBE_FLIGHT_SHIFT & probe_mask) == 0 ||
-            (one_slot && (old & ticket_mask) != ticket))
+        if (is_outdated(word, old))
+            return WORD_CHANGED;
+        new = probes_for(word, old);
+        if (in_flight(new) >= (uint64_t)s->config.half_open_permits)
+            return PROBES_FULL;
+        if (!extend_lease(b, &word, deadline_after(t, s->lease_ms)))
+            return WORD_CHANGED;
+        new += (uint64_t)1 << PROBE_FLIGHT_SHIFT;
+        new = (new & ~ticket_mask) | ((new + 1) & ticket_mask);
+    } while (!atomic_compare_exchange_weak(&b->probes, &old, new));
+    *ticket = new &ticket_mask;
+    return PROBE_TAKEN;
+}
+
+/* The wait is over, or every probe of the round is overdue. */
+static void start_round(wsrt_breaker *b, const struct settings *s, uint64_t word, int64_t t)
+{
+    int lost = word_state(word) == WSRT_BREAKER_HALF_OPEN;
+    struct move m = {
+        .state = WSRT_BREAKER_HALF_OPEN,
+        .kind = lost ? WSRT_BREAKER_EVENT_PROBE_LOST : WSRT_BREAKER_EVENT_TRANSITION,
+        .cause = lost ? 0 : WSRT_CAUSE_WAIT_OVER,
+        .growth = -1,
+        .t = t,
+        .deadline = deadline_after(t, s->lease_ms),
+        .wait_ms = s->lease_ms,
+        .counts = frozen(b),
+    };
+
+    (void)wsrt_breaker_move(b, word, &m);
+}
+
+/* One look at a breaker that is not CLOSED: a status, or 1 to look again. */
+static int ask(wsrt_breaker *b, uint64_t word, int64_t now, wsrt_permit *out, wsrt_rejection *why)
+{
+    const struct settings *s = breaker_settings(b);
+    int64_t t = breaker_time(s, now);
+    uint64_t ticket;
+
+    switch (word_state(word)) {
+    case WSRT_BREAKER_OPEN:
+        if (!word_is_due(word, t))
+            return reject(b, now, why, (wsrt_rejection){WSRT_REJECT_OPEN, 0, word_left(word, t)});
+        start_round(b, s, word, t);
+        return 1;
+    case WSRT_BREAKER_HALF_OPEN:
+        switch (take_probe(b, s, word, t, &ticket)) {
+        case PROBE_TAKEN:
+            grant(b, word, now, permit_probe | ticket << PERMIT_TICKET_SHIFT, out);
+            return WSRT_OK;
+        case PROBES_FULL:
+            if (!word_is_due(word, t))
+                return reject(b, now, why,
+                              (wsrt_rejection){WSRT_REJECT_PROBE_BUSY, 0, word_left(word, t)});
+            start_round(b, s, word, t);
+        }
+        return 1;
+    case WSRT_BREAKER_FORCED_OPEN:
+        return reject(b, now, why, (wsrt_rejection){WSRT_REJECT_FORCED, 0, -1});
+    default:
+        grant(b, word, now, 0, out);
+        return WSRT_OK;
+    }
+}
+
+int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsrt_rejection *why)
+{
+    int rc;
+
+    if (b == NULL || out == NULL)
+        return WSRT_ERR_INVALID;
+    uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
+    if (word_state(word) == WSRT_BREAKER_CLOSED) {
+        grant(b, word, now, 0, out);
+        return WSRT_OK;
+    }
+    while ((rc = ask(b, word, now, out, why)) > 0)
+        word = atomic_load(&b->word);
+    return rc;
+}
+
+/* ---- settling ---- */
+
+/* Last times need a millisecond's precision: most calls find it unchanged and write nothing. */
+static void note_time(_Atomic int64_t *last, int64_t t)
+{
+    int64_t before = atomic_load_explicit(last, memory_order_relaxed);
+
+    if (t / NS_PER_MS > before / NS_PER_MS || before < 0)
+        atomic_store_explicit(last, t, memory_order_relaxed);
+}
+
+static void note_outcome(struct window *w, int64_t t, int outcome)
+{
+    note_time(outcome == WSRT_FAILURE ? &w->last_failure : &w->last_success, t);
+}
+
+/* METRICS_ONLY tells what would have happened, once a window. */
+static void would_open(wsrt_breaker *b, const struct settings *s, const struct move *m)
+{
+    uint32_t window = (uint32_t)(m->t / NS_PER_MS / s->config.monitoring_window_ms) + 1;
+    wsrt_breaker_event event = {
+        .kind = WSRT_BREAKER_EVENT_WOULD_OPEN,
+        .time = s->base + m->t,
+        .from = WSRT_BREAKER_METRICS_ONLY,
+        .to = WSRT_BREAKER_METRICS_ONLY,
+        .cause = m->cause,
+        .failure_count = m->counts.failures,
+        .success_count = m->counts.successes,
+    };
+
+    if (atomic_exchange(&b->would_open, window) != window)
+        wsrt_breaker_publish(b, &event, 0);
+}
+
+/* The run of failures: tag of generation (8 bits) | count (24). */
+static uint32_t run_tag(uint64_t word)
+{
+    return (uint32_t)(word_generation(word) & 0xff) << 24;
+}
+
+static uint64_t run_of(const wsrt_breaker *b, uint64_t word)
+{
+    uint32_t run = atomic_load(&b->run);
+
+    return (run & ~run_count) == run_tag(word) ? run & run_count : 0;
+}
+
+static void note_run(wsrt_breaker *b, uint64_t word, int failure)
+{
+    uint32_t old = atomic_load(&b->run), new;
+
+    do {
+        new = (old & ~run_count) == run_tag(word) ? old : run_tag(word);
+        if (!failure)
+            new &= ~run_count;
+        else if ((new &run_count) != run_count)
+            new ++;
+    } while (new != old && !atomic_compare_exchange_weak(&b->run, &old, new));
+}
+
+static int has_tripped(const wsrt_breaker *b, const struct settings *s, uint64_t word,
+                       struct counts sum)
+{
+    const wsrt_breaker_config *c = &s->config;
+    uint64_t total = sum.failures + sum.successes;
+
+    return total >= (uint64_t)c->minimum_request_count &&
+           sum.failures >= (uint64_t)c->failure_threshold &&
+           (double)sum.failures >= c->min_failure_rate * (double)total &&
+           (c->mode != WSRT_BREAKER_CONSECUTIVE ||
+            run_of(b, word) >= (uint64_t)c->failure_threshold);
+}
+
+static int is_too_slow(const wsrt_breaker *b, const struct settings *s, uint64_t word, int64_t t,
+                       struct counts sum)
+{
+    uint64_t slow = wsrt_window_slow(b, s, t, word_generation(word));
+    uint64_t total = sum.failures + sum.successes;
+
+    return total >= (uint64_t)s->config.minimum_request_count &&
+           (double)slow >= s->config.slow_rate * (double)total;
+}
+
+/* One call that ended, as it counts. */
+struct ending {
+    int outcome;
+    int slow;
+    int64_t t;
+    size_t stripe;
+};
+
+static void judge(wsrt_breaker *b, const struct settings *s, uint64_t word, const struct ending *e)
+{
+    struct move m = {.freeze = 1, .t = e->t};
+
+    m.counts = wsrt_window_sum(b, s, e->t, word_generation(word));
+    if (e->outcome == WSRT_FAILURE && has_tripped(b, s, word, m.counts))
+        m.cause = WSRT_CAUSE_FAILURES;
+    else if (e->slow && s->config.slow_policy == WSRT_SLOW_RATE &&
+             is_too_slow(b, s, word, e->t, m.counts))
+        m.cause = WSRT_CAUSE_SLOW_CALLS;
+    else
+        return;
+    if (word_state(word) == WSRT_BREAKER_METRICS_ONLY)
+        would_open(b, s, &m);
+    else
+        (void)open(b, word, m); /* lost: another failure tripped first */
+}
+
+static void count(wsrt_breaker *b, const struct settings *s, uint64_t word, const struct ending *e)
+{
+    struct window *w = breaker_stripe(b, e->stripe);
+    int64_t epoch = wsrt_window_epoch(w, s, e->t);
+    int failure = e->outcome == WSRT_FAILURE;
+    int by_rate = e->slow && s->config.slow_policy == WSRT_SLOW_RATE;
+
+    wsrt_window_add(w, epoch, word_generation(word), failure);
+    if (by_rate)
+        wsrt_window_add(slow_stripe(atomic_load(&b->slow), e->stripe), epoch, word_generation(word),
+                        1);
+    note_outcome(w, e->t, e->outcome);
+    if (s->config.mode == WSRT_BREAKER_CONSECUTIVE)
+        note_run(b, word, failure);
+    if (failure || by_rate)
+        judge(b, s, word, e);
+}
+
+/* A probe's place is still its own; with one place the ticket says whose it is. */
+static int holds_place(const struct settings *s, uint64_t word, uint64_t probes, uint64_t ticket)
+{
+    return probes >> PROBE_GENERATION_SHIFT == word_generation(word) && in_flight(probes) > 0 &&
+           (s->config.half_open_permits != 1 || (probes & ticket_mask) == ticket);
+}
+
+/* Gives a probe's place back, with or without a success; WSRT_STALE when it has been given back. */
+static int return_probe(wsrt_breaker *b, const struct settings *s, uint64_t word, uint64_t ticket,
+                        uint64_t *successes)
+{
+    uint64_t old = atomic_load(&b->probes), new, got;
+
+    do {
+        if (!holds_place(s, word, old, ticket))
             return WSRT_STALE;
+        got = (old >> PROBE_SUCCESS_SHIFT & probe_mask) + (successes != NULL);
         new = old - ((uint64_t)1 << PROBE_FLIGHT_SHIFT);
-        if (success)
+        if (successes != NULL && got <= probe_mask)
             new += (uint64_t)1 << PROBE_SUCCESS_SHIFT;
     } while (!atomic_compare_exchange_weak(&b->probes, &old, new));
-    *successes = new >> PROBE_SUCCESS_SHIFT &probe_mask;
+    if (successes != NULL)
+        *successes = got;
     return WSRT_OK;
 }
 
-static int settle_probe(wsrt_breaker *b, uint64_t word, const wsrt_permit *p, int64_t t,
-                        int outcome)
+/* Ends the round; 0 when it has ended already. The word may only have got a longer lease. */
+static int end_round(wsrt_breaker *b, uint64_t word, int64_t t, int success)
 {
-    uint64_t ticket = p->opaque[0] >> PERMIT_TICKET_SHIFT & ticket_mask, successes = 0;
-    int rc = return_probe(b, word, ticket, outcome == WSRT_SUCCESS, &successes);
+    struct move closing = {.state = WSRT_BREAKER_CLOSED,
+                           .kind = WSRT_BREAKER_EVENT_TRANSITION,
+                           .cause = WSRT_CAUSE_PROBE_SUCCEEDED,
+                           .t = t};
+    struct move opening = {
+        .cause = WSRT_CAUSE_PROBE_FAILED, .growth = atomic_load(&b->growth) + 1, .t = t};
+    uint64_t generation = word_generation(word);
 
-    if (rc != WSRT_OK)
-        return rc;
-    if (outcome == WSRT_FAILURE) {
-        note_time(&b->last_failure, t);
-        (void)open(b, word, t, atomic_load(&b->growth) + 1); /* lost: another probe failed first */
-    } else if (outcome == WSRT_SUCCESS) {
-        note_time(&b->last_success, t);
-        if (successes >= (uint64_t)b->settings.config.half_open_successes)
-            close_circuit(b, word);
+    closing.counts = opening.counts = frozen(b);
+    for (; word_generation(word) == generation; word = atomic_load(&b->word))
+        if (success ? wsrt_breaker_move(b, word, &closing) : open(b, word, opening))
+            return 1;
+    return 0;
+}
+
+/* A probe that decides alone keeps its place: nobody else may probe in a round that is over. */
+static int settle_probe(wsrt_breaker *b, const struct settings *s, uint64_t word, uint64_t ticket,
+                        const struct ending *e)
+{
+    uint64_t needed = (uint64_t)s->config.half_open_successes, successes = 1;
+    int success = e->outcome == WSRT_SUCCESS;
+
+    if (e->outcome != WSRT_SUCCESS && e->outcome != WSRT_FAILURE)
+        return return_probe(b, s, word, ticket, NULL);
+    if (!holds_place(s, word, atomic_load(&b->probes), ticket) ||
+        (success && needed > 1 && return_probe(b, s, word, ticket, &successes) != WSRT_OK))
+        return WSRT_STALE;
+    if ((!success || successes >= needed) && !end_round(b, word, e->t, success))
+        return WSRT_STALE;
+    note_outcome(breaker_stripe(b, e->stripe), e->t, e->outcome);
+    return WSRT_OK;
+}
+
+static int is_slow(const struct settings *s, const wsrt_permit *p, int64_t now)
+{
+    int64_t granted = (int64_t)p->opaque[1], elapsed;
+
+    if (__builtin_sub_overflow(now, granted, &elapsed))
+        elapsed = now < granted ? 0 : INT64_MAX;
+    return elapsed > s->slow_ns;
+}
+
+/* Threads have stacks of their own, so where the permit lies tells them apart: by 8 MiB, by 128 KiB,
+ * or by an arena of 64 MiB. */
+static size_t stripe_of(const wsrt_breaker *b, const wsrt_permit *p)
+{
+    uintptr_t at = (uintptr_t)p;
+
+    return ((at >> 17) + (at >> 23) + (at >> 26)) & b->stripe_mask;
+}
+
+/* As an outcome: the call was not made after all. */
+enum { RELEASED = 0 };
+
+static int settle_live(wsrt_breaker *b, const wsrt_permit *p, uint64_t word, int64_t now,
+                       int outcome)
+{
+    const struct settings *s = breaker_settings(b);
+    uint64_t probe = p->opaque[0] & permit_probe;
+    struct ending e = {outcome, 0, breaker_time(s, now), stripe_of(b, p)};
+    int rc = WSRT_OK;
+
+    if ((outcome == WSRT_SUCCESS || outcome == WSRT_FAILURE) && is_slow(s, p, now)) {
+        int policy = s->config.slow_policy;
+        e.slow = 1;
+        atomic_fetch_add_explicit(&b->slow_total, 1, memory_order_relaxed);
+        if (policy == WSRT_SLOW_FAILURE || (policy == WSRT_SLOW_RATE && probe != 0))
+            e.outcome = WSRT_FAILURE;
     }
-    return WSRT_OK;
+    if (probe != 0)
+        rc = settle_probe(b, s, word, p->opaque[0] >> PERMIT_TICKET_SHIFT & ticket_mask, &e);
+    else if (e.outcome == WSRT_SUCCESS || e.outcome == WSRT_FAILURE)
+        count(b, s, word, &e);
+    if (rc == WSRT_OK && outcome == WSRT_IGNORED)
+        atomic_fetch_add_explicit(&b->ignored, 1, memory_order_relaxed);
+    return rc;
 }
 
-static int classify(wsrt_breaker *b, const wsrt_permit *p, int64_t now, int outcome)
-{
-    int64_t elapsed;
-
-    if (outcome == WSRT_IGNORED || __builtin_sub_overflow(now, (int64_t)p->opaque[1], &elapsed) ||
-        elapsed <= b->settings.slow_ns)
-        return outcome;
-    atomic_fetch_add_explicit(&b->slow, 1, memory_order_relaxed);
-    return b->settings.config.slow_policy == WSRT_SLOW_FAILURE ? WSRT_FAILURE : outcome;
-}
-
-static int settle(wsrt_breaker *b, const wsrt_permit *p, int64_t now, int outcome)
+static int settle(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome)
 {
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
-    int64_t t = since_base(b, now);
+    int rc = WSRT_OK;
 
-    if (full_generation(b, word) != (p->opaque[0] & permit_generation))
-        return WSRT_STALE;
-    if ((p->opaque[0] & permit_probe) != 0)
-        return state_of(word) == WSRT_BREAKER_HALF_OPEN ? settle_probe(b, word, p, t, outcome)
-                                                        : WSRT_STALE;
-    if (outcome != WSRT_IGNORED)
-        count_closed(b, word, t, outcome == WSRT_FAILURE);
-    return WSRT_OK;
+    if (wsrt_breaker_generation(b, word) != (p->opaque[0] & permit_generation))
+        rc = WSRT_STALE;
+    else if (word_state(word) != WSRT_BREAKER_DISABLED)
+        rc = settle_live(b, p, word, now, outcome);
+    if (rc == WSRT_STALE)
+        atomic_fetch_add_explicit(&b->stale, 1, memory_order_relaxed);
+    *p = (wsrt_permit){{0, 0}};
+    return rc;
 }
 
 int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome)
@@ -325,73 +540,12 @@ int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcom
     if (b == NULL || p == NULL || (p->opaque[0] & permit_valid) == 0 || outcome < WSRT_SUCCESS ||
         outcome > WSRT_IGNORED)
         return WSRT_ERR_INVALID;
-    int rc = settle(b, p, now, classify(b, p, now, outcome));
-    if (rc == WSRT_STALE)
-        atomic_fetch_add_explicit(&b->stale, 1, memory_order_relaxed);
-    else if (outcome == WSRT_IGNORED)
-        atomic_fetch_add_explicit(&b->ignored, 1, memory_order_relaxed);
-    *p = (wsrt_permit){{0, 0}};
-    return rc;
+    return settle(b, p, now, outcome);
 }
 
 int wsrt_breaker_release(wsrt_breaker *b, wsrt_permit *p, int64_t now)
 {
     if (b == NULL || p == NULL || (p->opaque[0] & permit_valid) == 0)
         return WSRT_ERR_INVALID;
-    int rc = settle(b, p, now, WSRT_IGNORED);
-    *p = (wsrt_permit){{0, 0}};
-    return rc;
-}
-
-/* ---- statistics ---- */
-
-static int64_t wall_of(int64_t wall, int64_t t, int64_t when)
-{
-    return when < 0 ? -1 : wall - (t - when) / ms;
-}
-
-static void fill_counts(const wsrt_breaker *b, uint64_t word, int64_t t, wsrt_breaker_stats *out)
-{
-    struct counts c = {atomic_load(&b->trip_failures), atomic_load(&b->trip_successes)};
-
-    if (out->state == WSRT_BREAKER_CLOSED)
-        c = wsrt_window_sum(&b->window, wsrt_window_epoch(&b->window, &b->settings, t),
-                            generation_of(word));
-    out->failure_count = c.failures;
-    out->success_count = c.successes;
-    out->total_requests = c.failures + c.successes;
-    if (out->total_requests > 0)
-        out->failure_rate = (double)c.failures / (double)out->total_requests;
-}
-
-int wsrt_breaker_get_stats(wsrt_breaker *b, int64_t now, int64_t wall, wsrt_breaker_stats *out)
-{
-    if (b == NULL || out == NULL)
-        return WSRT_ERR_INVALID;
-    uint64_t word = atomic_load(&b->word);
-    int64_t t = since_base(b, now);
-    struct counts lifetime = wsrt_window_lifetime(&b->window);
-    wsrt_breaker_stats s = {
-        .struct_size = sizeof s,
-        .state = state_of(word),
-        .true_state = state_of(word),
-        .last_failure_time = wall_of(wall, t, atomic_load(&b->last_failure)),
-        .last_success_time = wall_of(wall, t, atomic_load(&b->last_success)),
-        .next_attempt_time = -1,
-        .rejected = atomic_load(&b->rejected),
-        .stale = atomic_load(&b->stale),
-        .slow = atomic_load(&b->slow),
-        .ignored = atomic_load(&b->ignored),
-        .opened = atomic_load(&b->opened),
-        .lifetime_failures = lifetime.failures,
-        .lifetime_successes = lifetime.successes,
-        .generation = full_generation(b, word),
-    };
-
-    if (s.state == WSRT_BREAKER_OPEN) {
-        s.probe_ready = is_due(word, t);
-        s.next_attempt_time = wall + (int64_t)(word & deadline_max) - t / ms;
-    }
-    fill_counts(b, word, t, &s);
-    return wsrt_report_fill(out, sizeof s, sizeof s, &s);
+    return settle(b, p, now, RELEASED);
 }

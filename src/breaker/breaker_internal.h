@@ -7,15 +7,23 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { BUCKETS = 10 };
+enum { BUCKETS = 10, STRIPES_MAX = 8, STRIPE_ROOM = 128, NS_PER_MS = 1000000 };
+/* Settings of another window length number their buckets from a higher start, see window.c. */
+enum { SERIAL_SHIFT = 44, SERIAL_MAX = (1 << 19) - 1 };
 
-/* Settings in the units the hot path wants. */
+/* What the calls of a breaker go by, in the units they want. Never changed once made, shared by all
+ * breakers of a registry that have the same, and freed with it. */
 struct settings {
-    wsrt_breaker_config config; /* with every default filled in; -1 resolved to 0 */
-    int64_t slow_ns;            /* slow above; INT64_MAX = never */
+    wsrt_breakers *registry;
+    int64_t base;    /* monotonic ns at the registry's creation */
+    int64_t slow_ns; /* slow above; INT64_MAX = never */
     int64_t bucket_ns;
     uint64_t bucket_inverse; /* 2^64 / bucket_ns, rounded down */
+    int64_t serial;
     int64_t lease_ms;
+    struct settings *next;      /* of the same hash */
+    wsrt_breaker_config config; /* with every default filled in; -1 resolved to 0 */
+    wsrt_breaker_config given;  /* the explicit configuration; zero = looked up */
 };
 
 struct counts {
@@ -23,7 +31,7 @@ struct counts {
     uint64_t successes;
 };
 
-/* The sliding window: ten buckets of one word each,
+/* One stripe of the sliding window: ten buckets of one word each,
  *   tag of generation (8 bits) | tag of epoch (8) | failures (24) | successes (24).
  * Before `epoch` moves on, the buckets that are entered anew are emptied, so a bucket's content is
  * never older than one turn and the short tags are unambiguous. */
@@ -32,8 +40,11 @@ struct window {
     _Atomic uint64_t buckets[BUCKETS];
     _Atomic uint64_t past_failures; /* of emptied buckets */
     _Atomic uint64_t past_successes;
+    _Atomic int64_t last_failure; /* ns since the registry's creation; -1 = never */
+    _Atomic int64_t last_success;
 };
 
+/* In memory: this, padding, the stripes, the key. */
 struct wsrt_breaker {
     /* state (3 bits) | generation (20) | deadline, ms since the registry's creation (41).
      * OPEN: when a probe may go. HALF_OPEN: when the probes' lease ends. */
@@ -41,27 +52,58 @@ struct wsrt_breaker {
     /* Probes of HALF_OPEN: generation (20) | in flight (10) | successes (10) | ticket (24). */
     _Atomic uint64_t probes;
     _Atomic uint64_t transitions; /* all generations; its low bits are the word's */
-    struct window window;
-    _Atomic uint32_t run;           /* failures in a row, for WSRT_BREAKER_CONSECUTIVE */
-    _Atomic uint32_t growth;        /* openings in a row */
-    _Atomic uint64_t trip_failures; /* the window at the instant of the trip */
-    _Atomic uint64_t trip_successes;
-    _Atomic int64_t last_failure; /* ns since the registry's creation; -1 = never */
-    _Atomic int64_t last_success;
+    _Atomic(const struct settings *) settings;
+    _Atomic uint64_t trip_counts;  /* the window at the instant of the trip: failures | successes */
+    _Atomic(unsigned char *) slow; /* windows of slow calls, once WSRT_SLOW_RATE was set */
     _Atomic uint64_t rejected;
-    _Atomic uint64_t stale;
-    _Atomic uint64_t slow;
+    _Atomic uint64_t slow_total;
     _Atomic uint64_t ignored;
-    _Atomic uint64_t opened;
-    struct settings settings;
-    wsrt_breakers *registry;
-    struct wsrt_breaker *next; /* in its chain of the registry */
-    _Atomic uint32_t references;
-    uint32_t hash;
-    size_t service_len;
-    size_t operation_len;
-    char key[]; /* service, operation */
+    struct wsrt_breaker *next;  /* in its chain of the registry */
+    struct wsrt_breaker *newer; /* in the order of idleness; NULL when parked */
+    struct wsrt_breaker *older;
+    _Atomic uint32_t run; /* failures in a row, for WSRT_BREAKER_CONSECUTIVE */
+    _Atomic uint32_t opened;
+    _Atomic uint32_t stale;
+    _Atomic uint32_t config_mismatch;
+    _Atomic uint32_t would_open; /* the window of the last WOULD_OPEN, low bits */
+    _Atomic uint32_t references; /* see registry.c */
+    uint32_t published;          /* generation of the latest event; under the events' lock */
+    uint32_t pins;               /* events and readers that need the key, and PIN_EVICTED */
+    _Atomic uint16_t growth;     /* openings in a row */
+    uint8_t stripe_mask;         /* number of stripes - 1 */
+    uint8_t stripes_at;          /* in units of 8 bytes from here */
+    uint8_t service_len;
+    uint8_t operation_len;
 };
+
+enum { PIN_EVICTED = 1 << 30 };
+
+struct event_slot {
+    wsrt_breaker *breaker;
+    wsrt_breaker_event event;
+    uint32_t generation;
+    int awaited; /* the change happened, its event is on the way */
+};
+
+struct call_frame;
+
+/* Ordered events: a ring, its readers, and who is in a callback right now. */
+struct events {
+    pthread_mutex_t lock;
+    pthread_cond_t returned; /* a callback has */
+    struct event_slot *slots;
+    uint64_t capacity;
+    uint64_t end; /* the next sequence number */
+    wsrt_breaker_listener *listeners;
+    uint64_t listener_ids;
+    struct call_frame *frames;
+    int delivering;
+    _Atomic uint32_t rejection_listeners;
+};
+
+struct document;
+
+enum { SETTINGS_CHAINS = 64 };
 
 struct wsrt_breakers {
     wsrt_allocator allocator;
@@ -72,21 +114,180 @@ struct wsrt_breakers {
     size_t chain_count; /* a power of two */
     size_t count;
     size_t cap;
+    wsrt_breaker *newest; /* of those not parked */
+    wsrt_breaker *oldest;
+    size_t credit; /* how many may be looked at for eviction */
+    struct document *document;
+    struct settings *settings[SETTINGS_CHAINS];
+    struct events events;
 };
 
-/* config.c */
-int wsrt_breaker_settings_load(struct settings *out, wsrt_span service,
-                               const wsrt_breaker_config *given);
-int wsrt_breaker_settings_equal(const struct settings *a, const struct settings *b);
+/* ---- the word ---- */
 
-/* window.c */
+enum { STATE_SHIFT = 61, GENERATION_SHIFT = 41, GENERATION_BITS = 20 };
+
+static inline int word_state(uint64_t word)
+{
+    return (int)(word >> STATE_SHIFT);
+}
+
+static inline uint64_t word_generation(uint64_t word)
+{
+    return word >> GENERATION_SHIFT & (((uint64_t)1 << GENERATION_BITS) - 1);
+}
+
+static inline int64_t word_deadline(uint64_t word)
+{
+    return (int64_t)(word & (((uint64_t)1 << GENERATION_SHIFT) - 1));
+}
+
+static inline int word_is_due(uint64_t word, int64_t t)
+{
+    return t / NS_PER_MS >= word_deadline(word);
+}
+
+/* Milliseconds from t to the deadline, rounded up. */
+static inline int64_t word_left(uint64_t word, int64_t t)
+{
+    int64_t left = word_deadline(word) - t / NS_PER_MS;
+
+    return left < 0 ? 0 : left;
+}
+
+static inline const struct settings *breaker_settings(const wsrt_breaker *b)
+{
+    return atomic_load_explicit(&b->settings, memory_order_acquire);
+}
+
+/* Time since the registry's creation; what lies before is no time. */
+static inline int64_t breaker_time(const struct settings *s, int64_t now)
+{
+    int64_t t;
+
+    if (__builtin_sub_overflow(now, s->base, &t))
+        return now < s->base ? 0 : INT64_MAX;
+    return t < 0 ? 0 : t;
+}
+
+/* When a wait from t is over: whole milliseconds, never early. */
+static inline int64_t deadline_after(int64_t t, int64_t wait_ms)
+{
+    return t / NS_PER_MS + (t % NS_PER_MS != 0) + wait_ms;
+}
+
+/* ---- breaker.c ---- */
+
+/* A change of generation: what it changes to, and what is told of it. */
+struct move {
+    int state;
+    int cause;
+    int kind;   /* of the event */
+    int growth; /* -1 = leave */
+    int freeze; /* keep `counts` as those of the trip */
+    int64_t t;
+    int64_t deadline;
+    int64_t wait_ms; /* for the event */
+    struct counts counts;
+};
+
+/* Makes the change if the word still is `from`, and tells it; 0 when another thread was first. */
+int wsrt_breaker_move(wsrt_breaker *b, uint64_t from, const struct move *m);
+uint64_t wsrt_breaker_generation(const wsrt_breaker *b, uint64_t word);
+/* The wait of the opening after `growth` failed recoveries. */
+int64_t wsrt_breaker_wait(const struct settings *s, uint32_t growth);
+/* What the statistics show: of the window, or those of the trip. */
+struct counts wsrt_breaker_counts(const wsrt_breaker *b, const struct settings *s, uint64_t word,
+                                  int64_t t);
+
+/* ---- config.c ---- */
+
+enum { MEMBERS = 16 };
+
+/* Values of a document for one key, a service or all. */
+struct layer {
+    wsrt_breaker_config values;
+    uint32_t set; /* bit i: member i is given */
+};
+
+enum member_kind { MEMBER_INT64, MEMBER_INT32, MEMBER_REAL, MEMBER_MODE, MEMBER_POLICY };
+
+struct member {
+    const char *name_cstr;
+    const char *json_cstr;
+    size_t offset;
+    enum member_kind kind;
+    double low, high, library;
+};
+
+extern const struct member wsrt_breaker_members[MEMBERS];
+/* 0 when the value is out of range. */
+int wsrt_breaker_member_set(wsrt_breaker_config *c, const struct member *m, double value);
+double wsrt_breaker_member_get(const wsrt_breaker_config *c, const struct member *m);
+/* Everything but `registry`, `serial` and `next`. `given` has been checked. */
+void wsrt_breaker_settings_fill(struct settings *out, const struct document *d, wsrt_span service,
+                                wsrt_span operation, const wsrt_breaker_config *given);
+
+/* ---- document.c ---- */
+
+int wsrt_breaker_document_parse(struct document **out, const wsrt_allocator *a, wsrt_span text,
+                                wsrt_breakers_error *why);
+void wsrt_breaker_document_free(struct document *d, const wsrt_allocator *a);
+/* The layer of a key (operation empty: of a service, both empty: of all), or NULL. */
+const struct layer *wsrt_breaker_document_layer(const struct document *d, wsrt_span service,
+                                                wsrt_span operation);
+
+/* ---- registry.c ---- */
+
+void wsrt_breaker_destroy(wsrt_breakers *r, wsrt_breaker *b);
+/* A reference to every breaker, in memory of the registry; under its lock. */
+int wsrt_breakers_hold_all(wsrt_breakers *r, wsrt_breaker ***out, size_t *count);
+void wsrt_breakers_let_go(wsrt_breakers *r, wsrt_breaker **all, size_t count);
+
+/* ---- settings.c: under the registry's lock ---- */
+
+/* The settings of a key, shared with all that have the same; NULL without memory. A breaker that has
+ * some already keeps its stripes, and another window length gets the next serial. */
+const struct settings *wsrt_breaker_settings_get(wsrt_breakers *r, wsrt_span service,
+                                                 wsrt_span operation,
+                                                 const wsrt_breaker_config *given,
+                                                 const struct settings *before);
+/* Room for slow calls, where the settings want it. */
+int wsrt_breaker_slow_room(wsrt_breakers *r, wsrt_breaker *b, const struct settings *s);
+
+/* ---- window.c ---- */
+
+static inline struct window *breaker_stripe(const wsrt_breaker *b, size_t i)
+{
+    return (struct window *)((unsigned char *)(uintptr_t)b + 8 * (size_t)b->stripes_at +
+                             i * STRIPE_ROOM);
+}
+
+static inline struct window *slow_stripe(unsigned char *slow, size_t i)
+{
+    return (struct window *)(slow + i * STRIPE_ROOM);
+}
+
 void wsrt_window_init(struct window *w);
 /* The bucket number of an instant, never before the window's own. */
-int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t since_base);
+int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t t);
 void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int failure);
-struct counts wsrt_window_sum(const struct window *w, int64_t epoch, uint64_t generation);
-struct counts wsrt_window_lifetime(const struct window *w);
+struct counts wsrt_window_sum(const wsrt_breaker *b, const struct settings *s, int64_t t,
+                              uint64_t generation);
+uint64_t wsrt_window_slow(const wsrt_breaker *b, const struct settings *s, int64_t t,
+                          uint64_t generation);
+struct counts wsrt_window_lifetime(const wsrt_breaker *b);
 /* Retires what older generations counted. */
-void wsrt_window_clear(struct window *w, uint64_t generation);
+void wsrt_window_clear(const wsrt_breaker *b, uint64_t generation);
+
+/* ---- events.c ---- */
+
+int wsrt_breaker_events_init(wsrt_breakers *r, uint32_t capacity);
+void wsrt_breaker_events_free(wsrt_breakers *r);
+/* Puts an event into the sequence and, unless another thread is at it, tells the listeners. With
+ * `generation` not 0 it takes its place among the breaker's changes. */
+void wsrt_breaker_publish(wsrt_breaker *b, wsrt_breaker_event *event, uint64_t generation);
+void wsrt_breaker_tell_rejection(wsrt_breaker *b, int64_t now, int reason);
+/* Frees a breaker out of the registry, or leaves that to the last reader of its events. */
+void wsrt_breaker_evict(wsrt_breakers *r, wsrt_breaker *b);
 
 #endif

@@ -1,101 +1,160 @@
-/* Settings of a breaker: defaults, presets by service, bounds. */
+/* Settings of a breaker: members and their bounds, presets by service, the order of look-up. */
 #include "breaker/breaker_internal.h"
 
 #include "base/options.h"
 
 #include <string.h>
 
-enum {
-    THRESHOLD_MAX = (1 << 24) - 1,
-    PROBES_MAX = 1023,
+enum { DAY_MS = 24 * 3600 * 1000 };
+#define DAYS(n) ((double)(n)*DAY_MS)
+#define MEMBER(name, json, kind, low, high, library)                                               \
+    {                                                                                              \
+#name, json, offsetof(wsrt_breaker_config, name), kind, low, high, library                 \
+    }
+
+const struct member wsrt_breaker_members[MEMBERS] = {
+    MEMBER(failure_threshold, "failureThreshold", MEMBER_INT64, 1, (1 << 24) - 1, 5),
+    MEMBER(recovery_timeout_ms, "recoveryTimeout", MEMBER_INT64, 0, DAYS(30), 30000),
+    MEMBER(expected_response_time_ms, "expectedResponseTime", MEMBER_INT64, 0, DAYS(1), 2000),
+    MEMBER(monitoring_window_ms, "monitoringWindow", MEMBER_INT64, 10, DAYS(1), 60000),
+    MEMBER(minimum_request_count, "minimumRequestCount", MEMBER_INT64, 0, (1 << 24) - 1, 5),
+    MEMBER(mode, "mode", MEMBER_MODE, WSRT_BREAKER_WINDOW, WSRT_BREAKER_CONSECUTIVE,
+           WSRT_BREAKER_WINDOW),
+    MEMBER(slow_policy, "slowPolicy", MEMBER_POLICY, WSRT_SLOW_FAILURE, WSRT_SLOW_RATE,
+           WSRT_SLOW_FAILURE),
+    MEMBER(min_failure_rate, "minFailureRate", MEMBER_REAL, 0, 1, 0),
+    MEMBER(slow_rate, "slowRate", MEMBER_REAL, 1e-9, 1, 0.5),
+    MEMBER(half_open_permits, "halfOpenPermits", MEMBER_INT32, 1, 1023, 1),
+    MEMBER(half_open_successes, "halfOpenSuccesses", MEMBER_INT32, 1, 1023, 1),
+    MEMBER(probe_lease_ms, "probeLease", MEMBER_INT64, 0, DAYS(30), 0),
+    MEMBER(backoff_factor, "backoffFactor", MEMBER_REAL, 1, 10, 1),
+    MEMBER(max_recovery_timeout_ms, "maxRecoveryTimeout", MEMBER_INT64, 0, DAYS(30), 300000),
+    MEMBER(jitter, "jitter", MEMBER_REAL, 0, 1, 0),
+    MEMBER(stripes, "stripes", MEMBER_INT32, 1, STRIPES_MAX, 1),
 };
-static const int64_t day_ms = 24 * 3600 * 1000;
-static const int64_t ms = 1000000;
+
+/* The first five members of wsrt_breaker_members. */
+enum { PRESET_MEMBERS = 5 };
 
 struct preset {
     const char *service_cstr;
-    int64_t threshold, recovery, expected, window, minimum;
+    double values[PRESET_MEMBERS];
 };
-
-static const struct preset presets[] = {
-    {"cognito", 3, 30000, 2000, 60000, 5},
-    {"apigateway-management", 5, 15000, 1000, 30000, 3},
-    {"dynamodb", 3, 20000, 500, 60000, 5},
-};
-static const struct preset fallback = {"", 5, 30000, 2000, 60000, 5};
 
 static const struct preset *preset_of(wsrt_span service)
 {
+    static const struct preset presets[] = {
+        {"cognito", {3, 30000, 2000, 60000, 5}},
+        {"apigateway-management", {5, 15000, 1000, 30000, 3}},
+        {"dynamodb", {3, 20000, 500, 60000, 5}},
+    };
+
     for (size_t i = 0; i < sizeof presets / sizeof presets[0]; i++)
         if (wsrt_span_equal(service, wsrt_span_cstr(presets[i].service_cstr)))
             return &presets[i];
-    return &fallback;
+    return NULL;
 }
 
-/* Zero takes the default, -1 says zero. */
-static void settle(int64_t *value, int64_t when_zero)
+double wsrt_breaker_member_get(const wsrt_breaker_config *c, const struct member *m)
 {
-    if (*value == 0)
-        *value = when_zero;
-    else if (*value == -1)
-        *value = 0;
+    const unsigned char *at = (const unsigned char *)c + m->offset;
+    int64_t whole;
+    int32_t small;
+    double real;
+
+    switch (m->kind) {
+    case MEMBER_INT64:
+        memcpy(&whole, at, sizeof whole);
+        return (double)whole;
+    case MEMBER_REAL:
+        memcpy(&real, at, sizeof real);
+        return real;
+    default:
+        memcpy(&small, at, sizeof small);
+        return small;
+    }
 }
 
-static void settle32(int32_t *value, int32_t when_zero)
+static void put(wsrt_breaker_config *c, const struct member *m, double value)
 {
-    if (*value == 0)
-        *value = when_zero;
-}
+    unsigned char *at = (unsigned char *)c + m->offset;
+    int64_t whole = (int64_t)value;
+    int32_t small = (int32_t)whole;
 
-static void settle_real(double *value, double when_zero)
-{
-    if (*value == 0)
-        *value = when_zero;
-}
-
-static int within(int64_t value, int64_t low, int64_t high)
-{
-    return value >= low && value <= high;
+    switch (m->kind) {
+    case MEMBER_INT64:
+        memcpy(at, &whole, sizeof whole);
+        break;
+    case MEMBER_REAL:
+        memcpy(at, &value, sizeof value);
+        break;
+    default:
+        memcpy(at, &small, sizeof small);
+    }
 }
 
 /* False for NaN too. */
-static int within_real(double value, double low, double high)
+static int is_in_range(const struct member *m, double value)
 {
-    return value >= low && value <= high;
+    if (m->offset == offsetof(wsrt_breaker_config, stripes) && value != 1 && value != 2 &&
+        value != 4 && value != 8)
+        return 0;
+    return value >= m->low && value <= m->high;
 }
 
-static int is_valid(const wsrt_breaker_config *c)
+int wsrt_breaker_member_set(wsrt_breaker_config *c, const struct member *m, double value)
 {
-    return within(c->failure_threshold, 1, THRESHOLD_MAX) &&
-           within(c->recovery_timeout_ms, 0, 30 * day_ms) &&
-           within(c->expected_response_time_ms, 0, day_ms) &&
-           within(c->monitoring_window_ms, 10, day_ms) &&
-           within(c->minimum_request_count, 0, THRESHOLD_MAX) &&
-           within(c->mode, WSRT_BREAKER_WINDOW, WSRT_BREAKER_CONSECUTIVE) &&
-           within(c->slow_policy, WSRT_SLOW_FAILURE, WSRT_SLOW_RATE) &&
-           within_real(c->min_failure_rate, 0, 1) && within_real(c->slow_rate, 1e-9, 1) &&
-           within(c->half_open_permits, 1, PROBES_MAX) &&
-           within(c->half_open_successes, 1, PROBES_MAX) &&
-           within(c->probe_lease_ms, 0, 30 * day_ms) && within_real(c->backoff_factor, 1, 10) &&
-           within(c->max_recovery_timeout_ms, 0, 30 * day_ms) && within_real(c->jitter, 0, 1) &&
-           c->flags == 0 && c->reserved == 0;
+    if (!is_in_range(m, value))
+        return 0;
+    put(c, m, value);
+    return 1;
 }
 
-static void fill_defaults(wsrt_breaker_config *c, const struct preset *p)
+static const char *faulty_member(const wsrt_breaker_config *c)
 {
-    settle(&c->failure_threshold, p->threshold);
-    settle(&c->recovery_timeout_ms, p->recovery);
-    settle(&c->expected_response_time_ms, p->expected);
-    settle(&c->monitoring_window_ms, p->window);
-    settle(&c->minimum_request_count, p->minimum);
-    settle32(&c->mode, WSRT_BREAKER_WINDOW);
-    settle32(&c->slow_policy, WSRT_SLOW_FAILURE);
-    settle_real(&c->slow_rate, 0.5);
-    settle32(&c->half_open_permits, 1);
-    settle32(&c->half_open_successes, 1);
-    settle_real(&c->backoff_factor, 1);
-    settle(&c->max_recovery_timeout_ms, 300000);
-    settle32(&c->stripes, 1);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        double value = wsrt_breaker_member_get(c, &wsrt_breaker_members[i]);
+        if (value != 0 && !is_in_range(&wsrt_breaker_members[i], value == -1 ? 0 : value))
+            return wsrt_breaker_members[i].name_cstr;
+    }
+    return c->flags != 0 ? "flags" : c->reserved != 0 ? "reserved" : NULL;
+}
+
+int wsrt_breaker_config_check(const wsrt_breaker_config *config, const char **member_cstr)
+{
+    wsrt_breaker_config c;
+    const char *name_cstr = "struct_size";
+    int rc = wsrt_options_load(&c, sizeof c, sizeof(wsrt_breaker_config), config);
+
+    if (rc == WSRT_OK) {
+        name_cstr = faulty_member(&c);
+        rc = name_cstr != NULL ? WSRT_ERR_INVALID : WSRT_OK;
+    }
+    if (rc != WSRT_OK && member_cstr != NULL)
+        *member_cstr = name_cstr;
+    return rc;
+}
+
+/* The layers of a document that concern a key, and its preset: what is looked through in order. */
+struct lookup {
+    const struct layer *operation, *service, *defaults;
+    const struct preset *preset;
+};
+
+static double looked_up(const struct lookup *l, size_t i)
+{
+    const struct member *m = &wsrt_breaker_members[i];
+    uint32_t bit = (uint32_t)1 << i;
+
+    if (l->operation != NULL && (l->operation->set & bit) != 0)
+        return wsrt_breaker_member_get(&l->operation->values, m);
+    if (l->service != NULL && (l->service->set & bit) != 0)
+        return wsrt_breaker_member_get(&l->service->values, m);
+    if (l->preset != NULL && i < PRESET_MEMBERS)
+        return l->preset->values[i];
+    if (l->defaults != NULL && (l->defaults->set & bit) != 0)
+        return wsrt_breaker_member_get(&l->defaults->values, m);
+    return m->library;
 }
 
 static int64_t lease_of(const wsrt_breaker_config *c)
@@ -109,30 +168,27 @@ static int64_t lease_of(const wsrt_breaker_config *c)
     return lease == 0 ? 1000 : lease;
 }
 
-int wsrt_breaker_settings_load(struct settings *out, wsrt_span service,
-                               const wsrt_breaker_config *given)
+void wsrt_breaker_settings_fill(struct settings *out, const struct document *d, wsrt_span service,
+                                wsrt_span operation, const wsrt_breaker_config *given)
 {
+    static const wsrt_span all = {NULL, 0};
     wsrt_breaker_config *c = &out->config;
-    int rc = wsrt_options_load(c, sizeof *c, sizeof(wsrt_breaker_config), given);
+    struct lookup l = {wsrt_breaker_document_layer(d, service, operation),
+                       wsrt_breaker_document_layer(d, service, all),
+                       wsrt_breaker_document_layer(d, all, all), preset_of(service)};
 
-    if (rc != WSRT_OK)
-        return rc;
-    fill_defaults(c, preset_of(service));
-    if (!is_valid(c))
-        return WSRT_ERR_INVALID;
-    if (c->stripes != 1 || c->slow_policy == WSRT_SLOW_RATE)
-        return c->stripes == 2 || c->stripes == 4 || c->stripes == 8 || c->stripes == 1
-                   ? WSRT_ERR_UNSUPPORTED
-                   : WSRT_ERR_INVALID;
+    memset(c, 0, sizeof *c);
+    memset(&out->given, 0, sizeof out->given);
+    if (given != NULL)
+        wsrt_options_load(&out->given, sizeof out->given, sizeof *given, given);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        double value = wsrt_breaker_member_get(&out->given, &wsrt_breaker_members[i]);
+        put(c, &wsrt_breaker_members[i], value == 0 ? looked_up(&l, i) : value == -1 ? 0 : value);
+    }
+    out->given.struct_size = c->struct_size = sizeof *c;
     out->slow_ns =
-        c->expected_response_time_ms == 0 ? INT64_MAX : c->expected_response_time_ms * ms;
-    out->bucket_ns = c->monitoring_window_ms * ms / BUCKETS;
+        c->expected_response_time_ms == 0 ? INT64_MAX : c->expected_response_time_ms * NS_PER_MS;
+    out->bucket_ns = c->monitoring_window_ms * NS_PER_MS / BUCKETS;
     out->bucket_inverse = UINT64_MAX / (uint64_t)out->bucket_ns;
     out->lease_ms = lease_of(c);
-    return WSRT_OK;
-}
-
-int wsrt_breaker_settings_equal(const struct settings *a, const struct settings *b)
-{
-    return memcmp(&a->config, &b->config, sizeof a->config) == 0;
 }

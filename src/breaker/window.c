@@ -1,7 +1,7 @@
 /* Counts of a sliding window without a lock. */
 #include "breaker/breaker_internal.h"
 
-enum { COUNT_BITS = 24, EPOCH_SHIFT = 48, GENERATION_SHIFT = 56 };
+enum { COUNT_BITS = 24, EPOCH_TAG_SHIFT = 48, GENERATION_TAG_SHIFT = 56 };
 
 __extension__ typedef unsigned __int128 wide;
 
@@ -9,12 +9,13 @@ static const uint64_t count_max = ((uint64_t)1 << COUNT_BITS) - 1;
 
 static uint64_t bucket_tag(int64_t epoch, uint64_t generation)
 {
-    return (generation & 0xff) << GENERATION_SHIFT | ((uint64_t)epoch & 0xff) << EPOCH_SHIFT;
+    return (generation & 0xff) << GENERATION_TAG_SHIFT | ((uint64_t)epoch & 0xff)
+                                                             << EPOCH_TAG_SHIFT;
 }
 
 static uint64_t tag_of(uint64_t bucket)
 {
-    return bucket >> EPOCH_SHIFT << EPOCH_SHIFT;
+    return bucket >> EPOCH_TAG_SHIFT << EPOCH_TAG_SHIFT;
 }
 
 static struct counts counts_of(uint64_t bucket)
@@ -37,18 +38,30 @@ void wsrt_window_init(struct window *w)
     atomic_init(&w->epoch, 0);
     for (size_t i = 0; i < BUCKETS; i++)
         atomic_init(&w->buckets[i], 0);
+    atomic_init(&w->past_failures, 0);
+    atomic_init(&w->past_successes, 0);
+    atomic_init(&w->last_failure, -1);
+    atomic_init(&w->last_success, -1);
 }
 
-int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t since_base)
+/* Buckets of other settings are numbered from a higher start: to this file a new window length is a
+ * long silence, and a late record under the old one falls into the newest bucket. */
+static int64_t epoch_of(const struct settings *s, int64_t t)
 {
-    uint64_t t = since_base < 0 ? 0 : (uint64_t)since_base;
     uint64_t width = (uint64_t)s->bucket_ns;
     int64_t epoch = (int64_t)((wide)t * s->bucket_inverse >> 64);
-    int64_t latest = atomic_load_explicit(&w->epoch, memory_order_relaxed);
 
     /* The reciprocal is rounded down: the quotient is short by at most one. */
-    if (t - (uint64_t)epoch * width >= width)
+    if ((uint64_t)t - (uint64_t)epoch * width >= width)
         epoch++;
+    return s->serial << SERIAL_SHIFT | epoch;
+}
+
+int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t t)
+{
+    int64_t epoch = epoch_of(s, t);
+    int64_t latest = atomic_load_explicit(&w->epoch, memory_order_relaxed);
+
     return epoch < latest ? latest : epoch;
 }
 
@@ -72,7 +85,7 @@ static void advance(struct window *w, int64_t to)
     }
 }
 
-/* Counts into a bucket; 0 when the window has moved past it meanwhile. */
+/* Counts into a bucket; 0 when it is full or the window has moved past it meanwhile. */
 static int count_into(struct window *w, int64_t epoch, uint64_t tag, int failure)
 {
     _Atomic uint64_t *slot = &w->buckets[epoch % BUCKETS];
@@ -86,7 +99,7 @@ static int count_into(struct window *w, int64_t epoch, uint64_t tag, int failure
         if (tag_of(old) != tag)
             new = tag | one;
         else if ((old & mask) == mask)
-            return 1; /* saturated */
+            return 0; /* saturated: only the lifetime goes on */
         else
             new = old + one;
     } while (!atomic_compare_exchange_weak(slot, &old, new));
@@ -103,7 +116,7 @@ void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int f
         retire(w, failure ? (uint64_t)1 << COUNT_BITS : 1);
 }
 
-struct counts wsrt_window_sum(const struct window *w, int64_t epoch, uint64_t generation)
+static struct counts sum_stripe(const struct window *w, int64_t epoch, uint64_t generation)
 {
     struct counts total = {0, 0};
     int64_t latest = atomic_load(&w->epoch);
@@ -122,25 +135,78 @@ struct counts wsrt_window_sum(const struct window *w, int64_t epoch, uint64_t ge
     return total;
 }
 
-struct counts wsrt_window_lifetime(const struct window *w)
+/* Every stripe is read as of the latest record of any: two threads with different clocks, each adding
+ * and then summing, cannot both miss the other. */
+struct counts wsrt_window_sum(const wsrt_breaker *b, const struct settings *s, int64_t t,
+                              uint64_t generation)
 {
-    struct counts total = {atomic_load_explicit(&w->past_failures, memory_order_relaxed),
-                           atomic_load_explicit(&w->past_successes, memory_order_relaxed)};
+    struct counts total = {0, 0};
+    int64_t epoch = epoch_of(s, t);
 
-    for (size_t i = 0; i < BUCKETS; i++) {
-        struct counts c = counts_of(atomic_load_explicit(&w->buckets[i], memory_order_relaxed));
+    for (size_t i = 0; i <= b->stripe_mask; i++) {
+        int64_t latest = atomic_load(&breaker_stripe(b, i)->epoch);
+        epoch = latest > epoch ? latest : epoch;
+    }
+    for (size_t i = 0; i <= b->stripe_mask; i++) {
+        struct counts c = sum_stripe(breaker_stripe(b, i), epoch, generation);
         total.failures += c.failures;
         total.successes += c.successes;
     }
     return total;
 }
 
-void wsrt_window_clear(struct window *w, uint64_t generation)
+uint64_t wsrt_window_slow(const wsrt_breaker *b, const struct settings *s, int64_t t,
+                          uint64_t generation)
+{
+    unsigned char *slow = atomic_load(&b->slow);
+    int64_t epoch = epoch_of(s, t);
+    uint64_t total = 0;
+
+    if (slow == NULL)
+        return 0;
+    for (size_t i = 0; i <= b->stripe_mask; i++) {
+        int64_t latest = atomic_load(&breaker_stripe(b, i)->epoch);
+        epoch = latest > epoch ? latest : epoch;
+    }
+    for (size_t i = 0; i <= b->stripe_mask; i++)
+        total += sum_stripe(slow_stripe(slow, i), epoch, generation).failures;
+    return total;
+}
+
+struct counts wsrt_window_lifetime(const wsrt_breaker *b)
+{
+    struct counts total = {0, 0};
+
+    for (size_t n = 0; n <= b->stripe_mask; n++) {
+        const struct window *w = breaker_stripe(b, n);
+        total.failures += atomic_load_explicit(&w->past_failures, memory_order_relaxed);
+        total.successes += atomic_load_explicit(&w->past_successes, memory_order_relaxed);
+        for (size_t i = 0; i < BUCKETS; i++) {
+            struct counts c = counts_of(atomic_load_explicit(&w->buckets[i], memory_order_relaxed));
+            total.failures += c.failures;
+            total.successes += c.successes;
+        }
+    }
+    return total;
+}
+
+static void clear_stripe(struct window *w, uint64_t generation)
 {
     for (size_t i = 0; i < BUCKETS; i++) {
         uint64_t old = atomic_load(&w->buckets[i]);
-        if (old != 0 && old >> GENERATION_SHIFT != (generation & 0xff) &&
+        if (old != 0 && old >> GENERATION_TAG_SHIFT != (generation & 0xff) &&
             atomic_compare_exchange_strong(&w->buckets[i], &old, 0))
             retire(w, old);
+    }
+}
+
+void wsrt_window_clear(const wsrt_breaker *b, uint64_t generation)
+{
+    unsigned char *slow = atomic_load(&b->slow);
+
+    for (size_t i = 0; i <= b->stripe_mask; i++) {
+        clear_stripe(breaker_stripe(b, i), generation);
+        if (slow != NULL)
+            clear_stripe(slow_stripe(slow, i), generation);
     }
 }
