@@ -36,26 +36,21 @@ struct counts {
  * Before `epoch` moves on, the buckets that are entered anew are emptied, so a bucket's content is
  * never older than one turn and the short tags are unambiguous. */
 struct window {
-    _Atomic int64_t epoch; /* bucket number of the latest record */
+    _Atomic int64_t epoch;        /* bucket number of the latest record */
+    _Atomic int64_t last_success; /* ms since the registry's creation; -1 = never */
     _Atomic uint64_t buckets[BUCKETS];
+    _Atomic int64_t last_failure;
     _Atomic uint64_t past_failures; /* of emptied buckets */
     _Atomic uint64_t past_successes;
-    _Atomic int64_t last_failure; /* ns since the registry's creation; -1 = never */
-    _Atomic int64_t last_success;
 };
 
-/* In memory: this, padding, the stripes, the key. */
+/* In memory: this, padding, the stripes, the key. What every call touches stands last, next to the
+ * only stripe. */
 struct wsrt_breaker {
-    /* state (3 bits) | generation (20) | deadline, ms since the registry's creation (41).
-     * OPEN: when a probe may go. HALF_OPEN: when the probes' lease ends. */
-    _Atomic uint64_t word;
     /* Probes of HALF_OPEN: generation (20) | in flight (10) | successes (10) | ticket (24). */
     _Atomic uint64_t probes;
-    _Atomic uint64_t transitions; /* all generations; its low bits are the word's */
-    _Atomic(const struct settings *) settings;
     _Atomic uint64_t trip_counts;  /* the window at the instant of the trip: failures | successes */
     _Atomic(unsigned char *) slow; /* windows of slow calls, once WSRT_SLOW_RATE was set */
-    _Atomic uint64_t rejected;
     _Atomic uint64_t slow_total;
     _Atomic uint64_t ignored;
     struct wsrt_breaker *next;  /* in its chain of the registry */
@@ -66,14 +61,20 @@ struct wsrt_breaker {
     _Atomic uint32_t stale;
     _Atomic uint32_t config_mismatch;
     _Atomic uint32_t would_open; /* the window of the last WOULD_OPEN, low bits */
-    _Atomic uint32_t references; /* see registry.c */
     uint32_t published;          /* generation of the latest event; under the events' lock */
     uint32_t pins;               /* events and readers that need the key, and PIN_EVICTED */
+    _Atomic uint32_t references; /* see registry.c */
     _Atomic uint16_t growth;     /* openings in a row */
-    uint8_t stripe_mask;         /* number of stripes - 1 */
-    uint8_t stripes_at;          /* in units of 8 bytes from here */
     uint8_t service_len;
     uint8_t operation_len;
+    uint8_t stripes_at;  /* in units of 8 bytes from here */
+    uint8_t stripe_mask; /* number of stripes - 1 */
+    _Atomic uint64_t rejected;
+    _Atomic(const struct settings *) settings;
+    _Atomic uint64_t transitions; /* all generations; its low bits are the word's */
+    /* state (3 bits) | generation (20) | deadline, ms since the registry's creation (41).
+     * OPEN: when a probe may go. HALF_OPEN: when the probes' lease ends. */
+    _Atomic uint64_t word;
 };
 
 enum { PIN_EVICTED = 1 << 30 };
@@ -255,6 +256,36 @@ const struct settings *wsrt_breaker_settings_get(wsrt_breakers *r, wsrt_span ser
 int wsrt_breaker_slow_room(wsrt_breakers *r, wsrt_breaker *b, const struct settings *s);
 
 /* ---- window.c ---- */
+
+enum { COUNT_BITS = 24, COUNT_MOST = (1 << COUNT_BITS) - 1 };
+enum { EPOCH_TAG_SHIFT = 48, GENERATION_TAG_SHIFT = 56 };
+
+static inline uint64_t bucket_tag(int64_t epoch, uint64_t generation)
+{
+    return (generation & 0xff) << GENERATION_TAG_SHIFT | ((uint64_t)epoch & 0xff)
+                                                             << EPOCH_TAG_SHIFT;
+}
+
+static inline uint64_t tag_of(uint64_t bucket)
+{
+    return bucket >> EPOCH_TAG_SHIFT << EPOCH_TAG_SHIFT;
+}
+
+/* Counts one success the short way: into the bucket of the latest record, if t falls into it too and
+ * nothing else moves. 0 = take the long way. */
+static inline int window_count_success(struct window *w, const struct settings *s, int64_t t,
+                                       uint64_t generation)
+{
+    const int64_t first = s->serial << SERIAL_SHIFT;
+    int64_t epoch = atomic_load_explicit(&w->epoch, memory_order_relaxed);
+
+    if (epoch < first || (uint64_t)(t - (epoch - first) * s->bucket_ns) >= (uint64_t)s->bucket_ns)
+        return 0;
+    _Atomic uint64_t *slot = &w->buckets[(uint64_t)epoch % BUCKETS];
+    uint64_t old = atomic_load(slot);
+    return tag_of(old) == bucket_tag(epoch, generation) && (old & COUNT_MOST) != COUNT_MOST &&
+           atomic_load(&w->epoch) == epoch && atomic_compare_exchange_strong(slot, &old, old + 1);
+}
 
 static inline struct window *breaker_stripe(const wsrt_breaker *b, size_t i)
 {

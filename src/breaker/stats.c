@@ -35,9 +35,9 @@ static struct last_times last_times(const wsrt_breaker *b)
     return last;
 }
 
-static int64_t wall_of(int64_t wall, int64_t t, int64_t when)
+static int64_t wall_of(int64_t wall, int64_t t, int64_t when_ms)
 {
-    return when < 0 ? -1 : wall - (t / NS_PER_MS - when / NS_PER_MS);
+    return when_ms < 0 ? -1 : wall - (t / NS_PER_MS - when_ms);
 }
 
 static void fill_lifetime(const wsrt_breaker *b, wsrt_breaker_stats *s)

@@ -1,26 +1,11 @@
 /* Counts of a sliding window without a lock. */
 #include "breaker/breaker_internal.h"
 
-enum { COUNT_BITS = 24, EPOCH_TAG_SHIFT = 48, GENERATION_TAG_SHIFT = 56 };
-
 __extension__ typedef unsigned __int128 wide;
-
-static const uint64_t count_max = ((uint64_t)1 << COUNT_BITS) - 1;
-
-static uint64_t bucket_tag(int64_t epoch, uint64_t generation)
-{
-    return (generation & 0xff) << GENERATION_TAG_SHIFT | ((uint64_t)epoch & 0xff)
-                                                             << EPOCH_TAG_SHIFT;
-}
-
-static uint64_t tag_of(uint64_t bucket)
-{
-    return bucket >> EPOCH_TAG_SHIFT << EPOCH_TAG_SHIFT;
-}
 
 static struct counts counts_of(uint64_t bucket)
 {
-    return (struct counts){bucket >> COUNT_BITS & count_max, bucket & count_max};
+    return (struct counts){bucket >> COUNT_BITS & COUNT_MOST, bucket & COUNT_MOST};
 }
 
 static void retire(struct window *w, uint64_t bucket)
@@ -75,7 +60,7 @@ static void advance(struct window *w, int64_t to)
         int64_t first = to - from > BUCKETS ? to - BUCKETS + 1 : from + 1;
         int64_t seen = from;
         for (int64_t e = first; e <= to && seen == from; e++) {
-            _Atomic uint64_t *slot = &w->buckets[e % BUCKETS];
+            _Atomic uint64_t *slot = &w->buckets[(uint64_t)e % BUCKETS];
             uint64_t old = atomic_load(slot);
             seen = atomic_load(&w->epoch);
             if (old != 0 && seen == from && atomic_compare_exchange_strong(slot, &old, 0))
@@ -88,9 +73,9 @@ static void advance(struct window *w, int64_t to)
 /* Counts into a bucket; 0 when it is full or the window has moved past it meanwhile. */
 static int count_into(struct window *w, int64_t epoch, uint64_t tag, int failure)
 {
-    _Atomic uint64_t *slot = &w->buckets[epoch % BUCKETS];
+    _Atomic uint64_t *slot = &w->buckets[(uint64_t)epoch % BUCKETS];
     uint64_t one = failure ? (uint64_t)1 << COUNT_BITS : 1;
-    uint64_t mask = failure ? count_max << COUNT_BITS : count_max;
+    uint64_t mask = failure ? (uint64_t)COUNT_MOST << COUNT_BITS : COUNT_MOST;
     uint64_t old = atomic_load(slot), new;
 
     do {
@@ -116,21 +101,20 @@ void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int f
         retire(w, failure ? (uint64_t)1 << COUNT_BITS : 1);
 }
 
+/* Buckets after the stripe's latest are not entered yet: what stands there is of an earlier turn. */
 static struct counts sum_stripe(const struct window *w, int64_t epoch, uint64_t generation)
 {
     struct counts total = {0, 0};
     int64_t latest = atomic_load(&w->epoch);
+    int64_t newest = epoch < latest ? epoch : latest;
+    size_t slot = (uint64_t)newest % BUCKETS;
 
-    for (int64_t i = 0; i < BUCKETS && i <= epoch; i++) {
-        int64_t e = epoch - i;
-        if (e > latest)
-            continue; /* not entered yet: what stands there is of an earlier turn */
-        uint64_t bucket = atomic_load(&w->buckets[e % BUCKETS]);
-        if (tag_of(bucket) != bucket_tag(e, generation))
-            continue;
-        struct counts c = counts_of(bucket);
-        total.failures += c.failures;
-        total.successes += c.successes;
+    for (int64_t e = newest; e >= 0 && e > epoch - BUCKETS; e--) {
+        uint64_t bucket = atomic_load(&w->buckets[slot]);
+        uint64_t ours = -(uint64_t)(tag_of(bucket) == bucket_tag(e, generation));
+        total.failures += bucket >> COUNT_BITS & COUNT_MOST & ours;
+        total.successes += bucket & COUNT_MOST & ours;
+        slot = slot == 0 ? BUCKETS - 1 : slot - 1;
     }
     return total;
 }

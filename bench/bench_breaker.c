@@ -1,0 +1,404 @@
+/* The breaker against the floor of any guarded call: one atomic load and one coarse clock read. All
+ * variants take turns in one run, and ratios are taken inside a round.
+ *
+ *   bench_breaker [--quick] [--json] [--check] [--peer SCRIPT]
+ *
+ * --check exits 1 when a goal is missed; --peer runs a Node script beside it. */
+#include "bench.h"
+
+#include <wsrt/breaker.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { ROUNDS = 21, CALLS = 100000, QUICK_CALLS = 500, MANY = 10000, NAMED = 8000, BULK = 1000000 };
+
+struct counter {
+    size_t live, calls;
+};
+
+struct rig {
+    wsrt_breakers *registry;
+    struct counter heap;
+    wsrt_breaker *closed, *open, *failing, *crowded, *striped;
+    wsrt_breaker *many[MANY];
+    char names[NAMED][24];
+    int64_t now;
+    int calls;
+    uint64_t random;
+};
+
+/* One number a round for each variant; the ratio is taken of the same round. */
+struct variant {
+    const char *name;
+    double (*run)(struct rig *rig);
+    double values[ROUNDS];
+};
+
+static _Atomic uint64_t floor_word;
+static volatile int64_t sink;
+
+static void *counting_realloc(void *user, void *ptr, size_t old_size, size_t new_size)
+{
+    struct counter *c = user;
+
+    c->live += new_size - old_size;
+    c->calls += new_size > old_size;
+    if (new_size == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return realloc(ptr, new_size);
+}
+
+static int64_t read_clock(clockid_t which)
+{
+    struct timespec t;
+
+    clock_gettime(which, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static double per_call(const struct rig *rig, int64_t start)
+{
+    return (double)(bench_cpu() - start) / rig->calls;
+}
+
+/* ---- floors ---- */
+
+static double floor_coarse(struct rig *rig)
+{
+    int64_t start = bench_cpu(), sum = 0;
+
+    for (int i = 0; i < rig->calls; i++) {
+        sum += (int64_t)atomic_load_explicit(&floor_word, memory_order_acquire);
+        sum += read_clock(CLOCK_MONOTONIC_COARSE);
+    }
+    sink = sum;
+    return per_call(rig, start);
+}
+
+static double floor_precise(struct rig *rig)
+{
+    int64_t start = bench_cpu(), sum = 0;
+
+    for (int i = 0; i < rig->calls; i++) {
+        sum += (int64_t)atomic_load_explicit(&floor_word, memory_order_acquire);
+        sum += read_clock(CLOCK_MONOTONIC) + read_clock(CLOCK_MONOTONIC);
+    }
+    sink = sum;
+    return per_call(rig, start);
+}
+
+/* ---- ours ---- */
+
+static void call(wsrt_breaker *b, int64_t from, int64_t to, int outcome)
+{
+    wsrt_permit p;
+
+    if (wsrt_breaker_try_acquire(b, from, &p, NULL) == WSRT_OK)
+        wsrt_breaker_record(b, &p, to, outcome);
+}
+
+static double calls(struct rig *rig, wsrt_breaker *b, int outcome)
+{
+    int64_t start = bench_cpu();
+
+    for (int i = 0; i < rig->calls; i++) {
+        rig->now += 100;
+        call(b, rig->now, rig->now, outcome);
+    }
+    return per_call(rig, start);
+}
+
+static double success(struct rig *rig)
+{
+    return calls(rig, rig->closed, WSRT_SUCCESS);
+}
+
+static double failure(struct rig *rig)
+{
+    return calls(rig, rig->failing, WSRT_FAILURE);
+}
+
+static double failure_crowded(struct rig *rig)
+{
+    return calls(rig, rig->crowded, WSRT_FAILURE);
+}
+
+static double success_precise(struct rig *rig)
+{
+    int64_t start = bench_cpu();
+
+    for (int i = 0; i < rig->calls; i++) {
+        wsrt_permit p;
+        wsrt_breaker_try_acquire(rig->closed, read_clock(CLOCK_MONOTONIC), &p, NULL);
+        wsrt_breaker_record(rig->closed, &p, read_clock(CLOCK_MONOTONIC), WSRT_SUCCESS);
+    }
+    return per_call(rig, start);
+}
+
+static double rejection(struct rig *rig)
+{
+    wsrt_rejection why;
+    int64_t start = bench_cpu();
+
+    for (int i = 0; i < rig->calls; i++) {
+        wsrt_permit p;
+        sink = wsrt_breaker_try_acquire(rig->open, read_clock(CLOCK_MONOTONIC_COARSE), &p, &why);
+    }
+    return per_call(rig, start);
+}
+
+static uint64_t next_random(struct rig *rig)
+{
+    rig->random = rig->random * 6364136223846793005u + 1442695040888963407u;
+    return rig->random >> 33;
+}
+
+static double by_handle(struct rig *rig)
+{
+    int64_t start = bench_cpu();
+
+    for (int i = 0; i < rig->calls; i++) {
+        wsrt_breaker *b = rig->many[next_random(rig) % MANY];
+        wsrt_permit p;
+        wsrt_breaker_try_acquire(b, read_clock(CLOCK_MONOTONIC_COARSE), &p, NULL);
+        wsrt_breaker_record(b, &p, read_clock(CLOCK_MONOTONIC_COARSE), WSRT_SUCCESS);
+    }
+    return per_call(rig, start);
+}
+
+static double by_name(struct rig *rig)
+{
+    int64_t start = bench_cpu();
+
+    for (int i = 0; i < rig->calls; i++) {
+        wsrt_breaker *b;
+        const char *name = rig->names[next_random(rig) % NAMED];
+        wsrt_breakers_find(rig->registry, wsrt_span_cstr("service"), wsrt_span_cstr(name), &b);
+        wsrt_breaker_release_ref(b);
+    }
+    return per_call(rig, start);
+}
+
+static double striped_alone(struct rig *rig)
+{
+    return calls(rig, rig->striped, WSRT_SUCCESS);
+}
+
+struct worker {
+    struct rig rig;
+    pthread_barrier_t *together;
+    double ns;
+};
+
+static void *work(void *user)
+{
+    struct worker *w = user;
+
+    pthread_barrier_wait(w->together);
+    w->ns = striped_alone(&w->rig);
+    return NULL;
+}
+
+static double striped_shared(struct rig *rig)
+{
+    static struct worker workers[2];
+    pthread_t threads[2];
+    pthread_barrier_t together;
+
+    pthread_barrier_init(&together, NULL, 2);
+    for (int i = 0; i < 2; i++) {
+        workers[i].together = &together;
+        workers[i].rig.striped = rig->striped;
+        workers[i].rig.now = rig->now;
+        workers[i].rig.calls = rig->calls;
+        pthread_create(&threads[i], NULL, work, &workers[i]);
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&together);
+    return (workers[0].ns + workers[1].ns) / 2;
+}
+
+/* ---- the rig ---- */
+
+static wsrt_breaker *get(struct rig *rig, const char *name, const wsrt_breaker_config *config)
+{
+    wsrt_breaker *b;
+
+    if (wsrt_breakers_get(rig->registry, wsrt_span_cstr("service"), wsrt_span_cstr(name), config,
+                          &b, NULL) != WSRT_OK)
+        exit(1);
+    return b;
+}
+
+/* Never trips, never slow. */
+static wsrt_breaker_config patient(int stripes)
+{
+    return (wsrt_breaker_config){.struct_size = sizeof(wsrt_breaker_config),
+                                 .failure_threshold = (1 << 24) - 1,
+                                 .expected_response_time_ms = -1,
+                                 .stripes = stripes};
+}
+
+static void make_rig(struct rig *rig, int quick)
+{
+    wsrt_breakers_options o = {.struct_size = sizeof o,
+                               .allocator = {counting_realloc, &rig->heap},
+                               .now = read_clock(CLOCK_MONOTONIC),
+                               .max_breakers = 100000};
+    wsrt_breaker_config plain = patient(1), striped = patient(4);
+
+    if (wsrt_breakers_new(&rig->registry, &o) != WSRT_OK)
+        exit(1);
+    rig->calls = quick ? QUICK_CALLS : CALLS;
+    rig->random = 1;
+    rig->now = o.now;
+    rig->closed = get(rig, "closed", &plain);
+    rig->open = get(rig, "open", &plain);
+    rig->failing = get(rig, "failing", &plain);
+    rig->crowded = get(rig, "crowded", &plain);
+    rig->striped = get(rig, "striped", &striped);
+    wsrt_breaker_control(rig->open, WSRT_BREAKER_TRIP, INT64_C(86400000), o.now);
+    for (int i = 0; i < (quick ? 1000 : BULK); i++)
+        call(rig->crowded, o.now, o.now + i * INT64_C(50000), WSRT_SUCCESS);
+    for (int i = 0; i < MANY; i++) {
+        char name[24];
+        snprintf(name, sizeof name, "handle-%d", i);
+        rig->many[i] = get(rig, name, NULL);
+    }
+    for (int i = 0; i < NAMED; i++) {
+        snprintf(rig->names[i], sizeof rig->names[i], "operation-%d", i);
+        wsrt_breaker_release_ref(get(rig, rig->names[i], NULL));
+    }
+}
+
+/* Bytes of one more breaker, without its key text. */
+static double bytes_of(struct rig *rig, int stripes)
+{
+    static int serial;
+    char name[32];
+    wsrt_breaker_config c = patient(stripes);
+
+    c.failure_threshold = 7; /* settings are shared: the first pays for them */
+    snprintf(name, sizeof name, "size-%d", serial++);
+    get(rig, name, &c);
+    snprintf(name, sizeof name, "size-%d", serial++);
+    size_t before = rig->heap.live;
+    get(rig, name, &c);
+    return (double)(rig->heap.live - before) - (double)(strlen("service") + strlen(name));
+}
+
+/* ---- goals ---- */
+
+enum { FLOOR, PRECISE, P1, P2, P3, P4, P4_CROWDED, P5_ALONE, P5, P7_HANDLE, P7_NAME, VARIANTS };
+
+static struct variant variants[VARIANTS] = {
+    [FLOOR] = {"floor0", floor_coarse, {0}},
+    [PRECISE] = {"floor_precise", floor_precise, {0}},
+    [P1] = {"p1_success", success, {0}},
+    [P2] = {"p2_success_precise", success_precise, {0}},
+    [P3] = {"p3_rejection", rejection, {0}},
+    [P4] = {"p4_failure", failure, {0}},
+    [P4_CROWDED] = {"p4_failure_crowded", failure_crowded, {0}},
+    [P5_ALONE] = {"p5_alone", striped_alone, {0}},
+    [P5] = {"p5_two_threads", striped_shared, {0}},
+    [P7_HANDLE] = {"p7_by_handle", by_handle, {0}},
+    [P7_NAME] = {"p7_by_name", by_name, {0}},
+};
+
+struct goal {
+    int variant, floor;
+    double most;
+};
+
+static const struct goal goals[] = {
+    {P1, FLOOR, 2.5},      {P2, PRECISE, 1.4},  {P3, FLOOR, 1.5},      {P4, FLOOR, 5},
+    {P4_CROWDED, P4, 1.2}, {P5, P5_ALONE, 1.5}, {P7_HANDLE, FLOOR, 6}, {P7_NAME, FLOOR, 5},
+};
+
+static int row(struct bench *b, const char *name, double value, double most)
+{
+    char unit[64];
+
+    snprintf(unit, sizeof unit, "(goal %g)%s", most, value > most ? " MISSED" : "");
+    bench_row(b, name, value, unit);
+    return value > most;
+}
+
+static int ratio_row(struct bench *b, const struct goal *g)
+{
+    double ratios[ROUNDS], median;
+    char quartiles[64];
+
+    for (int i = 0; i < ROUNDS; i++)
+        ratios[i] = variants[g->variant].values[i] / variants[g->floor].values[i];
+    median = bench_median(ratios, ROUNDS);
+    int missed = row(b, variants[g->variant].name, median, g->most);
+    snprintf(quartiles, sizeof quartiles, "%-28s %10.2f to %.2f", "  quartiles", ratios[ROUNDS / 4],
+             ratios[ROUNDS - 1 - ROUNDS / 4]);
+    if (!b->json)
+        puts(quartiles);
+    return missed;
+}
+
+/* A script that prints `name nanoseconds` lines, started after ours. */
+static void run_peer(struct bench *b, const char *script, double ours)
+{
+    char command[4096], name[64];
+    double ns;
+    int lines = 0;
+
+    snprintf(command, sizeof command, "node '%s' %s 2>/dev/null", script,
+             b->quick ? "--quick" : "");
+    FILE *f = script[0] != '\0' ? popen(command, "r") : NULL;
+    for (; f != NULL && fscanf(f, "%63s %lf", name, &ns) == 2; lines++)
+        bench_row(b, name, ns / ours, "times ours");
+    if (f != NULL)
+        pclose(f);
+    if (lines == 0 && !b->json)
+        puts("opossum                      skipped");
+}
+
+static double median_of(int variant)
+{
+    double values[ROUNDS];
+
+    memcpy(values, variants[variant].values, sizeof values);
+    return bench_median(values, ROUNDS);
+}
+
+int main(int argc, char **argv)
+{
+    static struct rig rig;
+    struct bench b = bench_start(argc, argv);
+    const char *peer = "";
+    int check = 0, missed = 0;
+    size_t allocations = 0;
+
+    for (int i = 1; i < argc; i++) {
+        check |= strcmp(argv[i], "--check") == 0;
+        if (strcmp(argv[i], "--peer") == 0 && i + 1 < argc)
+            peer = argv[++i];
+    }
+    make_rig(&rig, b.quick);
+    for (int round = -1; round < ROUNDS; round++) {
+        size_t before = rig.heap.calls;
+        for (int v = 0; v < VARIANTS; v++)
+            variants[v].values[round < 0 ? 0 : round] = variants[v].run(&rig); /* first: warm */
+        allocations += rig.heap.calls - before;
+    }
+    bench_row(&b, "floor0_ns", median_of(FLOOR), "ns");
+    for (size_t i = 0; i < sizeof goals / sizeof goals[0]; i++)
+        missed |= ratio_row(&b, &goals[i]);
+    missed |= row(&b, "p6_bytes_1_stripe", bytes_of(&rig, 1), 256);
+    missed |= row(&b, "p6_bytes_4_stripes", bytes_of(&rig, 4), 768);
+    missed |= row(&b, "p6_bytes_permit", sizeof(wsrt_permit), 16);
+    missed |= row(&b, "p8_allocations", (double)allocations, 0);
+    run_peer(&b, peer, median_of(P2));
+    bench_end(&b);
+    wsrt_breakers_free(rig.registry);
+    return check && missed ? 1 : 0;
+}
