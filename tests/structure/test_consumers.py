@@ -3,6 +3,7 @@
 from a staged folder."""
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 
@@ -31,13 +32,31 @@ int main(void) { wsrt_runtime *rt = 0; int rc = wsrt_runtime_new(&rt, 0);
     "wsrt-mock": """
 #include <wsrt/mock.h>
 int main(void) { return wsrt_version() == 1000 ? 0 : 1; }""",
+    "wsrt-sqlite": """
+#include <wsrt/sqlite.h>
+int main(void) {
+    wsrt_sqlite_store *s = 0; wsrt_sqlite_error why; wsrt_span path = wsrt_span_cstr("/nowhere/x");
+    return wsrt_sqlite_store_new(&s, path, 0, &why) == WSRT_ERR_NOT_FOUND ? 0 : 1; }""",
 }
+
+
+def third_parties(stage):
+    """A folder beside the staged ones with what ours require of others, and nothing else."""
+    place = os.path.join(stage, "third-parties")
+    os.makedirs(place, exist_ok=True)
+    for name in ("sqlite3",):
+        folder = subprocess.run(["pkg-config", "--variable=pcfiledir", name], text=True,
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
+        if folder:
+            shutil.copy(os.path.join(folder, name + ".pc"), place)
+    return place
 
 
 def shell(command, stage, **more):
     lib = [p for p in (os.path.join(stage, "usr", "lib", a) for a in ("x86_64-linux-gnu", ""))
            if os.path.isdir(os.path.join(p, "pkgconfig"))][0]
-    env = dict(os.environ, PKG_CONFIG_LIBDIR=os.path.join(lib, "pkgconfig"),
+    found = os.path.join(lib, "pkgconfig") + ":" + third_parties(stage)
+    env = dict(os.environ, PKG_CONFIG_LIBDIR=found,
                PKG_CONFIG_SYSROOT_DIR=stage, LD_LIBRARY_PATH=lib)
     return subprocess.run(command, shell=True, env=env, text=True, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, **more)

@@ -1,0 +1,255 @@
+/* Group commit: whoever finds the writer free leads, and commits in one transaction what all threads
+ * queued meanwhile; they share one wait for the disk. */
+#include "sqlite/internal.h"
+
+#include <string.h>
+
+enum { CHECKPOINT_FRAMES = 1000 };
+
+struct wsrt_sqlite_job {
+    wsrt_sqlite_work work;
+    void *arg;
+    struct wsrt_sqlite_job *next;
+    int lazily;
+    int result;
+    int done;
+};
+
+/* What the log is to hear of a turn. */
+struct outcome {
+    int code;
+    int refused;
+};
+
+/* ---- within a transaction ----------------------------------------------------------------- */
+
+static int troubled(wsrt_sqlite_store *s)
+{
+    int code = sqlite3_extended_errcode(s->writer.link.db);
+
+    s->writer.trouble = code == SQLITE_OK ? SQLITE_INTERNAL : code;
+    return wsrt_sqlite_status(s->writer.trouble);
+}
+
+sqlite3_stmt *wsrt_sqlite_writing(wsrt_sqlite_store *s, wsrt_sqlite_sql which)
+{
+    sqlite3_stmt *st = wsrt_sqlite_statement(&s->writer.link, which);
+
+    if (st == NULL)
+        troubled(s);
+    return st;
+}
+
+int wsrt_sqlite_change(wsrt_sqlite_store *s, sqlite3_stmt *st, int *rows)
+{
+    int rc = WSRT_OK;
+
+    if (st == NULL)
+        return wsrt_sqlite_status(s->writer.trouble);
+    if (sqlite3_step(st) != SQLITE_DONE)
+        rc = troubled(s);
+    else if (rows != NULL)
+        *rows = sqlite3_changes(s->writer.link.db);
+    sqlite3_reset(st);
+    return rc;
+}
+
+int wsrt_sqlite_ask(wsrt_sqlite_store *s, sqlite3_stmt *st, int64_t *answer)
+{
+    int rc = WSRT_OK;
+
+    if (st == NULL)
+        return wsrt_sqlite_status(s->writer.trouble);
+    int code = sqlite3_step(st);
+    if (code == SQLITE_ROW)
+        *answer = sqlite3_column_int64(st, 0);
+    else
+        rc = code == SQLITE_DONE ? WSRT_ERR_NOT_FOUND : troubled(s);
+    sqlite3_reset(st);
+    return rc;
+}
+
+/* ---- the transaction ---------------------------------------------------------------------- */
+
+static int run(wsrt_sqlite_store *s, wsrt_sqlite_sql which)
+{
+    return wsrt_sqlite_change(s, wsrt_sqlite_writing(s, which), NULL);
+}
+
+static int set_waiting(wsrt_sqlite_store *s, int waits)
+{
+    if (s->writer.waits == waits)
+        return WSRT_OK;
+    const char *sql = waits ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL";
+    if (sqlite3_exec(s->writer.link.db, sql, NULL, NULL, NULL) != SQLITE_OK)
+        return troubled(s);
+    s->writer.waits = waits;
+    return WSRT_OK;
+}
+
+/* After a failed sync the kernel may hold for clean what never reached the disk. What the transaction
+ * itself wrote is written again by the next; what was committed before without waiting is not, and
+ * everything behind it in the log would be lost with it. */
+static void judge_disk(wsrt_sqlite_store *s, int code)
+{
+    if (s->writer.unsettled && (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC))
+        s->writer.refuses = 1;
+}
+
+static void roll_back(wsrt_sqlite_store *s, uint64_t records, uint64_t messages)
+{
+    int code = s->writer.trouble;
+
+    if (!sqlite3_get_autocommit(s->writer.link.db))
+        (void)run(s, WSRT_SQL_ROLLBACK);
+    s->writer.trouble = code;
+    s->writer.records = records;
+    s->writer.messages = messages;
+    judge_disk(s, code);
+}
+
+static int all_lazy(const struct wsrt_sqlite_job *first, const struct wsrt_sqlite_job *end)
+{
+    for (; first != end; first = first->next)
+        if (!first->lazily)
+            return 0;
+    return 1;
+}
+
+static int work_through(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first,
+                        const struct wsrt_sqlite_job *end)
+{
+    int rc = run(s, WSRT_SQL_BEGIN);
+
+    if (rc != WSRT_OK)
+        return rc;
+    for (; first != end && s->writer.trouble == 0; first = first->next)
+        first->result = first->work(s, first->arg);
+    return s->writer.trouble != 0 ? wsrt_sqlite_status(s->writer.trouble) : run(s, WSRT_SQL_COMMIT);
+}
+
+/* One transaction; on failure nothing has changed. */
+static int transact(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first,
+                    const struct wsrt_sqlite_job *end)
+{
+    uint64_t records = s->writer.records, messages = s->writer.messages;
+    int waits = !all_lazy(first, end);
+
+    s->writer.trouble = 0;
+    int rc = set_waiting(s, waits);
+    if (rc != WSRT_OK)
+        return rc;
+    int before = sqlite3_total_changes(s->writer.link.db);
+    rc = work_through(s, first, end);
+    if (rc != WSRT_OK)
+        roll_back(s, records, messages);
+    else if (sqlite3_total_changes(s->writer.link.db) != before)
+        s->writer.unsettled = !waits;
+    return rc;
+}
+
+/* A batch that fails is taken apart, so that what one of them asks does not hurt the others. A lock
+ * hurts all the same, and only once. */
+static void serve(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first)
+{
+    if (s->writer.refuses) {
+        for (struct wsrt_sqlite_job *job = first; job != NULL; job = job->next)
+            job->result = WSRT_ERR_IO;
+        return;
+    }
+    int rc = transact(s, first, NULL);
+    int together = first->next == NULL || (s->writer.trouble & 0xff) == SQLITE_BUSY;
+    for (struct wsrt_sqlite_job *job = first; rc != WSRT_OK && job != NULL; job = job->next) {
+        int own = together ? rc : transact(s, job, job->next);
+        if (own != WSRT_OK)
+            job->result = own;
+    }
+}
+
+/* ---- the queue ---------------------------------------------------------------------------- */
+
+static void finish(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first)
+{
+    pthread_mutex_lock(&s->queue.lock);
+    while (first != NULL) {
+        struct wsrt_sqlite_job *next = first->next; /* once done, the job is its owner's again */
+        first->done = 1;
+        first = next;
+    }
+    pthread_cond_broadcast(&s->queue.done);
+    pthread_mutex_unlock(&s->queue.lock);
+}
+
+/* Moves the log into the database when it has grown. Nobody waits for it but the leader. */
+static void checkpoint(wsrt_sqlite_store *s)
+{
+    if (s->writer.frames < CHECKPOINT_FRAMES || s->writer.refuses)
+        return;
+    s->writer.frames = 0;
+    if (sqlite3_wal_checkpoint_v2(s->writer.link.db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) !=
+        SQLITE_OK)
+        judge_disk(s, sqlite3_extended_errcode(s->writer.link.db));
+}
+
+static struct outcome lead(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first)
+{
+    serve(s, first);
+    struct outcome o = {s->writer.trouble, s->writer.refuses};
+    finish(s, first);
+    checkpoint(s);
+    return o;
+}
+
+static void enqueue(wsrt_sqlite_store *s, struct wsrt_sqlite_job *job)
+{
+    *s->queue.last = job;
+    s->queue.last = &job->next;
+}
+
+static struct wsrt_sqlite_job *take_queue(wsrt_sqlite_store *s)
+{
+    struct wsrt_sqlite_job *first = s->queue.first;
+
+    s->queue.first = NULL;
+    s->queue.last = &s->queue.first;
+    return first;
+}
+
+int wsrt_sqlite_commit(wsrt_sqlite_store *s, wsrt_sqlite_work work, void *arg, int lazily)
+{
+    struct wsrt_sqlite_job job = {.work = work, .arg = arg, .lazily = lazily};
+
+    pthread_mutex_lock(&s->queue.lock);
+    enqueue(s, &job);
+    while (!job.done && s->queue.led)
+        pthread_cond_wait(&s->queue.done, &s->queue.lock);
+    if (job.done) {
+        pthread_mutex_unlock(&s->queue.lock);
+        return job.result;
+    }
+    s->queue.led = 1;
+    struct wsrt_sqlite_job *first = take_queue(s);
+    pthread_mutex_unlock(&s->queue.lock);
+
+    struct outcome o = lead(s, first);
+
+    pthread_mutex_lock(&s->queue.lock);
+    s->queue.led = 0;
+    pthread_cond_broadcast(&s->queue.done);
+    pthread_mutex_unlock(&s->queue.lock);
+    wsrt_sqlite_tell(s, &s->write_state, o.code, o.refused);
+    return job.result;
+}
+
+static int mark(wsrt_sqlite_store *s, void *arg)
+{
+    (void)arg;
+    if (!s->writer.unsettled)
+        return WSRT_OK;
+    return run(s, WSRT_SQL_MARK);
+}
+
+int wsrt_sqlite_settle(wsrt_sqlite_store *s)
+{
+    return wsrt_sqlite_commit(s, mark, NULL, 0);
+}
