@@ -6,15 +6,6 @@
 
 enum { CHECKPOINT_FRAMES = 1000 };
 
-struct wsrt_sqlite_job {
-    wsrt_sqlite_work work;
-    void *arg;
-    struct wsrt_sqlite_job *next;
-    int lazily;
-    int result;
-    int done;
-};
-
 /* What the log is to hear of a turn. */
 struct outcome {
     int code;
@@ -108,7 +99,7 @@ static void roll_back(wsrt_sqlite_store *s, uint64_t records, uint64_t messages)
     judge_disk(s, code);
 }
 
-static int all_lazy(const struct wsrt_sqlite_job *first, const struct wsrt_sqlite_job *end)
+static int all_lazy(const wsrt_sqlite_job *first, const wsrt_sqlite_job *end)
 {
     for (; first != end; first = first->next)
         if (!first->lazily)
@@ -116,8 +107,7 @@ static int all_lazy(const struct wsrt_sqlite_job *first, const struct wsrt_sqlit
     return 1;
 }
 
-static int work_through(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first,
-                        const struct wsrt_sqlite_job *end)
+static int work_through(wsrt_sqlite_store *s, wsrt_sqlite_job *first, const wsrt_sqlite_job *end)
 {
     int rc = run(s, WSRT_SQL_BEGIN);
 
@@ -129,8 +119,7 @@ static int work_through(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first,
 }
 
 /* One transaction; on failure nothing has changed. */
-static int transact(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first,
-                    const struct wsrt_sqlite_job *end)
+static int transact(wsrt_sqlite_store *s, wsrt_sqlite_job *first, const wsrt_sqlite_job *end)
 {
     uint64_t records = s->writer.records, messages = s->writer.messages;
     int waits = !all_lazy(first, end);
@@ -150,16 +139,16 @@ static int transact(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first,
 
 /* A batch that fails is taken apart, so that what one of them asks does not hurt the others. A lock
  * hurts all the same, and only once. */
-static void serve(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first)
+static void serve(wsrt_sqlite_store *s, wsrt_sqlite_job *first)
 {
     if (s->writer.refuses) {
-        for (struct wsrt_sqlite_job *job = first; job != NULL; job = job->next)
+        for (wsrt_sqlite_job *job = first; job != NULL; job = job->next)
             job->result = WSRT_ERR_IO;
         return;
     }
     int rc = transact(s, first, NULL);
     int together = first->next == NULL || (s->writer.trouble & 0xff) == SQLITE_BUSY;
-    for (struct wsrt_sqlite_job *job = first; rc != WSRT_OK && job != NULL; job = job->next) {
+    for (wsrt_sqlite_job *job = first; rc != WSRT_OK && job != NULL; job = job->next) {
         int own = together ? rc : transact(s, job, job->next);
         if (own != WSRT_OK)
             job->result = own;
@@ -168,11 +157,11 @@ static void serve(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first)
 
 /* ---- the queue ---------------------------------------------------------------------------- */
 
-static void finish(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first)
+static void finish(wsrt_sqlite_store *s, wsrt_sqlite_job *first)
 {
     pthread_mutex_lock(&s->queue.lock);
     while (first != NULL) {
-        struct wsrt_sqlite_job *next = first->next; /* once done, the job is its owner's again */
+        wsrt_sqlite_job *next = first->next; /* once done, the job is its owner's again */
         first->done = 1;
         first = next;
     }
@@ -191,7 +180,7 @@ static void checkpoint(wsrt_sqlite_store *s)
         judge_disk(s, sqlite3_extended_errcode(s->writer.link.db));
 }
 
-static struct outcome lead(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first)
+static struct outcome lead(wsrt_sqlite_store *s, wsrt_sqlite_job *first)
 {
     serve(s, first);
     struct outcome o = {s->writer.trouble, s->writer.refuses};
@@ -200,15 +189,15 @@ static struct outcome lead(wsrt_sqlite_store *s, struct wsrt_sqlite_job *first)
     return o;
 }
 
-static void enqueue(wsrt_sqlite_store *s, struct wsrt_sqlite_job *job)
+static void enqueue(wsrt_sqlite_store *s, wsrt_sqlite_job *job)
 {
     *s->queue.last = job;
     s->queue.last = &job->next;
 }
 
-static struct wsrt_sqlite_job *take_queue(wsrt_sqlite_store *s)
+static wsrt_sqlite_job *take_queue(wsrt_sqlite_store *s)
 {
-    struct wsrt_sqlite_job *first = s->queue.first;
+    wsrt_sqlite_job *first = s->queue.first;
 
     s->queue.first = NULL;
     s->queue.last = &s->queue.first;
@@ -217,7 +206,7 @@ static struct wsrt_sqlite_job *take_queue(wsrt_sqlite_store *s)
 
 int wsrt_sqlite_commit(wsrt_sqlite_store *s, wsrt_sqlite_work work, void *arg, int lazily)
 {
-    struct wsrt_sqlite_job job = {.work = work, .arg = arg, .lazily = lazily};
+    wsrt_sqlite_job job = {.work = work, .arg = arg, .lazily = lazily};
 
     pthread_mutex_lock(&s->queue.lock);
     enqueue(s, &job);
@@ -228,7 +217,7 @@ int wsrt_sqlite_commit(wsrt_sqlite_store *s, wsrt_sqlite_work work, void *arg, i
         return job.result;
     }
     s->queue.led = 1;
-    struct wsrt_sqlite_job *first = take_queue(s);
+    wsrt_sqlite_job *first = take_queue(s);
     pthread_mutex_unlock(&s->queue.lock);
 
     struct outcome o = lead(s, first);

@@ -70,7 +70,18 @@ static inline wsrt_span wsrt_sqlite_column(sqlite3_stmt *st, int at)
 
 /* ---- the object --------------------------------------------------------------------------- */
 
-struct wsrt_sqlite_job;
+/* Part of a transaction, on the leading thread: changes something, or returns a negative status. */
+typedef int (*wsrt_sqlite_work)(wsrt_sqlite_store *s, void *arg);
+
+/* One caller's, on its stack while it waits. */
+typedef struct wsrt_sqlite_job {
+    wsrt_sqlite_work work;
+    void *arg;
+    struct wsrt_sqlite_job *next;
+    int lazily;
+    int result;
+    int done;
+} wsrt_sqlite_job;
 
 struct wsrt_sqlite_store {
     wsrt_allocator allocator;
@@ -87,8 +98,8 @@ struct wsrt_sqlite_store {
     struct {
         pthread_mutex_t lock;
         pthread_cond_t done;
-        struct wsrt_sqlite_job *first;
-        struct wsrt_sqlite_job **last;
+        wsrt_sqlite_job *first;
+        wsrt_sqlite_job **last;
         int led; /* a thread is at work on the writer */
     } queue;
     /* Belongs to the thread that leads. */
@@ -107,9 +118,6 @@ struct wsrt_sqlite_store {
 };
 
 /* ---- changes ------------------------------------------------------------------------------ */
-
-/* Part of a transaction, on the leading thread: changes something, or returns a negative status. */
-typedef int (*wsrt_sqlite_work)(wsrt_sqlite_store *s, void *arg);
 
 /* Runs `work` in a transaction, with what other threads bring at the same time, and returns when that
  * is durable; with `lazily`, when it is committed. */

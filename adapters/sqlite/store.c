@@ -118,12 +118,12 @@ static int load_settings(wsrt_sqlite_store_options *o, const wsrt_sqlite_store_o
 /* A path of its own kind: SQLite would take ":memory:", "" and "file:…" for something else. */
 static int keep_path(wsrt_sqlite_store *s, wsrt_span path)
 {
-    size_t before = path.ptr[0] == '/' ? 0 : 2;
+    size_t before = path.ptr[0] == '/' ? 0 : 2, size = before + path.len + 1;
 
-    s->path_size = before + path.len + 1;
-    s->path = wsrt_adapter_realloc(&s->allocator, NULL, 0, s->path_size);
+    s->path = wsrt_adapter_realloc(&s->allocator, NULL, 0, size);
     if (s->path == NULL)
         return WSRT_ERR_NOMEM;
+    s->path_size = size;
     memcpy(s->path, "./", before);
     memcpy(s->path + before, path.ptr, path.len);
     s->path[before + path.len] = '\0';
