@@ -89,7 +89,7 @@ int script_play(const struct script *s, const wsrt_store *store, const wsrt_hist
     return say(s, step.value, history) == WSRT_OK;
 }
 
-static int changes(struct script *s, const struct step *step)
+static void change(struct script *s, const struct step *step)
 {
     int there = s->records[step->record].there;
 
@@ -100,32 +100,32 @@ static int changes(struct script *s, const struct step *step)
         s->records[step->record].filters = step->value;
         s->records[step->record].connected_at = s->records[step->record].last_active_at =
             s->step + 1;
-        return 1;
+        return;
     case REMOVE:
         s->records[step->record].there = 0;
-        return there;
+        return;
     case SIGN_IN:
         s->records[step->record].user = there ? step->value : 0;
-        return there;
+        return;
     case FILTER:
         s->records[step->record].filters = there ? step->value : 0;
-        return there;
+        return;
     case SAY:
         s->messages++;
-        return 1;
+        return;
     case TOUCH:
         break;
     }
     if (there)
         s->records[step->record].last_active_at = s->step + 1;
-    return 0;
 }
 
 void script_advance(struct script *s)
 {
     struct step step = draw(s);
 
-    if (changes(s, &step))
+    change(s, &step);
+    if (step.act != TOUCH)
         for (int i = 0; i < SCRIPT_IDS; i++)
             s->records[i].settled_at = s->records[i].last_active_at;
     s->step++;

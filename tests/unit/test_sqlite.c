@@ -451,6 +451,22 @@ START_TEST(touching_does_not_wait_for_the_disk_and_flushing_does)
 }
 END_TEST
 
+/* SQLite writes nothing where a row is already as it is to be. */
+START_TEST(a_put_that_finds_its_record_touched_into_place_waits_for_the_disk_too)
+{
+    wsrt_record r = connection("a");
+
+    ck_assert_int_eq(put_id("a"), WSRT_OK);
+    ck_assert_int_eq(touch_id("a", NOW * 1000), WSRT_OK);
+    r.last_active_at = NOW * 1000;
+    group.syncs = group.callers = 0;
+    faulty_watch(count_sync, NULL);
+    ck_assert_int_eq(store.ops->put(store.self, &r, 0, NOW), WSRT_OK);
+    faulty_watch(NULL, NULL);
+    ck_assert_int_eq(group.syncs, 1);
+}
+END_TEST
+
 /* ---- a disk that fails -------------------------------------------------------------------- */
 
 START_TEST(a_failed_write_changes_nothing_and_the_next_call_works)
@@ -726,6 +742,7 @@ Suite *suite(void)
     tcase_add_test(t, callers_that_come_together_share_one_wait_for_the_disk);
     tcase_add_test(t, a_group_that_fails_is_taken_apart);
     tcase_add_test(t, touching_does_not_wait_for_the_disk_and_flushing_does);
+    tcase_add_test(t, a_put_that_finds_its_record_touched_into_place_waits_for_the_disk_too);
     tcase_add_loop_test(t, a_failed_write_changes_nothing_and_the_next_call_works, 0, 3);
     tcase_add_test(t, the_log_hears_once_that_calls_fail_and_once_that_they_work_again);
     tcase_add_test(t, a_failed_sync_is_an_error_and_the_next_put_works);
