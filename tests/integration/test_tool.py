@@ -1,11 +1,13 @@
 """Black-box tests of the wsrt tool: every command, flag, variable and exit status."""
 import base64
+import contextlib
 import json
 import os
 import pathlib
 import re
 import signal
 import socket
+import sqlite3
 import struct
 import sys
 import tempfile
@@ -139,6 +141,7 @@ def bad_values_are_usage_errors_that_name_the_option():
         ("serve", "--listen", "127.0.0.1:x"), ("serve", "--listen", "unix:"),
         ("serve", "--app", "cha"), ("serve", "--app", ""), ("serve", "--stage", ""),
         ("serve", "--allow-origin", "example.com"), ("serve", "--host", ""),
+        ("serve", "--store", "file"), ("serve", "--store", "sqlite:"),
         ("serve", "--dev-token", "token"), ("serve", "--dev-token", "=user"),
         ("serve", "--dev-token", "token="), ("serve", "--max-connections", "0"),
         ("serve", "--max-connections", "-1"), ("serve", "--max-per-ip", "many"),
@@ -255,6 +258,71 @@ def insecure_binds_beyond_loopback():
         url = f"ws://127.0.0.1:{server.port}/"
         equal(wsrt("connect", "--send", "x", "--expect", "1", url).stdout, "x\n")
         equal(server.end(), OK)
+
+
+# ---- a store in a file ----
+
+def _no_sqlite(done):
+    """Whether the tool was built without SQLite, which it must say in one way."""
+    if "without SQLite" not in done.stderr:
+        return False
+    _complains(done, CONFIG, "--store: this wsrt was built without SQLite")
+    return True
+
+
+def _rows(path, sql):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        return database.execute(sql).fetchall()
+
+
+def _say(server, text, session):
+    message = {"type": "message",
+               "data": {"action": "say", "message": text, "sessionId": session}}
+    done = wsrt("connect", "--token", "sesame", "--send", json.dumps(message), "--expect", "3",
+                server.url)
+    equal(done.returncode, OK, done.stderr)
+    expect(f"You said: {text}" in done.stdout, done.stdout)
+
+
+def a_store_that_cannot_be_used_is_told_in_one_line():
+    with tempfile.TemporaryDirectory() as folder:
+        text = os.path.join(folder, "text")
+        pathlib.Path(text).write_text("no database", encoding="utf-8")
+        table = [("/nonexistent/chat.db", NO_CREATE, "the directory does not exist"),
+                 (text, CONFIG, "the file is not an SQLite database")]
+        for path, status, why in table:
+            done = wsrt("serve", "--listen", "127.0.0.1:0", "--store", "sqlite:" + path)
+            if _no_sqlite(done):
+                return
+            _complains(done, status, f"{path}: {why}")
+        newer = os.path.join(folder, "newer.db")
+        with Serve("--store", "sqlite:" + newer) as server:
+            equal(server.end(), OK)
+        with contextlib.closing(sqlite3.connect(newer)) as database:
+            database.execute("PRAGMA user_version=99")
+        done = wsrt("serve", "--listen", "127.0.0.1:0", "--store", "sqlite:" + newer)
+        _complains(done, CONFIG, f"{newer}: the database was written by a newer release")
+
+
+def a_chat_survives_kill_9_and_its_stale_connections_do_not():
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "chat.db")
+        store = ("--store", "sqlite:" + path, "--dev-token", "sesame=ali")
+        if _no_sqlite(wsrt("serve", "--listen", "127.0.0.1:0", "--store", "sqlite:/nonexistent/x")):
+            return
+        with Serve(*store) as server:
+            with _Raw(server.port) as idle:
+                equal(idle.status, 101)
+                _say(server, "before", "session-1")
+                equal(server.end(signal.SIGKILL), -signal.SIGKILL)
+        equal(len(_rows(path, "SELECT id FROM connection")), 1, "the connection that was killed")
+        with Serve(*store) as server:
+            equal(_rows(path, "SELECT id FROM connection"), [])
+            _say(server, "after", "session-1")
+            equal(server.end(), OK)
+            expect("stale_connections_removed" in "".join(server.log), server.log)
+        equal(_rows(path, "SELECT content FROM message WHERE session_id='session-1' ORDER BY seq"),
+              [("before",), ("You said: before",), ("after",), ("You said: after",)])
 
 
 def require_auth_without_tokens_is_a_configuration_error():

@@ -45,6 +45,15 @@ static const char *check_header(const char *value)
     return NULL;
 }
 
+static const char *check_store(const char *value)
+{
+    if (strcmp(value, "memory") == 0)
+        return NULL;
+    if (strncmp(value, "sqlite:", 7) != 0)
+        return "is not memory or sqlite:PATH";
+    return value[7] == '\0' ? "has no path" : NULL;
+}
+
 static const char *check_not_empty(const char *value)
 {
     return value[0] == '\0' ? "is empty" : NULL;
@@ -66,6 +75,13 @@ static const struct option_row serve_rows[] = {
      .help = "what to serve",
      .kind = OPTION_CHOICE,
      AT(serve_settings, app)},
+    {.name = "store",
+     .argument = "memory|sqlite:PATH",
+     .fallback = "memory",
+     .help = "where to keep connections and history",
+     .kind = OPTION_TEXT,
+     .check = check_store,
+     AT(serve_settings, store)},
     {.name = "aws",
      .help = "limits and answers of API Gateway",
      .kind = OPTION_FLAG,

@@ -7,6 +7,7 @@
 struct serve_settings {
     struct text_list listen;
     const char *app;
+    const char *store;
     int32_t aws;
     int32_t require_auth;
     const char *stage;

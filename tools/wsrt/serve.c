@@ -2,6 +2,7 @@
 #include "app.h"
 #include "commands.h"
 #include "log.h"
+#include "store.h"
 #include "tool.h"
 
 #include <wsrt/json.h>
@@ -21,6 +22,7 @@ struct service {
     const struct serve_settings *settings;
     struct log log;
     wsrt_env env;
+    struct tool_store store;
     wsrt_static_auth *auth;
     wsrt_runtime *runtime;
     wsrt_server *server;
@@ -114,6 +116,15 @@ static int make_auth(struct service *v)
     return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "--dev-token: %s", wsrt_status_name(rc));
 }
 
+static int make_store(struct service *v)
+{
+    const char *store = v->settings->store;
+
+    return strcmp(store, "memory") == 0
+               ? 0
+               : tool_store_open(&v->store, store + strlen("sqlite:"), &v->env);
+}
+
 static uint32_t runtime_flags(const struct serve_settings *s)
 {
     int unlimited = s->no_rate_limit || strcmp(s->app, "echo") == 0;
@@ -129,6 +140,10 @@ static int make_runtime(struct service *v)
     wsrt_runtime_options opts = {
         .struct_size = sizeof opts, .flags = runtime_flags(v->settings), .env = &v->env};
 
+    if (v->store.opened != NULL) {
+        opts.store = &v->store.connections;
+        opts.history = &v->store.history;
+    }
     if (v->auth != NULL) {
         wsrt_static_auth_interface(v->auth, &authenticator);
         opts.authenticator = &authenticator;
@@ -272,6 +287,8 @@ static int start(struct service *v)
     if (status == 0)
         status = make_auth(v);
     if (status == 0)
+        status = make_store(v);
+    if (status == 0)
         status = make_runtime(v);
     if (status == 0)
         status = make_server(v);
@@ -306,6 +323,7 @@ int run_serve(void *settings, char **operands)
         status = live(&v);
     wsrt_server_free(v.server);
     wsrt_runtime_free(v.runtime);
+    tool_store_close(&v.store);
     wsrt_static_auth_free(v.auth);
     return status;
 }
