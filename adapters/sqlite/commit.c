@@ -87,15 +87,14 @@ static void judge_disk(wsrt_sqlite_store *s, int code)
         s->writer.refuses = 1;
 }
 
-static void roll_back(wsrt_sqlite_store *s, uint64_t records, uint64_t messages)
+static void roll_back(wsrt_sqlite_store *s, wsrt_sqlite_counts counts)
 {
     int code = s->writer.trouble;
 
     if (!sqlite3_get_autocommit(s->writer.link.db))
         (void)run(s, WSRT_SQL_ROLLBACK);
     s->writer.trouble = code;
-    s->writer.records = records;
-    s->writer.messages = messages;
+    s->writer.counts = counts;
     judge_disk(s, code);
 }
 
@@ -130,7 +129,7 @@ static int work_through(wsrt_sqlite_store *s, wsrt_sqlite_job *first, const wsrt
 /* One transaction; on failure nothing has changed. */
 static int transact(wsrt_sqlite_store *s, wsrt_sqlite_job *first, const wsrt_sqlite_job *end)
 {
-    uint64_t records = s->writer.records, messages = s->writer.messages;
+    wsrt_sqlite_counts counts = s->writer.counts;
     int waits = !all_lazy(first, end);
 
     s->writer.trouble = 0;
@@ -140,7 +139,7 @@ static int transact(wsrt_sqlite_store *s, wsrt_sqlite_job *first, const wsrt_sql
     int before = sqlite3_total_changes(s->writer.link.db);
     rc = work_through(s, first, end);
     if (rc != WSRT_OK)
-        roll_back(s, records, messages);
+        roll_back(s, counts);
     else if (sqlite3_total_changes(s->writer.link.db) != before)
         s->writer.unsettled = !waits;
     return rc;

@@ -24,7 +24,7 @@ static int expire_some(wsrt_sqlite_store *s, void *arg)
     sqlite3_bind_int64(st, 1, e->now_s);
     sqlite3_bind_int64(st, 2, e->limit);
     int rc = wsrt_sqlite_change(s, st, &e->rows);
-    s->writer.records -= rc == WSRT_OK ? (uint64_t)e->rows : 0;
+    s->writer.counts.records -= rc == WSRT_OK ? (uint64_t)e->rows : 0;
     return rc;
 }
 
@@ -33,10 +33,10 @@ static int make_room(wsrt_sqlite_store *s, int64_t now_s)
 {
     struct expiry e = {now_s, MAKE_ROOM, 0};
 
-    if (s->writer.records < s->max_records)
+    if (s->writer.counts.records < s->max_records)
         return WSRT_OK;
     int rc = expire_some(s, &e);
-    if (rc == WSRT_OK && s->writer.records >= s->max_records)
+    if (rc == WSRT_OK && s->writer.counts.records >= s->max_records)
         rc = WSRT_ERR_LIMIT;
     return rc;
 }
@@ -74,7 +74,7 @@ static int put_one(wsrt_sqlite_store *s, void *arg)
     rc = make_room(s, p->now_s);
     if (rc == WSRT_OK)
         rc = write_record(s, &p->in, WSRT_SQL_INSERT);
-    s->writer.records += rc == WSRT_OK;
+    s->writer.counts.records += rc == WSRT_OK;
     return rc;
 }
 
@@ -109,7 +109,7 @@ static int remove_one(wsrt_sqlite_store *s, void *arg)
     wsrt_sqlite_bind_text(st, 1, c->id);
     sqlite3_bind_int64(st, 2, c->time);
     int rc = wsrt_sqlite_change(s, st, &rows);
-    s->writer.records -= (uint64_t)rows;
+    s->writer.counts.records -= (uint64_t)rows;
     return rc;
 }
 
@@ -397,7 +397,7 @@ static int purge_node(wsrt_sqlite_store *s, void *arg)
     wsrt_sqlite_bind_text(st, 1, p->node);
     sqlite3_bind_int64(st, 2, p->epoch);
     int rc = wsrt_sqlite_change(s, st, &p->rows);
-    s->writer.records -= rc == WSRT_OK ? (uint64_t)p->rows : 0;
+    s->writer.counts.records -= rc == WSRT_OK ? (uint64_t)p->rows : 0;
     return rc;
 }
 

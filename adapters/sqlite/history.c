@@ -20,13 +20,13 @@ static int prune(wsrt_sqlite_store *s)
 {
     int rows = 0;
 
-    if (s->writer.messages <= s->max_messages)
+    if (s->writer.counts.messages <= s->max_messages)
         return WSRT_OK;
-    uint64_t over = s->writer.messages - s->max_messages;
+    uint64_t over = s->writer.counts.messages - s->max_messages;
     sqlite3_stmt *st = wsrt_sqlite_writing(s, WSRT_SQL_PRUNE);
     sqlite3_bind_int64(st, 1, over < PRUNE_AT_ONCE ? (int64_t)over : PRUNE_AT_ONCE);
     int rc = wsrt_sqlite_change(s, st, &rows);
-    s->writer.messages -= (uint64_t)rows;
+    s->writer.counts.messages -= (uint64_t)rows;
     return rc;
 }
 
@@ -45,7 +45,7 @@ static int append_one(wsrt_sqlite_store *s, void *arg)
     sqlite3_bind_int64(st, 7, in->timestamp);
     sqlite3_bind_int64(st, 8, in->expires_at);
     int rc = wsrt_sqlite_change(s, st, &rows);
-    s->writer.messages += (uint64_t)rows;
+    s->writer.counts.messages += (uint64_t)rows;
     return rc != WSRT_OK ? rc : prune(s);
 }
 
@@ -71,7 +71,7 @@ static int expire_some(wsrt_sqlite_store *s, void *arg)
     sqlite3_bind_int64(st, 1, e->now_s);
     sqlite3_bind_int64(st, 2, e->limit);
     int rc = wsrt_sqlite_change(s, st, &e->rows);
-    s->writer.messages -= rc == WSRT_OK ? (uint64_t)e->rows : 0;
+    s->writer.counts.messages -= rc == WSRT_OK ? (uint64_t)e->rows : 0;
     return rc;
 }
 

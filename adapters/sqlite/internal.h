@@ -39,6 +39,11 @@ typedef enum wsrt_sqlite_sql {
     WSRT_SQL_EXPIRE_MESSAGES,
     WSRT_SQL_LIST,
     WSRT_SQL_LIST_ON,
+    WSRT_SQL_FIND_LATEST,
+    WSRT_SQL_INSERT_LATEST,
+    WSRT_SQL_REPLACE_LATEST,
+    WSRT_SQL_REMOVE_LATEST,
+    WSRT_SQL_EACH_LATEST,
     WSRT_SQL_STATEMENTS
 } wsrt_sqlite_sql;
 
@@ -83,6 +88,13 @@ typedef struct wsrt_sqlite_job {
     int done;
 } wsrt_sqlite_job;
 
+/* Rows there are, as of the transaction under way. */
+typedef struct wsrt_sqlite_counts {
+    uint64_t records;
+    uint64_t messages;
+    uint64_t latest;
+} wsrt_sqlite_counts;
+
 struct wsrt_sqlite_store {
     wsrt_allocator allocator;
     wsrt_env env; /* log and user only */
@@ -91,6 +103,7 @@ struct wsrt_sqlite_store {
     uint64_t identity; /* of the file: its cursors stay good when it is opened again */
     uint64_t max_records;
     uint64_t max_messages;
+    uint64_t max_latest;
     struct {
         pthread_mutex_t lock;
         wsrt_sqlite_link link;
@@ -110,8 +123,7 @@ struct wsrt_sqlite_store {
         int unsettled; /* something was committed without waiting */
         int refuses;   /* the disk lost something: until the file is opened anew */
         int frames;    /* in the write-ahead log */
-        uint64_t records;
-        uint64_t messages;
+        wsrt_sqlite_counts counts;
     } writer;
     atomic_int write_state; /* the status that the log heard last */
     atomic_int read_state;
@@ -154,5 +166,6 @@ int wsrt_sqlite_open(wsrt_sqlite_store *s, const wsrt_sqlite_store_options *o,
 
 extern const wsrt_store_ops wsrt_sqlite_connection_ops;
 extern const wsrt_history_ops wsrt_sqlite_history_ops;
+extern const wsrt_latest_ops wsrt_sqlite_latest_ops;
 
 #endif

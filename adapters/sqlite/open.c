@@ -26,7 +26,9 @@ static const char *const steps[WSRT_SQLITE_VERSION] = {
     "content TEXT NOT NULL);"
     "CREATE UNIQUE INDEX message_identity ON message(session_id,message_id);"
     "CREATE INDEX message_order ON message(session_id,timestamp,message_id);"
-    "CREATE INDEX message_expiry ON message(expires_at) WHERE expires_at<>0;",
+    "CREATE INDEX message_expiry ON message(expires_at) WHERE expires_at<>0;"
+    "CREATE TABLE latest(seq INTEGER PRIMARY KEY,key BLOB NOT NULL UNIQUE,"
+    "timestamp INTEGER NOT NULL,value BLOB NOT NULL);",
 };
 
 struct opening {
@@ -243,7 +245,7 @@ static int open_writer(struct opening *o)
 static int take_stock(struct opening *o)
 {
     wsrt_sqlite_store *s = o->s;
-    int64_t identity = 0, records = 0, messages = 0;
+    int64_t identity = 0, records = 0, messages = 0, latest = 0;
     sqlite3 *db = s->reader.link.db;
     int rc = number(o, db, "SELECT identity FROM store", &identity);
 
@@ -251,9 +253,11 @@ static int take_stock(struct opening *o)
         rc = number(o, db, "SELECT count(*) FROM connection", &records);
     if (rc == WSRT_OK)
         rc = number(o, db, "SELECT count(*) FROM message", &messages);
+    if (rc == WSRT_OK)
+        rc = number(o, db, "SELECT count(*) FROM latest", &latest);
     s->identity = (uint64_t)identity;
-    s->writer.records = (uint64_t)records;
-    s->writer.messages = (uint64_t)messages;
+    s->writer.counts =
+        (wsrt_sqlite_counts){(uint64_t)records, (uint64_t)messages, (uint64_t)latest};
     return rc;
 }
 

@@ -49,6 +49,11 @@ static const char *const texts[WSRT_SQL_STATEMENTS] = {
                                  "WHERE expires_at<>0 AND expires_at<=?1 LIMIT ?2)",
     [WSRT_SQL_LIST] = ENTRY NEWEST_FIRST,
     [WSRT_SQL_LIST_ON] = ENTRY " AND (timestamp,message_id)<(?3,?4)" NEWEST_FIRST,
+    [WSRT_SQL_FIND_LATEST] = "SELECT timestamp FROM latest WHERE key=?1",
+    [WSRT_SQL_INSERT_LATEST] = "INSERT INTO latest(key,value,timestamp) VALUES(?1,?2,?3)",
+    [WSRT_SQL_REPLACE_LATEST] = "UPDATE latest SET value=?2,timestamp=?3 WHERE key=?1",
+    [WSRT_SQL_REMOVE_LATEST] = "DELETE FROM latest WHERE key=?1",
+    [WSRT_SQL_EACH_LATEST] = "SELECT seq,key,value,timestamp FROM latest WHERE seq>?1 ORDER BY seq",
 };
 
 sqlite3_stmt *wsrt_sqlite_statement(wsrt_sqlite_link *link, wsrt_sqlite_sql which)

@@ -8,6 +8,7 @@
 
 #define DEFAULT_RECORDS ((uint64_t)4194304)
 #define DEFAULT_MESSAGES ((uint64_t)100000)
+#define DEFAULT_LATEST ((uint64_t)100000)
 #define MOST ((uint64_t)1 << 31)
 
 enum { LONGEST_PATH = 4000, LONGEST_BUSY_MS = 86400000 };
@@ -108,10 +109,12 @@ static int load_settings(wsrt_sqlite_store_options *o, const wsrt_sqlite_store_o
     if (o->flags != 0 || sqlite3_threadsafe() == 0)
         return WSRT_ERR_UNSUPPORTED;
     if (o->busy_ms < -1 || o->busy_ms > LONGEST_BUSY_MS || o->max_records > MOST ||
-        o->max_messages > MOST || (o->allocator.realloc == NULL && o->allocator.user != NULL))
+        o->max_messages > MOST || o->max_latest > MOST ||
+        (o->allocator.realloc == NULL && o->allocator.user != NULL))
         return WSRT_ERR_INVALID;
     o->max_records = o->max_records == 0 ? DEFAULT_RECORDS : o->max_records;
     o->max_messages = o->max_messages == 0 ? DEFAULT_MESSAGES : o->max_messages;
+    o->max_latest = o->max_latest == 0 ? DEFAULT_LATEST : o->max_latest;
     return WSRT_OK;
 }
 
@@ -153,6 +156,7 @@ static wsrt_sqlite_store *make(const wsrt_sqlite_store_options *o)
     s->allocator = o->allocator;
     s->max_records = o->max_records;
     s->max_messages = o->max_messages;
+    s->max_latest = o->max_latest;
     s->writer.waits = -1;
     s->queue.last = &s->queue.first;
     pthread_mutex_init(&s->reader.lock, NULL);
@@ -217,6 +221,12 @@ void wsrt_sqlite_store_history(wsrt_sqlite_store *s, wsrt_history *out)
 {
     if (s != NULL && out != NULL)
         *out = (wsrt_history){&wsrt_sqlite_history_ops, s};
+}
+
+void wsrt_sqlite_store_latest(wsrt_sqlite_store *s, wsrt_latest *out)
+{
+    if (s != NULL && out != NULL)
+        *out = (wsrt_latest){&wsrt_sqlite_latest_ops, s};
 }
 
 void wsrt_sqlite_store_free(wsrt_sqlite_store *s)

@@ -9,10 +9,10 @@
  *     wsrt_sqlite_store_connections(db, &connections);
  *     wsrt_sqlite_store_history(db, &history);
  *
- * What is durable: put, remove, set_principal, set_filters and append return WSRT_OK only when a
- * power cut can no longer undo them. Calls of several threads share one wait for the disk, so many
- * threads store much more a second than one. touch, expire and latest values do not wait: a power
- * cut may undo the last of them, a crash of the process cannot; flush makes them durable.
+ * What is durable: every change but touch and expire returns WSRT_OK only when a power cut can no
+ * longer undo it. Calls of several threads share one wait for the disk, so many threads store much
+ * more a second than one. touch and expire do not wait: a power cut may undo the last of them, a
+ * crash of the process cannot; flush, and the next change that waits, makes them durable.
  *
  * When something fails (a full disk, a lock that another process holds, a damaged file) the call
  * says so, nothing changed, reads go on, and the next call tries again. One exception: when the disk
@@ -48,6 +48,7 @@ typedef struct wsrt_sqlite_store_options {
     uint64_t max_records;  /**< 0 = 4194304, at most 2^31; more records are WSRT_ERR_LIMIT */
     uint64_t max_messages; /**< history over all sessions; 0 = 100000, at most 2^31; the oldest, by
                                 their arrival, go first */
+    uint64_t max_latest;   /**< latest values; 0 = 100000, at most 2^31; more are WSRT_ERR_LIMIT */
 } wsrt_sqlite_store_options;
 
 /** Why a file cannot be used. @since 0.1 */
@@ -82,6 +83,10 @@ WSRT_API void wsrt_sqlite_store_connections(wsrt_sqlite_store *s, wsrt_store *ou
 
 /** Its history interface, valid as long as the object; NULL arguments do nothing. Any thread. @since 0.1 */
 WSRT_API void wsrt_sqlite_store_history(wsrt_sqlite_store *s, wsrt_history *out);
+
+/** Its table of latest values, valid as long as the object; NULL arguments do nothing. Any thread.
+ *  @since 0.1 */
+WSRT_API void wsrt_sqlite_store_latest(wsrt_sqlite_store *s, wsrt_latest *out);
 
 /**
  * Removes the connections that an earlier run of an instance left behind when it was killed. Call it

@@ -1,3 +1,4 @@
+#include "latest_suite.h"
 #include "store_suite.h"
 
 #include "scratch.h"
@@ -37,10 +38,23 @@ static void close_sqlite(void *opened)
 static const struct store_factory sqlite = {
     .open = open_sqlite, .close = close_sqlite, .steps = 20000};
 
+static void *open_latest(wsrt_latest *latest)
+{
+    wsrt_store s;
+    wsrt_history h;
+    struct opened *o = open_sqlite(&s, &h);
+
+    wsrt_sqlite_store_latest(o->store, latest);
+    return o;
+}
+
+static const struct latest_factory sqlite_latest = {.open = open_latest, .close = close_sqlite};
+
 Suite *suite(void)
 {
     Suite *s = suite_create("store_sqlite");
 
     suite_add_tcase(s, store_suite(&sqlite));
+    suite_add_tcase(s, latest_suite(&sqlite_latest));
     return s;
 }

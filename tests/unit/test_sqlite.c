@@ -215,6 +215,8 @@ static const struct {
     {WSRT_SQL_LIST, "USING INDEX message_order (session_id=?)"},
     {WSRT_SQL_LIST_ON, "USING INDEX message_order (session_id=? AND (timestamp,message_id)<(?,?))"},
     {WSRT_SQL_REMOVE, "USING INDEX sqlite_autoindex_connection_1"},
+    {WSRT_SQL_FIND_LATEST, "USING INDEX sqlite_autoindex_latest_1"},
+    {WSRT_SQL_EACH_LATEST, "USING INTEGER PRIMARY KEY (rowid>?)"},
     {WSRT_SQL_TOUCH, "USING INDEX sqlite_autoindex_connection_1"},
 };
 
@@ -258,6 +260,35 @@ START_TEST(the_cap_of_records_is_kept_and_expired_ones_make_room)
     wsrt_span id = wsrt_span_cstr("a");
     ck_assert_int_eq(store.ops->remove(store.self, &id, 0), WSRT_OK);
     ck_assert_int_eq(put_id("c"), WSRT_OK);
+}
+END_TEST
+
+static int put_latest(const char *key)
+{
+    wsrt_latest latest;
+    wsrt_latest_entry e = {.struct_size = sizeof e, .key = wsrt_span_cstr(key), .timestamp = 1};
+
+    wsrt_sqlite_store_latest(db, &latest);
+    return latest.ops->put(latest.self, &e);
+}
+
+START_TEST(the_cap_of_latest_values_is_kept)
+{
+    wsrt_latest latest;
+    wsrt_span key = wsrt_span_cstr("a");
+
+    close_db();
+    open_with(&(wsrt_sqlite_store_options){.max_latest = 2});
+    ck_assert_int_eq(put_latest("a"), WSRT_OK);
+    ck_assert_int_eq(put_latest("b"), WSRT_OK);
+    ck_assert_int_eq(put_latest("c"), WSRT_ERR_LIMIT);
+    ck_assert_int_eq(put_latest("a"), WSRT_OK); /* replacing needs no room */
+    close_db();
+    open_with(&(wsrt_sqlite_store_options){.max_latest = 2});
+    ck_assert_int_eq(put_latest("c"), WSRT_ERR_LIMIT);
+    wsrt_sqlite_store_latest(db, &latest);
+    ck_assert_int_eq(latest.ops->remove(latest.self, &key, 1), WSRT_OK);
+    ck_assert_int_eq(put_latest("c"), WSRT_OK);
 }
 END_TEST
 
@@ -736,6 +767,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, no_statement_of_every_day_scans_or_sorts_a_table, 0,
                         sizeof plans / sizeof plans[0]);
     tcase_add_test(t, the_cap_of_records_is_kept_and_expired_ones_make_room);
+    tcase_add_test(t, the_cap_of_latest_values_is_kept);
     tcase_add_test(t, beyond_the_cap_the_message_that_arrived_first_goes);
     tcase_add_test(t, a_lowered_cap_of_messages_is_reached_a_little_at_a_time);
     tcase_add_test(t, a_purge_takes_what_earlier_runs_of_the_node_left_and_nothing_else);
