@@ -29,6 +29,11 @@ static void take(const void *j, size_t n, void *u) { (void)j; (void)n; (void)u; 
 int main(void) { wsrt_runtime *rt = 0; int rc = wsrt_runtime_new(&rt, 0);
     if (rc == 0) rc = wsrt_lambda_handle(rt, wsrt_span_cstr("nonsense"), 0, take, 0);
     wsrt_runtime_free(rt); return rc == WSRT_ERR_MALFORMED ? 0 : 1; }""",
+    "wsrt-jwt": """
+#include <wsrt/jwt.h>
+int main(void) { wsrt_jwt *j = 0; wsrt_jwt_options o = {0}; int rc;
+    o.struct_size = sizeof o; o.keys = wsrt_span_cstr("{\\"keys\\":[]}");
+    rc = wsrt_jwt_new(&j, &o); wsrt_jwt_free(j); return rc == WSRT_ERR_REJECTED ? 0 : 1; }""",
     "wsrt-mock": """
 #include <wsrt/mock.h>
 int main(void) { return wsrt_version() == 1000 ? 0 : 1; }""",

@@ -39,7 +39,7 @@ def core_problems():
 def header_problems():
     for path in tree.sources("include"):
         room = os.path.basename(path)[:-2]
-        floor = PUBLIC_FLOOR.get(room, 3 if room in ("server", "lambda", "mock", "sqlite") else 1)
+        floor = PUBLIC_FLOOR.get(room, 3 if room in ("server", "lambda", "mock", "jwt", "sqlite") else 1)
         for n, _, name in includes(path):
             if not name.startswith("wsrt/"):
                 if name not in ("stdint.h", "stddef.h"):
@@ -73,9 +73,17 @@ def upper_problems():
                 yield f"{path}:{n}: an example uses what is not installed: {name}"
 
 
+def mbedtls_problems():
+    for path in tree.sources("include", "src", "adapters", "tools"):
+        for n, _, name in includes(path):
+            if name.startswith("mbedtls/") and os.path.basename(path) != "compat.h":
+                yield f"{path}:{n}: {name}"
+
+
 check("a room of the core includes only rooms below it", core_problems())
 check("a public header includes only headers below it and the two standard ones",
       header_problems())
 check("an adapter uses public headers, its own folder and common/", adapter_problems())
 check("tools and examples use public headers", upper_problems())
+check("mbedTLS is included by the compatibility file of a library alone", mbedtls_problems())
 plan()

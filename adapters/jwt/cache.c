@@ -1,0 +1,125 @@
+#include "jwt/cache.h"
+
+#include "common/support.h"
+
+#include <string.h>
+
+enum { WAYS = 4 };
+
+struct wsrt_jwt_entry {
+    unsigned char digest[WSRT_JWT_SHA256];
+    wsrt_jwt_times when;
+    wsrt_principal who; /* its text is in `text` */
+    char *text;         /* NULL = nothing here */
+    size_t size;
+};
+
+int wsrt_jwt_cache_init(wsrt_jwt_cache *c, size_t entries, const wsrt_allocator *a)
+{
+    size_t count = (entries + WAYS - 1) / WAYS * WAYS;
+
+    *c = (wsrt_jwt_cache){.allocator = a};
+    if (count == 0)
+        return WSRT_OK;
+    c->entries = wsrt_adapter_realloc(a, NULL, 0, count * sizeof *c->entries);
+    if (c->entries == NULL)
+        return WSRT_ERR_NOMEM;
+    memset(c->entries, 0, count * sizeof *c->entries);
+    c->count = count;
+    return WSRT_OK;
+}
+
+static void forget(const wsrt_jwt_cache *c, wsrt_jwt_entry *e)
+{
+    if (e->text != NULL) {
+        wsrt_jwt_wipe(e->text, e->size);
+        wsrt_adapter_realloc(c->allocator, e->text, e->size, 0);
+    }
+    wsrt_jwt_wipe(e, sizeof *e);
+}
+
+void wsrt_jwt_cache_clear(wsrt_jwt_cache *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        if (c->entries[i].text != NULL)
+            forget(c, &c->entries[i]);
+}
+
+void wsrt_jwt_cache_free(wsrt_jwt_cache *c)
+{
+    wsrt_jwt_cache_clear(c);
+    if (c->entries != NULL)
+        wsrt_adapter_realloc(c->allocator, c->entries, c->count * sizeof *c->entries, 0);
+    c->entries = NULL;
+    c->count = 0;
+}
+
+/* The few places where a token may be. */
+static wsrt_jwt_entry *ways_of(const wsrt_jwt_cache *c, const unsigned char *digest)
+{
+    uint64_t n;
+
+    memcpy(&n, digest, sizeof n);
+    return &c->entries[(size_t)(n % (c->count / WAYS)) * WAYS];
+}
+
+int wsrt_jwt_cache_get(const wsrt_jwt_cache *c, const unsigned char *digest, int64_t wall,
+                       wsrt_auth_result *out)
+{
+    const wsrt_jwt_entry *found = NULL;
+
+    if (c->count == 0)
+        return 0;
+    wsrt_jwt_entry *ways = ways_of(c, digest);
+    for (size_t i = 0; i < WAYS; i++)
+        if (ways[i].text != NULL && wsrt_jwt_same(ways[i].digest, digest, WSRT_JWT_SHA256))
+            found = &ways[i];
+    if (found == NULL || (double)wall >= found->when.until || (double)wall < found->when.from)
+        return 0;
+    return wsrt_auth_result_set(out, &found->who) == WSRT_OK;
+}
+
+/* A place that is free, else the one whose token ends first. */
+static wsrt_jwt_entry *place_for(wsrt_jwt_entry *ways, const unsigned char *digest)
+{
+    wsrt_jwt_entry *best = &ways[0];
+
+    for (size_t i = 0; i < WAYS; i++)
+        if (ways[i].text != NULL && wsrt_jwt_same(ways[i].digest, digest, WSRT_JWT_SHA256))
+            return &ways[i];
+    for (size_t i = 1; i < WAYS; i++)
+        if (best->text != NULL && (ways[i].text == NULL || ways[i].when.until < best->when.until))
+            best = &ways[i];
+    return best;
+}
+
+static wsrt_span moved(wsrt_span text, const wsrt_auth_result *from, char *to)
+{
+    return text.len == 0 ? text : (wsrt_span){to + (text.ptr - from->text), text.len};
+}
+
+void wsrt_jwt_cache_put(wsrt_jwt_cache *c, const unsigned char *digest, const wsrt_jwt_times *when,
+                        const wsrt_auth_result *who)
+{
+    const wsrt_principal *p = &who->principal;
+    size_t size = p->user_id.len + p->username.len + p->email.len + p->groups.len + p->scopes.len;
+
+    if (c->count == 0)
+        return;
+    wsrt_jwt_entry *e = place_for(ways_of(c, digest), digest);
+    char *text = wsrt_adapter_realloc(c->allocator, NULL, 0, size);
+    if (text == NULL)
+        return;
+    forget(c, e);
+    memcpy(text, who->text, size);
+    memcpy(e->digest, digest, WSRT_JWT_SHA256);
+    e->when = *when;
+    e->text = text;
+    e->size = size;
+    e->who = *p;
+    e->who.user_id = moved(p->user_id, who, text);
+    e->who.username = moved(p->username, who, text);
+    e->who.email = moved(p->email, who, text);
+    e->who.groups = moved(p->groups, who, text);
+    e->who.scopes = moved(p->scopes, who, text);
+}

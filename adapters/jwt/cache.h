@@ -1,0 +1,29 @@
+/* Tokens verified lately, known by their SHA-256. The owner's lock guards it. */
+#ifndef WSRT_JWT_CACHE_H
+#define WSRT_JWT_CACHE_H
+
+#include "jwt/claims.h"
+#include "jwt/mbed.h"
+
+typedef struct wsrt_jwt_entry wsrt_jwt_entry;
+
+typedef struct wsrt_jwt_cache {
+    const wsrt_allocator *allocator;
+    wsrt_jwt_entry *entries; /* NULL = remembers nothing */
+    size_t count;            /* of entries; a multiple of the ways */
+} wsrt_jwt_cache;
+
+/* Room for about `entries`; 0 = none. WSRT_OK or WSRT_ERR_NOMEM. */
+int wsrt_jwt_cache_init(wsrt_jwt_cache *c, size_t entries, const wsrt_allocator *a);
+void wsrt_jwt_cache_free(wsrt_jwt_cache *c);
+void wsrt_jwt_cache_clear(wsrt_jwt_cache *c);
+
+/* Fills the result and returns 1 when the token is known and good at `wall`. */
+int wsrt_jwt_cache_get(const wsrt_jwt_cache *c, const unsigned char *digest, int64_t wall,
+                       wsrt_auth_result *out);
+
+/* Remembers a token; what does not find memory is not remembered. */
+void wsrt_jwt_cache_put(wsrt_jwt_cache *c, const unsigned char *digest, const wsrt_jwt_times *when,
+                        const wsrt_auth_result *who);
+
+#endif

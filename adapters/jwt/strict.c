@@ -1,0 +1,89 @@
+#include "jwt/strict.h"
+
+#include <string.h>
+
+/* Names of the objects from the root down to the value being looked at. */
+typedef struct checker {
+    wsrt_json names[WSRT_JWT_MEMBERS_MAX];
+    size_t used;
+    const char *why;
+} checker;
+
+static int refuse(checker *c, const char *why)
+{
+    c->why = why;
+    return WSRT_ERR_REJECTED;
+}
+
+static int check_name(checker *c, const wsrt_json *name, size_t first)
+{
+    char text[WSRT_JWT_NAME_MAX];
+    size_t len;
+
+    if (c->used == WSRT_JWT_MEMBERS_MAX)
+        return refuse(c, "too many members");
+    if (wsrt_json_text(name, text, sizeof text, &len) != WSRT_OK)
+        return refuse(c, "a name is too long");
+    if (len > 0 && memchr(text, '\0', len) != NULL)
+        return refuse(c, "a name holds a NUL");
+    for (size_t i = first; i < c->used; i++)
+        if (wsrt_json_equal(&c->names[i], (wsrt_span){text, len}))
+            return refuse(c, "a member is there twice");
+    c->names[c->used++] = *name;
+    return WSRT_OK;
+}
+
+static int check(checker *c, const wsrt_json *value, int depth)
+{
+    wsrt_json_iter it = {0};
+    wsrt_json name, child;
+    size_t first = c->used;
+    int rc = WSRT_OK;
+
+    if (value->kind != WSRT_JSON_OBJECT && value->kind != WSRT_JSON_ARRAY)
+        return WSRT_OK;
+    if (depth > WSRT_JWT_DEPTH_MAX)
+        return refuse(c, "too many levels");
+    while (rc == WSRT_OK && wsrt_json_next(value, &it, &name, &child) == WSRT_OK) {
+        if (value->kind == WSRT_JSON_OBJECT)
+            rc = check_name(c, &name, first);
+        if (rc == WSRT_OK)
+            rc = check(c, &child, depth + 1);
+    }
+    c->used = first;
+    return rc;
+}
+
+int wsrt_jwt_object(wsrt_span text, wsrt_json *out, const char **why)
+{
+    checker c;
+    wsrt_json root;
+
+    c.used = 0;
+    if (wsrt_json_parse(&root, text, NULL) != WSRT_OK) {
+        *why = "not JSON";
+        return WSRT_ERR_MALFORMED;
+    }
+    if (root.kind != WSRT_JSON_OBJECT) {
+        *why = "not a JSON object";
+        return WSRT_ERR_MALFORMED;
+    }
+    int rc = check(&c, &root, 1);
+    if (rc == WSRT_OK)
+        *out = root;
+    else
+        *why = c.why;
+    return rc;
+}
+
+wsrt_json wsrt_jwt_member(const wsrt_json *object, const char *name_cstr)
+{
+    wsrt_span wanted = wsrt_span_cstr(name_cstr);
+    wsrt_json_iter it = {0};
+    wsrt_json name, child;
+
+    while (wsrt_json_next(object, &it, &name, &child) == WSRT_OK)
+        if (wsrt_json_equal(&name, wanted))
+            return child;
+    return (wsrt_json){.kind = WSRT_JSON_NONE};
+}
