@@ -9,7 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { ID_BYTES = 11, DISCARD_MOST = 64 * 1024, LINGER_MS = 1000, LINGER_LONG_MS = 2000 };
+enum {
+    ID_BYTES = 11,
+    DISCARD_MOST = 64 * 1024,
+    LINGER_MS = 1000,
+    LINGER_LONG_MS = 2000,
+    IDENTITY_MS = 60000
+};
 
 _Static_assert(sizeof(wsrt_conn) <= 192, "a connection is meant to be small");
 
@@ -388,6 +394,30 @@ static void check_ping(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
     }
 }
 
+/* Closes who has not signed in, and who no longer is. A later identity may end sooner than the one
+ * there is, so the next look is never far away. */
+static int check_identity(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
+{
+    const wsrt_settings *set = l->set;
+    int64_t until = wsrt_session_expires_at(&c->session);
+
+    if (until == -1) {
+        if (!passed(l, c->opened, set->sign_in, next))
+            return 0;
+        wsrt_conn_close(l, c, 4401, wsrt_span_cstr("nobody signed in"));
+        return 1;
+    }
+    if (until == 0 || until > INT64_MAX / 2000 || set->expired_ms == -1)
+        return 0;
+    int64_t left = until * 1000 + set->expired_ms - set->env.wall(set->env.user);
+    if (left <= 0) {
+        wsrt_conn_close(l, c, 4401, wsrt_span_cstr("token expired"));
+        return 1;
+    }
+    passed(l, wsrt_stamp(l), wsrt_ticks(left < IDENTITY_MS ? left : IDENTITY_MS), next);
+    return 0;
+}
+
 static void check_open(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 {
     uint32_t last_data = atomic_load_explicit(&c->last_data, memory_order_relaxed);
@@ -400,7 +430,7 @@ static void check_open(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
         wsrt_conn_close(l, c, 1001, wsrt_span_cstr("idle"));
     else if (passed(l, c->opened, l->set->lifetime, next))
         wsrt_conn_close(l, c, 1001, wsrt_span_cstr("lifetime"));
-    else
+    else if (!check_identity(l, c, next))
         check_ping(l, c, next);
 }
 

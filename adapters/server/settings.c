@@ -111,6 +111,7 @@ static int load_times(wsrt_settings *s, const wsrt_server_options *o)
         {{o->message_ms, 30000, most, 0}, &s->message},
         {{o->close_ms, 5000, most, 0}, &s->close},
         {{o->stall_ms, 30000, most, 1}, &s->stall},
+        {{o->sign_in_ms, 0, most, 1}, &s->sign_in},
     };
     int64_t ms;
 
@@ -119,6 +120,10 @@ static int load_times(wsrt_settings *s, const wsrt_server_options *o)
             return WSRT_ERR_INVALID;
         *rows[i].out = wsrt_ticks(ms);
     }
+    if (o->expired_ms == -1)
+        s->expired_ms = -1;
+    else if (number((rule){o->expired_ms, 60000, most, 0}, &s->expired_ms) != WSRT_OK)
+        return WSRT_ERR_INVALID;
     return number((rule){o->drain_ms, 30000, most, 0}, &s->drain_ms);
 }
 

@@ -41,6 +41,8 @@ typedef struct wsrt_settings {
     uint32_t message;
     uint32_t close;
     uint32_t stall;
+    uint32_t sign_in;
+    int64_t expired_ms; /* -1 = never */
 } wsrt_settings;
 
 /* WSRT_OK, or nothing is held: WSRT_ERR_INVALID, WSRT_ERR_UNSUPPORTED, WSRT_ERR_NOMEM. */

@@ -78,6 +78,15 @@ typedef struct wsrt_session {
 } wsrt_session;
 
 /**
+ * When the identity that a session keeps ends, for a transport that closes who has none.
+ *
+ * @param s  of an open connection; NULL is nobody
+ * @return Unix seconds; 0 = never; -1 = nobody has signed in. The thread of the connection.
+ * @since 0.1
+ */
+WSRT_API int64_t wsrt_session_expires_at(const wsrt_session *s);
+
+/**
  * A transport's short way back to the connection whose event is being dispatched: queues one message
  * of the event's kind. Called on the dispatching thread, during the dispatch only.
  * @return a status of wsrt_sender_ops.post. @since 0.1

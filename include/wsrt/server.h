@@ -75,6 +75,11 @@ typedef struct wsrt_server_options {
     int64_t partial_total;   /**< of all unfinished messages; default 268435456 */
     int32_t slow_reader;     /**< a wsrt_slow_reader; default CLOSE */
     uint32_t reserved;       /**< 0 */
+    int64_t
+        sign_in_ms; /**< nobody has signed in so long after the 101: closed with 4401; default off */
+    int64_t
+        expired_ms; /**< what remains open after an identity's end, without a new one: closed with
+                             4401, at the latest with the next ping; default 60000; -1 = never */
 } wsrt_server_options;
 
 /**

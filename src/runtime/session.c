@@ -30,6 +30,14 @@ static struct identity *session_identity(const wsrt_event *ev)
                                : (struct identity *)(uintptr_t)ev->session->opaque[WORD_IDENTITY];
 }
 
+int64_t wsrt_session_expires_at(const wsrt_session *s)
+{
+    const struct identity *id =
+        s == NULL ? NULL : (const struct identity *)(uintptr_t)s->opaque[WORD_IDENTITY];
+
+    return id == NULL ? -1 : id->who.expires_at;
+}
+
 static wsrt_span moved(char **next, wsrt_span text)
 {
     wsrt_span out = {*next, text.len};

@@ -20,6 +20,8 @@ const char rig_upgrade[] = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websoc
                            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+const wsrt_authenticator *rig_authenticator;
+
 /* ---- the host ------------------------------------------------------------------------------- */
 
 static int64_t rig_now(void *user)
@@ -103,6 +105,7 @@ void rig_start(struct rig *r, const wsrt_server_options *opts)
     r->env = (wsrt_env){
         .struct_size = sizeof r->env, .user = r, .now = rig_now, .wall = rig_wall, .log = rig_log};
     ro.env = &r->env;
+    ro.authenticator = rig_authenticator;
     ck_assert_int_eq(wsrt_runtime_new(&r->rt, &ro), WSRT_OK);
     add_route(r, "$connect", on_connect);
     add_route(r, "$disconnect", on_disconnect);

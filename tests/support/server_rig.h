@@ -32,6 +32,8 @@ struct rig {
     int errors; /* lines the server logged as errors */
 };
 
+extern const wsrt_authenticator *rig_authenticator; /* of the runtimes to come; NULL = none */
+
 /* Starts a server; `opts` may leave listen empty for one without a listener. */
 void rig_start(struct rig *r, const wsrt_server_options *opts);
 void rig_stop(struct rig *r);

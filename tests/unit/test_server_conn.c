@@ -428,6 +428,113 @@ START_TEST(a_connection_without_messages_is_closed_with_1001)
 }
 END_TEST
 
+/* ---- who is there ---- */
+
+static wsrt_static_auth *people;
+static wsrt_authenticator authenticator;
+
+static int sign_in(struct rig *r, wsrt_context *ctx, const wsrt_request *req)
+{
+    (void)r;
+    return wsrt_authenticate(ctx, req->event->body);
+}
+
+/* One token without an end, and two that end 100 s and 700 s from the start. */
+static void start_with_people(wsrt_server_options o)
+{
+    static const char *const names[] = {"always", "brief", "long"};
+    static const int64_t ends[] = {0, 1795168900, 1795169500};
+    wsrt_static_token rows[3] = {{{0}, {0}}};
+
+    for (int i = 0; i < 3; i++) {
+        rows[i].token = wsrt_span_cstr(names[i]);
+        rows[i].principal = (wsrt_principal){
+            .struct_size = sizeof(wsrt_principal), .user_id = rows[i].token, .expires_at = ends[i]};
+    }
+    ck_assert_int_eq(wsrt_static_auth_new(&people, rows, 3, NULL), WSRT_OK);
+    wsrt_static_auth_interface(people, &authenticator);
+    rig_authenticator = &authenticator;
+    o.ping_ms = o.idle_ms = -1;
+    start_with(o);
+    rig.on_message = sign_in;
+}
+
+static void stop_with_people(int fd)
+{
+    close(fd);
+    stop();
+    rig_authenticator = NULL;
+    wsrt_static_auth_free(people);
+}
+
+START_TEST(who_does_not_sign_in_in_time_is_closed_with_4401)
+{
+    start_with_people((wsrt_server_options){.sign_in_ms = 10000});
+    int fd = rig_open(&rig);
+    rig_advance(&rig, 5000);
+    rig_text(fd, "nobody");
+    rig_advance(&rig, 5000 - EARLY);
+    ck_assert_int_eq(rig.disconnects, 0);
+    rig_advance(&rig, EARLY + LATE);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 4401);
+    ck_assert_int_eq(rig.code, 4401);
+    stop_with_people(fd);
+}
+END_TEST
+
+START_TEST(who_signs_in_in_time_stays)
+{
+    start_with_people((wsrt_server_options){.sign_in_ms = 10000});
+    int fd = rig_open(&rig);
+    rig_advance(&rig, 9000);
+    rig_text(fd, "always");
+    rig_advance(&rig, 600000);
+    ck_assert_int_eq(rig.disconnects, 0);
+    stop_with_people(fd);
+}
+END_TEST
+
+START_TEST(an_identity_that_has_ended_is_closed_with_4401_after_a_grace)
+{
+    start_with_people((wsrt_server_options){.expired_ms = 0});
+    int fd = rig_open(&rig);
+    rig_text(fd, "brief");
+    rig_advance(&rig, 1000);
+    ck_assert_int_eq(rig_conn(&rig)->state, WSRT_CONN_OPEN);
+    rig_advance(&rig, 158000); /* 100 s and 60 s of grace */
+    ck_assert_int_eq(rig.disconnects, 0);
+    rig_advance(&rig, 1000 + LATE);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 4401);
+    stop_with_people(fd);
+}
+END_TEST
+
+START_TEST(a_new_token_carries_a_connection_over_the_end_of_the_old)
+{
+    start_with_people((wsrt_server_options){.sign_in_ms = 10000});
+    int fd = rig_open(&rig);
+    rig_text(fd, "brief");
+    rig_advance(&rig, 150000);
+    rig_text(fd, "long");
+    rig_advance(&rig, 600000);
+    ck_assert_int_eq(rig.disconnects, 0);
+    rig_advance(&rig, 10000 + LATE);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 4401);
+    stop_with_people(fd);
+}
+END_TEST
+
+START_TEST(the_end_of_an_identity_closes_nothing_when_told_so)
+{
+    start_with_people((wsrt_server_options){.expired_ms = -1, .sign_in_ms = 10000});
+    int fd = rig_open(&rig);
+    rig_text(fd, "brief");
+    rig_advance(&rig, 1000000);
+    ck_assert_int_eq(rig.disconnects, 0);
+    stop_with_people(fd);
+}
+END_TEST
+
 START_TEST(what_we_send_keeps_a_connection_from_idling)
 {
     start_with((wsrt_server_options){.ping_ms = -1});
@@ -995,6 +1102,11 @@ Suite *suite(void)
     tcase_add_test(t, a_slow_body_is_cut_off_at_its_deadline);
     tcase_add_test(t, an_http_connection_is_kept_for_thirty_seconds);
     tcase_add_test(t, a_connection_without_messages_is_closed_with_1001);
+    tcase_add_test(t, who_does_not_sign_in_in_time_is_closed_with_4401);
+    tcase_add_test(t, who_signs_in_in_time_stays);
+    tcase_add_test(t, an_identity_that_has_ended_is_closed_with_4401_after_a_grace);
+    tcase_add_test(t, a_new_token_carries_a_connection_over_the_end_of_the_old);
+    tcase_add_test(t, the_end_of_an_identity_closes_nothing_when_told_so);
     tcase_add_test(t, what_we_send_keeps_a_connection_from_idling);
     tcase_add_test(t, under_api_gateway_a_connection_lives_two_hours);
     tcase_add_test(t, a_ping_comes_about_every_25_seconds_and_a_pong_keeps_alive);
