@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-enum { WSRT_JWT_RETRY_MS = 10000, WSRT_JWT_FETCH_MS = 5000 };
+enum { WSRT_JWT_RETRY_MS = 10000, WSRT_JWT_REREAD_MS = 1000, WSRT_JWT_FETCH_MS = 5000 };
 
 /* Where keys come from and how old they are; times are monotonic ns. */
 typedef struct wsrt_jwt_source {

@@ -154,7 +154,8 @@ int wsrt_jwt_keys_load(wsrt_jwt *j, int forced)
     int go = !s->busy && (forced || now >= s->next_try);
     if (go) {
         s->busy = 1;
-        s->next_try = after(now, WSRT_JWT_RETRY_MS, ns_per_ms);
+        s->next_try =
+            after(now, s->url != NULL ? WSRT_JWT_RETRY_MS : WSRT_JWT_REREAD_MS, ns_per_ms);
     }
     pthread_mutex_unlock(&j->lock);
     if (!go)

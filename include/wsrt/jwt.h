@@ -90,7 +90,7 @@ typedef struct wsrt_jwt_options {
     wsrt_span token_use; /**< Amazon Cognito: "access" or "id"; then `token_use` must equal it,
                                      and an access token's audience is its `client_id` */
     wsrt_span keys;      /**< a JWKS */
-    wsrt_span keys_file; /**< path of one; read again for an unknown `kid` */
+    wsrt_span keys_file; /**< path of one; read again for an unknown `kid`, at most once a second */
     wsrt_span keys_url;  /**< address of one; needs `fetcher` */
     const wsrt_jwks_fetcher *fetcher; /**< copied */
     wsrt_breakers *breakers; /**< borrowed: fetches are guarded by its `cognito`/`verifyJWT`; NULL =

@@ -36,6 +36,13 @@ static const char *check_dev_token(const char *value)
     return equals == NULL || equals == value || equals[1] == '\0' ? "is not TOKEN=USER" : NULL;
 }
 
+static const char *check_claim(const char *value)
+{
+    const char *equals = strchr(value, '=');
+
+    return equals == NULL || equals == value ? "is not NAME=VALUE" : NULL;
+}
+
 static const char *check_header(const char *value)
 {
     const char *colon = strchr(value, ':');
@@ -111,6 +118,24 @@ static const struct option_row serve_rows[] = {
      .kind = OPTION_LIST,
      .check = check_dev_token,
      AT(serve_settings, dev_tokens)},
+    {.name = "jwks",
+     .argument = "FILE",
+     .help = "accept tokens signed by a key of this set",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(serve_settings, jwks)},
+    {.name = "issuer",
+     .argument = "TEXT",
+     .help = "who must have issued them",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(serve_settings, issuer)},
+    {.name = "audience",
+     .argument = "TEXT",
+     .help = "whom they must be for; one of several suffices",
+     .kind = OPTION_LIST,
+     .check = check_not_empty,
+     AT(serve_settings, audiences)},
     {.name = "require-auth",
      .help = "refuse a connection without a valid token",
      .kind = OPTION_FLAG,
@@ -395,6 +420,65 @@ static const struct option_row validate_rows[] = {
      AT(validate_settings, format)},
 };
 
+static const struct option_row token_rows[] = {
+    {.name = "sub",
+     .argument = "USER",
+     .help = "make: whom the token is about",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(token_settings, sub)},
+    {.name = "key",
+     .argument = "FILE",
+     .fallback = "wsrt-dev.json",
+     .help = "make: private key, made if it is not there",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(token_settings, key)},
+    {.name = "jwks",
+     .argument = "FILE",
+     .help = "key set (the key's name with .jwks.json)",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(token_settings, jwks)},
+    {.name = "issuer",
+     .argument = "TEXT",
+     .help = "who issues the token, or must have",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(token_settings, issuer)},
+    {.name = "audience",
+     .argument = "TEXT",
+     .help = "whom it is for, or must be",
+     .kind = OPTION_LIST,
+     .check = check_not_empty,
+     AT(token_settings, audiences)},
+    {.name = "ttl",
+     .argument = "DURATION",
+     .fallback = "1h",
+     .help = "make: how long it is good",
+     .kind = OPTION_DURATION,
+     .least = 1000,
+     .most = 365LL * MS_PER_DAY,
+     AT(token_settings, ttl_ms)},
+    {.name = "claim",
+     .argument = "NAME=VALUE",
+     .help = "make: one claim more; VALUE is JSON or text",
+     .kind = OPTION_LIST,
+     .check = check_claim,
+     AT(token_settings, claims)},
+    {.name = "alg",
+     .argument = "RS256|ES256",
+     .help = "make: of a key that is made (ES256)",
+     .kind = OPTION_CHOICE,
+     AT(token_settings, alg)},
+    {.name = "format",
+     .argument = "raw|json",
+     .fallback = "raw",
+     .help = "make: the token alone, or with kid and end",
+     .kind = OPTION_CHOICE,
+     AT(token_settings, format)},
+};
+
 static const struct option_row version_rows[] = {
     {.name = "format",
      .argument = "text|json",
@@ -416,6 +500,9 @@ const struct command wsrt_commands[] = {
      .summary = "Measures latency at a planned rate that a slow server cannot hide."},
     {COMMAND(validate), .operands = "[FILE|-]", .most_operands = 1,
      .summary = "Judges each line of a file by a schema."},
+    {COMMAND(token), .operands = "make | check [TOKEN]", .least_operands = 1, .most_operands = 2,
+     .summary =
+         "Makes tokens for development, and judges tokens; check reads stdin without TOKEN."},
     {COMMAND(version), .operands = "", .summary = "Prints version, ABI and features."},
 };
 const size_t wsrt_command_count = COUNT(wsrt_commands);

@@ -14,6 +14,9 @@ struct serve_settings {
     struct text_list origins;
     struct text_list hosts;
     struct text_list dev_tokens;
+    const char *jwks;
+    const char *issuer;
+    struct text_list audiences;
     int64_t max_connections;
     int64_t max_per_ip;
     int64_t idle_ms;
@@ -56,6 +59,18 @@ struct bench_settings {
     int64_t payload;
 };
 
+struct token_settings {
+    const char *sub;
+    const char *key;
+    const char *jwks;
+    const char *issuer;
+    const char *alg;
+    const char *format;
+    struct text_list audiences;
+    struct text_list claims;
+    int64_t ttl_ms;
+};
+
 struct version_settings {
     const char *format;
 };
@@ -79,6 +94,7 @@ int run_serve(void *settings, char **operands);
 int run_connect(void *settings, char **operands);
 int run_bench(void *settings, char **operands);
 int run_validate(void *settings, char **operands);
+int run_token(void *settings, char **operands);
 int run_version(void *settings, char **operands);
 
 extern const struct command wsrt_commands[];

@@ -1,4 +1,5 @@
 #include "commands.h"
+#include "jwks.h"
 #include "tool.h"
 
 #include <stdio.h>
@@ -13,10 +14,11 @@ int run_version(void *settings, char **operands)
 
     (void)operands;
     if (strcmp(s->format, "json") == 0)
-        printf("{\"version\":\"%s\",\"abi\":%d,\"features\":[\"server\"]}\n", wsrt_version_string(),
-               WSRT_TOOL_ABI);
+        printf("{\"version\":\"%s\",\"abi\":%d,\"features\":[\"server\"%s]}\n",
+               wsrt_version_string(), WSRT_TOOL_ABI, jwks_built_in() ? ",\"jwt\"" : "");
     else
-        printf("wsrt %s (ABI %d, features: server)\n", wsrt_version_string(), WSRT_TOOL_ABI);
+        printf("wsrt %s (ABI %d, features: server%s)\n", wsrt_version_string(), WSRT_TOOL_ABI,
+               jwks_built_in() ? " jwt" : "");
     return TOOL_OK;
 }
 

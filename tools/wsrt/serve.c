@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "app.h"
 #include "commands.h"
+#include "jwks.h"
 #include "log.h"
 #include "store.h"
 #include "tool.h"
@@ -16,7 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { ADDRESS_MAX = 256 };
+enum { ADDRESS_MAX = 256, SIGN_IN_MS = 10000 };
 
 struct service {
     const struct serve_settings *settings;
@@ -24,6 +25,7 @@ struct service {
     wsrt_env env;
     struct tool_store store;
     wsrt_static_auth *auth;
+    struct jwks_judge *judge;
     wsrt_runtime *runtime;
     wsrt_server *server;
 };
@@ -76,22 +78,50 @@ static int is_local(wsrt_span listen)
     return 0;
 }
 
+/* Tokens that say whose and for whom they are may face other machines. */
+static int knows_callers(const struct serve_settings *s)
+{
+    return s->jwks != NULL && s->issuer != NULL && s->audiences.count > 0;
+}
+
 static int check_exposure(const struct serve_settings *s)
 {
-    for (size_t i = 0; i < s->listen.count && !s->insecure; i++) {
+    if (s->insecure || knows_callers(s))
+        return 0;
+    for (size_t i = 0; i < s->listen.count; i++) {
         if (is_local(s->listen.items[i]))
             continue;
-        complain(TOOL_CONFIG,
-                 "%s is reachable from other machines, and nobody is asked for a token",
-                 s->listen.items[i].ptr);
-        fputs("wsrt: listen on 127.0.0.1 behind a proxy that adds TLS and authentication,\n"
-              "wsrt: or say --insecure to serve anyone who can connect\n",
+        complain(TOOL_CONFIG, "%s is reachable from other machines, and %s", s->listen.items[i].ptr,
+                 s->jwks == NULL ? "nobody is asked for a token"
+                                 : "a token may be of any issuer or audience");
+        fputs("wsrt: ask for tokens with --jwks FILE --issuer TEXT --audience TEXT, listen on "
+              "127.0.0.1\n"
+              "wsrt: behind a proxy that does so, or say --insecure to serve anyone who can "
+              "connect\n",
               stderr);
         return TOOL_CONFIG;
     }
-    if (s->require_auth && s->dev_tokens.count == 0)
-        return complain(TOOL_CONFIG, "--require-auth without --dev-token admits nobody");
     return 0;
+}
+
+static int check_auth(const struct serve_settings *s)
+{
+    if (s->jwks != NULL && s->dev_tokens.count > 0)
+        return complain(TOOL_CONFIG, "--jwks and --dev-token exclude each other");
+    if (s->jwks == NULL && (s->issuer != NULL || s->audiences.count > 0))
+        return complain(TOOL_CONFIG, "--issuer and --audience need --jwks");
+    if (s->require_auth && s->jwks == NULL && s->dev_tokens.count == 0)
+        return complain(TOOL_CONFIG, "--require-auth without --jwks or --dev-token admits nobody");
+    return 0;
+}
+
+static int make_judge(struct service *v)
+{
+    const struct serve_settings *s = v->settings;
+    struct jwks_rules rules = {
+        .file = s->jwks, .issuer = s->issuer, .audiences = &s->audiences, .env = &v->env};
+
+    return s->jwks == NULL ? 0 : jwks_open(&v->judge, &rules);
 }
 
 static int make_auth(struct service *v)
@@ -148,6 +178,10 @@ static int make_runtime(struct service *v)
         wsrt_static_auth_interface(v->auth, &authenticator);
         opts.authenticator = &authenticator;
     }
+    if (v->judge != NULL) {
+        jwks_authenticator(v->judge, &authenticator);
+        opts.authenticator = &authenticator;
+    }
     int rc = wsrt_runtime_new(&v->runtime, &opts);
     if (rc == WSRT_OK)
         rc = app_install(v->runtime, v->settings->app);
@@ -175,8 +209,8 @@ static int make_server(struct service *v)
     const struct serve_settings *s = v->settings;
     wsrt_server_options opts = {
         .struct_size = sizeof opts,
-        .flags =
-            (s->aws ? WSRT_SERVER_API_GATEWAY : 0U) | (s->insecure ? WSRT_SERVER_INSECURE : 0U),
+        .flags = (s->aws ? WSRT_SERVER_API_GATEWAY : 0U) |
+                 (s->insecure || knows_callers(s) ? WSRT_SERVER_INSECURE : 0U),
         .env = &v->env,
         .listen = s->listen.items,
         .listen_count = s->listen.count,
@@ -194,6 +228,7 @@ static int make_server(struct service *v)
         .ping_ms = s->ping_ms,
         .pong_ms = s->pong_ms,
         .drain_ms = s->drain_ms,
+        .sign_in_ms = s->jwks != NULL ? SIGN_IN_MS : -1,
     };
 
     errno = 0;
@@ -285,9 +320,13 @@ static int start(struct service *v)
     int status = check_exposure(v->settings);
 
     if (status == 0)
+        status = check_auth(v->settings);
+    if (status == 0)
         status = make_auth(v);
     if (status == 0)
         status = make_store(v);
+    if (status == 0)
+        status = make_judge(v);
     if (status == 0)
         status = make_runtime(v);
     if (status == 0)
@@ -325,5 +364,6 @@ int run_serve(void *settings, char **operands)
     wsrt_runtime_free(v.runtime);
     tool_store_close(&v.store);
     wsrt_static_auth_free(v.auth);
+    jwks_close(v.judge);
     return status;
 }
