@@ -1,6 +1,7 @@
 /* The option table: parser, help and names of environment variables all come from here. */
 #include "commands.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum { MS_PER_DAY = 86400000 };
@@ -64,6 +65,36 @@ static const char *check_store(const char *value)
 static const char *check_not_empty(const char *value)
 {
     return value[0] == '\0' ? "is empty" : NULL;
+}
+
+static int consists_of(const char *value, const char *others, size_t most)
+{
+    size_t len = 0;
+
+    while (isalnum((unsigned char)value[len]) ||
+           (value[len] != '\0' && strchr(others, value[len]) != NULL))
+        len++;
+    return len > 0 && len <= most && value[len] == '\0';
+}
+
+const char *check_environment(const char *value)
+{
+    return consists_of(value, "_.:/-", 255) ? NULL : "is not made of letters, digits and _.:/-";
+}
+
+static const char *check_region(const char *value)
+{
+    return consists_of(value, "-", 32) ? NULL : "is not a region such as eu-central-1";
+}
+
+static const char *check_suffix(const char *value)
+{
+    return consists_of(value, "_-", 64) ? NULL : "is not 1 to 64 letters, digits, _ and -";
+}
+
+static const char *check_function(const char *value)
+{
+    return consists_of(value, "_-", 64) ? NULL : "is not the name of a Lambda function";
 }
 
 /* ---- rows ---- */
@@ -479,6 +510,66 @@ static const struct option_row token_rows[] = {
      AT(token_settings, format)},
 };
 
+static const struct option_row export_rows[] = {
+    {.name = "environment",
+     .argument = "NAME",
+     .help = "value of the dimension Environment ($ENVIRONMENT, else dev)",
+     .kind = OPTION_TEXT,
+     .check = check_environment,
+     AT(export_settings, environment)},
+    {.name = "region",
+     .argument = "NAME",
+     .help = "of dashboards (us-east-1; cloudformation: the stack's)",
+     .kind = OPTION_TEXT,
+     .check = check_region,
+     AT(export_settings, region)},
+    {.name = "operations",
+     .argument = "NAME,...",
+     .help = "operations to watch and show (the four built-in ones)",
+     .kind = OPTION_LIST,
+     .check = check_not_empty,
+     AT(export_settings, operations)},
+    {.name = "full",
+     .help = "every graph there is",
+     .kind = OPTION_FLAG,
+     AT(export_settings, full)},
+    {.name = "warning",
+     .help = "a twin at 0.8 of each limit",
+     .kind = OPTION_FLAG,
+     AT(export_settings, warning)},
+    {.name = "name-suffix",
+     .argument = "TEXT",
+     .help = "-TEXT behind each name; two environments in one account need it",
+     .kind = OPTION_TEXT,
+     .check = check_suffix,
+     AT(export_settings, name_suffix)},
+    {.name = "stream-function",
+     .argument = "NAME",
+     .help = "watch the age of what this Lambda function reads from a stream",
+     .kind = OPTION_TEXT,
+     .check = check_function,
+     AT(export_settings, stream_function)},
+    {.name = "config",
+     .argument = "FILE",
+     .help = "JSON: a dashboard of your own, limits of operations",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(export_settings, config)},
+    {.name = "part",
+     .argument = "monitoring",
+     .fallback = "monitoring",
+     .help = "of a CloudFormation or Terraform template",
+     .kind = OPTION_CHOICE,
+     AT(export_settings, part)},
+    {.name = "output",
+     .argument = "FILE",
+     .letter = 'o',
+     .help = "write there instead of to stdout",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(export_settings, output)},
+};
+
 static const struct option_row version_rows[] = {
     {.name = "format",
      .argument = "text|json",
@@ -503,6 +594,8 @@ const struct command wsrt_commands[] = {
     {COMMAND(token), .operands = "make | check [TOKEN]", .least_operands = 1, .most_operands = 2,
      .summary =
          "Makes tokens for development, and judges tokens; check reads stdin without TOKEN."},
+    {COMMAND(export), .operands = "WHAT", .least_operands = 1, .most_operands = 1,
+     .summary = "Writes dashboards, alarms and rules for the metrics of a monitor."},
     {COMMAND(version), .operands = "", .summary = "Prints version, ABI and features."},
 };
 const size_t wsrt_command_count = COUNT(wsrt_commands);

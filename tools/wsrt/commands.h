@@ -89,13 +89,30 @@ struct validate_settings {
     int32_t print;
 };
 
+struct export_settings {
+    const char *region;
+    const char *environment;
+    struct text_list operations;
+    const char *name_suffix;
+    const char *stream_function;
+    const char *config;
+    const char *output;
+    const char *part;
+    int32_t full;
+    int32_t warning;
+};
+
 /* Each takes its settings and operands, and returns an exit status. */
 int run_serve(void *settings, char **operands);
 int run_connect(void *settings, char **operands);
 int run_bench(void *settings, char **operands);
 int run_validate(void *settings, char **operands);
 int run_token(void *settings, char **operands);
+int run_export(void *settings, char **operands);
 int run_version(void *settings, char **operands);
+
+/* NULL, or what is wrong with it as a value of the dimension Environment. */
+const char *check_environment(const char *value);
 
 extern const struct command wsrt_commands[];
 extern const size_t wsrt_command_count;

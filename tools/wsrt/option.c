@@ -271,6 +271,11 @@ static int distance_within(const char *a, const char *b, int most)
            (*a != '\0' && *b != '\0' && distance_within(a + 1, b + 1, most - 1));
 }
 
+int is_nearly(const char *given, const char *wanted)
+{
+    return distance_within(given, wanted, 2);
+}
+
 static int bad_option(const struct command *command, const char *given)
 {
     char name[NAME_MAX_LEN] = "";
@@ -283,7 +288,7 @@ static int bad_option(const struct command *command, const char *given)
     if (strncmp(given, "--", 2) == 0)
         snprintf(name, sizeof name, "%.*s", (int)strcspn(given + 2, "="), given + 2);
     for (size_t i = 0; name[0] != '\0' && i < command->row_count; i++)
-        if (distance_within(name, command->rows[i].name, 2))
+        if (is_nearly(name, command->rows[i].name))
             return complain(TOOL_USAGE, "unknown option --%s: did you mean --%s?", name,
                             command->rows[i].name);
     return complain(TOOL_USAGE, "unknown option %s: see wsrt %s --help", given, command->name);

@@ -67,4 +67,7 @@ int64_t parse_size(const char *text);
 /* A decimal number without anything around it; -1 when it is none. */
 int64_t parse_integer(const char *text);
 
+/* Whether two edits make one word of the other. */
+int is_nearly(const char *given, const char *wanted);
+
 #endif

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "commands.h"
+#include "file.h"
 #include "log.h"
 #include "tool.h"
 
@@ -14,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SCHEMA_MAX = 1 << 20, READ_MAX = 64 * 1024, POINTER_MAX = 1024 };
+enum { READ_MAX = 64 * 1024, POINTER_MAX = 1024 };
 
 struct judge {
     const struct validate_settings *settings;
@@ -31,26 +32,6 @@ struct judge {
 };
 
 /* ---- schemas ---- */
-
-static int read_file(const char *path, char **text, size_t *len)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = -1;
-
-    *text = malloc(SCHEMA_MAX + 1);
-    *len = 0;
-    while (fd >= 0 && *text != NULL && *len <= SCHEMA_MAX &&
-           (n = read(fd, *text + *len, SCHEMA_MAX + 1 - *len)) > 0)
-        *len += (size_t)n;
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    if (*text == NULL)
-        return complain(TOOL_INTERNAL, "out of memory");
-    if (fd < 0 || n < 0)
-        return complain(TOOL_USAGE, "cannot read '%s': %s", path, strerror(error));
-    return 0;
-}
 
 static int schema_failed(int rc, const wsrt_schema_error *why)
 {
@@ -87,7 +68,7 @@ static int load_schema(struct judge *j)
             return complain(TOOL_USAGE, "--builtin: there is no schema '%s'", s->builtin);
         return rc == WSRT_OK ? 0 : schema_failed(rc, &why);
     }
-    int status = read_file(s->schema, &text, &len);
+    int status = read_file(s->schema, TOOL_USAGE, &text, &len);
     if (status == 0) {
         rc = wsrt_schema_new(&j->schema, text, len, &options, &why);
         status = rc == WSRT_OK ? 0 : schema_failed(rc, &why);
