@@ -8,6 +8,10 @@ from toolcase import equal, expect, wsrt
 
 OPERATIONS = ("websocket_conversation", "websocket_connection", "authentication_jwt_verification",
               "chat_message_processing")
+# Flags with which each output is looked at.
+VARIANTS = ([], ["--full"], ["--warning"], ["--environment", "prod", "--region", "eu-west-3"],
+            ["--full", "--warning", "--name-suffix", "b", "--stream-function", "reader"],
+            ["--operations", "chat_message_processing"])
 HANDLER = frozenset({"Handler", "Environment"})
 CIRCUIT = frozenset({"Service", "Operation", "Environment"})
 ALONE = frozenset({"Environment"})

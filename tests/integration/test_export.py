@@ -13,7 +13,7 @@ import botocore.validate
 import jsonschema
 import yaml
 
-from exported import (CIRCUIT, DIMENSIONS, HANDLER, OPERATIONS, alarms_of_cloudformation,
+from exported import (CIRCUIT, DIMENSIONS, HANDLER, OPERATIONS, VARIANTS, alarms_of_cloudformation,
                       alarms_of_cloudwatch, alarms_of_rules, alarms_of_terraform,
                       body_of_cloudformation, body_of_terraform, export, expressions_of_grafana,
                       graphs_of_body, graphs_of_cloudwatch, graphs_of_grafana, rules)
@@ -33,9 +33,7 @@ KINDS = (("WebSocketDurationAlarm", "HandlerDuration", 60),
 CIRCUITS = (("cognito", "verifyJWT"), ("apigateway-management", "postToConnection"),
             ("dynamodb", "storeUserMessage"), ("dynamodb", "storeBotMessage"),
             ("dynamodb", "storeConnection"), ("dynamodb", "removeConnection"))
-VARIANTS = ([], ["--full"], ["--warning"], ["--environment", "prod", "--region", "eu-west-3"],
-            ["--full", "--warning", "--name-suffix", "b", "--stream-function", "reader"],
-            ["--operations", "chat_message_processing"])
+DOCUMENT = pathlib.Path(__file__).resolve().parent.parent.parent / "docs" / "exporting.md"
 SCHEMAS = pathlib.Path(__file__).resolve().parent / "schemas"
 
 
@@ -207,7 +205,9 @@ def a_file_gets_the_same_bytes():
             path = os.path.join(place, what)
             for flag in ("-o", "--output"):
                 equal(export(what, flag, path), "", what)
-                equal(pathlib.Path(path).read_text(encoding="utf-8"), export(what), what)
+                text = pathlib.Path(path).read_text(encoding="utf-8")
+                equal(text, export(what), what)
+                expect(text.endswith("\n"), what)
 
 
 # ---- flags ----
@@ -492,14 +492,16 @@ def files_that_cannot_be_read_or_made_are_told():
     _complains(wsrt("export", "grafana", "--config", "/"), CONFIG, "cannot read '/'")
     _complains(wsrt("export", "grafana", "-o", "/nonexistent/out"), NO_CREATE,
                "cannot create '/nonexistent/out'")
-    _complains(wsrt("export", "grafana", "-o", "/dev/full"), NO_CREATE, "cannot write '/dev/full'")
+    for args in (["cloudwatch-dashboard"], ["grafana", "--full"]):  # both below and above a buffer
+        _complains(wsrt("export", *args, "-o", "/dev/full"), NO_CREATE, "cannot write '/dev/full'")
 
 
 def a_full_disk_behind_stdout_is_an_error():
-    with open("/dev/full", "wb") as full:
-        done = subprocess.run([WSRT, "export", "grafana", "--full"], stdout=full,
-                              stderr=subprocess.PIPE, text=True, check=False)
-    equal(done.returncode, INTERNAL, done.stderr)
+    for args in (["cloudwatch-dashboard"], ["grafana", "--full"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([WSRT, "export", *args], stdout=full, stderr=subprocess.PIPE,
+                                  text=True, check=False)
+        equal(done.returncode, INTERNAL, done.stderr)
 
 
 # ---- readers nobody here wrote ----
@@ -596,14 +598,19 @@ def prometheus_fires_for_an_old_stream_after_three_minutes():
 
 def prometheus_fires_for_a_trend_against_the_day_before():
     def day(slow):
-        # 90 minutes of 0.1 s, then 20 of `slow`; ten completions a scrape.
-        return [_operation("wsrt_operation_duration_seconds_sum", f"0+1x360 {361}+{slow * 10}x80"),
-                _operation("wsrt_operation_duration_seconds_count", "0+10x441")]
-    name = "WebSocketTrendAlarm"
-    _judge([_fires(day(0.25), "1h50m", name, labels=CONVERSATION),
-            _fires(day(0.25), "1h25m", name),
-            _fires(day(0.18), "1h50m", name),
-            _fires(day(0.18), "1h50m", name + "-warning", "warning", CONVERSATION)])
+        # 75 minutes of 0.1 s, then 20 of `slow`; twenty completions a scrape.
+        return [_operation("wsrt_operation_duration_seconds_sum", f"0+2x150 302+{slow * 20}x40"),
+                _operation("wsrt_operation_duration_seconds_count", "0+20x191")]
+
+    def at(slow, minutes, **wanted):
+        case = _fires(day(slow), minutes, "WebSocketTrendAlarm",
+                      labels=wanted.get("critical"))
+        case["alert_rule_test"] += _fires([], minutes, "WebSocketTrendAlarm-warning", "warning",
+                                          wanted.get("warning"))["alert_rule_test"]
+        return {**case, "interval": "30s"}
+    _judge([at(0.25, "95m", critical=CONVERSATION, warning=CONVERSATION),
+            at(0.18, "95m", warning=CONVERSATION),
+            at(0.25, "75m")])
 
 
 def _aws_problems(shape, value, where):
@@ -661,6 +668,49 @@ def the_trend_rules_come_after_what_they_look_back_on():
     at = names.index("wsrt:operation_duration_seconds:mean1m")
     equal([n for n in names if "Trend" in n], names[at + 1:])
     equal(len(names[at + 1:]), 4)
+
+
+# ---- the document ----
+
+def _documented():
+    """Files, and commands with the output that the page shows for them."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    files = dict(re.findall(r"<!-- file: (\S+) -->\n```json\n(.*?)```", text, re.S))
+    return files, re.findall(r"```console\n\$ wsrt ([^\n]+)\n(.*?)```", text, re.S)
+
+
+def _pattern(shown):
+    """A line of three dots stands for any lines, dots at the end of one for the rest of it."""
+    parts = []
+    for line in shown.splitlines():
+        if line == "...":
+            parts.append(r"(?:.*\n)*?")
+        elif line.endswith("..."):
+            parts.append(re.escape(line[:-3]) + r".*\n")
+        else:
+            parts.append(re.escape(line) + r"\n")
+    return "".join(parts)
+
+
+def the_document_shows_what_the_tool_writes():
+    files, commands = _documented()
+    with tempfile.TemporaryDirectory() as place:
+        for name, content in files.items():
+            pathlib.Path(place, name).write_text(content, encoding="utf-8")
+        for command, shown in commands:
+            done = subprocess.run([WSRT, *command.split()], cwd=place, capture_output=True,
+                                  text=True, check=False, env={"PATH": os.environ["PATH"]})
+            expect(re.fullmatch(_pattern(shown), done.stdout + done.stderr), "wsrt", command)
+    equal({command.split()[1] for command, _ in commands}, set(OUTPUTS))
+
+
+def the_document_lists_every_row_and_metric():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for metric, dimensions in DIMENSIONS.items():
+        if metric[0].isupper():
+            row = next((r for r in text.splitlines() if r.startswith("|") and metric in r
+                        and ("Environment" in r)), "")
+            expect(all(name in row for name in dimensions), metric, row)
 
 
 if __name__ == "__main__":
