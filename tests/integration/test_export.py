@@ -441,7 +441,7 @@ def a_statistic_that_prometheus_does_not_keep_is_refused_there_only():
 # ---- what is refused ----
 
 def a_wrong_command_line_is_a_usage_error():
-    for args, text in ((["export"], "export needs WHAT"), (["export", "helm"], "there is no 'helm'"),
+    for args, text in ((["export"], "export needs cloudwatch-dashboard|"), (["export", "helm"], "there is no 'helm'"),
                        (["export", ""], "there is no ''"),
                        (["export", "grafana", "terraform"], "unexpected 'terraform'")):
         _complains(wsrt(*args), USAGE, text)
@@ -668,6 +668,71 @@ def the_trend_rules_come_after_what_they_look_back_on():
     at = names.index("wsrt:operation_duration_seconds:mean1m")
     equal([n for n in names if "Trend" in n], names[at + 1:])
     equal(len(names[at + 1:]), 4)
+
+
+# ---- completion ----
+
+def _options():
+    """(command, option) of every help text."""
+    commands = re.findall(r"^  (\w+) ", wsrt("--help").stdout, re.M)
+    return [(command, option) for command in commands for option in
+            re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", wsrt(command, "--help").stdout, re.M)]
+
+
+def _shell(shell, script, **files):
+    expect(shutil.which(shell), f"{shell} is missing: scripts/deps test")
+    with tempfile.TemporaryDirectory() as place:
+        for name, text in files.items():
+            pathlib.Path(place, name).write_text(text, encoding="utf-8")
+        done = subprocess.run([shell, "-c", script], cwd=place, capture_output=True, text=True,
+                              check=False, env={"PATH": os.environ["PATH"], "HOME": place})
+    equal((done.returncode, done.stderr), (0, ""), script)
+    return done.stdout.splitlines()
+
+
+def _bash(*lines):
+    """What bash offers at the end of each line of words."""
+    script = ". ./completion; compopt() { :; }\n" + "".join(
+        f"COMP_WORDS=({line}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _wsrt; "
+        'echo "${COMPREPLY[*]}"\n' for line in lines)
+    return [line.split() for line in _shell("bash", script, completion=export("completion-bash"))]
+
+
+def bash_completes_commands_options_and_choices():
+    equal(_bash("wsrt se", "wsrt serve --app ''", "wsrt serve --lis", "wsrt export graf",
+                "wsrt export grafana --env", "wsrt export -o ''", "wsrt serve --listen ''"),
+          [["serve"], ["chat", "echo"], ["--listen"], ["grafana"], ["--environment"], [], []])
+
+
+def bash_and_fish_complete_every_option():
+    options = _options()
+    expect(len(options) > 50, len(options))
+    offered = _bash(*(f"wsrt {command} {option}" for command, option in options))
+    for (command, option), words in zip(options, offered):
+        expect(option in words, command, option)
+    fish = _shell("fish", ". ./completion\n" + "".join(
+        f"complete -C 'wsrt {command} --'\n" for command in dict.fromkeys(c for c, _ in options)),
+        completion=export("completion-fish"))
+    expect({o for _, o in options} - {"--help"} <= {line.split("\t")[0] for line in fish})
+
+
+def fish_completes_commands_and_choices():
+    def offered(line):
+        return [w.split("\t")[0] for w in _shell("fish", f". ./completion; complete -C '{line}'",
+                                                 completion=export("completion-fish"))]
+    equal(offered("wsrt se"), ["serve"])
+    equal(offered("wsrt serve --app "), ["chat", "echo"])
+    equal(set(offered("wsrt export c")), {"cloudwatch-dashboard", "cloudwatch-alarms",
+                                         "cloudformation", "completion-bash", "completion-zsh",
+                                         "completion-fish"})
+
+
+def zsh_reads_its_completion_which_names_every_option():
+    text = export("completion-zsh")
+    equal(_shell("zsh", "zsh -n ./completion", completion=text), [])
+    for command, option in _options():
+        part = text.split(f"\n    {command})\n")[1].split(";;")[0]
+        expect(re.search(rf"(['*,]){option}[\[=}}]", part), command, option)
 
 
 # ---- the document ----

@@ -594,8 +594,12 @@ const struct command wsrt_commands[] = {
     {COMMAND(token), .operands = "make | check [TOKEN]", .least_operands = 1, .most_operands = 2,
      .summary =
          "Makes tokens for development, and judges tokens; check reads stdin without TOKEN."},
-    {COMMAND(export), .operands = "WHAT", .least_operands = 1, .most_operands = 1,
-     .summary = "Writes dashboards, alarms and rules for the metrics of a monitor."},
+    {COMMAND(export),
+     .operands = "cloudwatch-dashboard|cloudwatch-alarms|cloudformation|terraform|grafana|"
+                 "prometheus-rules|completion-bash|completion-zsh|completion-fish",
+     .least_operands = 1, .most_operands = 1,
+     .summary =
+         "Writes dashboards, alarms and rules for a monitor's metrics, or shell completion."},
     {COMMAND(version), .operands = "", .summary = "Prints version, ABI and features."},
 };
 const size_t wsrt_command_count = COUNT(wsrt_commands);

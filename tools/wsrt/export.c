@@ -134,7 +134,15 @@ static const struct output {
     {"terraform", export_terraform, ALARMS | GRAPHS},
     {"grafana", export_grafana, GRAPHS},
     {"prometheus-rules", export_rules, ALARMS},
+    {"completion-bash", export_completion_bash, 0},
+    {"completion-zsh", export_completion_zsh, 0},
+    {"completion-fish", export_completion_fish, 0},
 };
+
+const char *export_output(size_t index)
+{
+    return index < sizeof outputs / sizeof *outputs ? outputs[index].name : NULL;
+}
 
 static const struct output *find_output(const char *name)
 {
@@ -166,11 +174,10 @@ int run_export(void *settings, char **operands)
     struct export_text text = {0};
 
     if (output == NULL)
-        return complain(TOOL_USAGE,
-                        "export: there is no '%s': cloudwatch-dashboard, cloudwatch-alarms, "
-                        "cloudformation, terraform, grafana, prometheus-rules",
+        return complain(TOOL_USAGE, "export: there is no '%s': see wsrt export --help",
                         operands[0]);
-    int status = export_model_build(&model, s, output->parts & ALARMS);
+    int status =
+        output->parts == 0 ? TOOL_OK : export_model_build(&model, s, output->parts & ALARMS);
     if (status == TOOL_OK)
         status = output->write(&model, &text);
     if (status == TOOL_OK && text.failed)

@@ -97,6 +97,8 @@ int text_sink(void *text, const void *bytes, size_t len); /* for a JSON writer *
 int export_json_end(wsrt_json_writer *w, struct export_text *json, struct export_text *part,
                     struct export_text *out);
 
+const char *export_output(size_t index); /* what WHAT may be; NULL = no more */
+
 /* ---- export_model.c ---- */
 int is_text(wsrt_span s, const char *text);
 /* Fills a zeroed model; an exit status, 0 = fine. Free it in any case. */
@@ -107,6 +109,12 @@ void export_model_free(struct export_model *m);
 void *export_keep(struct export_model *m, size_t size);
 int export_add_operation(struct export_model *m, wsrt_span name);
 int export_operation_fits(wsrt_span name);
+/* One more zeroed element of a list, behind `count` of them; NULL = refused. */
+void *export_grow(void **list, size_t count, size_t size);
+
+/* ---- export_graph.c ---- */
+wsrt_metric_info export_metric(size_t index);
+int export_catalogue_graphs(struct export_model *m); /* an exit status */
 struct export_graph *export_add_graph(struct export_model *m, wsrt_span title);
 /* Adds to the last graph a metric's lines, one an operation where that is open. */
 int export_add_lines(struct export_model *m, const wsrt_metric_info *metric,
@@ -127,6 +135,9 @@ int export_cloudformation(const struct export_model *m, struct export_text *out)
 int export_terraform(const struct export_model *m, struct export_text *out);
 int export_grafana(const struct export_model *m, struct export_text *out);
 int export_rules(const struct export_model *m, struct export_text *out);
+int export_completion_bash(const struct export_model *m, struct export_text *out);
+int export_completion_zsh(const struct export_model *m, struct export_text *out);
+int export_completion_fish(const struct export_model *m, struct export_text *out);
 
 /* ---- export_cloudwatch.c ---- */
 /* How a template language has the environment and the region written inside a text, and how it

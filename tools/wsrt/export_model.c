@@ -35,13 +35,7 @@ void export_model_free(struct export_model *m)
     free(m->limits);
 }
 
-static int out_of_memory(void)
-{
-    return complain(TOOL_INTERNAL, "out of memory");
-}
-
-/* One more zeroed element behind `count` of them; NULL = refused. */
-static void *grow(void **list, size_t count, size_t size)
+void *export_grow(void **list, size_t count, size_t size)
 {
     char *grown = realloc(*list, (count + 1) * size);
 
@@ -164,10 +158,10 @@ struct alarm_request {
 
 static int add_alarm(struct export_model *m, const struct alarm_request *r)
 {
-    struct export_alarm *a = grow((void **)&m->alarms, m->alarm_count, sizeof *a);
+    struct export_alarm *a = export_grow((void **)&m->alarms, m->alarm_count, sizeof *a);
 
     if (a == NULL)
-        return out_of_memory();
+        return complain(TOOL_INTERNAL, "out of memory");
     a->info = r->info;
     a->series.metric = r->metric;
     memcpy(a->series.values, r->values, sizeof a->series.values);
@@ -246,14 +240,6 @@ static int operation_alarm(struct export_model *m, const wsrt_alarm_info *like,
     return add_with_warning(m, &r, limit > 0 ? limit * 4 / 5 : r.info.warning);
 }
 
-static wsrt_metric_info metric_at(size_t index)
-{
-    wsrt_metric_info metric = {.struct_size = sizeof metric};
-
-    wsrt_catalogue_metric(index, &metric);
-    return metric;
-}
-
 /* The catalogue has an operation's alarms one after the other, so its first operation's are the
  * pattern of them all. */
 static int of_each_operation(struct export_model *m, int kind)
@@ -264,7 +250,7 @@ static int of_each_operation(struct export_model *m, int kind)
 
     for (size_t o = 0; o < m->operations.count; o++)
         for (size_t i = 0; status == TOOL_OK && wsrt_catalogue_alarm(i, &info) == WSRT_OK; i++) {
-            wsrt_metric_info metric = metric_at(info.metric);
+            wsrt_metric_info metric = export_metric(info.metric);
             if (info.kind != kind || !limits_operations(&info, &metric))
                 continue;
             if (first.ptr == NULL)
@@ -281,7 +267,7 @@ static int of_everything_else(struct export_model *m)
     int status = TOOL_OK;
 
     for (size_t i = 0; status == TOOL_OK && wsrt_catalogue_alarm(i, &info) == WSRT_OK; i++) {
-        wsrt_metric_info metric = metric_at(info.metric);
+        wsrt_metric_info metric = export_metric(info.metric);
         if (!limits_operations(&info, &metric))
             status = fixed_alarm(m, &info, &metric);
     }
@@ -295,110 +281,6 @@ static int add_alarms(struct export_model *m)
     if (status == TOOL_OK)
         status = of_everything_else(m);
     return status == TOOL_OK ? of_each_operation(m, WSRT_ALARM_TREND) : status;
-}
-
-/* ---- graphs ---- */
-
-int export_has_statistic(const wsrt_metric_info *metric, wsrt_span statistic)
-{
-    static const char *const of_values[] = {"Average", "Minimum", "Maximum", "Sum", "SampleCount"};
-
-    if (statistic.len > 1 && statistic.ptr[0] == 'p')
-        return metric->form == WSRT_METRIC_VALUES;
-    if (metric->form == WSRT_METRIC_SUM)
-        return is_text(statistic, "Sum");
-    for (size_t i = 0; i < (metric->form == WSRT_METRIC_GAUGE ? 3 : 5); i++)
-        if (is_text(statistic, of_values[i]))
-            return 1;
-    return 0;
-}
-
-int export_takes_operations(const wsrt_metric_info *metric)
-{
-    return strcmp(metric->dimensions[0], "Handler") == 0 && metric->values[0] == NULL;
-}
-
-struct export_graph *export_add_graph(struct export_model *m, wsrt_span title)
-{
-    struct export_graph *g = grow((void **)&m->graphs, m->graph_count, sizeof *g);
-
-    if (g == NULL)
-        return NULL;
-    g->title = title;
-    g->first = m->line_count;
-    m->graph_count++;
-    return g;
-}
-
-static int add_line(struct export_model *m, const wsrt_metric_info *metric, wsrt_span handler,
-                    wsrt_span statistic)
-{
-    struct export_graph *g = &m->graphs[m->graph_count - 1];
-
-    if (g->count == EXPORT_LINES)
-        return complain(TOOL_USAGE, "the graph '%.*s' has more than %d lines", (int)g->title.len,
-                        g->title.ptr, EXPORT_LINES);
-    struct export_line *line = grow((void **)&m->lines, m->line_count, sizeof *line);
-    if (line == NULL)
-        return out_of_memory();
-    line->series.metric = *metric;
-    line->statistic = statistic;
-    for (size_t d = 0; d < metric->dimension_count; d++)
-        if (metric->values[d] != NULL)
-            line->series.values[d] = wsrt_span_cstr(metric->values[d]);
-    if (handler.len > 0)
-        line->series.values[0] = handler;
-    m->line_count++;
-    g->count++;
-    return TOOL_OK;
-}
-
-int export_add_lines(struct export_model *m, const wsrt_metric_info *metric,
-                     const struct text_list *operations, wsrt_span statistic)
-{
-    int status = TOOL_OK;
-
-    if (!export_takes_operations(metric))
-        return add_line(m, metric, (wsrt_span){0}, statistic);
-    for (size_t i = 0; status == TOOL_OK && i < operations->count; i++)
-        status = add_line(m, metric, operations->items[i], statistic);
-    return status;
-}
-
-/* A line of the catalogue; operations that were asked for take the place of those it names. */
-static int catalogue_line(struct export_model *m, const wsrt_line_info *line)
-{
-    wsrt_metric_info metric = metric_at(line->metric);
-    wsrt_span title = wsrt_span_cstr(line->title_cstr);
-    wsrt_span statistic = wsrt_span_cstr(line->statistic_cstr);
-    struct export_graph *g = m->graph_count == 0 ? NULL : &m->graphs[m->graph_count - 1];
-    int is_new = g == NULL || !wsrt_span_equal(g->title, title);
-
-    if (is_new) {
-        g = export_add_graph(m, title);
-        if (g == NULL)
-            return out_of_memory();
-        g->x = line->x;
-        g->y = line->y;
-        g->width = line->width;
-        g->height = line->height;
-    }
-    if (line->handler_cstr == NULL)
-        return export_add_lines(m, &metric, &m->operations, statistic);
-    if (m->settings->operations.count == 0)
-        return add_line(m, &metric, wsrt_span_cstr(line->handler_cstr), statistic);
-    return is_new ? export_add_lines(m, &metric, &m->operations, statistic) : TOOL_OK;
-}
-
-static int add_graphs(struct export_model *m)
-{
-    wsrt_line_info line = {.struct_size = sizeof line};
-    int status = TOOL_OK;
-
-    for (size_t i = 0; status == TOOL_OK && wsrt_catalogue_line(i, &line) == WSRT_OK; i++)
-        if (!line.full || m->settings->full)
-            status = catalogue_line(m, &line);
-    return status;
 }
 
 /* ---- the whole ---- */
@@ -448,7 +330,7 @@ int export_model_build(struct export_model *m, const struct export_settings *set
         status = export_config_read(m, settings->config);
     m->has_own_graphs = m->graph_count > 0;
     if (status == TOOL_OK && !m->has_own_graphs)
-        status = add_graphs(m);
+        status = export_catalogue_graphs(m);
     if (status == TOOL_OK && with_alarms)
         status = add_alarms(m);
     return status == TOOL_OK ? name_dashboard(m) : status;
