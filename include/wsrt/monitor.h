@@ -39,9 +39,12 @@ typedef enum wsrt_operation {
 
 /** What a threshold watches, and the unit of its limits. @since 0.1 */
 typedef enum wsrt_watched {
-    WSRT_WATCH_DURATION = 1,   /**< ns, over windows of 10 s */
-    WSRT_WATCH_MEMORY = 2,     /**< bytes, over windows of 10 s */
-    WSRT_WATCH_ERROR_RATE = 3, /**< fraction of the last 5 minutes, from 20 completions on */
+    WSRT_WATCH_DURATION = 1,         /**< ns, over windows of 10 s */
+    WSRT_WATCH_MEMORY = 2,           /**< bytes, over windows of 10 s */
+    WSRT_WATCH_ERROR_RATE = 3,       /**< fraction of the last 5 minutes, from 20 completions on */
+    WSRT_WATCH_TREND_DURATION = 4,   /**< mean of 15 minutes by that of the day; alerts only */
+    WSRT_WATCH_TREND_P99 = 5,        /**< the same of minutes' p99; alerts only */
+    WSRT_WATCH_TREND_ERROR_RATE = 6, /**< the same of the error rate; alerts only */
     WSRT_WATCHED_MIN_ = -2147483647 - 1,
     WSRT_WATCHED_MAX_ = 2147483647
 } wsrt_watched;
@@ -108,7 +111,8 @@ typedef struct wsrt_monitor_options {
     uint32_t histogram_bits;    /**< 4..7, error at most 2^-(bits+1); 0 = 5 */
     uint32_t max_metric_values; /**< values of one attribute, all operations; 0 = 10000 */
     uint32_t max_values;        /**< values of all attributes; 0 = 50000 */
-    uint32_t reserved;          /**< 0 */
+    uint32_t trend;             /**< 0 = a day of minutes for each operation that is used (55 KiB);
+                                     4294967295 = no trends */
     wsrt_alert_fn on_alert;     /**< NULL = nobody is told */
     void *alert_user;           /**< handed to on_alert */
 } wsrt_monitor_options;
@@ -359,6 +363,88 @@ WSRT_API int wsrt_monitor_tick(wsrt_monitor *m, int64_t now, int64_t wall);
 WSRT_API int wsrt_monitor_prometheus(wsrt_monitor *m,
                                      int (*write)(const void *data, size_t len, void *user),
                                      void *user);
+
+/* ---- exports ------------------------------------------------------------------------------ */
+
+/** A remembered reading, so that an export tells what came since the last one. @since 0.1 */
+typedef struct wsrt_monitor_reader wsrt_monitor_reader;
+
+/**
+ * Makes a reader. Its first export starts where the monitor did, each later one where the last ended.
+ * @param out  NULL on failure; give it back with wsrt_monitor_reader_free(). It keeps the monitor's
+ *             memory alive
+ * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_monitor_reader_new(wsrt_monitor_reader **out, wsrt_monitor *m);
+
+/** Frees a reader; NULL is fine. @since 0.1 */
+WSRT_API void wsrt_monitor_reader_free(wsrt_monitor_reader *r);
+
+/** What an export looks like; docs/monitor.md has an example of each. @since 0.1 */
+typedef enum wsrt_export_format {
+    WSRT_EXPORT_PROMETHEUS = 1,  /**< Prometheus text 0.0.4, in pieces */
+    WSRT_EXPORT_OPENMETRICS = 2, /**< OpenMetrics 1.0 text, in pieces */
+    WSRT_EXPORT_DASHBOARD =
+        3,               /**< one JSON object, in pieces; schemas/monitor-snapshot.schema.json */
+    WSRT_EXPORT_EMF = 4, /**< CloudWatch embedded metric format: each piece a line */
+    WSRT_EXPORT_CLOUDWATCH = 5, /**< bodies of PutMetricData in AWS JSON 1.0: each piece a body */
+    WSRT_EXPORT_OTLP = 6,       /**< bodies of OTLP/HTTP JSON: each piece a body */
+    WSRT_EXPORT_FORMAT_MIN_ = -2147483647 - 1,
+    WSRT_EXPORT_FORMAT_MAX_ = 2147483647
+} wsrt_export_format;
+
+/** Variants of an export; each is for the formats it names. @since 0.1 */
+typedef enum wsrt_export_flag {
+    WSRT_EXPORT_SUMMARY = 1, /**< PROMETHEUS, OPENMETRICS: durations as quantiles, no histogram */
+    WSRT_EXPORT_SNAP_BOUNDS =
+        2, /**< PROMETHEUS, OPENMETRICS: bounds at the edges of buckets: exact */
+    WSRT_EXPORT_HTML_SAFE = 4, /**< DASHBOARD: < > & are escaped */
+    WSRT_EXPORT_COUNTS = 8,    /**< EMF: durations as {Values, Counts} instead of repeated values */
+    WSRT_EXPORT_EXPONENTIAL = 16, /**< OTLP: durations as exponential histograms of scale 3 */
+    WSRT_EXPORT_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_EXPORT_FLAG_MAX_ = 2147483647
+} wsrt_export_flag;
+
+/** Which metrics of operations go to CloudWatch, and under which names. @since 0.1 */
+typedef enum wsrt_metric_names {
+    WSRT_NAMES_HANDLER = 0, /**< all, the duration as HandlerDuration */
+    WSRT_NAMES_SERVICE = 1, /**< Duration, MemoryUsage, Success, ErrorCount, ExternalCalls and
+                                 DatabaseCalls */
+    WSRT_NAMES_BOTH = 2,
+    WSRT_METRIC_NAMES_MIN_ = -2147483647 - 1,
+    WSRT_METRIC_NAMES_MAX_ = 2147483647
+} wsrt_metric_names;
+
+/** Options of an export; zero = default. @since 0.1 */
+typedef struct wsrt_export_options {
+    uint32_t struct_size;       /**< sizeof(wsrt_export_options) */
+    int32_t format;             /**< a wsrt_export_format */
+    uint32_t flags;             /**< bits of wsrt_export_flag */
+    int32_t names;              /**< a wsrt_metric_names; EMF and CLOUDWATCH */
+    int64_t wall;               /**< Unix ms */
+    wsrt_monitor_reader *since; /**< NULL = since the start; one thread at a time */
+    const wsrt_field
+        *members; /**< EMF: attributes every line carries beside its metrics; names as in
+                                      docs/monitor.md. Those that name a person or a connection are
+                                      written as # and 10 digits of a keyed hash */
+    size_t member_count;
+} wsrt_export_options;
+
+/**
+ * Writes what the monitor knows in a format of others. Values that a format cannot carry are left out
+ * and counted in ExportDropped.
+ *
+ * @param opts   not NULL
+ * @param write  takes the text. EMF, CLOUDWATCH and OTLP call it once for each whole document, in the
+ *               size the receiver takes, and not at all when there is nothing to tell; the others in
+ *               pieces of any size. A negative status stops and is returned
+ * @return WSRT_OK: only then the reader has moved; WSRT_ERR_NOMEM; WSRT_ERR_INVALID (another monitor's
+ *         reader, an unknown format or flag); WSRT_ERR_UNSUPPORTED; `write`'s status. Any thread.
+ * @since 0.1
+ */
+WSRT_API int wsrt_monitor_export(wsrt_monitor *m, const wsrt_export_options *opts,
+                                 int (*write)(const void *data, size_t len, void *user),
+                                 void *user);
 
 /* ---- the catalogue ------------------------------------------------------------------------- */
 

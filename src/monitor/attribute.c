@@ -82,6 +82,15 @@ const char *wsrt_category_name(int category)
     return "category";
 }
 
+enum use wsrt_attribute_use(const char *name)
+{
+    const struct attribute *a = find_attribute(name);
+
+    if (a == NULL || a->class == TEXT)
+        return USE_NONE;
+    return a->class == IDENTITY ? USE_HASHED : USE_PLAIN;
+}
+
 /* ---- values ---- */
 
 struct key {

@@ -71,7 +71,8 @@ enum {
     MAX_SOURCE_NAME = 63,
     MAX_LABELS = 8,
     MAX_CORRELATION_ID = 128,
-    BUILTIN_OPERATIONS = 4
+    BUILTIN_OPERATIONS = 4,
+    TREND_MINUTES = 1440
 };
 
 typedef _Atomic uint64_t counter;
@@ -156,6 +157,18 @@ struct watch {
     unsigned of;
 };
 
+/* What has a trend, by wsrt_watched minus WSRT_WATCH_TREND_DURATION. */
+enum { TREND_DURATION, TREND_P99, TREND_ERRORS, TRENDS };
+
+struct trend {
+    int is_known;
+    int level;
+    double baseline; /* ns, or a fraction */
+    double current;
+    double ratio;
+    double slope; /* percent of the baseline an hour */
+};
+
 struct reading {
     uint64_t count;
     uint64_t errors;
@@ -168,6 +181,7 @@ struct history {
     uint64_t base_sums[4];              /* duration and memory sums and counts at the last end */
     uint32_t *base_counters;            /* the histogram then; only for quantile statistics */
     uint64_t seen[2];                   /* maxima of the last closed window as they were judged */
+    struct trend trends[TRENDS];
 };
 
 /* The slowest completion of a window that told a correlation id. */
@@ -187,7 +201,9 @@ struct operation {
     _Atomic uint32_t octaves[OCTAVES];
     _Atomic int octaves_used;
     struct history history;
+    struct ring *ring; /* of minutes, the tick's own; NULL = none yet */
     struct worst worst;
+    slot exemplars; /* a struct worst for each octave of durations */
     /* Values beyond the caps; for ERROR_CATEGORY all that are not registered. */
     struct outcome_count overflow[CATEGORIES];
 };
@@ -206,6 +222,7 @@ struct minutes {
     uint64_t counted[MINUTE_OPERATIONS]; /* at its end */
     double last[MINUTE_OPERATIONS];
     int64_t began;
+    uint32_t number;
     int complete; /* 1 once a minute is over */
 };
 
@@ -215,6 +232,7 @@ struct wsrt_monitor {
     unsigned bits;
     unsigned chunks;
     uint32_t cpu_sampling; /* 0 = never */
+    int has_trends;
     int max_operations;
     uint64_t key;
     uint32_t max_metric_values;
@@ -236,6 +254,7 @@ struct wsrt_monitor {
     counter attributes_dropped;
     counter series_dropped;
     counter export_dropped;
+    counter export_approximated;
     wsrt_alert_fn on_alert;
     void *alert_user;
     int ticking; /* the tick's own, as all below to references */
@@ -396,6 +415,9 @@ struct value *wsrt_value_get(wsrt_monitor *m, int id, int category, wsrt_span te
 struct value *wsrt_error_category(wsrt_monitor *m, int id, wsrt_span text); /* NULL = other */
 void wsrt_values_free(wsrt_monitor *m);
 const char *wsrt_category_name(int category);
+/* How an attribute stands in a line of a log. */
+enum use { USE_NONE, USE_PLAIN, USE_HASHED };
+enum use wsrt_attribute_use(const char *name);
 
 int wsrt_category_register(wsrt_monitor *m, int id, wsrt_span name);
 
@@ -432,10 +454,23 @@ struct histogram wsrt_live_histogram(const wsrt_monitor *m, int id, uint64_t max
 uint64_t wsrt_read_window(const wsrt_monitor *m, int id, unsigned pair, uint32_t window);
 void wsrt_totals_of(wsrt_op_totals *out, const struct sums *s, uint64_t count);
 
+/* trend.c */
+struct ring;
+void wsrt_trends_roll(wsrt_monitor *m, uint32_t number, int64_t wall); /* at the end of a minute */
+void wsrt_ring_free(const wsrt_monitor *m, struct ring *ring);         /* NULL is fine */
+
 /* window.c */
 void wsrt_history_init(struct history *h, int id); /* with the thresholds every monitor has */
 size_t wsrt_history_bytes(const wsrt_monitor *m);  /* of base_counters */
 void wsrt_worst_offer(wsrt_monitor *m, int id, uint64_t duration, wsrt_span correlation_id);
+struct exemplar {
+    uint64_t ns;
+    size_t len;
+    char text[MAX_CORRELATION_ID];
+};
+/* The slowest known above a duration and up to another; 0 = none. */
+int wsrt_exemplar_read(const struct operation *o, uint64_t above, uint64_t most,
+                       struct exemplar *out);
 /* Completions and errors of the last `windows` closed windows, or as many as there are. */
 void wsrt_history_recent(const wsrt_monitor *m, int id, unsigned windows, struct reading *out);
 

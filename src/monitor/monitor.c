@@ -57,6 +57,8 @@ static void free_operation(const wsrt_monitor *m, struct operation *o)
     if (o == NULL)
         return;
     wsrt_mem_free(&m->allocator, o->history.base_counters, wsrt_history_bytes(m));
+    wsrt_mem_free(&m->allocator, held(&o->exemplars), OCTAVES * sizeof(struct worst));
+    wsrt_ring_free(m, o->ring);
     wsrt_mem_free(&m->allocator, o->name, o->name_len + 1);
     wsrt_mem_free(&m->allocator, o, sizeof *o);
 }
@@ -179,7 +181,7 @@ static int read_options(wsrt_monitor_options *out, const wsrt_monitor_options *g
 
     if (rc != WSRT_OK)
         return rc;
-    if (out->flags != 0)
+    if (out->flags != 0 || (out->trend != 0 && out->trend != UINT32_MAX))
         return WSRT_ERR_UNSUPPORTED;
     if (out->max_operations == 0)
         out->max_operations = MAX_OPERATIONS;
@@ -204,6 +206,7 @@ static void set_up(wsrt_monitor *m, const wsrt_monitor_options *o)
     m->bits = o->histogram_bits;
     m->chunks = wsrt_histogram_chunks(m->bits);
     m->cpu_sampling = o->cpu_sampling == UINT32_MAX ? 0 : or_default(o->cpu_sampling, 64);
+    m->has_trends = o->trend != UINT32_MAX;
     m->max_operations = (int)o->max_operations;
     m->max_metric_values = or_default(o->max_metric_values, 10000);
     m->max_values = or_default(o->max_values, 50000);

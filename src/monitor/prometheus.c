@@ -1,40 +1,65 @@
-/* Prometheus text format 0.0.4: each family once, with all its series. */
+/* Prometheus text 0.0.4 and OpenMetrics 1.0: each family once, with all its series. */
+#include "monitor/bounds.h"
 #include "monitor/business.h"
 #include "monitor/catalogue.h"
-#include "monitor/snapshot.h"
+#include "monitor/document.h"
 #include "monitor/text.h"
 
 #include <string.h>
-
-static const struct {
-    uint64_t ns;
-    const char *seconds;
-} bounds[] = {
-    {1000000, "0.001"},  {2500000, "0.0025"}, {5000000, "0.005"}, {10000000, "0.01"},
-    {25000000, "0.025"}, {50000000, "0.05"},  {100000000, "0.1"}, {250000000, "0.25"},
-    {500000000, "0.5"},  {1000000000, "1"},   {2000000000, "2"},  {3000000000, "3"},
-    {5000000000, "5"},   {10000000000, "10"},
-};
-enum { BOUNDS = sizeof bounds / sizeof bounds[0] };
 
 struct page_writer {
     struct text text;
     const wsrt_snapshot *snapshot;
     const char *family;
+    int open_metrics;
+    uint32_t flags; /* bits of wsrt_export_flag */
 };
+
+enum { MAX_EXEMPLAR = 128 }; /* characters of its names and values */
+static const char exemplar_label[] = "correlation_id";
+
+static int ends_with(wsrt_span text, const char *end)
+{
+    size_t len = strlen(end);
+
+    return text.len > len && memcmp(text.ptr + text.len - len, end, len) == 0;
+}
+
+/* In OpenMetrics a family is called what its samples are without their suffix. */
+static wsrt_span family_name(const struct page_writer *w)
+{
+    wsrt_span name = wsrt_span_cstr(w->family);
+
+    if (w->open_metrics && ends_with(name, "_total"))
+        name.len -= sizeof "_total" - 1;
+    return name;
+}
+
+static void head(struct page_writer *w, const char *what, const char *text)
+{
+    wsrt_text_put(&w->text, what);
+    wsrt_text_bytes(&w->text, family_name(w));
+    wsrt_text_put(&w->text, " ");
+    wsrt_text_put(&w->text, text);
+    wsrt_text_put(&w->text, "\n");
+}
+
+static void unit(struct page_writer *w)
+{
+    static const char *const units[] = {"_seconds", "_bytes", "_ratio"};
+
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
+        if (ends_with(family_name(w), units[i]))
+            head(w, "# UNIT ", units[i] + 1);
+}
 
 static void begin(struct page_writer *w, const char *family, const char *type, const char *help)
 {
     w->family = family;
-    wsrt_text_put(&w->text, "# HELP ");
-    wsrt_text_put(&w->text, family);
-    wsrt_text_put(&w->text, " ");
-    wsrt_text_put(&w->text, help);
-    wsrt_text_put(&w->text, "\n# TYPE ");
-    wsrt_text_put(&w->text, family);
-    wsrt_text_put(&w->text, " ");
-    wsrt_text_put(&w->text, type);
-    wsrt_text_put(&w->text, "\n");
+    head(w, "# HELP ", help);
+    head(w, "# TYPE ", type);
+    if (w->open_metrics)
+        unit(w);
 }
 
 static void label(struct page_writer *w, const char *name, wsrt_span value)
@@ -83,43 +108,82 @@ static void more(struct page_writer *w, const char *name, wsrt_span value)
     label(w, name, value);
 }
 
+/* `,name="` with the value still open. */
+static void more_open(struct page_writer *w, const char *name)
+{
+    wsrt_text_put(&w->text, ",");
+    wsrt_text_put(&w->text, name);
+    wsrt_text_put(&w->text, "=\"");
+}
+
 /* ---- durations ---- */
 
-static unsigned bound_of(uint64_t ns)
+/* Of the events between two bounds the slowest that told a correlation id. */
+static void exemplar(struct page_writer *w, int id, uint64_t above, uint64_t most)
 {
-    unsigned i = 0;
+    struct exemplar e;
 
-    while (i < BOUNDS && ns > bounds[i].ns)
-        i++;
-    return i;
+    if (!w->open_metrics ||
+        !wsrt_exemplar_read(w->snapshot->operations[id].operation, above, most, &e) ||
+        sizeof exemplar_label - 1 + e.len > MAX_EXEMPLAR)
+        return;
+    wsrt_text_put(&w->text, " # {");
+    label(w, exemplar_label, (wsrt_span){e.text, e.len});
+    wsrt_text_put(&w->text, "} ");
+    wsrt_text_scaled(&w->text, e.ns, 9);
 }
 
-static void sort_into_bounds(const struct histogram *h, uint64_t out[BOUNDS + 1])
+static void bound(struct page_writer *w, uint64_t ns)
 {
-    uint32_t counts[CHUNK_COUNTERS];
-
-    memset(out, 0, (BOUNDS + 1) * sizeof out[0]);
-    for (unsigned c = 0; c < h->chunks; c++) {
-        if (!h->chunk(h, c, counts))
-            continue;
-        for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
-            if (counts[i] > 0)
-                out[bound_of(wsrt_bucket_middle(c * CHUNK_COUNTERS + i, h->bits))] += counts[i];
-    }
+    more_open(w, "le");
+    if (ns == UINT64_MAX)
+        wsrt_text_put(&w->text, "+Inf");
+    else
+        wsrt_text_scaled(&w->text, ns, 9);
+    if (w->open_metrics && ns % 1000000000 == 0)
+        wsrt_text_put(&w->text, ".0");
+    wsrt_text_put(&w->text, "\"} ");
 }
 
-static void duration(struct page_writer *w, int id)
+static void histogram(struct page_writer *w, int id)
 {
     const struct operation_view *v = &w->snapshot->operations[id];
     struct histogram h = wsrt_view_histogram(w->snapshot, id);
-    uint64_t in_bound[BOUNDS + 1], below = 0;
+    const struct bounds bounds = (w->flags & WSRT_EXPORT_SNAP_BOUNDS) != 0
+                                     ? wsrt_bounds_snapped(w->snapshot->monitor->bits)
+                                     : wsrt_bounds();
+    uint64_t in[BOUNDS + 1], below = 0, above = 0;
 
-    sort_into_bounds(&h, in_bound);
+    wsrt_bounds_sort(&bounds, &h, in);
     for (unsigned i = 0; i <= BOUNDS; i++) {
-        below += in_bound[i];
+        uint64_t most = i < BOUNDS ? bounds.ns[i] : UINT64_MAX;
+        below += in[i];
         open_series(w, "_bucket", id);
-        more(w, "le", wsrt_span_cstr(i < BOUNDS ? bounds[i].seconds : "+Inf"));
-        close_series(w, below, 0);
+        bound(w, most);
+        wsrt_text_u64(&w->text, below);
+        if (in[i] > 0)
+            exemplar(w, id, above, most);
+        wsrt_text_put(&w->text, "\n");
+        above = most;
+    }
+    open_series(w, "_sum", id);
+    close_series(w, v->sums.counters[DURATION_SUM], 9);
+    series(w, "_count", id, v->count);
+}
+
+static void summary(struct page_writer *w, int id)
+{
+    static const struct {
+        double q;
+        const char *text;
+    } quantiles[] = {{0.5, "0.5"}, {0.95, "0.95"}, {0.99, "0.99"}, {0.999, "0.999"}};
+    const struct operation_view *v = &w->snapshot->operations[id];
+    struct histogram h = wsrt_view_histogram(w->snapshot, id);
+
+    for (size_t i = 0; v->count > 0 && i < sizeof quantiles / sizeof quantiles[0]; i++) {
+        open_series(w, "", id);
+        more(w, "quantile", wsrt_span_cstr(quantiles[i].text));
+        close_series(w, wsrt_histogram_quantile(&h, quantiles[i].q), 9);
     }
     open_series(w, "_sum", id);
     close_series(w, v->sums.counters[DURATION_SUM], 9);
@@ -128,9 +192,16 @@ static void duration(struct page_writer *w, int id)
 
 static void durations(struct page_writer *w)
 {
-    begin(w, "wsrt_operation_duration_seconds", "histogram", "Duration of completed operations.");
-    for (int id = 0; id < w->snapshot->operation_count; id++)
-        duration(w, id);
+    int as_summary = (w->flags & WSRT_EXPORT_SUMMARY) != 0;
+
+    begin(w, "wsrt_operation_duration_seconds", as_summary ? "summary" : "histogram",
+          "Duration of completed operations.");
+    for (int id = 0; id < w->snapshot->operation_count; id++) {
+        if (as_summary)
+            summary(w, id);
+        else
+            histogram(w, id);
+    }
 }
 
 /* ---- the other families of operations ---- */
@@ -215,14 +286,9 @@ static void errors(struct page_writer *w)
 
 static void in_flight(struct page_writer *w)
 {
-    wsrt_op_totals totals;
-
     begin(w, "wsrt_operation_in_flight", "gauge", "Operations started and not ended.");
-    for (int id = 0; id < w->snapshot->operation_count; id++) {
-        const struct operation_view *v = &w->snapshot->operations[id];
-        wsrt_totals_of(&totals, &v->sums, v->count);
-        series(w, "", id, totals.in_flight);
-    }
+    for (int id = 0; id < w->snapshot->operation_count; id++)
+        series(w, "", id, w->snapshot->operations[id].in_flight);
 }
 
 /* Of the last five minutes; an operation without completions then has none. */
@@ -231,7 +297,7 @@ static void error_ratios(struct page_writer *w)
     begin(w, "wsrt_operation_error_ratio", "gauge",
           "Failures among the completions of the last five minutes.");
     for (int id = 0; id < w->snapshot->operation_count; id++) {
-        struct reading r = w->snapshot->operations[id].recent;
+        struct reading r = w->snapshot->operations[id].recent[SPAN_5M];
         if (r.count == 0)
             continue;
         open_series(w, "", id);
@@ -312,27 +378,27 @@ static void business(struct page_writer *w)
 
 static void self(struct page_writer *w)
 {
-    const wsrt_monitor *m = w->snapshot->monitor;
-    const struct {
+    static const struct {
         const char *family;
         const char *help;
-        const counter *value;
-    } rows[] = {
-        {"wsrt_self_series_dropped_total", "Values beyond the caps, counted as __overflow__.",
-         &m->series_dropped},
-        {"wsrt_self_export_dropped_total", "Values no export can carry.", &m->export_dropped},
-        {"wsrt_self_attributes_dropped_total", "Attributes undeclared or of the wrong kind.",
-         &m->attributes_dropped},
-        {"wsrt_self_clock_backwards_total", "Operations that ended before they began.",
-         &m->clock_backwards},
+    } rows[SELVES] = {
+        [SERIES_DROPPED] = {"wsrt_self_series_dropped_total",
+                            "Values beyond the caps, counted as __overflow__."},
+        [EXPORT_DROPPED] = {"wsrt_self_export_dropped_total", "Values no export can carry."},
+        [EXPORT_APPROXIMATED] = {"wsrt_self_export_approximated_total",
+                                 "Metrics exported without their distribution."},
+        [ATTRIBUTES_DROPPED] = {"wsrt_self_attributes_dropped_total",
+                                "Attributes undeclared or of the wrong kind."},
+        [CLOCK_BACKWARDS] = {"wsrt_self_clock_backwards_total",
+                             "Operations that ended before they began."},
     };
 
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < SELVES; i++) {
         begin(w, rows[i].family, "counter", rows[i].help);
         wsrt_text_put(&w->text, w->family);
         wsrt_text_put(&w->text, "{");
         label(w, "environment", environment_of(w));
-        close_series(w, counted(rows[i].value), 0);
+        close_series(w, w->snapshot->self[i], 0);
     }
 }
 
@@ -395,20 +461,24 @@ static void all(struct page_writer *w)
     self(w);
 }
 
+int wsrt_export_page(const struct export *e)
+{
+    struct page_writer w = {.snapshot = e->snapshot,
+                            .open_metrics = e->options->format == WSRT_EXPORT_OPENMETRICS,
+                            .flags = e->options->flags};
+
+    wsrt_text_init(&w.text, e->write, e->user);
+    all(&w);
+    if (w.open_metrics)
+        wsrt_text_put(&w.text, "# EOF\n");
+    return wsrt_text_finish(&w.text);
+}
+
 int wsrt_monitor_prometheus(wsrt_monitor *m, int (*write)(const void *data, size_t len, void *user),
                             void *user)
 {
-    struct page_writer w;
-    wsrt_snapshot *s;
+    const wsrt_export_options options = {.struct_size = sizeof options,
+                                         .format = WSRT_EXPORT_PROMETHEUS};
 
-    if (m == NULL || write == NULL)
-        return WSRT_ERR_INVALID;
-    int rc = wsrt_snapshot_take(&s, m);
-    if (rc != WSRT_OK)
-        return rc;
-    w.snapshot = s;
-    wsrt_text_init(&w.text, write, user);
-    all(&w);
-    wsrt_snapshot_free(s);
-    return wsrt_text_finish(&w.text);
+    return wsrt_monitor_export(m, &options, write, user);
 }

@@ -1,6 +1,7 @@
 #include "monitor/snapshot.h"
 
 #include "monitor/catalogue.h"
+#include "monitor/document.h"
 #include "base/alloc.h"
 
 #include <string.h>
@@ -62,6 +63,28 @@ static uint32_t *copy_chunks(const wsrt_monitor *m, int id, struct operation_vie
     return to;
 }
 
+static void copy_history(const wsrt_monitor *m, int id, struct operation_view *v)
+{
+    static const unsigned windows[SPANS] = {1, 6, ERROR_WINDOWS, WINDOWS};
+    wsrt_op_totals totals;
+
+    for (unsigned i = 0; i < SPANS; i++)
+        wsrt_history_recent(m, id, windows[i], &v->recent[i]);
+    memcpy(v->watches, m->operations[id]->history.watches, sizeof v->watches);
+    memcpy(v->trends, m->operations[id]->history.trends, sizeof v->trends);
+    wsrt_totals_of(&totals, &v->sums, v->count);
+    v->in_flight = totals.in_flight;
+}
+
+static void copy_self(const wsrt_monitor *m, uint64_t out[SELVES])
+{
+    out[SERIES_DROPPED] = counted(&m->series_dropped);
+    out[EXPORT_DROPPED] = counted(&m->export_dropped);
+    out[EXPORT_APPROXIMATED] = counted(&m->export_approximated);
+    out[ATTRIBUTES_DROPPED] = counted(&m->attributes_dropped);
+    out[CLOCK_BACKWARDS] = counted(&m->clock_backwards);
+}
+
 static void copy(wsrt_snapshot *s, uint32_t *to)
 {
     wsrt_monitor *m = s->monitor;
@@ -72,7 +95,7 @@ static void copy(wsrt_snapshot *s, uint32_t *to)
         v->operation = m->operations[id];
         to = copy_chunks(m, id, v, to);
         wsrt_read_sums(m, id, &v->sums);
-        wsrt_history_recent(m, id, ERROR_WINDOWS, &v->recent);
+        copy_history(m, id, v);
     }
     s->minutes = m->minutes;
     pthread_mutex_unlock(&m->lock);
@@ -153,11 +176,6 @@ struct wsrt_samples {
     struct family *family;
     int status;
 };
-
-static int is_finite(double v)
-{
-    return v - v == 0;
-}
 
 static struct sample *new_sample(wsrt_snapshot *s, const wsrt_field *labels, size_t count)
 {
@@ -284,6 +302,7 @@ int wsrt_snapshot_take(wsrt_snapshot **out, wsrt_monitor *m)
         rc = take_values(s);
     if (rc == WSRT_OK)
         rc = take_sources(s);
+    copy_self(m, s->self);
     if (rc != WSRT_OK)
         wsrt_snapshot_free(s);
     else

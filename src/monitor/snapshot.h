@@ -6,13 +6,29 @@
 
 #include "base/arena.h"
 
+/* Spans of time of which there are rates: 10 s, 1, 5 and 15 minutes. */
+enum { SPAN_10S, SPAN_1M, SPAN_5M, SPAN_15M, SPANS };
+
 struct operation_view {
     const struct operation *operation;
     struct sums sums;
     uint64_t present[(MAX_CHUNKS + 63) / 64]; /* one bit a chunk */
     uint32_t *counters;                       /* of the present chunks, in order */
     uint64_t count;                           /* their sum */
-    struct reading recent;                    /* of the last five minutes */
+    uint64_t in_flight;
+    struct reading recent[SPANS];
+    struct watch watches[WATCHES];
+    struct trend trends[TRENDS];
+};
+
+/* What the monitor counts about itself. */
+enum self {
+    SERIES_DROPPED,
+    EXPORT_DROPPED,
+    EXPORT_APPROXIMATED,
+    ATTRIBUTES_DROPPED,
+    CLOCK_BACKWARDS,
+    SELVES
 };
 
 struct value_view {
@@ -50,10 +66,14 @@ typedef struct wsrt_snapshot {
     size_t value_count;
     struct value_view *values;
     struct family *families;
+    uint64_t self[SELVES];
 } wsrt_snapshot;
 
 int wsrt_snapshot_take(wsrt_snapshot **out, wsrt_monitor *m);
 void wsrt_snapshot_free(wsrt_snapshot *s);
 struct histogram wsrt_view_histogram(const wsrt_snapshot *s, int id);
+/* What `now` has more than `base`, which may be NULL; lives in `now`. NULL = memory refused. */
+const wsrt_snapshot *wsrt_snapshot_since(wsrt_snapshot *now, const wsrt_snapshot *base);
+int wsrt_labels_equal(const struct sample *a, const struct sample *b);
 
 #endif

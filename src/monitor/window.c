@@ -114,10 +114,8 @@ int wsrt_monitor_threshold(wsrt_monitor *m, int id, const wsrt_threshold *thresh
 
 /* ---- the slowest completion that told its correlation id ---- */
 
-void wsrt_worst_offer(wsrt_monitor *m, int id, uint64_t duration, wsrt_span correlation_id)
+static void offer(struct worst *w, uint64_t fresh, wsrt_span correlation_id)
 {
-    struct worst *w = &m->operations[id]->worst;
-    uint64_t fresh = window_word(atomic_load_explicit(&m->window, memory_order_relaxed), duration);
     uint64_t old = counted(&w->word);
 
     if (old >> WINDOW_VALUE_BITS == fresh >> WINDOW_VALUE_BITS && old >= fresh)
@@ -131,20 +129,54 @@ void wsrt_worst_offer(wsrt_monitor *m, int id, uint64_t duration, wsrt_span corr
     atomic_store_explicit(&w->busy, 0, memory_order_release);
 }
 
+void wsrt_worst_offer(wsrt_monitor *m, int id, uint64_t duration, wsrt_span correlation_id)
+{
+    struct operation *o = m->operations[id];
+    uint64_t fresh = window_word(atomic_load_explicit(&m->window, memory_order_relaxed), duration);
+    struct worst *octaves = wsrt_slot_touch(&o->exemplars, m, OCTAVES * sizeof(struct worst));
+
+    offer(&o->worst, fresh, correlation_id);
+    if (octaves != NULL)
+        offer(&octaves[octave_of(duration)], fresh, correlation_id);
+}
+
+/* 0 while it is being replaced. */
+static int take(struct worst *w, uint64_t *word, char out[MAX_CORRELATION_ID], size_t *len)
+{
+    if (atomic_exchange_explicit(&w->busy, 1, memory_order_acquire) != 0)
+        return 0;
+    *word = counted(&w->word);
+    *len = w->len;
+    memcpy(out, w->text, w->len);
+    atomic_store_explicit(&w->busy, 0, memory_order_release);
+    return 1;
+}
+
+int wsrt_exemplar_read(const struct operation *o, uint64_t above, uint64_t most,
+                       struct exemplar *out)
+{
+    struct worst *octaves = held(&o->exemplars);
+    uint64_t word;
+
+    for (unsigned i = OCTAVES; octaves != NULL && i-- > 0;) {
+        if (!take(&octaves[i], &word, out->text, &out->len) || out->len == 0)
+            continue;
+        out->ns = word & (((uint64_t)1 << WINDOW_VALUE_BITS) - 1);
+        if (out->ns > above && out->ns <= most)
+            return 1;
+    }
+    return 0;
+}
+
 /* Of this window or the one before; empty when there is none, or it is just being replaced. */
 static size_t read_worst(struct worst *w, uint32_t window, char out[MAX_CORRELATION_ID])
 {
-    size_t len = 0;
+    uint64_t word;
+    size_t len;
 
-    if (atomic_exchange_explicit(&w->busy, 1, memory_order_acquire) != 0)
+    if (!take(w, &word, out, &len))
         return 0;
-    uint64_t word = counted(&w->word);
-    if (window_value(word, window) > 0 || window_value(word, window - 1) > 0) {
-        len = w->len;
-        memcpy(out, w->text, len);
-    }
-    atomic_store_explicit(&w->busy, 0, memory_order_release);
-    return len;
+    return window_value(word, window) > 0 || window_value(word, window - 1) > 0 ? len : 0;
 }
 
 /* ---- values of a window ---- */
@@ -421,7 +453,7 @@ static void count_minute(wsrt_monitor *m, uint64_t out[MINUTE_OPERATIONS])
 }
 
 /* Of minutes that passed without a tick each gets the same share. */
-static void roll_minutes(wsrt_monitor *m, int64_t now)
+static void roll_minutes(wsrt_monitor *m, int64_t now, int64_t wall)
 {
     uint64_t passed = ((uint64_t)now - (uint64_t)m->minutes.began) / (MINUTE_SECONDS * SECOND_NS);
     uint64_t totals[MINUTE_OPERATIONS];
@@ -436,7 +468,9 @@ static void roll_minutes(wsrt_monitor *m, int64_t now)
     }
     m->minutes.began += (int64_t)(passed * MINUTE_SECONDS * SECOND_NS);
     m->minutes.complete = 1;
+    m->minutes.number += (uint32_t)passed;
     pthread_mutex_unlock(&m->lock);
+    wsrt_trends_roll(m, m->minutes.number - 1, wall);
 }
 
 static void roll_windows(wsrt_monitor *m, int64_t now, int64_t wall)
@@ -464,6 +498,6 @@ int wsrt_monitor_tick(wsrt_monitor *m, int64_t now, int64_t wall)
         return WSRT_OK;
     roll_windows(m, now, wall);
     evaluate_all(m, atomic_load_explicit(&m->window, memory_order_relaxed), 0, wall);
-    roll_minutes(m, now);
+    roll_minutes(m, now, wall);
     return WSRT_OK;
 }

@@ -1,0 +1,220 @@
+#include "monitor/snapshot.h"
+
+#include <string.h>
+
+static void *copy_of(wsrt_snapshot *s, const void *from, size_t size)
+{
+    void *out = wsrt_arena_alloc(&s->arena, size == 0 ? 1 : size);
+
+    if (out != NULL && size > 0)
+        memcpy(out, from, size);
+    return out;
+}
+
+/* ---- operations ---- */
+
+static void subtract(uint64_t *from, const uint64_t *what, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        from[i] -= what[i];
+}
+
+/* A new record is exact; else the upper end of the highest bucket is as near as can be told. */
+static uint64_t highest(const struct histogram *h, uint64_t before)
+{
+    uint32_t counts[CHUNK_COUNTERS];
+
+    if (h->max > before)
+        return h->max;
+    for (unsigned c = h->chunks; c-- > 0;) {
+        if (!h->chunk(h, c, counts))
+            continue;
+        for (unsigned i = CHUNK_COUNTERS; i-- > 0;) {
+            if (counts[i] == 0)
+                continue;
+            uint64_t top = wsrt_bucket_low(c * CHUNK_COUNTERS + i + 1, h->bits) - 1;
+            return top < h->max ? top : h->max;
+        }
+    }
+    return 0;
+}
+
+static uint64_t subtract_chunks(struct operation_view *v, const wsrt_snapshot *base, int id)
+{
+    struct histogram before = wsrt_view_histogram(base, id);
+    uint32_t *at = v->counters, old[CHUNK_COUNTERS];
+    uint64_t left = 0;
+
+    for (unsigned c = 0; c < before.chunks; c++) {
+        if ((v->present[c / 64] >> c % 64 & 1) == 0)
+            continue;
+        int known = before.chunk(&before, c, old);
+        for (unsigned i = 0; i < CHUNK_COUNTERS; i++) {
+            at[i] -= known ? old[i] : 0;
+            left += at[i];
+        }
+        at += CHUNK_COUNTERS;
+    }
+    return left;
+}
+
+static size_t counter_bytes(const struct operation_view *v)
+{
+    size_t chunks = 0;
+
+    for (size_t i = 0; i < sizeof v->present / sizeof v->present[0]; i++)
+        chunks += (size_t)__builtin_popcountll(v->present[i]);
+    return chunks * CHUNK_COUNTERS * sizeof v->counters[0];
+}
+
+static int operation_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base,
+                           int id)
+{
+    struct operation_view *v = &delta->operations[id];
+    const struct sums *old = &base->operations[id].sums;
+    uint64_t memory_max = v->sums.counters[MEMORY_MAX];
+
+    v->counters = copy_of(now, v->counters, counter_bytes(v));
+    if (v->counters == NULL)
+        return WSRT_ERR_NOMEM;
+    v->count = subtract_chunks(v, base, id);
+    struct histogram h = wsrt_view_histogram(delta, id);
+    uint64_t duration_max = highest(&h, old->counters[DURATION_MAX]);
+    subtract(v->sums.counters, old->counters, COUNTERS);
+    subtract(v->sums.sum, old->sum, NUMBERS);
+    subtract(v->sums.count, old->count, NUMBERS);
+    subtract(v->sums.overflow, old->overflow, CATEGORIES);
+    subtract(v->sums.overflow_good, old->overflow_good, CATEGORIES);
+    v->sums.counters[DURATION_MAX] = duration_max;
+    v->sums.counters[MEMORY_MAX] = memory_max > old->counters[MEMORY_MAX] ? memory_max : 0;
+    return WSRT_OK;
+}
+
+static int operations_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base)
+{
+    size_t size = (size_t)now->operation_count * sizeof *now->operations;
+    int rc = WSRT_OK;
+
+    delta->operations = copy_of(now, now->operations, size);
+    if (delta->operations == NULL)
+        return WSRT_ERR_NOMEM;
+    for (int id = 0; rc == WSRT_OK && id < base->operation_count; id++)
+        rc = operation_since(now, delta, base, id);
+    return rc;
+}
+
+/* ---- values: those that are new stand before the old ones of their chain, so both walks agree ---- */
+
+static int values_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base)
+{
+    size_t old = 0;
+
+    delta->values = copy_of(now, now->values, now->value_count * sizeof *now->values);
+    if (delta->values == NULL)
+        return WSRT_ERR_NOMEM;
+    for (size_t i = 0; i < delta->value_count && old < base->value_count; i++) {
+        struct value_view *v = &delta->values[i];
+        if (v->value != base->values[old].value)
+            continue;
+        v->all -= base->values[old].all;
+        v->good -= base->values[old].good;
+        old++;
+    }
+    return WSRT_OK;
+}
+
+/* ---- samples of others ---- */
+
+int wsrt_labels_equal(const struct sample *a, const struct sample *b)
+{
+    if (a->label_count != b->label_count)
+        return 0;
+    for (size_t i = 0; i < a->label_count; i++)
+        if (strcmp(a->labels[i].name, b->labels[i].name) != 0 ||
+            !wsrt_span_equal(a->labels[i].value, b->labels[i].value))
+            return 0;
+    return 1;
+}
+
+static const struct family *family_in(const wsrt_snapshot *s, const char *name)
+{
+    const struct family *f = s->families;
+
+    while (f != NULL && strcmp(f->name, name) != 0)
+        f = f->next;
+    return f;
+}
+
+/* Sources mostly write the same series in the same order: look behind the last one found first. */
+static const struct sample *sample_in(const struct family *f, const struct sample *like,
+                                      const struct sample **hint)
+{
+    const struct sample *s = *hint;
+
+    if (s == NULL || !wsrt_labels_equal(s, like))
+        s = f->samples;
+    while (s != NULL && !wsrt_labels_equal(s, like))
+        s = s->next;
+    if (s != NULL)
+        *hint = s->next;
+    return s;
+}
+
+/* What went down began anew. */
+static void subtract_samples(const struct family *f, const struct family *old)
+{
+    const struct sample *hint = old->samples;
+
+    for (struct sample *s = f->samples; s != NULL; s = s->next) {
+        const struct sample *before = sample_in(old, s, &hint);
+        if (before != NULL && before->number <= s->number)
+            s->number -= before->number;
+    }
+}
+
+static int copy_samples(wsrt_snapshot *now, struct family *f)
+{
+    const struct sample *from = f->samples;
+
+    for (f->last = &f->samples; from != NULL; from = from->next) {
+        struct sample *s =
+            copy_of(now, from, sizeof *from + from->label_count * sizeof from->labels[0]);
+        *f->last = s;
+        if (s == NULL)
+            return WSRT_ERR_NOMEM;
+        f->last = &s->next;
+    }
+    return WSRT_OK;
+}
+
+static int families_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base)
+{
+    struct family **at = &delta->families;
+
+    for (const struct family *from = now->families; from != NULL; from = from->next) {
+        const struct family *old = family_in(base, from->name);
+        struct family *f = copy_of(now, from, sizeof *from);
+        *at = f;
+        if (f == NULL)
+            return WSRT_ERR_NOMEM;
+        at = &f->next;
+        if (f->kind != WSRT_SOURCE_COUNTER || old == NULL)
+            continue;
+        if (copy_samples(now, f) != WSRT_OK)
+            return WSRT_ERR_NOMEM;
+        subtract_samples(f, old);
+    }
+    return WSRT_OK;
+}
+
+const wsrt_snapshot *wsrt_snapshot_since(wsrt_snapshot *now, const wsrt_snapshot *base)
+{
+    if (base == NULL)
+        return now;
+    wsrt_snapshot *delta = copy_of(now, now, sizeof *now);
+    if (delta == NULL || operations_since(now, delta, base) != WSRT_OK ||
+        values_since(now, delta, base) != WSRT_OK || families_since(now, delta, base) != WSRT_OK)
+        return NULL;
+    subtract(delta->self, base->self, SELVES);
+    return delta;
+}

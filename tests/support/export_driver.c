@@ -1,0 +1,157 @@
+/* Prints an export of a monitor whose content the arguments fix, for parsers that nobody here wrote:
+ *
+ *     export-driver FORMAT [flags=N] [names=N] [events=N] [series=N] [label=N] [delta=1] [idle=1]
+ *
+ * FORMAT is a wsrt_export_format. Documents are separated by newlines. */
+#include <wsrt/monitor.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const names[] = {"flags", "names", "events", "series", "label", "delta", "idle"};
+enum { FLAGS, NAMES, EVENTS, SERIES, LABEL, DELTA, IDLE, SETTINGS };
+
+static long settings[SETTINGS] = {[EVENTS] = 400, [SERIES] = 3, [LABEL] = 8};
+static char label[4096];
+
+static void check(int rc)
+{
+    if (rc == WSRT_OK)
+        return;
+    fprintf(stderr, "export-driver: %s\n", wsrt_status_name(rc));
+    exit(1);
+}
+
+static wsrt_field text(const char *name, const char *value)
+{
+    return (wsrt_field){.name_cstr = name, .text = wsrt_span_cstr(value), .kind = WSRT_FIELD_TEXT};
+}
+
+static void sample_all(wsrt_samples *to, double value)
+{
+    char number[32];
+
+    for (long i = 0; i < settings[SERIES]; i++) {
+        snprintf(number, sizeof number, "%06ld", i);
+        memcpy(label, number, 6);
+        wsrt_field labels[] = {text("Service", label), text("Operation", "say \"hi\"\n\\")};
+        check(wsrt_sample(to, labels, 2, value + (double)i));
+    }
+}
+
+static void states(wsrt_samples *to, void *user)
+{
+    (void)user;
+    sample_all(to, 1);
+}
+
+static void failures(wsrt_samples *to, void *user)
+{
+    double *reads = user;
+
+    sample_all(to, 10 * ++*reads);
+}
+
+static void connections(wsrt_samples *to, void *user)
+{
+    (void)user;
+    check(wsrt_sample(to, NULL, 0, 9007199254740991.0));
+    wsrt_sample(to, NULL, 0, 0.0 / 0.0);
+}
+
+/* Durations of 1, 2, 3, ... times 0.1 ms, whatever the number of events. */
+static void run(wsrt_monitor *m, wsrt_recorder *rec, int64_t i)
+{
+    char id[32];
+    wsrt_op op;
+
+    snprintf(id, sizeof id, "c-%d", (int)i);
+    const wsrt_field attrs[] = {text("correlationId", id),
+                                text("messageType", i % 2 == 0 ? "auth" : "message")};
+    const wsrt_op_result result = {.struct_size = sizeof result,
+                                   .success = i % 10 != 9,
+                                   .request_size = 100 + i,
+                                   .response_size = 50,
+                                   .attrs = attrs,
+                                   .attr_count = 2};
+    check(wsrt_op_start(m, rec, WSRT_OP_CONVERSATION, 0, &op));
+    wsrt_op_add_bytes(&op, 1000 + i);
+    wsrt_op_database_call(&op);
+    check(wsrt_op_complete(&op, (i + 1) * 100000, &result));
+}
+
+static int print(const void *data, size_t len, void *user)
+{
+    const int32_t *format = user;
+
+    fwrite(data, 1, len, stdout);
+    if (*format == WSRT_EXPORT_CLOUDWATCH || *format == WSRT_EXPORT_OTLP)
+        putchar('\n');
+    return WSRT_OK;
+}
+
+static int swallow(const void *data, size_t len, void *user)
+{
+    (void)data, (void)len, (void)user;
+    return WSRT_OK;
+}
+
+static void read_settings(int argc, char **argv)
+{
+    for (int i = 2; i < argc; i++) {
+        char *equals = strchr(argv[i], '=');
+        for (int s = 0; equals != NULL && s < SETTINGS; s++)
+            if (strncmp(argv[i], names[s], (size_t)(equals - argv[i])) == 0)
+                settings[s] = strtol(equals + 1, NULL, 10);
+    }
+    memset(label, 'x', (size_t)settings[LABEL]);
+}
+
+static void fill(wsrt_monitor *m, wsrt_recorder *rec, double *reads)
+{
+    check(wsrt_monitor_tick(m, 0, 1795168831120));
+    check(wsrt_monitor_source(m, "CircuitState", WSRT_SOURCE_GAUGE, states, m));
+    check(wsrt_monitor_source(m, "CircuitFailures", WSRT_SOURCE_COUNTER, failures, reads));
+    check(wsrt_monitor_source(m, "ConnectionsActive", WSRT_SOURCE_GAUGE, connections, m));
+    for (long i = 0; i < settings[EVENTS]; i++)
+        run(m, rec, i);
+    for (int64_t now = 1; now <= 61; now++)
+        check(wsrt_monitor_tick(m, now * 1000000000, 1795168831120 + now * 1000));
+}
+
+int main(int argc, char **argv)
+{
+    const wsrt_field members[] = {text("connectionId", "QbT4ecNrDoECJ0A="),
+                                  text("correlationId", "c-01"), text("password", "secret")};
+    wsrt_export_options options = {.struct_size = sizeof options, .wall = 1795168892120};
+    wsrt_monitor *m;
+    wsrt_recorder *rec;
+    double reads = 0;
+
+    if (argc < 2)
+        return 2;
+    read_settings(argc, argv);
+    options.format = (int32_t)strtol(argv[1], NULL, 10);
+    options.flags = (uint32_t)settings[FLAGS];
+    options.names = (int32_t)settings[NAMES];
+    if (options.format == WSRT_EXPORT_EMF) {
+        options.members = members;
+        options.member_count = 3;
+    }
+    check(wsrt_monitor_new(&m, NULL));
+    check(wsrt_recorder_new(&rec, m));
+    if (!settings[IDLE])
+        fill(m, rec, &reads);
+    if (settings[DELTA]) {
+        check(wsrt_monitor_reader_new(&options.since, m));
+        check(wsrt_monitor_export(m, &options, swallow, NULL));
+        for (int64_t i = 0; i < 7; i++)
+            run(m, rec, i);
+    }
+    check(wsrt_monitor_export(m, &options, print, &options.format));
+    wsrt_monitor_reader_free(options.since);
+    wsrt_recorder_free(rec);
+    wsrt_monitor_free(m);
+    return 0;
+}
