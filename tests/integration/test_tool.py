@@ -9,12 +9,13 @@ import signal
 import socket
 import sqlite3
 import struct
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-from toolcase import Serve, cases_of, equal, expect, main, wsrt
+from toolcase import WSRT, Serve, cases_of, equal, expect, main, wsrt
 
 OK, UNMET, USAGE, UNAVAILABLE, NO_CREATE, REFUSED, CONFIG = 0, 1, 2, 69, 73, 77, 78
 COMMANDS = ("serve", "connect", "bench", "validate", "token", "export", "version")
@@ -769,12 +770,104 @@ def validate_wants_exactly_one_schema_that_can_be_read():
     _complains(wsrt("validate", "--builtin", "message", "/nonexistent"), USAGE, "No such file")
 
 
+def validate_reads_registered_documents_and_no_others():
+    with tempfile.TemporaryDirectory() as folder:
+        schema = pathlib.Path(folder) / "schema.json"
+        other = pathlib.Path(folder) / "other.json"
+        schema.write_text('{"$ref":"https://example.org/a?b=c"}', encoding="utf-8")
+        other.write_text('{"type":"null"}', encoding="utf-8")
+        args = ("validate", "--schema", str(schema))
+        _complains(wsrt(*args), USAGE, "schema error at /$ref: schema_ref_unresolved")
+        given = ("--resource", "urn:unused=/dev/null",
+                 "--resource", f"https://example.org/a?b=c={other}")
+        equal(wsrt(*args, *given, stdin="null\n").returncode, OK)
+        equal(wsrt(*args, *given, stdin="1\n").returncode, UNMET)
+        for bad in ("", "x", "=file", "urn:x="):
+            _complains(wsrt(*args, "--resource", bad), USAGE, "is not URI=FILE")
+        _complains(wsrt(*args, "--resource", "urn:x=/nonexistent"), USAGE, "No such file")
+
+
+def validate_ends_lines_at_lf_and_drops_one_cr():
+    args = ("validate", "--builtin", "message", "--max-bytes", str(len(GOOD)), "--format", "text")
+    done = subprocess.run([WSRT, *args], capture_output=True, check=False, timeout=20,
+                          input=f"{GOOD}\r\n\r\n\n{GOOD}\r\r\n {GOOD}\n{GOOD}\r".encode())
+    equal([line.split(":")[:2] for line in done.stdout.decode().splitlines()],
+          [["1", " valid"], ["4", " invalid"], ["5", " invalid"], ["6", " valid"]])
+
+
+def validate_finds_lines_that_cross_its_reads():
+    lines = [json.dumps({"type": "ping", "data": {"action": "now", "fill": "x" * (n * 37 % 9000)}})
+             for n in range(200)]
+    lines[70] = lines[70].replace("ping", "pong")
+    done = wsrt("validate", "--builtin", "message", stdin="\n".join(lines))
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    equal([t["line"] for t in told if not t["valid"]], [71])
+    equal(len(told), 200)
+
+
+def validate_does_not_store_an_overlong_line():
+    process = subprocess.Popen([WSRT, "validate", "--builtin", "message", "--max-bytes", "64"],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    for _ in range(64):
+        process.stdin.write(b"x" * (1 << 20))
+    process.stdin.flush()
+    status = pathlib.Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")
+    peak = int(next(line for line in status.splitlines() if "VmHWM" in line).split()[1])
+    out, _ = process.communicate(b"\n" + GOOD.encode())
+    told = [json.loads(line) for line in out.splitlines()]
+    equal([t["valid"] for t in told], [False, True])
+    equal(told[0]["issues"][0]["code"], "json_size")
+    expect(peak < 32 << 10, f"64 MB of one line took {peak} KiB")
+
+
+def validate_tells_what_it_judged_before_it_waits_for_more():
+    process = subprocess.Popen([WSRT, "validate", "--builtin", "message"], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True)
+    for number in (1, 2):
+        process.stdin.write(GOOD + "\n")
+        process.stdin.flush()
+        equal(json.loads(process.stdout.readline()), {"line": number, "valid": True})
+    process.communicate()
+    equal(process.returncode, OK)
+
+
+def validate_shows_escaped_names_of_unknown_members():
+    with tempfile.TemporaryDirectory() as folder:
+        schema = pathlib.Path(folder) / "schema.json"
+        schema.write_text('{"additionalProperties":{"type":"null"}}', encoding="utf-8")
+        line = json.dumps({"a\x1b/\n\"~" + "x" * 100: 1})
+        done = wsrt("validate", "--schema", str(schema), stdin=line)
+        pointer = json.loads(done.stdout)["issues"][0]["instancePath"]
+        expect(pointer.startswith("/a") and len(pointer) < 200, pointer)
+        expect("*" not in pointer and "\x1b" not in done.stdout, done.stdout)
+        done = wsrt("validate", "--schema", str(schema), "--format", "text", stdin=line)
+        equal(done.stdout.count("\n"), 1)
+        expect("\x1b" not in done.stdout, repr(done.stdout))
+
+
+def validate_says_when_stdout_is_full():
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([WSRT, "validate", "--builtin", "message"], stdout=full, text=True,
+                              input=GOOD, stderr=subprocess.PIPE, check=False, timeout=20)
+    expect("cannot write to stdout" in done.stderr, done.stderr)
+    equal(done.returncode, 70)
+
+
 def validate_never_shows_a_token():
-    line = '{"type":"auth","data":{"action":"a","token":"s3cr3t s3cr3t"}}'
-    for form in ("text", "json"):
-        done = wsrt("validate", "--builtin", "message", "--format", form, stdin=line)
-        equal(done.returncode, UNMET)
-        expect("s3cr3t" not in done.stdout + done.stderr, done.stdout)
+    token = "s3cr3t-t0k3n"
+    members = {"type": "auth", "data": {"action": "a", "token": "t", "message": "m",
+                                        "sessionId": "s"}, "correlationId": "c", "other": {"x": 1}}
+    lines = [token, f'"{token}', f'["{token}"]', json.dumps(members)[:-1] + token]
+    for name in ("type", "correlationId", "other", "data"):
+        lines.append(json.dumps({**members, name: f"{token} {token}"}))
+    for name in members["data"]:
+        lines.append(json.dumps({**members, "data": {**members["data"], name: f"{token} {token}"}}))
+        lines.append(json.dumps({**members, "data": {**members["data"], name: [token]}}))
+    for name in ("message", "message-basic", "message-dashboard", "message-action"):
+        for form in ("text", "json"):
+            done = wsrt("validate", "--builtin", name, "--format", form, stdin="\n".join(lines))
+            equal((done.returncode, done.stdout.count("\n")), (UNMET, len(lines)))
+            expect(token not in done.stdout + done.stderr, done.stdout)
 
 
 if __name__ == "__main__":

@@ -80,6 +80,7 @@ struct validate_settings {
     const char *builtin;
     const char *dialect;
     const char *format;
+    struct text_list resource; /* URI=FILE */
     int64_t max_issues;
     int64_t max_bytes;
     int64_t max_depth;

@@ -15,7 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READ_MAX = 64 * 1024, POINTER_MAX = 1024 };
+enum { READ_MAX = 256 * 1024, POINTER_MAX = 1024 };
+enum { PADDING = 32 }; /* readable behind every message, as the validator likes it */
 
 struct judge {
     const struct validate_settings *settings;
@@ -24,8 +25,10 @@ struct judge {
     wsrt_issue *issues;
     void *scratch;
     size_t scratch_len;
-    char *line; /* max_bytes + 1, so that an over-long one is known */
-    size_t line_len;
+    const char *message; /* what is being judged */
+    size_t message_len;
+    char *kept;       /* start of a line that one read did not bring; max_bytes + 1 */
+    uint64_t pending; /* bytes of that line, also of those not kept */
     int64_t number;
     int invalid;
     int json;
@@ -53,27 +56,83 @@ static uint32_t schema_flags(const struct validate_settings *s)
     return flags;
 }
 
-static int load_schema(struct judge *j)
+struct resources {
+    wsrt_schema_resource list[OPTION_LIST_MAX];
+    char *texts[OPTION_LIST_MAX];
+    size_t count;
+};
+
+/* One URI=FILE. The last "=" parts them, since a URI may hold more. */
+static int load_resource(struct resources *r, wsrt_span given)
 {
-    const struct validate_settings *s = j->settings;
-    wsrt_schema_options options = {.struct_size = sizeof options, .flags = schema_flags(s)};
+    const char *parting = memrchr(given.ptr, '=', given.len);
+    size_t uri_len = parting == NULL ? 0 : (size_t)(parting - given.ptr), len;
+
+    if (uri_len == 0 || uri_len + 1 == given.len)
+        return complain(TOOL_USAGE, "--resource: '%.*s' is not URI=FILE", (int)given.len,
+                        given.ptr);
+    char *path = strndup(parting + 1, given.len - uri_len - 1);
+    if (path == NULL)
+        return complain(TOOL_INTERNAL, "out of memory");
+    int status = read_file(path, TOOL_USAGE, &r->texts[r->count], &len);
+    if (status == 0 && len > FILE_MAX)
+        status = complain(TOOL_USAGE, "--resource: '%s' is larger than 1 MiB", path);
+    free(path);
+    r->list[r->count].uri = (wsrt_span){given.ptr, uri_len};
+    r->list[r->count].text = (wsrt_span){r->texts[r->count], len};
+    r->count++;
+    return status;
+}
+
+static int load_resources(struct resources *r, const struct text_list *given)
+{
+    int status = 0;
+
+    for (size_t i = 0; status == 0 && i < given->count; i++)
+        status = load_resource(r, given->items[i]);
+    return status;
+}
+
+static int compile_builtin(struct judge *j, const wsrt_schema_options *options)
+{
+    const char *name = j->settings->builtin;
+    wsrt_schema_error why = {0};
+    int rc = wsrt_schema_builtin(&j->schema, name, options);
+
+    if (rc == WSRT_ERR_NOT_FOUND)
+        return complain(TOOL_USAGE, "--builtin: there is no schema '%s'", name);
+    return rc == WSRT_OK ? 0 : schema_failed(rc, &why);
+}
+
+static int compile_file(struct judge *j, const wsrt_schema_options *options)
+{
     wsrt_schema_error why = {0};
     char *text = NULL;
     size_t len = 0;
-    int rc;
+    int status = read_file(j->settings->schema, TOOL_USAGE, &text, &len);
 
-    if (s->builtin != NULL) {
-        rc = wsrt_schema_builtin(&j->schema, s->builtin, &options);
-        if (rc == WSRT_ERR_NOT_FOUND)
-            return complain(TOOL_USAGE, "--builtin: there is no schema '%s'", s->builtin);
-        return rc == WSRT_OK ? 0 : schema_failed(rc, &why);
-    }
-    int status = read_file(s->schema, TOOL_USAGE, &text, &len);
     if (status == 0) {
-        rc = wsrt_schema_new(&j->schema, text, len, &options, &why);
+        int rc = wsrt_schema_new(&j->schema, text, len, options, &why);
         status = rc == WSRT_OK ? 0 : schema_failed(rc, &why);
     }
     free(text);
+    return status;
+}
+
+static int load_schema(struct judge *j)
+{
+    struct resources resources = {.count = 0};
+    wsrt_schema_options options = {.struct_size = sizeof options,
+                                   .flags = schema_flags(j->settings)};
+    int status = load_resources(&resources, &j->settings->resource);
+
+    options.resources = resources.list;
+    options.resource_count = resources.count;
+    if (status == 0)
+        status =
+            j->settings->builtin != NULL ? compile_builtin(j, &options) : compile_file(j, &options);
+    for (size_t i = 0; i < resources.count; i++)
+        free(resources.texts[i]);
     return status;
 }
 
@@ -137,7 +196,8 @@ static void put_issue(wsrt_json_writer *w, const struct judge *j, const wsrt_iss
     wsrt_json_key(w, "keyword");
     wsrt_json_string_cstr(w, issue->keyword_cstr);
     wsrt_json_key(w, "instancePath");
-    wsrt_issue_pointer(j->schema, j->line, j->line_len, issue, 0, pointer, sizeof pointer, NULL);
+    wsrt_issue_pointer(j->schema, j->message, j->message_len, issue, WSRT_VALIDATE_SHOW_NAMES,
+                       pointer, sizeof pointer, NULL);
     wsrt_json_string_cstr(w, pointer);
     wsrt_json_key(w, "schemaPath");
     wsrt_issue_schema_pointer(j->schema, issue, pointer, sizeof pointer, NULL);
@@ -159,23 +219,25 @@ static void print_json(const struct judge *j, int rc, const wsrt_validation *v)
     char buffer[4096];
     wsrt_json_writer w;
 
+    if (rc == WSRT_OK) {
+        printf("{\"line\":%" PRId64 ",\"valid\":true}\n", j->number);
+        return;
+    }
     wsrt_json_writer_sink(&w, buffer, sizeof buffer, WSRT_JSON_REPLACE_UTF8, to_stdout, NULL);
     wsrt_json_object(&w);
     wsrt_json_key(&w, "line");
     wsrt_json_write_int64(&w, j->number);
     wsrt_json_key(&w, "valid");
-    wsrt_json_write_bool(&w, rc == WSRT_OK);
-    if (rc != WSRT_OK) {
-        wsrt_json_key(&w, "issues");
-        wsrt_json_array(&w);
-        for (size_t i = 0; i < v->issue_count; i++)
-            put_issue(&w, j, &v->issues[i]);
-        wsrt_json_array_end(&w);
-        wsrt_json_key(&w, "total");
-        wsrt_json_write_uint64(&w, v->issue_total);
-        wsrt_json_key(&w, "truncated");
-        wsrt_json_write_bool(&w, v->issue_total > v->issue_count);
-    }
+    wsrt_json_write_bool(&w, 0);
+    wsrt_json_key(&w, "issues");
+    wsrt_json_array(&w);
+    for (size_t i = 0; i < v->issue_count; i++)
+        put_issue(&w, j, &v->issues[i]);
+    wsrt_json_array_end(&w);
+    wsrt_json_key(&w, "total");
+    wsrt_json_write_uint64(&w, v->issue_total);
+    wsrt_json_key(&w, "truncated");
+    wsrt_json_write_bool(&w, v->issue_total > v->issue_count);
     wsrt_json_object_end(&w);
     wsrt_json_finish(&w, NULL);
     putchar('\n');
@@ -196,8 +258,8 @@ static void print_text(const struct judge *j, int rc, const wsrt_validation *v)
 
     printf("%" PRId64 ": %s", j->number, rc == WSRT_OK ? "valid" : "invalid");
     if (rc != WSRT_OK && v->issue_count > 0) {
-        wsrt_issue_pointer(j->schema, j->line, j->line_len, &v->issues[0], 0, pointer,
-                           sizeof pointer, NULL);
+        wsrt_issue_pointer(j->schema, j->message, j->message_len, &v->issues[0],
+                           WSRT_VALIDATE_SHOW_NAMES, pointer, sizeof pointer, NULL);
         printf(": ");
         put_text(pointer[0] == '\0' ? "/" : pointer);
         printf(": %s: ", wsrt_issue_code_name(v->issues[0].code));
@@ -210,104 +272,143 @@ static void print_text(const struct judge *j, int rc, const wsrt_validation *v)
 
 /* ---- input ---- */
 
-static int judge_line(struct judge *j)
+static int judge_message(struct judge *j, const char *message, size_t len)
 {
     wsrt_validation v = {.struct_size = sizeof v,
                          .issues = j->issues,
                          .issue_cap = (size_t)j->settings->max_issues,
                          .scratch = j->scratch,
                          .scratch_cap = j->scratch_len};
-    int rc = wsrt_validate(j->schema, j->line, j->line_len, &j->options, &v);
+    int rc = wsrt_validate(j->schema, message, len, &j->options, &v);
 
     if (rc == WSRT_ERR_INVALID || rc == WSRT_ERR_UNSUPPORTED)
         return complain(TOOL_INTERNAL, "cannot validate: %s", wsrt_status_name(rc));
+    j->message = message;
+    j->message_len = len;
     j->invalid |= rc != WSRT_OK;
     if (j->json)
         print_json(j, rc, &v);
     else
         print_text(j, rc, &v);
-    return fflush(stdout) == 0 ? 0 : complain(TOOL_INTERNAL, "cannot write to stdout");
+    return ferror(stdout) ? complain(TOOL_INTERNAL, "cannot write to stdout") : 0;
 }
 
-/* Keeps at most max_bytes + 1 of a line: enough to see that it is too long. */
+/* Of a line that goes on in the next read, max_bytes + 1 bytes: one more than is ever needed. */
 static void keep(struct judge *j, const char *bytes, size_t len)
 {
-    size_t room = (size_t)j->settings->max_bytes + 1 - j->line_len;
-    size_t n = len < room ? len : room;
+    uint64_t most = (uint64_t)j->settings->max_bytes + 1;
 
-    memcpy(j->line + j->line_len, bytes, n);
-    j->line_len += n;
+    if (j->pending < most) {
+        uint64_t room = most - j->pending;
+        memcpy(j->kept + j->pending, bytes, len < room ? len : (size_t)room);
+    }
+    j->pending += len;
 }
 
-static int end_line(struct judge *j)
+static size_t kept_len(const struct judge *j)
 {
-    int status = 0;
+    uint64_t most = (uint64_t)j->settings->max_bytes + 1;
 
+    return (size_t)(j->pending < most ? j->pending : most);
+}
+
+/* `whole` says that all of the line is there; else its end was not kept. */
+static int judge_line(struct judge *j, const char *line, size_t len, int whole)
+{
     j->number++;
-    if (j->line_len > 0 && j->line[j->line_len - 1] == '\r' &&
-        j->line_len <= (size_t)j->settings->max_bytes)
-        j->line_len--;
-    if (j->line_len > 0)
-        status = judge_line(j);
-    j->line_len = 0;
-    return status;
+    if (whole && len > 0 && line[len - 1] == '\r')
+        len--;
+    return len == 0 ? 0 : judge_message(j, line, len);
+}
+
+static int judge_kept(struct judge *j)
+{
+    size_t len = kept_len(j);
+    int whole = len == j->pending;
+
+    j->pending = 0;
+    return judge_line(j, j->kept, len, whole);
 }
 
 static int take(struct judge *j, const char *bytes, size_t len)
 {
+    const char *end;
     int status = 0;
 
-    while (status == 0 && len > 0) {
-        const char *end = j->settings->whole ? NULL : memchr(bytes, '\n', len);
-        size_t n = end == NULL ? len : (size_t)(end - bytes);
-        keep(j, bytes, n);
-        if (end != NULL) {
-            status = end_line(j);
-            n++;
+    while (status == 0 && len > 0 && (end = memchr(bytes, '\n', len)) != NULL) {
+        size_t n = (size_t)(end - bytes);
+        if (j->pending == 0) {
+            status = judge_line(j, bytes, n, 1);
+        } else {
+            keep(j, bytes, n);
+            status = judge_kept(j);
         }
-        bytes += n;
-        len -= n;
+        bytes += n + 1;
+        len -= n + 1;
     }
+    keep(j, bytes, len);
     return status;
 }
 
 static int finish_input(struct judge *j)
 {
     if (!j->settings->whole)
-        return j->line_len > 0 ? end_line(j) : 0;
+        return j->pending > 0 ? judge_kept(j) : 0;
     j->number = 1;
-    return judge_line(j);
+    return judge_message(j, j->kept, kept_len(j));
+}
+
+/* What was judged is told before more is waited for. */
+static ssize_t read_more(int fd, char *buffer, int *status)
+{
+    ssize_t n;
+
+    if (fflush(stdout) != 0) {
+        *status = complain(TOOL_INTERNAL, "cannot write to stdout");
+        return 0;
+    }
+    do
+        n = read(fd, buffer, READ_MAX);
+    while (n < 0 && errno == EINTR);
+    return n;
 }
 
 static int judge_file(struct judge *j, const char *path)
 {
-    static char buffer[READ_MAX];
+    static char buffer[READ_MAX + PADDING];
     int standard = path == NULL || strcmp(path, "-") == 0;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = -1;
     int status = 0;
 
-    while (fd >= 0 && status == 0 && (n = read(fd, buffer, sizeof buffer)) > 0)
-        status = take(j, buffer, (size_t)n);
+    while (fd >= 0 && status == 0 && (n = read_more(fd, buffer, &status)) > 0)
+        if (j->settings->whole)
+            keep(j, buffer, (size_t)n);
+        else
+            status = take(j, buffer, (size_t)n);
     if (n < 0)
         status = complain(TOOL_USAGE, "cannot read '%s': %s", standard ? "stdin" : path,
                           strerror(errno));
     if (fd >= 0 && !standard)
         close(fd);
-    return status == 0 ? finish_input(j) : status;
+    if (status == 0)
+        status = finish_input(j);
+    return status == 0 && fflush(stdout) != 0 ? complain(TOOL_INTERNAL, "cannot write to stdout")
+                                              : status;
 }
 
 static int allocate(struct judge *j)
 {
-    j->options = (wsrt_validate_options){.struct_size = sizeof j->options,
-                                         .flags = WSRT_VALIDATE_COLLECT_ALL,
-                                         .max_bytes = (uint64_t)j->settings->max_bytes,
-                                         .max_depth = (uint32_t)j->settings->max_depth};
+    j->options =
+        (wsrt_validate_options){.struct_size = sizeof j->options,
+                                .flags = WSRT_VALIDATE_COLLECT_ALL | WSRT_VALIDATE_INPUT_PADDED,
+                                .max_bytes = (uint64_t)j->settings->max_bytes,
+                                .max_depth = (uint32_t)j->settings->max_depth};
     j->scratch_len = wsrt_schema_scratch(j->schema, &j->options);
     j->scratch = malloc(j->scratch_len + 1);
     j->issues = calloc((size_t)j->settings->max_issues, sizeof *j->issues);
-    j->line = malloc((size_t)j->settings->max_bytes + 1);
-    if (j->scratch == NULL || j->issues == NULL || j->line == NULL)
+    j->kept = malloc((size_t)j->settings->max_bytes + 1 + PADDING);
+    if (j->scratch == NULL || j->issues == NULL || j->kept == NULL)
         return complain(TOOL_INTERNAL, "out of memory");
     return 0;
 }
@@ -330,6 +431,6 @@ int run_validate(void *settings, char **operands)
     wsrt_schema_free(j.schema);
     free(j.issues);
     free(j.scratch);
-    free(j.line);
+    free(j.kept);
     return status != 0 ? status : j.invalid ? TOOL_UNMET : TOOL_OK;
 }
