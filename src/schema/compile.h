@@ -156,7 +156,7 @@ int wsrt_source_get(struct wsrt_compiler *c, struct wsrt_tree *t, struct wsrt_re
 int wsrt_refs_index(struct wsrt_compiler *c, struct wsrt_document *d);
 int wsrt_refs_resolve(struct wsrt_compiler *c);
 
-/* ---- nodes.c: conjunctions */
+/* ---- nodes.c: conjunctions (nodes.h) */
 int wsrt_nodes_build(struct wsrt_compiler *c, struct wsrt_source *root,
                      struct wsrt_source *overlay);
 
