@@ -27,7 +27,7 @@ extern "C" {
 /** A compiled schema: immutable, shared by any number of threads. @since 0.1 */
 typedef struct wsrt_schema wsrt_schema;
 
-/** Why a schema does not compile. @since 0.1 */
+/** Why a schema does not compile, or what is doubtful about it. @since 0.1 */
 typedef enum wsrt_schema_code {
     WSRT_SCHEMA_JSON = 1,                 /**< not JSON */
     WSRT_SCHEMA_DUPLICATE_KEY = 2,        /**< a keyword or member twice */
@@ -46,7 +46,7 @@ typedef enum wsrt_schema_code {
     WSRT_SCHEMA_CODE_MAX_ = 2147483647
 } wsrt_schema_code;
 
-/** Place and reason of a schema that does not compile. @since 0.1 */
+/** Place and reason of a schema that does not compile, or of a warning. @since 0.1 */
 typedef struct wsrt_schema_error {
     int32_t code;          /**< a wsrt_schema_code */
     uint32_t pointer_len;  /**< bytes of `pointer` */
@@ -87,6 +87,14 @@ typedef struct wsrt_schema_options {
     wsrt_span actions;
     const wsrt_schema_resource *resources; /**< needed during the call only */
     size_t resource_count;
+    /**
+     * Receives what compiles and yet is doubtful, in the order in which it is found: a keyword that
+     * is unknown and ignored, a keyword that draft-07 ignores beside `$ref`, rules that no value can
+     * fulfil together (minLength above maxLength, an empty enum). NULL = not wanted.
+     */
+    wsrt_schema_error *warnings;
+    size_t warning_cap;    /**< elements of `warnings` */
+    size_t *warning_count; /**< how many there are, perhaps more than fit; NULL is fine */
 } wsrt_schema_options;
 
 /**

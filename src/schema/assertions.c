@@ -199,7 +199,6 @@ static int names_list(struct wsrt_compiler *c, const struct wsrt_tree *v)
     return WSRT_OK;
 }
 
-
 int wsrt_kw_require(struct wsrt_compiler *c, struct wsrt_source *s, struct wsrt_tree *v,
                     const char *keyword)
 {

@@ -108,6 +108,21 @@ size_t wsrt_tree_pointer(const struct wsrt_tree *t, char *dst, size_t cap, int *
     return len;
 }
 
+static void describe(wsrt_schema_error *out, int code, const struct wsrt_tree *at, const char *text)
+{
+    *out = (wsrt_schema_error){.code = code, .text_cstr = text};
+    out->offset = at == NULL ? 0 : at->offset;
+    out->pointer_len = (uint32_t)wsrt_tree_pointer(at, out->pointer, sizeof out->pointer, NULL);
+}
+
+void wsrt_compile_warn(struct wsrt_compiler *c, int code, const struct wsrt_tree *at,
+                       const char *text)
+{
+    if (c->warnings < c->options->warning_cap)
+        describe(&c->options->warnings[c->warnings], code, at, text);
+    c->warnings++;
+}
+
 int wsrt_compile_fail(struct wsrt_compiler *c, int code, const struct wsrt_tree *at,
                       const char *text)
 {
@@ -115,12 +130,8 @@ int wsrt_compile_fail(struct wsrt_compiler *c, int code, const struct wsrt_tree 
              : code == WSRT_SCHEMA_LIMIT ? WSRT_ERR_LIMIT
                                          : WSRT_ERR_REJECTED;
 
-    if (c->why == NULL)
-        return rc;
-    *c->why = (wsrt_schema_error){.code = code, .text_cstr = text};
-    c->why->offset = at == NULL ? 0 : at->offset;
-    c->why->pointer_len =
-        (uint32_t)wsrt_tree_pointer(at, c->why->pointer, sizeof c->why->pointer, NULL);
+    if (c->why != NULL)
+        describe(c->why, code, at, text);
     return rc;
 }
 
@@ -250,6 +261,8 @@ int wsrt_compile(const wsrt_schema_options *options, wsrt_span text, wsrt_span o
         rc = compile(&c, text, overlay);
     if (rc == WSRT_OK)
         rc = assemble(&c, out);
+    if (options->warning_count != NULL)
+        *options->warning_count = c.warnings;
     wsrt_arena_free(&c.arena);
     return rc;
 }

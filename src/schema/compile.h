@@ -46,6 +46,7 @@ struct wsrt_rule {
     struct wsrt_pattern *pattern; /* CLASS, REGEX */
     struct wsrt_source *child;    /* contains */
     uint64_t least;               /* contains */
+    int warned;
 };
 
 struct wsrt_named {
@@ -120,6 +121,7 @@ struct wsrt_compiler {
     wsrt_arena arena;
     const wsrt_schema_options *options;
     wsrt_schema_error *why;
+    size_t warnings;
     struct wsrt_document *documents;
     struct wsrt_resource *resources;
     struct wsrt_anchor *anchors;
@@ -143,6 +145,9 @@ int wsrt_compile(const wsrt_schema_options *options, wsrt_span text, wsrt_span o
 /* Sets `why` from a place and gives the status that goes with the code. */
 int wsrt_compile_fail(struct wsrt_compiler *c, int code, const struct wsrt_tree *at,
                       const char *text);
+/* Notes what compiles and yet is doubtful. */
+void wsrt_compile_warn(struct wsrt_compiler *c, int code, const struct wsrt_tree *at,
+                       const char *text);
 void *wsrt_compile_alloc(struct wsrt_compiler *c, size_t size); /* zeroed */
 /* Room for `n` more elements at the end; NULL without memory. */
 void *wsrt_vec_push(struct wsrt_compiler *c, struct wsrt_vec *v, size_t n, size_t size);

@@ -497,6 +497,8 @@ static int build_node(struct wsrt_compiler *c, uint32_t index)
     if (rc == WSRT_OK)
         rc = build_rules(&b);
     build_types(&b);
+    if (rc == WSRT_OK)
+        wsrt_conflicts_find(&b);
     if (b.node.known > 64)
         b.node.flags |= WSRT_NODE_SETS;
     b.node.counters = b.node.contains_count + (b.node.known + 63) / 64;

@@ -25,6 +25,10 @@ struct wsrt_source *wsrt_build_source(const struct wsrt_build *b, uint32_t i);
 uint16_t wsrt_types_both(uint32_t a, uint32_t b);
 uint32_t wsrt_table_count(const struct wsrt_compiler *c, int table);
 
+/* ---- conflicts.c */
+/* Warns of rules of a set that no value can fulfil together. */
+void wsrt_conflicts_find(const struct wsrt_build *b);
+
 /* ---- switches.c */
 /* The first union of the set that one member's value decides, and that name; NULL = none. */
 const struct wsrt_union *wsrt_switch_find(const struct wsrt_build *b, wsrt_span *name);

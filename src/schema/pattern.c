@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { DEEPEST = 200, LAST_POINT = 0x10ffff };
+enum { DEEPEST = 200, LAST_POINT = 0x10ffff, LONGEST = 65536 };
 
 struct parser {
     wsrt_arena *arena;
@@ -594,6 +594,10 @@ struct wsrt_pattern *wsrt_pattern_new(wsrt_arena *arena, wsrt_span text,
     if (out == NULL)
         return NULL;
     *out = (struct wsrt_pattern){0};
+    if (text.len > LONGEST) {
+        refuse(&r, WSRT_SCHEMA_LIMIT, r.p, "Pattern over 64 KiB");
+        return NULL;
+    }
     struct wsrt_expr *e = parse_alternatives(&r);
     if (e == NULL)
         return NULL;

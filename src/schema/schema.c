@@ -52,7 +52,8 @@ static int load(wsrt_schema_options *out, const wsrt_schema_options *given)
     if (rc == WSRT_OK && ((out->flags & ~(uint32_t)KNOWN_FLAGS) || (out->flags & both) == both ||
                           (out->flags & drafts) == drafts))
         rc = WSRT_ERR_INVALID;
-    if (rc == WSRT_OK && out->resources == NULL && out->resource_count > 0)
+    if (rc == WSRT_OK && ((out->resources == NULL && out->resource_count > 0) ||
+                          (out->warnings == NULL && out->warning_cap > 0)))
         rc = WSRT_ERR_INVALID;
     wsrt_allocator given_allocator = out->allocator;
     return rc == WSRT_OK ? wsrt_allocator_load(&out->allocator, &given_allocator) : rc;

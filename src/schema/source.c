@@ -331,21 +331,37 @@ static int check_unknown(struct wsrt_compiler *c, const struct wsrt_source *s)
     for (const struct wsrt_tree *t = s->tree->child; t != NULL; t = t->next) {
         if (find_keyword(t->name, s->base) != NULL)
             continue;
-        if (starts_with(t->name, "x-wsrt-") || (!s->base->lenient && !starts_with(t->name, "x-")))
+        int foreign = starts_with(t->name, "x-");
+        if (starts_with(t->name, "x-wsrt-") || (!s->base->lenient && !foreign))
             return wsrt_compile_fail(c, WSRT_SCHEMA_KEYWORD_UNKNOWN, t, "Unknown keyword");
+        if (!foreign)
+            wsrt_compile_warn(c, WSRT_SCHEMA_KEYWORD_UNKNOWN, t, "Unknown keyword, ignored");
     }
     return WSRT_OK;
+}
+
+/* draft-07 ignores everything beside a reference. */
+static int read_lone_ref(struct wsrt_compiler *c, struct wsrt_source *s, struct wsrt_tree *ref)
+{
+    int rc = WSRT_OK;
+
+    for (struct wsrt_tree *t = s->tree->child; rc == WSRT_OK && t != NULL; t = t->next) {
+        const struct keyword *k = find_keyword(t->name, s->base);
+        if (k != NULL && k->read == kw_defs)
+            rc = kw_defs(c, s, t);
+        else if (t != ref && (k == NULL || (k->read != kw_text && k->read != kw_nothing &&
+                                            k->read != kw_dialect)))
+            wsrt_compile_warn(c, WSRT_SCHEMA_KEYWORD_UNSUPPORTED, t, "Ignored beside $ref");
+    }
+    return rc != WSRT_OK ? rc : kw_ref(c, s, ref);
 }
 
 static int read_keywords(struct wsrt_compiler *c, struct wsrt_source *s)
 {
     struct wsrt_tree *ref = s->base->draft_07 ? wsrt_tree_member(s->tree, "$ref") : NULL;
 
-    if (ref != NULL) { /* that draft ignores everything beside a reference */
-        struct wsrt_tree *defs = wsrt_tree_member(s->tree, "definitions");
-        int rc = defs == NULL ? WSRT_OK : kw_defs(c, s, defs);
-        return rc != WSRT_OK ? rc : kw_ref(c, s, ref);
-    }
+    if (ref != NULL)
+        return read_lone_ref(c, s, ref);
     s->message = wsrt_tree_member(s->tree, "errorMessage");
     int rc = check_unknown(c, s);
     for (size_t i = 0; rc == WSRT_OK && i < KEYWORDS; i++) {

@@ -742,6 +742,19 @@ def validate_says_where_a_schema_is_wrong():
         _complains(wsrt("validate", "--schema", str(schema)), USAGE, "schema_json")
 
 
+def validate_warns_of_what_is_doubtful():
+    with tempfile.TemporaryDirectory() as folder:
+        schema = pathlib.Path(folder) / "schema.json"
+        schema.write_text(json.dumps({f"odd{n}": 1 for n in range(20)}), encoding="utf-8")
+        done = wsrt("validate", "--dialect", "2020-12", "--schema", str(schema), stdin="1")
+        equal((done.returncode, done.stdout.count("\n"), done.stderr.count("\n")), (OK, 1, 17))
+        expect(done.stderr.startswith("wsrt: schema warning at /odd0: schema_keyword_unknown: "),
+               done.stderr)
+        expect(done.stderr.endswith("and 4 more schema warnings\n"), done.stderr)
+        _complains(wsrt("validate", "--strict", "--dialect", "2020-12", "--schema", str(schema)),
+                   USAGE, "schema error at /odd0: schema_keyword_unknown")
+
+
 def validate_asserts_formats_and_dialects_on_request():
     with tempfile.TemporaryDirectory() as folder:
         schema = pathlib.Path(folder) / "schema.json"

@@ -235,6 +235,108 @@ START_TEST(draft_07_keeps_its_own_rules)
 }
 END_TEST
 
+#define WORDS "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\","
+
+START_TEST(warnings_name_what_compiles_and_is_doubtful_rows_67_68)
+{
+    static const struct {
+        const char *text;
+        uint32_t flags;
+        int code; /* 0 = no warning */
+        const char *pointer;
+    } rows[] = {
+        {WORDS "\"maxlenght\":1}", 0, WSRT_SCHEMA_KEYWORD_UNKNOWN, "/maxlenght"},
+        {WORDS "\"x-mine\":1}", 0, 0, ""},
+        {"{\"properties\":{\"a\":{\"odd\":1}}}", WSRT_SCHEMA_LENIENT, WSRT_SCHEMA_KEYWORD_UNKNOWN,
+         "/properties/a/odd"},
+        {"{\"definitions\":{\"a\":true},\"$ref\":\"#/definitions/a\",\"title\":\"t\","
+         "\"maxLength\":1}",
+         WSRT_SCHEMA_DRAFT_07, WSRT_SCHEMA_KEYWORD_UNSUPPORTED, "/maxLength"},
+        {"{\"$defs\":{\"a\":true},\"$ref\":\"#/$defs/a\",\"maxLength\":1}", 0, 0, ""},
+        {"{\"minLength\":2,\"maxLength\":1}", 0, WSRT_SCHEMA_VALUE, "/maxLength"},
+        {"{\"minLength\":2,\"maxLength\":2}", 0, 0, ""},
+        {"{\"minLength\":2,\"allOf\":[{\"maxLength\":1}]}", 0, WSRT_SCHEMA_VALUE,
+         "/allOf/0/maxLength"},
+        {"{\"x-wsrt-minBytes\":2,\"x-wsrt-maxBytes\":1}", 0, WSRT_SCHEMA_VALUE, "/x-wsrt-maxBytes"},
+        {"{\"x-wsrt-minUtf16Length\":2,\"x-wsrt-maxUtf16Length\":1}", 0, WSRT_SCHEMA_VALUE,
+         "/x-wsrt-maxUtf16Length"},
+        {"{\"minItems\":2,\"maxItems\":1}", 0, WSRT_SCHEMA_VALUE, "/maxItems"},
+        {"{\"minProperties\":2,\"maxProperties\":1}", 0, WSRT_SCHEMA_VALUE, "/maxProperties"},
+        {"{\"minimum\":1e2,\"maximum\":99.9}", 0, WSRT_SCHEMA_VALUE, "/maximum"},
+        {"{\"minimum\":1e2,\"maximum\":100}", 0, 0, ""},
+        {"{\"minimum\":100,\"exclusiveMaximum\":100}", 0, WSRT_SCHEMA_VALUE, "/exclusiveMaximum"},
+        {"{\"exclusiveMinimum\":1,\"maximum\":1}", 0, WSRT_SCHEMA_VALUE, "/maximum"},
+        {"{\"contains\":true,\"minContains\":2,\"maxContains\":1}", 0, WSRT_SCHEMA_VALUE,
+         "/minContains"},
+        {"{\"enum\":[]}", 0, WSRT_SCHEMA_VALUE, "/enum"},
+        {"{\"type\":\"string\",\"allOf\":[{\"properties\":{\"a\":true}}]}", 0, 0, ""},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wsrt_schema_error found[2];
+        size_t count = 99;
+        wsrt_schema_options o = {.struct_size = sizeof o,
+                                 .flags = rows[i].flags,
+                                 .warnings = found,
+                                 .warning_cap = 2,
+                                 .warning_count = &count};
+        wsrt_schema *s;
+        int rc = wsrt_schema_new(&s, rows[i].text, strlen(rows[i].text), &o, &why);
+        ck_assert_msg(rc == WSRT_OK, "%s: %s", rows[i].text, why.text_cstr);
+        ck_assert_msg(count == (rows[i].code != 0), "%s: %zu", rows[i].text, count);
+        if (count > 0) {
+            ck_assert_int_eq(found[0].code, rows[i].code);
+            ck_assert_str_eq(found[0].pointer, rows[i].pointer);
+            ck_assert_uint_gt(found[0].offset, 0);
+        }
+        wsrt_schema_free(s);
+    }
+}
+END_TEST
+
+START_TEST(warnings_that_do_not_fit_are_counted)
+{
+    static const char text[] = "{\"a\":1,\"b\":1,\"c\":1,\"type\":\"null\",\"allOf\":[{\"type\":"
+                               "\"object\"}]}";
+    wsrt_schema_error found[3];
+    size_t count;
+    wsrt_schema_options o = {.struct_size = sizeof o,
+                             .flags = WSRT_SCHEMA_LENIENT,
+                             .warnings = found,
+                             .warning_cap = 2,
+                             .warning_count = &count};
+    wsrt_schema *s;
+
+    found[2].code = -5;
+    ck_assert_int_eq(wsrt_schema_new(&s, text, sizeof text - 1, &o, &why), WSRT_OK);
+    ck_assert_uint_eq(count, 5); /* both types of the conjunction, too */
+    ck_assert_str_eq(found[1].pointer, "/b");
+    ck_assert_int_eq(found[2].code, -5);
+    wsrt_schema_free(s);
+    o.warnings = NULL;
+    ck_assert_int_eq(wsrt_schema_new(&s, text, sizeof text - 1, &o, &why), WSRT_ERR_INVALID);
+    o.warning_cap = 0;
+    o.flags = WSRT_SCHEMA_STRICT;
+    ck_assert_int_eq(wsrt_schema_new(&s, text, sizeof text - 1, &o, &why), WSRT_ERR_REJECTED);
+    ck_assert_uint_eq(count, 0);
+}
+END_TEST
+
+START_TEST(a_pattern_has_64_kib_at_most)
+{
+    char *text = malloc(65536 + 32);
+
+    for (size_t more = 0; more < 2; more++) {
+        size_t len = (size_t)sprintf(text, "{\"pattern\":\"");
+        memset(text + len, ']', 65536 + more); /* refused at once, by syntax or by length */
+        memcpy(text + len + 65536 + more, "\"}", 3);
+        ck_assert_int_ne(compile(text, 0), WSRT_OK);
+        ck_assert_int_eq(why.code, more ? WSRT_SCHEMA_LIMIT : WSRT_SCHEMA_PATTERN_SYNTAX);
+    }
+    free(text);
+}
+END_TEST
+
 /* Everything that allocates: references, patterns, unions, texts, a document of its own. */
 static const char everything[] =
     "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"https://e.org/r\","
@@ -332,6 +434,9 @@ Suite *suite(void)
     tcase_add_test(t, size_and_depth_of_a_schema_are_limited_row_67);
     tcase_add_test(t, references_reach_registered_documents_and_nothing_else_rows_65_66);
     tcase_add_test(t, draft_07_keeps_its_own_rules);
+    tcase_add_test(t, warnings_name_what_compiles_and_is_doubtful_rows_67_68);
+    tcase_add_test(t, warnings_that_do_not_fit_are_counted);
+    tcase_add_test(t, a_pattern_has_64_kib_at_most);
     tcase_add_test(t, every_refused_allocation_leaves_nothing_behind);
     tcase_add_test(t, every_refused_allocation_of_a_builtin_with_actions_leaves_nothing_behind);
     tcase_add_test(t, options_that_contradict_themselves_are_refused);

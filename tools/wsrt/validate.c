@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { READ_MAX = 256 * 1024, POINTER_MAX = 1024 };
+enum { WARNINGS_MAX = 16, READ_MAX = 256 * 1024, POINTER_MAX = 1024 };
 enum { PADDING = 32 }; /* readable behind every message, as the validator likes it */
 
 struct judge {
@@ -119,8 +119,19 @@ static int compile_file(struct judge *j, const wsrt_schema_options *options)
     return status;
 }
 
+static void tell_warnings(const wsrt_schema_error *list, size_t count)
+{
+    for (size_t i = 0; i < count && i < WARNINGS_MAX; i++)
+        complain(0, "schema warning at %s: %s: %s", list[i].pointer,
+                 wsrt_schema_code_name(list[i].code), list[i].text_cstr);
+    if (count > WARNINGS_MAX)
+        complain(0, "and %zu more schema warnings", count - WARNINGS_MAX);
+}
+
 static int load_schema(struct judge *j)
 {
+    wsrt_schema_error warnings[WARNINGS_MAX];
+    size_t warning_count = 0;
     struct resources resources = {.count = 0};
     wsrt_schema_options options = {.struct_size = sizeof options,
                                    .flags = schema_flags(j->settings)};
@@ -128,11 +139,16 @@ static int load_schema(struct judge *j)
 
     options.resources = resources.list;
     options.resource_count = resources.count;
+    options.warnings = warnings;
+    options.warning_cap = WARNINGS_MAX;
+    options.warning_count = &warning_count;
     if (status == 0)
         status =
             j->settings->builtin != NULL ? compile_builtin(j, &options) : compile_file(j, &options);
     for (size_t i = 0; i < resources.count; i++)
         free(resources.texts[i]);
+    if (status == 0)
+        tell_warnings(warnings, warning_count);
     return status;
 }
 
