@@ -130,6 +130,31 @@ WSRT_API int wsrt_schema_builtin(wsrt_schema **out, const char *name_cstr,
  */
 WSRT_API int wsrt_schema_builtin_text(const char *name_cstr, wsrt_span *out);
 
+/**
+ * Writes a compiled schema as bytes, for wsrt_schema_load() of the same release on a machine of the
+ * same byte order. They hold the whole schema and nothing else: no pointer, no allocator.
+ *
+ * @param dst  receives the bytes, any alignment; NULL with `cap` 0 only asks for their number
+ * @param len  set to the bytes needed, also when they do not fit
+ * @return WSRT_OK; WSRT_ERR_LIMIT when `cap` is too small (`dst` is untouched); WSRT_ERR_INVALID.
+ *         Any thread. @since 0.1
+ */
+WSRT_API int wsrt_schema_save(const wsrt_schema *s, void *dst, size_t cap, size_t *len);
+
+/**
+ * Makes a schema of bytes that wsrt_schema_save() wrote. Every length and every index in them is
+ * checked first, so that damaged or hostile bytes are refused and never followed.
+ *
+ * @param out        the schema; NULL on failure. Give it back with wsrt_schema_free()
+ * @param blob       the bytes, any alignment, needed during the call only; @param len their number
+ * @param allocator  NULL = libc
+ * @return WSRT_OK; WSRT_ERR_VERSION (another release or byte order); WSRT_ERR_CORRUPT (cut,
+ *         changed, or not such bytes at all); WSRT_ERR_NOMEM; WSRT_ERR_INVALID. Any thread.
+ * @since 0.1
+ */
+WSRT_API int wsrt_schema_load(wsrt_schema **out, const void *blob, size_t len,
+                              const wsrt_allocator *allocator);
+
 /** Frees a schema; NULL is fine. No thread may be validating with it. @since 0.1 */
 WSRT_API void wsrt_schema_free(wsrt_schema *s);
 

@@ -432,6 +432,28 @@ uint32_t *wsrt_automaton_new(wsrt_arena *arena, const struct wsrt_expr *e, uint3
     return determine(b) ? pack(b, count) : NULL;
 }
 
+size_t wsrt_regex_check(const uint32_t *words, size_t count)
+{
+    if (count < HEADER + MAP || words[0] < 3 || words[0] > MOST_STATES || words[1] == 0 ||
+        words[1] > 256 || words[2] != 1 + (words[1] + 1) / 2 ||
+        words[0] > (count - HEADER - MAP) / words[2])
+        return 0;
+    const uint8_t *map = (const uint8_t *)(words + HEADER);
+    for (size_t i = 0; i < 256; i++)
+        if (map[i] >= words[1])
+            return 0;
+    for (uint32_t i = 2; i < words[0]; i++) {
+        const uint32_t *row = words + HEADER + MAP + (size_t)i * words[2];
+        const uint16_t *to = (const uint16_t *)(row + 1);
+        for (uint32_t k = 0; k < words[1]; k++)
+            if (to[k] >= words[0])
+                return 0;
+        if (row[0] > 1)
+            return 0;
+    }
+    return HEADER + MAP + (size_t)words[0] * words[2];
+}
+
 int wsrt_dfa_match(const uint32_t *words, const unsigned char *p, const unsigned char *end)
 {
     const uint8_t *map = (const uint8_t *)(words + HEADER);

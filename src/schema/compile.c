@@ -1,6 +1,7 @@
 #include "schema/compile.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/options.h"
 
 #include <string.h>
@@ -137,14 +138,19 @@ int wsrt_compile_fail(struct wsrt_compiler *c, int code, const struct wsrt_tree 
 
 /* ---- the image ---------------------------------------------------------------------------- */
 
-static size_t lay_out(struct wsrt_compiler *c)
+uint64_t wsrt_compile_layout(void)
 {
-    size_t offset = (sizeof(struct wsrt_image) + 15) & ~(size_t)15;
+    return wsrt_hash(sizeof(struct wsrt_image), element_sizes, sizeof element_sizes);
+}
+
+uint64_t wsrt_compile_lay_out(struct wsrt_compiler *c)
+{
+    uint64_t offset = (sizeof(struct wsrt_image) + 15) & ~(size_t)15;
 
     for (int i = 0; i < WSRT_TABLES; i++) {
         c->image.table[i].offset = offset;
         c->image.table[i].count = c->tables[i].count;
-        offset += (c->tables[i].count * element_sizes[i] + 15) & ~(size_t)15;
+        offset += ((uint64_t)c->tables[i].count * element_sizes[i] + 15) & ~(uint64_t)15;
     }
     c->image.size = offset;
     return offset;
@@ -169,11 +175,12 @@ static void point_into(struct wsrt_schema *s, const unsigned char *image)
     s->text = (const void *)(image + t[WSRT_TABLE_TEXT].offset);
 }
 
-static int assemble(struct wsrt_compiler *c, wsrt_schema **out)
+int wsrt_compile_assemble(struct wsrt_compiler *c, wsrt_schema **out)
 {
     size_t header = (sizeof(struct wsrt_schema) + 15) & ~(size_t)15;
-    size_t size = header + lay_out(c);
-    struct wsrt_schema *s = wsrt_mem_zalloc(&c->options->allocator, size);
+    uint64_t size = header + wsrt_compile_lay_out(c);
+    struct wsrt_schema *s =
+        size > SIZE_MAX / 2 ? NULL : wsrt_mem_zalloc(&c->options->allocator, (size_t)size);
 
     if (s == NULL)
         return WSRT_ERR_NOMEM;
@@ -184,7 +191,7 @@ static int assemble(struct wsrt_compiler *c, wsrt_schema **out)
             memcpy(image + c->image.table[i].offset, c->tables[i].data,
                    c->tables[i].count * element_sizes[i]);
     s->allocator = c->options->allocator;
-    s->size = size;
+    s->size = (size_t)size;
     s->image = (const struct wsrt_image *)(const void *)image;
     point_into(s, image);
     *out = s;
@@ -260,7 +267,7 @@ int wsrt_compile(const wsrt_schema_options *options, wsrt_span text, wsrt_span o
     if (rc == WSRT_OK)
         rc = compile(&c, text, overlay);
     if (rc == WSRT_OK)
-        rc = assemble(&c, out);
+        rc = wsrt_compile_assemble(&c, out);
     if (options->warning_count != NULL)
         *options->warning_count = c.warnings;
     wsrt_arena_free(&c.arena);

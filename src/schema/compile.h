@@ -148,6 +148,12 @@ int wsrt_compile_fail(struct wsrt_compiler *c, int code, const struct wsrt_tree 
 /* Notes what compiles and yet is doubtful. */
 void wsrt_compile_warn(struct wsrt_compiler *c, int code, const struct wsrt_tree *at,
                        const char *text);
+/* A number that differs when the tables of an image are built otherwise. */
+uint64_t wsrt_compile_layout(void);
+/* Gives every table its place in the image; the size of that. */
+uint64_t wsrt_compile_lay_out(struct wsrt_compiler *c);
+/* The schema made of the finished tables. */
+int wsrt_compile_assemble(struct wsrt_compiler *c, wsrt_schema **out);
 void *wsrt_compile_alloc(struct wsrt_compiler *c, size_t size); /* zeroed */
 /* Room for `n` more elements at the end; NULL without memory. */
 void *wsrt_vec_push(struct wsrt_compiler *c, struct wsrt_vec *v, size_t n, size_t size);

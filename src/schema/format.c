@@ -711,6 +711,8 @@ static const struct {
     {"base64url", take_base64url},
 };
 
+_Static_assert(sizeof formats / sizeof *formats == WSRT_FORMATS, "count them");
+
 uint32_t wsrt_format_find(wsrt_span name)
 {
     for (uint32_t i = 0; i < sizeof formats / sizeof *formats; i++)

@@ -4,7 +4,9 @@
 
 #include <wsrt/base.h>
 
-/* Number of a format, 0 when the name is not known. */
+enum { WSRT_FORMATS = 16 };
+
+/* Number of a format, 1 to WSRT_FORMATS; 0 when the name is not known. */
 uint32_t wsrt_format_find(wsrt_span name);
 
 /* 1 or 0: whether the string from `p` (raw, validated JSON without quotes) has the format. */

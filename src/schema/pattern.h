@@ -38,6 +38,8 @@ void wsrt_charset_ranges(struct wsrt_charset *set);
 int wsrt_pattern_match(const struct wsrt_pattern *pattern, const unsigned char *p,
                        const unsigned char *end);
 int wsrt_dfa_match(const uint32_t *words, const unsigned char *p, const unsigned char *end);
+/* Words of the automaton that starts here, or 0 when it does not hold together. */
+size_t wsrt_regex_check(const uint32_t *words, size_t count);
 int wsrt_class_match(const struct wsrt_charset *set, uint64_t least, uint64_t most,
                      const unsigned char *p, const unsigned char *end);
 

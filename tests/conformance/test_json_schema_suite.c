@@ -1,5 +1,6 @@
 /* The required cases of the JSON Schema suite, draft 2020-12. A group is either judged right in all
- * its cases, in both modes, or refused when it is compiled; never judged wrong. */
+ * its cases, in both modes, or refused when it is compiled; never judged wrong. Then all of it again
+ * with schemas that were written as bytes and read back. */
 #include <wsrt/json.h>
 #include <wsrt/schema.h>
 
@@ -23,6 +24,7 @@ static const char remote_uri[] = "http://localhost:1234/draft2020-12/";
 static wsrt_schema_resource remotes[MOST_REMOTES];
 static size_t remote_count;
 static int files, groups, cases, right_groups, right_cases, refused_groups, refused_cases, wrong;
+static int by_bytes; /* judge by schemas that were saved and loaded */
 
 static char *read_file(const char *path, size_t *len)
 {
@@ -129,6 +131,22 @@ static int is_honest_refusal(int code)
            code == WSRT_SCHEMA_REF_UNRESOLVED;
 }
 
+/* The same schema, written as bytes and read back; NULL when that goes wrong. */
+static wsrt_schema *through_bytes(wsrt_schema *s)
+{
+    wsrt_schema *out = NULL;
+    size_t len;
+
+    wsrt_schema_save(s, NULL, 0, &len);
+    char *bytes = malloc(len);
+    wsrt_schema_save(s, bytes, len, &len);
+    if (wsrt_schema_load(&out, bytes, len, NULL) != WSRT_OK)
+        wrong++;
+    free(bytes);
+    wsrt_schema_free(s);
+    return out;
+}
+
 static void run_group(const wsrt_json *group, const char *file)
 {
     wsrt_json schema = member(group, "/schema"), name = member(group, "/description");
@@ -142,6 +160,8 @@ static void run_group(const wsrt_json *group, const char *file)
     int count = 0, ok = 0;
 
     int rc = wsrt_schema_new(&s, raw(&schema).ptr, raw(&schema).len, &o, &why);
+    if (s != NULL && by_bytes)
+        s = through_bytes(s);
     while (wsrt_json_next(&tests, &it, NULL, &test) == WSRT_OK) {
         count++;
         ok += s != NULL && run_case(s, &test, &where);
@@ -209,6 +229,25 @@ static int check(const char *what, int got, int want)
     return got == want;
 }
 
+/* All of the suite; 1 when everything is as it should be. */
+static int run_suite(const char *folder)
+{
+    files = groups = cases = right_groups = right_cases = refused_groups = refused_cases = wrong =
+        0;
+    printf("# schemas %s\n", by_bytes ? "written as bytes and read back" : "as they were compiled");
+    run_folder(folder);
+    int whole = check("files", files, FILES);
+    whole &= check("remote documents", (int)remote_count, REMOTES);
+    whole &= check("groups", groups, GROUPS);
+    whole &= check("cases", cases, CASES);
+    whole &= check("groups right", right_groups, RIGHT_GROUPS);
+    whole &= check("cases right", right_cases, RIGHT_CASES);
+    whole &= check("groups refused", refused_groups, GROUPS - RIGHT_GROUPS);
+    whole &= check("cases refused", refused_cases, CASES - RIGHT_CASES);
+    whole &= check("wrong verdicts and dishonest refusals", wrong, 0);
+    return whole;
+}
+
 int main(void)
 {
     const char *root = getenv("WSRT_SUITES_DIR");
@@ -221,16 +260,9 @@ int main(void)
     snprintf(path, sizeof path, "%s/json-schema-test-suite/remotes/draft2020-12", root);
     add_remotes(path, "");
     snprintf(path, sizeof path, "%s/json-schema-test-suite/tests/draft2020-12", root);
-    run_folder(path);
-    int whole = check("files", files, FILES);
-    whole &= check("remote documents", (int)remote_count, REMOTES);
-    whole &= check("groups", groups, GROUPS);
-    whole &= check("cases", cases, CASES);
-    whole &= check("groups right", right_groups, RIGHT_GROUPS);
-    whole &= check("cases right", right_cases, RIGHT_CASES);
-    whole &= check("groups refused", refused_groups, GROUPS - RIGHT_GROUPS);
-    whole &= check("cases refused", refused_cases, CASES - RIGHT_CASES);
-    whole &= check("wrong verdicts and dishonest refusals", wrong, 0);
+    int whole = run_suite(path);
+    by_bytes = 1;
+    whole &= run_suite(path);
     for (size_t i = 0; i < remote_count; i++) {
         free((void *)(uintptr_t)remotes[i].uri.ptr);
         free((void *)(uintptr_t)remotes[i].text.ptr);
