@@ -1,4 +1,5 @@
-/* From a parsed expression to a deterministic automaton over bytes. */
+/* From a parsed expression to a deterministic automaton over bytes or, where that would be too
+ * large, to a program that simulates the states side by side. */
 #ifndef WSRT_SRC_SCHEMA_AUTOMATON_H
 #define WSRT_SRC_SCHEMA_AUTOMATON_H
 
@@ -10,7 +11,9 @@ enum wsrt_expr_kind {
     WSRT_EXPR_CHOICE,
     WSRT_EXPR_REPEAT,
     WSRT_EXPR_START,
-    WSRT_EXPR_END
+    WSRT_EXPR_END,
+    WSRT_EXPR_WORD,    /* \b */
+    WSRT_EXPR_NOT_WORD /* \B */
 };
 
 struct wsrt_point_range {
@@ -28,8 +31,57 @@ struct wsrt_expr {
     struct wsrt_point_range *ranges;
 };
 
+enum wsrt_part_kind {
+    WSRT_PART_BYTES,
+    WSRT_PART_SET, /* in place of bytes, in a program */
+    WSRT_PART_SPLIT,
+    WSRT_PART_START,
+    WSRT_PART_END,
+    WSRT_PART_WORD,
+    WSRT_PART_NOT_WORD,
+    WSRT_PART_MATCH
+};
+
+/* A state of the non-deterministic automaton. */
+struct wsrt_part {
+    uint32_t kind;
+    uint32_t next;
+    uint32_t other; /* SPLIT */
+    uint32_t first; /* BYTES: its moves, ascending */
+    uint32_t count;
+    uint32_t reserved;
+    const struct wsrt_point_range *ranges; /* SET */
+};
+
+/* \w, which is ASCII. */
+static inline int wsrt_is_word(uint32_t point)
+{
+    return point < 128 && ((point | 32) - 'a' < 26 || point - '0' < 10 || point == '_');
+}
+
 /* The automaton's words, or NULL with `why` filled. */
 uint32_t *wsrt_automaton_new(wsrt_arena *arena, const struct wsrt_expr *e, uint32_t *count,
                              struct wsrt_pattern_error *why);
+
+/* The same as a program, whatever its size. */
+uint32_t *wsrt_automaton_program(wsrt_arena *arena, const struct wsrt_expr *e, uint32_t *count,
+                                 struct wsrt_pattern_error *why);
+
+/* ---- pattern.c */
+/* NULL with `why` filled. */
+struct wsrt_expr *wsrt_pattern_parse(wsrt_arena *arena, wsrt_span text,
+                                     struct wsrt_pattern_error *why);
+
+/* ---- program.c */
+uint32_t *wsrt_program_new(wsrt_arena *arena, const struct wsrt_part *parts, uint32_t part_count,
+                           uint32_t entry, uint32_t *count); /* NULL without memory */
+size_t wsrt_program_check(const uint32_t *words, size_t count);
+size_t wsrt_program_room(const uint32_t *words);
+int wsrt_program_match(const uint32_t *words, const unsigned char *p, const unsigned char *end,
+                       const struct wsrt_regex_room *room);
+
+/* ---- automaton.c */
+size_t wsrt_dfa_check(const uint32_t *words, size_t count);
+int wsrt_dfa_match(const uint32_t *words, const unsigned char *p, const unsigned char *end);
 
 #endif

@@ -247,6 +247,20 @@ static const void *table(const struct wsrt_compiler *c, int which)
     return c->tables[which].data;
 }
 
+/* What the largest pattern needs while it matches. */
+static uint32_t largest_room(const struct wsrt_compiler *c, const struct graph *g)
+{
+    const uint32_t *words = table(c, WSRT_TABLE_REGEX);
+    size_t out = 0;
+
+    for (size_t i = 0; i < c->tables[WSRT_TABLE_CHECKS].count; i++)
+        if (g->checks[i].kind == WSRT_CHECK_REGEX) {
+            size_t room = wsrt_regex_room_size(words + g->checks[i].a);
+            out = room > out ? room : out;
+        }
+    return (uint32_t)out;
+}
+
 int wsrt_bounds_find(struct wsrt_compiler *c)
 {
     struct graph g = {.c = c,
@@ -273,5 +287,6 @@ int wsrt_bounds_find(struct wsrt_compiler *c)
     find_sizes(&r, &c->image);
     for (size_t i = 0; i < c->tables[WSRT_TABLE_CHECKS].count; i++)
         c->image.unique |= g.checks[i].kind == WSRT_CHECK_UNIQUE_ITEMS;
+    c->image.scratch_extra = largest_room(c, &g);
     return WSRT_OK;
 }

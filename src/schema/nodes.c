@@ -71,7 +71,14 @@ static int name_matches(struct wsrt_compiler *c, const struct wsrt_pattern *p, w
             raw[len++] = '\\';
         raw[len++] = (unsigned char)name.ptr[i];
     }
-    *matched = wsrt_pattern_match(p, raw, raw + len);
+    size_t room_size = p->kind == WSRT_PATTERN_WORDS ? wsrt_regex_room_size(p->words) : 0;
+    uint64_t work = UINT64_MAX;
+    struct wsrt_regex_room room = {wsrt_arena_alloc(&c->arena, room_size), NULL, &work};
+    if (room.from == NULL)
+        return WSRT_ERR_NOMEM;
+    room.end = room.from + room_size;
+    *matched = wsrt_pattern_match(p, raw, raw + len, &room) > 0;
+    wsrt_arena_trim(&c->arena, room.from, room_size, 0);
     wsrt_arena_trim(&c->arena, raw, 2 * name.len + 1, 0);
     return WSRT_OK;
 }
@@ -184,9 +191,9 @@ static int build_patterns_of(struct wsrt_build *b, const struct wsrt_source *s)
     for (const struct wsrt_named *n = s->patterns; rc == WSRT_OK && n != NULL; n = n->next) {
         uint32_t node = 0, place = 0;
         struct wsrt_rule rule = {.pattern = n->pattern, .keyword_cstr = ""};
-        rule.kind = n->pattern->kind == WSRT_PATTERN_CLASS ? WSRT_CHECK_CLASS
-                    : n->pattern->kind == WSRT_PATTERN_DFA ? WSRT_CHECK_REGEX
-                                                           : WSRT_CHECK_FALSE;
+        rule.kind = n->pattern->kind == WSRT_PATTERN_CLASS   ? WSRT_CHECK_CLASS
+                    : n->pattern->kind == WSRT_PATTERN_WORDS ? WSRT_CHECK_REGEX
+                                                             : WSRT_CHECK_FALSE;
         rc = wsrt_emit_rule(b->c, s, &rule, &place);
         if (rc == WSRT_OK)
             rc = wsrt_node_of_source(b->c, n->child, &node);

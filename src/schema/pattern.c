@@ -240,8 +240,6 @@ static int32_t character_escape(struct parser *r, int in_class)
             return c;
         if (in_class && c == 'b')
             return '\b';
-        if (c == 'b' || c == 'B')
-            return unsupported(r, at, "Word boundaries are not supported"), -1;
         if ((c >= '1' && c <= '9') || c == 'k')
             return unsupported(r, at, "Back-references are not supported"), -1;
     }
@@ -384,6 +382,11 @@ static struct wsrt_expr *parse_escape(struct parser *r)
     struct wsrt_expr set = {.kind = WSRT_EXPR_SET};
     int found = class_escape(r, &set);
 
+    unsigned char name = r->end - r->p >= 2 ? r->p[1] : 0;
+    if (found == 0 && (name == 'b' || name == 'B')) {
+        r->p += 2;
+        return expr_new(r, name == 'b' ? WSRT_EXPR_WORD : WSRT_EXPR_NOT_WORD);
+    }
     if (found == 0) {
         r->p++;
         return one_point(r, character_escape(r, 0));
@@ -583,31 +586,33 @@ static int is_kernel(const struct wsrt_expr *e, struct wsrt_pattern *out)
     return 1;
 }
 
-struct wsrt_pattern *wsrt_pattern_new(wsrt_arena *arena, wsrt_span text,
-                                      struct wsrt_pattern_error *why)
+struct wsrt_expr *wsrt_pattern_parse(wsrt_arena *arena, wsrt_span text,
+                                     struct wsrt_pattern_error *why)
 {
     const unsigned char *base = (const unsigned char *)text.ptr;
     struct parser r = {.arena = arena, .why = why, .base = base, .p = base, .end = base + text.len};
-    struct wsrt_pattern *out = wsrt_arena_alloc(arena, sizeof *out);
 
     *why = (struct wsrt_pattern_error){0};
+    if (text.len > LONGEST)
+        return refuse(&r, WSRT_SCHEMA_LIMIT, r.p, "Pattern over 64 KiB");
+    struct wsrt_expr *e = parse_alternatives(&r);
+    if (e != NULL && r.p < r.end)
+        return bad_syntax(&r, r.p, "Unmatched parenthesis");
+    return e;
+}
+
+struct wsrt_pattern *wsrt_pattern_new(wsrt_arena *arena, wsrt_span text,
+                                      struct wsrt_pattern_error *why)
+{
+    struct wsrt_expr *e = wsrt_pattern_parse(arena, text, why);
+    struct wsrt_pattern *out = e == NULL ? NULL : wsrt_arena_alloc(arena, sizeof *out);
+
     if (out == NULL)
         return NULL;
     *out = (struct wsrt_pattern){0};
-    if (text.len > LONGEST) {
-        refuse(&r, WSRT_SCHEMA_LIMIT, r.p, "Pattern over 64 KiB");
-        return NULL;
-    }
-    struct wsrt_expr *e = parse_alternatives(&r);
-    if (e == NULL)
-        return NULL;
-    if (r.p < r.end) {
-        bad_syntax(&r, r.p, "Unmatched parenthesis");
-        return NULL;
-    }
     if (is_kernel(e, out))
         return out;
-    out->kind = WSRT_PATTERN_DFA;
+    out->kind = WSRT_PATTERN_WORDS;
     out->words = wsrt_automaton_new(arena, e, &out->word_count, why);
     return out->words == NULL ? NULL : out;
 }
@@ -625,11 +630,28 @@ int wsrt_class_match(const struct wsrt_charset *set, uint64_t least, uint64_t mo
 }
 
 int wsrt_pattern_match(const struct wsrt_pattern *pattern, const unsigned char *p,
-                       const unsigned char *end)
+                       const unsigned char *end, const struct wsrt_regex_room *room)
 {
     if (pattern->kind == WSRT_PATTERN_ALL)
         return 1;
-    if (pattern->kind == WSRT_PATTERN_DFA)
-        return wsrt_dfa_match(pattern->words, p, end);
+    if (pattern->kind == WSRT_PATTERN_WORDS)
+        return wsrt_regex_match(pattern->words, p, end, room);
     return wsrt_class_match(&pattern->set, pattern->least, pattern->most, p, end);
+}
+
+int wsrt_regex_match(const uint32_t *words, const unsigned char *p, const unsigned char *end,
+                     const struct wsrt_regex_room *room)
+{
+    return words[0] != 0 ? wsrt_dfa_match(words, p, end) : wsrt_program_match(words, p, end, room);
+}
+
+size_t wsrt_regex_room_size(const uint32_t *words)
+{
+    return words[0] != 0 ? 0 : wsrt_program_room(words);
+}
+
+size_t wsrt_regex_check(const uint32_t *words, size_t count)
+{
+    return count > 0 && words[0] == 0 ? wsrt_program_check(words, count)
+                                      : wsrt_dfa_check(words, count);
 }

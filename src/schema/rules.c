@@ -63,6 +63,15 @@ static uint64_t decoded_length(const struct wsrt_subject *sub, int utf16)
     return out;
 }
 
+/* A large pattern borrows the scratch that is left. */
+static int regex_holds(struct wsrt_run *r, const struct wsrt_check *c,
+                       const struct wsrt_subject *sub)
+{
+    struct wsrt_regex_room room = {r->bump, r->bump_end, &r->work};
+
+    return wsrt_regex_match(r->s->regex + c->a, sub->start + 1, sub->end - 1, &room);
+}
+
 static int string_holds(struct wsrt_run *r, const struct wsrt_check *c,
                         const struct wsrt_subject *sub)
 {
@@ -86,7 +95,7 @@ static int string_holds(struct wsrt_run *r, const struct wsrt_check *c,
         return wsrt_class_match(&class->set, class->least, class->most, sub->start + 1,
                                 sub->end - 1);
     case WSRT_CHECK_REGEX:
-        return wsrt_dfa_match(r->s->regex + c->a, sub->start + 1, sub->end - 1);
+        return regex_holds(r, c, sub);
     case WSRT_CHECK_FORMAT:
         return wsrt_format_match(c->a, sub->start + 1, sub->end - 1);
     default:
@@ -350,7 +359,10 @@ int wsrt_rules_match_name(struct wsrt_run *r, const struct wsrt_check *pattern,
 {
     struct wsrt_subject sub = {.start = name - 1, .end = end + 1, .kind = WSRT_JSON_STRING};
 
-    return pattern->kind == WSRT_CHECK_FALSE || string_holds(r, pattern, &sub);
+    int matches = pattern->kind == WSRT_CHECK_FALSE ? 1 : string_holds(r, pattern, &sub);
+    if (matches < 0)
+        wsrt_lex_fault(&r->in, WSRT_ISSUE_LIMIT, name, "Too much work");
+    return matches > 0;
 }
 
 void wsrt_rules_slot(struct wsrt_run *r, const struct wsrt_node *node,

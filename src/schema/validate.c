@@ -43,7 +43,7 @@ static size_t scratch_size(const wsrt_schema *s, const wsrt_validate_options *o)
     size_t group = wsrt_group_size(s->image);
     size_t frame = ((sizeof(struct wsrt_frame) + 15) & ~(size_t)15) + group;
 
-    return levels_size(o) + 16 + depth * frame + 2 * group +
+    return levels_size(o) + 16 + depth * frame + 2 * group + s->image->scratch_extra +
            (s->image->unique || names ? UNIQUE_BYTES : 0);
 }
 

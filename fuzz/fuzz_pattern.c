@@ -1,0 +1,63 @@
+/* A pattern and a text made of the input's bytes: table, program and the pattern's own pieces agree.
+ * Then the bytes as a pattern as they are: it compiles or says why. */
+#include "target.h"
+
+#include "base/alloc.h"
+#include "pattern_case.h"
+#include "schema/automaton.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int run(const uint32_t *words, const char *text, size_t len)
+{
+    uint64_t work = 1000000000;
+    size_t size = wsrt_regex_room_size(words);
+    unsigned char *room = malloc(size + 1);
+    unsigned char *exact = malloc(len + 1);
+    struct wsrt_regex_room r = {room, room + size, &work};
+
+    memcpy(exact, text, len);
+    int out = wsrt_regex_match(words, exact, exact + len, &r);
+    free(exact);
+    free(room);
+    return out;
+}
+
+static void agree(wsrt_arena *arena, const struct pattern_case *c)
+{
+    struct wsrt_pattern_error why = {0};
+    uint32_t count, *words;
+    struct wsrt_expr *e = wsrt_pattern_parse(arena, wsrt_span_cstr(c->pattern), &why);
+
+    if (e == NULL)
+        abort();
+    words = wsrt_automaton_new(arena, e, &count, &why);
+    if (words == NULL || wsrt_regex_check(words, count) != count ||
+        run(words, c->subject, strlen(c->subject)) != c->matches)
+        abort();
+    words = wsrt_automaton_program(arena, e, &count, &why);
+    if (words == NULL || wsrt_regex_check(words, count) != count ||
+        run(words, c->subject, strlen(c->subject)) != c->matches)
+        abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct pattern_case c;
+    struct wsrt_pattern_error why;
+    wsrt_allocator libc;
+    wsrt_arena arena;
+
+    wsrt_allocator_load(&libc, NULL);
+    wsrt_arena_init(&arena, &libc, NULL, 0);
+    if (pattern_case_make(&c, data, size < 200 ? size : 200))
+        agree(&arena, &c);
+    struct wsrt_pattern *p = wsrt_pattern_new(&arena, (wsrt_span){(const char *)data, size}, &why);
+    if (p == NULL && (why.code == 0 || why.offset > size))
+        abort();
+    if (p != NULL && p->kind == WSRT_PATTERN_WORDS)
+        run(p->words, "ab\xc3\xa9 1", 6);
+    wsrt_arena_free(&arena);
+    return 0;
+}
