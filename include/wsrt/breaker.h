@@ -314,6 +314,7 @@ typedef struct wsrt_breaker_stats {
     uint64_t slow_count;      /**< slow calls in the window, under WSRT_SLOW_RATE */
     uint32_t growth_step;     /**< failed recoveries in a row */
     uint32_t reserved;        /**< 0 */
+    uint64_t probes_lost;     /**< of the generations; the others are transitions */
 } wsrt_breaker_stats;
 
 /**

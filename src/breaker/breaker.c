@@ -66,6 +66,8 @@ static void take_effect(wsrt_breaker *b, uint64_t to, const struct move *m)
         atomic_store(&b->trip_counts, m->counts.failures << 32 | m->counts.successes);
     if (m->state == WSRT_BREAKER_OPEN)
         atomic_fetch_add_explicit(&b->opened, 1, memory_order_relaxed);
+    if (m->kind == WSRT_BREAKER_EVENT_PROBE_LOST)
+        atomic_fetch_add_explicit(&b->probes_lost, 1, memory_order_relaxed);
     if (m->state != WSRT_BREAKER_HALF_OPEN)
         wsrt_window_clear(b, word_generation(to));
     freshen_probes(b, to);

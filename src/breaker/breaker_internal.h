@@ -60,6 +60,7 @@ struct wsrt_breaker {
     _Atomic uint32_t opened;
     _Atomic uint32_t stale;
     _Atomic uint32_t config_mismatch;
+    _Atomic uint32_t probes_lost;
     _Atomic uint32_t would_open; /* the window of the last WOULD_OPEN, low bits */
     uint32_t published;          /* generation of the latest event; under the events' lock */
     uint32_t pins;               /* events and readers that need the key, and PIN_EVICTED */

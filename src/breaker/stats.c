@@ -49,6 +49,7 @@ static void fill_lifetime(const wsrt_breaker *b, wsrt_breaker_stats *s)
     s->slow = atomic_load(&b->slow_total);
     s->ignored = atomic_load(&b->ignored);
     s->opened = atomic_load(&b->opened);
+    s->probes_lost = atomic_load(&b->probes_lost);
     s->lifetime_failures = lifetime.failures;
     s->lifetime_successes = lifetime.successes;
     s->config_mismatch = atomic_load(&b->config_mismatch);

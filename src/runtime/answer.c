@@ -75,10 +75,12 @@ static inline int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
     int rc = ev->reply != NULL ? ev->reply(ev->transport, body.ptr, body.len, binary)
                                : post_to_sender(ctx, body, binary);
 
-    if (rc == WSRT_ERR_GONE)
-        wsrt_forget_peer(ctx->rt, ctx->event->connection_id, ctx->connected_at);
     if (rc == WSRT_OK)
         ctx->response_size += body.len;
+    else if (rc == WSRT_ERR_GONE)
+        wsrt_forget_peer(ctx->rt, ctx->event->connection_id, ctx->connected_at);
+    else
+        wsrt_count(&ctx->rt->counts.send_failures, 1);
     return rc;
 }
 
@@ -153,6 +155,8 @@ void wsrt_answer_error(wsrt_context *ctx, int status)
     (void)render(ctx, &e, form, &body); /* without memory the minimal envelope answers */
     ctx->response_status =
         e.http_status != 0 ? e.http_status : wsrt_error_type_info(e.type)->http_status;
+    if (ctx->response_status >= 500)
+        wsrt_count(&ctx->rt->counts.server_errors, 1);
     if (in_response) {
         (void)wsrt_answer_body(ctx, body, 0);
     } else {

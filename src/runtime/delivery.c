@@ -21,6 +21,8 @@ void wsrt_forget_peer(wsrt_runtime *rt, wsrt_span id, int64_t connected_at)
 {
     int rc = rt->store.ops->remove(rt->store.self, &id, connected_at);
 
+    if (rc == WSRT_OK)
+        wsrt_count(&rt->counts.stale_removed, 1);
     if (rc != WSRT_OK) {
         wsrt_field fields[] = {
             {.name_cstr = "connectionId", .kind = WSRT_FIELD_TEXT, .text = id},
@@ -60,6 +62,8 @@ int wsrt_send(wsrt_runtime *rt, wsrt_span connection_id, const wsrt_post *post)
     rc = rt->sender.ops->post(rt->sender.self, &connection_id, &p);
     if (rc == WSRT_ERR_GONE)
         wsrt_forget_peer(rt, connection_id, 0);
+    else if (rc != WSRT_OK)
+        wsrt_count(&rt->counts.send_failures, 1);
     return rc;
 }
 
@@ -154,6 +158,7 @@ int wsrt_broadcast(wsrt_runtime *rt, const wsrt_audience *to, const wsrt_post *p
         return WSRT_ERR_INVALID;
     p.flags |= WSRT_POST_REPLY;
     rc = walk(rt, &audience, &p, &done);
+    wsrt_count(&rt->counts.send_failures, done.throttled + done.failed);
     if (report != NULL)
         (void)wsrt_report_fill(report, sizeof done, sizeof done, &done); /* size checked above */
     return rc;

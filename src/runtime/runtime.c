@@ -138,7 +138,7 @@ static int fill(wsrt_runtime *rt, const wsrt_runtime_options *o)
         (rc = add_monitor(rt, o)) != WSRT_OK || (rc = add_limiter(rt, o)) != WSRT_OK ||
         (rc = add_breakers(rt, o)) != WSRT_OK)
         return rc;
-    return WSRT_OK;
+    return wsrt_metrics_open(rt);
 }
 
 int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts)
@@ -193,6 +193,7 @@ void wsrt_runtime_free(wsrt_runtime *rt)
         free_route(rt, rt->routes[i]);
     }
     wsrt_mem_free(&rt->allocator, rt->routes, rt->route_cap * sizeof(struct route *));
+    wsrt_metrics_close(rt);
     wsrt_breakers_free(rt->owned_breakers);
     wsrt_limiter_free(rt->owned_limiter);
     wsrt_monitor_free(rt->owned_monitor);
@@ -399,6 +400,8 @@ static void sweep(wsrt_runtime *rt, int64_t now, int64_t wall)
         return;
     atomic_store_explicit(&rt->last_sweep, now, memory_order_relaxed);
     int rc = rt->store.ops->expire(rt->store.self, wall / 1000, SWEEP_AT_ONCE, &removed);
+    if (rc == WSRT_OK)
+        wsrt_count(&rt->counts.stale_removed, removed);
     if (rc != WSRT_OK) {
         wsrt_field field = {.name_cstr = "error",
                             .kind = WSRT_FIELD_TEXT,

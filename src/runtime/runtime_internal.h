@@ -50,6 +50,14 @@ struct selection {
     size_t text_size;
 };
 
+enum { CIRCUIT_SOURCES = 10 };
+
+/* What a source of the monitor reads: the runtime's number `which`. */
+struct metric_source {
+    wsrt_runtime *rt;
+    int which;
+};
+
 struct wsrt_runtime {
     wsrt_allocator allocator;
     wsrt_env env;
@@ -84,6 +92,13 @@ struct wsrt_runtime {
     atomic_int started;  /* a dispatch has happened */
     atomic_int busy;     /* something was counted since the last tick */
     atomic_int expiring; /* records with a time to live may exist */
+    struct {
+        _Atomic uint64_t server_errors; /* events answered with a status of 500 or more */
+        _Atomic uint64_t send_failures;
+        _Atomic uint64_t stale_removed; /* records of connections that had gone or expired */
+    } counts;
+    struct metric_source sources[CIRCUIT_SOURCES]; /* the first serves all but the circuits */
+    wsrt_breaker_listener *listener;
     _Atomic int64_t last_tick;
     _Atomic int64_t last_sweep;
 };
@@ -177,6 +192,14 @@ void wsrt_answer_error(wsrt_context *ctx, int status);
 void wsrt_answer_forbidden(wsrt_context *ctx);
 int wsrt_answer_body(wsrt_context *ctx, wsrt_span body, int copy);
 void wsrt_answer_respond(wsrt_context *ctx, wsrt_response_fn respond, void *user);
+
+/* metrics.c */
+int wsrt_metrics_open(wsrt_runtime *rt);
+void wsrt_metrics_close(wsrt_runtime *rt);
+static inline void wsrt_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    (void)atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
 
 /* delivery.c */
 /* Drops the record of a peer that a send found gone; never fails the send. */

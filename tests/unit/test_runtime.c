@@ -26,6 +26,8 @@ struct world {
     char header[128];
     char headers[512]; /* all of them, a line each */
     size_t lines;      /* log lines at warning and above */
+    size_t breaker_lines;
+    const char *slow; /* posts to this connection are throttled */
 };
 
 static struct world w;
@@ -42,9 +44,9 @@ static int64_t world_wall(void *user)
 
 static void world_log(void *user, int level, const char *event, const wsrt_field *f, size_t n)
 {
-    (void)event;
     (void)f;
     (void)n;
+    ((struct world *)user)->breaker_lines += strcmp(event, "breaker") == 0;
     if (level >= WSRT_LEVEL_WARN)
         ((struct world *)user)->lines++;
 }
@@ -55,6 +57,8 @@ static int world_post(void *self, const wsrt_span *id, const wsrt_post *post)
 
     if (world->gone != NULL && wsrt_span_equal(*id, wsrt_span_cstr(world->gone)))
         return WSRT_ERR_GONE;
+    if (world->slow != NULL && wsrt_span_equal(*id, wsrt_span_cstr(world->slow)))
+        return WSRT_ERR_THROTTLED;
     if (world->post_count < POSTS) {
         size_t i = world->post_count;
         snprintf(world->posts[i].id, sizeof world->posts[i].id, "%.*s", (int)id->len, id->ptr);
@@ -1219,6 +1223,83 @@ START_TEST(a_batch_that_settles_ends_all_its_plain_messages_at_once)
 }
 END_TEST
 
+static int collect(const void *data, size_t len, void *user)
+{
+    strncat(user, data, len);
+    return WSRT_OK;
+}
+
+static const char *page(void)
+{
+    static char text[65536];
+
+    text[0] = '\0';
+    ck_assert_int_eq(wsrt_monitor_prometheus(wsrt_runtime_monitor(w.rt), collect, text), WSRT_OK);
+    return text;
+}
+
+static void expect_line(const char *line)
+{
+    ck_assert_msg(strstr(page(), line) != NULL, "no line %s", line);
+}
+
+#define OF_COGNITO "{service=\"cognito\",operation=\"verifyJWT\",environment=\"dev\"} "
+
+/* Five failures trip, one call is refused, the probe after the wait fails, a later one succeeds. */
+START_TEST(every_transition_and_rejection_of_a_breaker_is_in_the_metrics_once)
+{
+    struct guarded g = {.status = WSRT_ERR_UNAVAILABLE};
+    wsrt_route r = {.user = &g};
+
+    add("$default", call_outside, &r);
+    for (int i = 0; i < 6; i++)
+        message("c1", NULL, "{}");
+    expect_line("wsrt_circuit_state" OF_COGNITO "2\n");
+    expect_line("wsrt_circuit_failures_total" OF_COGNITO "5\n");
+    expect_line("wsrt_circuit_rejected_total" OF_COGNITO "1\n");
+    expect_line("wsrt_circuit_transitions_total" OF_COGNITO "1\n");
+    expect_line("wsrt_transport_integration_errors_total{environment=\"dev\"} 6\n");
+    w.now += 31000000000;
+    message("c1", NULL, "{}");
+    expect_line("wsrt_circuit_transitions_total" OF_COGNITO "3\n");
+    w.now += 31000000000;
+    g.status = WSRT_OK;
+    message("c1", NULL, "{}");
+    expect_line("wsrt_circuit_transitions_total" OF_COGNITO "5\n");
+    expect_line("wsrt_circuit_state" OF_COGNITO "0\n");
+    ck_assert_uint_eq(w.breaker_lines, 5);
+}
+END_TEST
+
+START_TEST(refusals_by_the_limiter_are_in_the_metrics_by_scope)
+{
+    wsrt_runtime_options o = options();
+
+    o.flags = 0;
+    begin(&o);
+    add("$default", say_route, NULL);
+    for (int i = 0; i < 25; i++)
+        message("c1", NULL, "{}");
+    expect_line("wsrt_limiter_rate_limited_total{scope=\"connection\",environment=\"dev\"} 5\n");
+    expect_line("wsrt_limiter_rate_limited_total{scope=\"stage\",environment=\"dev\"} 0\n");
+}
+END_TEST
+
+START_TEST(failed_sends_and_removed_records_are_in_the_metrics)
+{
+    wsrt_post p = {.struct_size = sizeof p, .data = wsrt_span_cstr("x")};
+
+    connect_as("c1", NULL, NULL);
+    w.gone = "c1";
+    wsrt_broadcast(w.rt, NULL, &p, NULL);
+    expect_line("wsrt_transport_stale_connections_removed_total{environment=\"dev\"} 1\n");
+    w.gone = NULL;
+    w.slow = "c2";
+    wsrt_send(w.rt, wsrt_span_cstr("c2"), &p);
+    expect_line("wsrt_transport_send_failures_total{environment=\"dev\"} 1\n");
+}
+END_TEST
+
 /* One life of a small service; its steps may fail, its end must leave nothing. */
 static void one_life(void)
 {
@@ -1330,6 +1411,9 @@ Suite *suite(void)
     tcase_add_test(t, a_connection_with_a_session_never_expires_by_time);
     tcase_add_test(t, a_routes_user_pointer_is_destroyed_with_the_runtime);
     tcase_add_test(t, the_shipped_operations_are_counted);
+    tcase_add_test(t, every_transition_and_rejection_of_a_breaker_is_in_the_metrics_once);
+    tcase_add_test(t, refusals_by_the_limiter_are_in_the_metrics_by_scope);
+    tcase_add_test(t, failed_sends_and_removed_records_are_in_the_metrics);
     tcase_add_test(t, a_batch_that_settles_ends_all_its_plain_messages_at_once);
     tcase_add_test(t, every_allocation_may_fail);
     suite_add_tcase(s, t);
