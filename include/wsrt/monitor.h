@@ -506,8 +506,8 @@ typedef struct wsrt_alarm_info {
     uint32_t reserved;            /**< 0 */
     const char *statistic_cstr;   /**< of a period: "Average" or "Maximum" */
     const char *const *values;    /**< of the metric's dimensions; NULL = open */
-    double threshold;             /**< critical when reached */
-    double warning;               /**< a warning when reached; 0 = none */
+    double threshold;             /**< critical when reached, of a trend when exceeded */
+    double warning;               /**< the same for a warning; 0 = none */
     const char *description_cstr; /**< a sentence without full stop */
 } wsrt_alarm_info;
 

@@ -700,8 +700,10 @@ def _bash(*lines):
 
 def bash_completes_commands_options_and_choices():
     equal(_bash("wsrt se", "wsrt serve --app ''", "wsrt serve --lis", "wsrt export graf",
-                "wsrt export grafana --env", "wsrt export -o ''", "wsrt serve --listen ''"),
-          [["serve"], ["chat", "echo"], ["--listen"], ["grafana"], ["--environment"], [], []])
+                "wsrt export grafana --env", "wsrt token ma", "wsrt export -o ''",
+                "wsrt serve --listen ''"),
+          [["serve"], ["chat", "echo"], ["--listen"], ["grafana"], ["--environment"], ["make"], [],
+           []])
 
 
 def bash_and_fish_complete_every_option():
@@ -722,6 +724,7 @@ def fish_completes_commands_and_choices():
                                                  completion=export("completion-fish"))]
     equal(offered("wsrt se"), ["serve"])
     equal(offered("wsrt serve --app "), ["chat", "echo"])
+    equal(offered("wsrt token ma"), ["make"])
     equal(set(offered("wsrt export c")), {"cloudwatch-dashboard", "cloudwatch-alarms",
                                          "cloudformation", "completion-bash", "completion-zsh",
                                          "completion-fish"})

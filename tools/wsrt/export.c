@@ -139,11 +139,6 @@ static const struct output {
     {"completion-fish", export_completion_fish, 0},
 };
 
-const char *export_output(size_t index)
-{
-    return index < sizeof outputs / sizeof *outputs ? outputs[index].name : NULL;
-}
-
 static const struct output *find_output(const char *name)
 {
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)

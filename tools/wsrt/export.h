@@ -97,8 +97,6 @@ int text_sink(void *text, const void *bytes, size_t len); /* for a JSON writer *
 int export_json_end(wsrt_json_writer *w, struct export_text *json, struct export_text *part,
                     struct export_text *out);
 
-const char *export_output(size_t index); /* what WHAT may be; NULL = no more */
-
 /* ---- export_model.c ---- */
 int is_text(wsrt_span s, const char *text);
 /* Fills a zeroed model; an exit status, 0 = fine. Free it in any case. */

@@ -30,17 +30,26 @@ static void put_words(struct export_text *t, const char *choices)
         text_sink(t, *choices == '|' ? " " : choices, 1);
 }
 
-static int takes_outputs(const struct command *c)
+/* The words that a command's operand may be: those of its help text that stand for themselves. */
+static size_t put_operands(struct export_text *t, const struct command *c)
 {
-    return strcmp(c->name, "export") == 0;
+    const char *p = c->operands;
+    size_t count = 0;
+
+    while (*p != '\0') {
+        size_t len = strcspn(p, "| []");
+        if (*p >= 'a' && *p <= 'z') {
+            text_put(t, count++ > 0 ? " " : "");
+            text_span(t, (wsrt_span){p, len});
+        }
+        p += len + (p[len] != '\0');
+    }
+    return count;
 }
 
-static void put_outputs(struct export_text *t)
+static int takes_file(const struct command *c)
 {
-    for (size_t i = 0; export_output(i) != NULL; i++) {
-        text_put(t, i > 0 ? " " : "");
-        text_put(t, export_output(i));
-    }
+    return strstr(c->operands, "FILE") != NULL;
 }
 
 static void put_commands(struct export_text *t)
@@ -82,10 +91,8 @@ static void bash_command(struct export_text *t, const struct command *c)
         if (c->rows[i].kind != OPTION_FLAG)
             bash_value(t, &c->rows[i]);
     text_put(t, "        *) words=\"");
-    if (takes_outputs(c)) {
-        put_outputs(t);
+    if (put_operands(t, c) > 0)
         text_put(t, " ");
-    }
     for (size_t i = 0; i < c->row_count; i++) {
         text_put(t, "--");
         text_put(t, c->rows[i].name);
@@ -160,12 +167,11 @@ static void zsh_command(struct export_text *t, const struct command *c)
     for (size_t i = 0; i < c->row_count; i++)
         zsh_option(t, &c->rows[i]);
     text_put(t, "            '(- *)'{-h,--help}'[this text]'");
-    if (takes_outputs(c)) {
-        text_put(t, " \\\n            '1:what:(");
-        put_outputs(t);
-        text_put(t, ")'");
-    } else if (strstr(c->operands, "FILE") != NULL) {
-        text_put(t, " \\\n            '1:file:_files'");
+    if (c->operands[0] != '\0') {
+        text_put(t, " \\\n            '1:operand:");
+        text_put(t, takes_file(c) ? "_files'" : "(");
+        put_operands(t, c);
+        text_put(t, takes_file(c) ? "" : ")'");
     }
     text_put(t, " ;;\n");
 }
@@ -248,15 +254,10 @@ int export_completion_fish(const struct export_model *m, struct export_text *out
         text_put(out, "complete -c wsrt -n __fish_use_subcommand -a ");
         text_put(out, c->name);
         fish_text(out, c->summary);
-        if (takes_outputs(c)) {
-            fish_seen(out, c);
-            text_put(out, " -a '");
-            put_outputs(out);
-            text_put(out, "'\n");
-        } else if (strstr(c->operands, "FILE") != NULL) {
-            fish_seen(out, c);
-            text_put(out, " -F\n");
-        }
+        fish_seen(out, c);
+        text_put(out, takes_file(c) ? " -F -a '" : " -a '");
+        put_operands(out, c);
+        text_put(out, "'\n");
         for (size_t k = 0; k < c->row_count; k++)
             fish_option(out, c, &c->rows[k]);
     }
