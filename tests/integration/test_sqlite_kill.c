@@ -1,5 +1,6 @@
 /* kill -9 at the writes of a process that stores and acknowledges: strace kills it as it enters the
- * Nth call of a kind. The usual run samples the points, WSRT_KILL_POINTS=all takes every one. */
+ * Nth call of a kind. The usual run samples the points; WSRT_KILL_POINTS=all takes every one, a number
+ * samples so many of a run of 1000 steps, which moves the log into the database several times. */
 #include "sqlite_writer.h"
 #include "suite.h"
 
@@ -193,13 +194,26 @@ static void kill_at(struct sweep *w, int n)
     judge(w, scripts);
 }
 
-static void sweep(struct sweep *w)
+/* From one point to the next; `*calls` is the last. */
+static int plan(struct sweep *w, int *calls)
 {
     const char *wanted = getenv("WSRT_KILL_POINTS");
-    int calls = count_calls(w) / w->threads; /* strace counts them for each thread */
-    int step = wanted != NULL && strcmp(wanted, "all") == 0 ? 1 : calls / w->points;
+    int number = wanted == NULL ? 0 : atoi(wanted);
 
-    for (int n = 1; n <= calls; n += step < 1 ? 1 : step)
+    if (number > 0) {
+        w->points = number;
+        w->steps = 1000;
+    }
+    *calls = count_calls(w) / w->threads; /* strace counts them for each thread */
+    int every = wanted != NULL && number == 0 ? 1 : *calls / w->points;
+    return every < 1 ? 1 : every;
+}
+
+static void sweep(struct sweep *w)
+{
+    int calls, every = plan(w, &calls);
+
+    for (int n = 1; n <= calls; n += every)
         kill_at(w, n);
     printf(
         "# kill points: %d at %s, %d threads, %d acknowledged, %d lost, slowest restart %.0f ms\n",
