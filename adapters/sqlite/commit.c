@@ -87,12 +87,18 @@ static void judge_disk(wsrt_sqlite_store *s, int code)
         s->writer.refuses = 1;
 }
 
+/* Ends a transaction that is still open. */
+static int leave(wsrt_sqlite_store *s)
+{
+    return sqlite3_get_autocommit(s->writer.link.db) ? WSRT_OK : run(s, WSRT_SQL_ROLLBACK);
+}
+
+/* Without memory even this may fail; the next transaction tries again. */
 static void roll_back(wsrt_sqlite_store *s, wsrt_sqlite_counts counts)
 {
     int code = s->writer.trouble;
 
-    if (!sqlite3_get_autocommit(s->writer.link.db))
-        (void)run(s, WSRT_SQL_ROLLBACK);
+    (void)leave(s);
     s->writer.trouble = code;
     s->writer.counts = counts;
     judge_disk(s, code);
@@ -133,7 +139,9 @@ static int transact(wsrt_sqlite_store *s, wsrt_sqlite_job *first, const wsrt_sql
     int waits = !all_lazy(first, end);
 
     s->writer.trouble = 0;
-    int rc = set_waiting(s, waits);
+    int rc = leave(s);
+    if (rc == WSRT_OK)
+        rc = set_waiting(s, waits);
     if (rc != WSRT_OK)
         return rc;
     int before = sqlite3_total_changes(s->writer.link.db);
