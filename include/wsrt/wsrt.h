@@ -13,6 +13,7 @@
 #include <wsrt/limiter.h>
 #include <wsrt/message.h>
 #include <wsrt/monitor.h>
+#include <wsrt/reconnect.h>
 #include <wsrt/runtime.h>
 #include <wsrt/schema.h>
 #include <wsrt/sender.h>
