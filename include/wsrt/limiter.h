@@ -50,10 +50,18 @@ typedef struct wsrt_rule {
     uint32_t flags; /**< bits of wsrt_rule_flag */
 } wsrt_rule;
 
+/** Bits of a limiter's flags. @since 0.1 */
+typedef enum wsrt_limiter_flag {
+    WSRT_LIMITER_REFUSE_WHEN_FULL = 1, /**< refuse keys the table has no room for, instead of
+                                            admitting them untracked */
+    WSRT_LIMITER_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_LIMITER_FLAG_MAX_ = 2147483647
+} wsrt_limiter_flag;
+
 /** Options of a limiter; zero = default. @since 0.1 */
 typedef struct wsrt_limiter_options {
     uint32_t struct_size;     /**< sizeof(wsrt_limiter_options) */
-    uint32_t flags;           /**< 0 */
+    uint32_t flags;           /**< bits of wsrt_limiter_flag */
     wsrt_allocator allocator; /**< zero = libc */
     wsrt_rule connection;
     wsrt_rule user;
@@ -62,7 +70,8 @@ typedef struct wsrt_limiter_options {
     wsrt_rule connect;
     wsrt_rule ping;
     uint64_t max_keys; /**< keys without a cell of their own, 22 bytes each; 0 = 65536; below 2^32.
-                            Beyond, keys are admitted untracked and counted: it never grows */
+                            Beyond, keys are admitted untracked, or refused (flags), and counted: it
+                            never grows */
     uint64_t hash_key; /**< keys the 64-bit fingerprints that stand for them; best random */
 } wsrt_limiter_options;
 
@@ -78,6 +87,17 @@ WSRT_API int wsrt_limiter_new(wsrt_limiter **out, const wsrt_limiter_options *op
 
 /** Frees it; NULL is fine. No other thread may be using it. @since 0.1 */
 WSRT_API void wsrt_limiter_free(wsrt_limiter *l);
+
+/**
+ * Changes the rule of a scope for all later checks. Keys keep what they have used: a key that had
+ * spent its burst under the old rule waits as long as its time says, seen with the new one.
+ *
+ * @param scope  a wsrt_scope
+ * @param rule   copied; zero rate and burst = the scope's default
+ * @return WSRT_OK; WSRT_ERR_INVALID (NULL, a scope, a rule); WSRT_ERR_NOMEM: nothing changed. Each
+ *         different rule takes memory once, until the limiter is freed. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_limiter_set_rule(wsrt_limiter *l, int scope, const wsrt_rule *rule);
 
 /** State of one key, embedded where the caller keeps the key; zero = never used. Belongs to one limit
  *  of one limiter; survives a change of its rule. @since 0.1 */
@@ -123,9 +143,10 @@ WSRT_API int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys, siz
 typedef struct wsrt_limiter_stats {
     uint32_t struct_size; /**< set by the caller */
     uint32_t flags;       /**< 0 */
-    uint64_t refused[8];  /**< by scope */
+    uint64_t refused[8];  /**< by scope; of two cells refused in the same instant by two threads one
+                               may be missed */
     uint64_t shadow[8];   /**< by scope: dry runs that would have refused */
-    uint64_t table_full;  /**< keys admitted untracked because the table was full */
+    uint64_t table_full;  /**< keys for which the table had no room */
     uint64_t keys;        /**< keys in the table */
 } wsrt_limiter_stats;
 

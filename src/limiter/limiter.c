@@ -6,25 +6,43 @@
 #include "limiter/table.h"
 
 enum { SCOPES = 7, MOST_KEYS = 8, MOST_BURST = 1 << 24, DEFAULT_KEYS = 65536, TRIES = 8 };
+enum { LANES = 16, LINE = 64 };
 
 /* A full bucket drains within 2^60 ns, so a time 2^61 above the least never meets 2^64. */
 #define LONGEST ((uint64_t)1 << 60)
 #define EARLIEST (INT64_MIN + ((int64_t)1 << 61))
 
 struct gcra {
-    uint64_t step; /* ns a unit; 0 = not limited */
+    uint64_t step;  /* ns a unit; 0 = not limited */
+    uint64_t spare; /* (burst - 1) * step: a unit passes up to this far ahead */
     uint32_t burst;
     uint32_t flags;
+};
+
+/* Refusals of cells, by scope. A flood is when refusing must be cheap, and one atomic counter that
+ * all threads fight for costs more than the decision: a cell counts in a lane of its own, by plain
+ * loads and stores. Two threads lose a count only when their cells share a lane in the same instant. */
+struct lane {
+    uint64_t refused[8];
+};
+
+struct kept_rule {
+    struct kept_rule *next;
+    struct gcra rule;
 };
 
 struct wsrt_limiter {
     wsrt_allocator allocator;
     uint64_t hash_key;
-    struct gcra rules[SCOPES]; /* by scope */
+    uint32_t flags;
+    const struct gcra *rules[SCOPES]; /* by scope; swapped as one */
+    struct gcra given[SCOPES];        /* those of the beginning */
+    struct kept_rule *kept;           /* those since, each once: some thread may be reading one */
     wsrt_limiter_table table;
-    uint64_t refused[8];
+    uint64_t refused[8]; /* but for those in the lanes */
     uint64_t shadow[8];
     uint64_t table_full;
+    struct lane lanes[LANES];
 };
 
 /* One limited scope of a request on its way through the check. */
@@ -85,6 +103,7 @@ static int compile(struct gcra *out, const wsrt_rule *given, int scope)
     if (!(step < (double)LONGEST) || (uint64_t)step > LONGEST / rule.burst)
         return WSRT_ERR_INVALID;
     out->step = (uint64_t)step;
+    out->spare = (out->burst - 1) * out->step;
     return WSRT_OK;
 }
 
@@ -94,8 +113,12 @@ static int compile_all(wsrt_limiter *l, const wsrt_limiter_options *o)
                                       &o->stage, &o->connect,    &o->ping};
     int rc = WSRT_OK;
 
-    for (int i = 1; i < SCOPES && rc == WSRT_OK; i++)
-        rc = compile(&l->rules[i], given[i], i);
+    l->given[0].flags = WSRT_RULE_OFF;
+    for (int i = 0; i < SCOPES && rc == WSRT_OK; i++) {
+        l->rules[i] = &l->given[i];
+        if (i > 0)
+            rc = compile(&l->given[i], given[i], i);
+    }
     return rc;
 }
 
@@ -105,8 +128,9 @@ static int fill(wsrt_limiter *l, const wsrt_limiter_options *o)
 {
     uint64_t max_keys = o->max_keys == 0 ? DEFAULT_KEYS : o->max_keys;
 
-    if (o->flags != 0)
+    if ((o->flags & ~(uint32_t)WSRT_LIMITER_REFUSE_WHEN_FULL) != 0)
         return WSRT_ERR_UNSUPPORTED;
+    l->flags = o->flags;
     if (max_keys > UINT32_MAX)
         return WSRT_ERR_INVALID;
     l->hash_key = o->hash_key;
@@ -145,8 +169,58 @@ void wsrt_limiter_free(wsrt_limiter *l)
     if (l == NULL)
         return;
     wsrt_allocator allocator = l->allocator;
+    for (struct kept_rule *k = l->kept, *next; k != NULL; k = next) {
+        next = k->next;
+        wsrt_mem_free(&allocator, k, sizeof *k);
+    }
     wsrt_limiter_table_free(&l->table, &allocator);
     wsrt_mem_free(&allocator, l, sizeof *l);
+}
+
+/* ---- rules at run time -------------------------------------------------------------------- */
+
+static int same_rule(const struct gcra *a, const struct gcra *b)
+{
+    return a->step == b->step && a->burst == b->burst && a->flags == b->flags;
+}
+
+/* The one place for a rule: going back and forth between two of them needs no more memory. */
+static const struct gcra *keep(wsrt_limiter *l, const struct gcra *rule)
+{
+    for (int i = 0; i < SCOPES; i++)
+        if (same_rule(&l->given[i], rule))
+            return &l->given[i];
+    for (struct kept_rule *k = l->kept; k != NULL; k = k->next)
+        if (same_rule(&k->rule, rule))
+            return &k->rule;
+    struct kept_rule *k = wsrt_mem_zalloc(&l->allocator, sizeof *k);
+    if (k == NULL)
+        return NULL;
+    *k = (struct kept_rule){.next = l->kept, .rule = *rule};
+    l->kept = k;
+    return &k->rule;
+}
+
+int wsrt_limiter_set_rule(wsrt_limiter *l, int scope, const wsrt_rule *rule)
+{
+    struct gcra compiled;
+
+    if (l == NULL || rule == NULL || scope < 1 || scope >= SCOPES)
+        return WSRT_ERR_INVALID;
+    int rc = compile(&compiled, rule, scope);
+    if (rc != WSRT_OK)
+        return rc;
+    pthread_mutex_lock(&l->table.newcomers); /* changes are rare enough to share a lock */
+    const struct gcra *kept = keep(l, &compiled);
+    if (kept != NULL)
+        __atomic_store_n(&l->rules[scope], kept, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&l->table.newcomers);
+    return kept == NULL ? WSRT_ERR_NOMEM : WSRT_OK;
+}
+
+static const struct gcra *rule_of(const wsrt_limiter *l, int scope)
+{
+    return __atomic_load_n(&l->rules[scope], __ATOMIC_ACQUIRE);
 }
 
 /* ---- one scope ---------------------------------------------------------------------------- */
@@ -162,9 +236,11 @@ static void count_one(uint64_t *counter)
     __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
-static void count_refusal(uint64_t *counter)
+static void count_in_lane(wsrt_limiter *l, const wsrt_limit_key *key)
 {
-    __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+    uint64_t *counter = &l->lanes[(uintptr_t)key->cell / LINE % LANES].refused[key->scope];
+
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 }
 
 static uint64_t ahead_of(uint64_t tat, uint64_t now)
@@ -241,7 +317,8 @@ static int charge_slot(wsrt_limiter *l, struct part *p, const struct request *r)
     }
     count_one(&l->table_full);
     p->idle = 1;
-    return 1;
+    p->ahead = p->rule->burst * p->rule->step; /* as if it were drained */
+    return (l->flags & WSRT_LIMITER_REFUSE_WHEN_FULL) == 0;
 }
 
 /* ---- all scopes --------------------------------------------------------------------------- */
@@ -253,7 +330,7 @@ static int add_part(wsrt_limiter *l, struct request *r, const wsrt_limit_key *ke
 
     if (key->scope < 1 || key->scope >= SCOPES || key->reserved != 0)
         return WSRT_ERR_INVALID;
-    p->rule = &l->rules[key->scope];
+    p->rule = rule_of(l, key->scope);
     if (key->rule != NULL) {
         int rc = compile(&p->own, key->rule, key->scope);
         if (rc != WSRT_OK)
@@ -348,10 +425,8 @@ static void find_tightest(const struct request *r, wsrt_limit_result *out)
     }
 }
 
-/* Apart, so that its frame costs the simple request nothing. */
-__attribute__((noinline)) static int check_all(wsrt_limiter *l, const wsrt_limit_key *keys,
-                                               size_t count, uint32_t n, uint64_t now,
-                                               wsrt_limit_result *out)
+static int check_all(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count, uint32_t n,
+                     uint64_t now, wsrt_limit_result *out)
 {
     struct request request, *r = &request; /* its parts are filled one by one */
     wsrt_limit_result refusal;
@@ -366,7 +441,7 @@ __attribute__((noinline)) static int check_all(wsrt_limiter *l, const wsrt_limit
             return rc;
     }
     if (!test_all(l, r, &refusal) || (r->n > 0 && !charge_all(l, r, &refusal))) {
-        count_refusal(&l->refused[refusal.scope]);
+        count_one(&l->refused[refusal.scope]);
         if (out != NULL)
             *out = refusal;
         return WSRT_ERR_RATE_LIMITED;
@@ -376,38 +451,83 @@ __attribute__((noinline)) static int check_all(wsrt_limiter *l, const wsrt_limit
     return WSRT_OK;
 }
 
-/* Charging tests by itself: for one cell, the commonest request, that is all there is to do. */
-static int check_cell(wsrt_limiter *l, const wsrt_limit_key *key, uint32_t n, uint64_t now,
-                      wsrt_limit_result *out)
+/* The rule of a key that is a cell under a plain rule of the limiter; else NULL. */
+static inline const struct gcra *simple_rule(const wsrt_limiter *l, const wsrt_limit_key *key)
 {
-    const struct gcra *rule = &l->rules[key->scope];
+    if ((uint32_t)key->scope >= SCOPES || key->reserved != 0 || key->cell == NULL ||
+        key->rule != NULL)
+        return NULL;
+    const struct gcra *rule = rule_of(l, key->scope);
+    return rule->flags == 0 ? rule : NULL; /* that of scope 0 is off */
+}
+
+/* Charging tests by itself: for one cell that is all there is to do. */
+static int check_one(wsrt_limiter *l, const wsrt_limit_key *key, uint32_t n, uint64_t now,
+                     wsrt_limit_result *out)
+{
+    const struct gcra *rule = simple_rule(l, key);
     uint64_t ahead;
 
+    if (rule == NULL)
+        return check_all(l, key, 1, n, now, out);
     if (n > rule->burst)
         return WSRT_ERR_INVALID;
     int charged = charge_cell(&key->cell->tat, rule, n, now, &ahead);
     if (!charged)
-        count_refusal(&l->refused[key->scope]);
+        count_in_lane(l, key);
     if (out != NULL)
         describe(out, key->scope, rule, ahead, charged ? 0 : wait_for(rule, ahead, n));
     return charged ? WSRT_OK : WSRT_ERR_RATE_LIMITED;
 }
 
-/* Whether a key is a cell under a plain rule of the limiter. */
-static int is_simple(const wsrt_limiter *l, const wsrt_limit_key *key)
+/* The commonest request: one unit of one such cell, and nobody asks for details. In a flood nearly
+ * all of them are refused, and nothing is cheaper than this. */
+static inline int take_one(wsrt_limiter *l, const wsrt_limit_key *key, const struct gcra *rule,
+                           uint64_t now)
 {
-    return key->cell != NULL && key->rule == NULL && key->scope > 0 && key->scope < SCOPES &&
-           key->reserved == 0 && l->rules[key->scope].flags == 0;
+    uint64_t *tat = &key->cell->tat, old = __atomic_load_n(tat, __ATOMIC_RELAXED), from;
+
+    do {
+        from = old > now ? old : now;
+        if (from - now > rule->spare) {
+            count_in_lane(l, key);
+            return WSRT_ERR_RATE_LIMITED;
+        }
+    } while (!__atomic_compare_exchange_n(tat, &old, from + rule->step, 0, __ATOMIC_SEQ_CST,
+                                          __ATOMIC_RELAXED));
+    return WSRT_OK;
+}
+
+/* Apart, so that its frame costs the commonest request nothing. */
+__attribute__((noinline)) static int check_any(wsrt_limiter *l, const wsrt_limit_key *keys,
+                                               size_t count, uint32_t n, uint64_t now,
+                                               wsrt_limit_result *out)
+{
+    if (l == NULL || count > MOST_KEYS || (keys == NULL && count > 0))
+        return WSRT_ERR_INVALID;
+    if (count == 1 && n > 0)
+        return check_one(l, keys, n, now, out);
+    return check_all(l, keys, count, n, now, out);
 }
 
 int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count, uint32_t n,
                        int64_t now, wsrt_limit_result *out)
 {
-    if (l == NULL || count > MOST_KEYS || (keys == NULL && count > 0))
-        return WSRT_ERR_INVALID;
-    if (count == 1 && n > 0 && is_simple(l, keys))
-        return check_cell(l, keys, n, position(now), out);
-    return check_all(l, keys, count, n, position(now), out);
+    const struct gcra *rule;
+
+    if (l != NULL && keys != NULL && count == 1 && n == 1 && out == NULL &&
+        (rule = simple_rule(l, keys)) != NULL)
+        return take_one(l, keys, rule, position(now));
+    return check_any(l, keys, count, n, position(now), out);
+}
+
+static uint64_t refused_in(const wsrt_limiter *l, int scope)
+{
+    uint64_t sum = __atomic_load_n(&l->refused[scope], __ATOMIC_RELAXED);
+
+    for (int i = 0; i < LANES; i++)
+        sum += __atomic_load_n(&l->lanes[i].refused[scope], __ATOMIC_RELAXED);
+    return sum;
 }
 
 int wsrt_limiter_get_stats(wsrt_limiter *l, wsrt_limiter_stats *out)
@@ -417,7 +537,7 @@ int wsrt_limiter_get_stats(wsrt_limiter *l, wsrt_limiter_stats *out)
     if (l == NULL)
         return WSRT_ERR_INVALID;
     for (int i = 0; i < 8; i++) {
-        s.refused[i] = __atomic_load_n(&l->refused[i], __ATOMIC_RELAXED);
+        s.refused[i] = refused_in(l, i);
         s.shadow[i] = __atomic_load_n(&l->shadow[i], __ATOMIC_RELAXED);
     }
     s.table_full = __atomic_load_n(&l->table_full, __ATOMIC_RELAXED);

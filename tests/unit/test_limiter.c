@@ -175,6 +175,69 @@ START_TEST(a_key_may_bring_its_own_rule_and_change_it)
 }
 END_TEST
 
+START_TEST(a_rule_changes_at_run_time_and_keys_keep_what_they_used)
+{
+    static const wsrt_rule wide = {100, 200, 0}, off = {0, 0, WSRT_RULE_OFF}, usual = {0, 0, 0};
+    wsrt_limiter_cell cell = {0};
+    wsrt_limiter *l = make(NULL);
+    wsrt_limit_key mine = cell_key(WSRT_SCOPE_CONNECTION, &cell);
+    wsrt_limit_key named = named_key(WSRT_SCOPE_USER, "ann");
+
+    ck_assert_uint_eq(drain(l, mine, 0), 20);
+    ck_assert_uint_eq(drain(l, named, 0), 40);
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_CONNECTION, &wide), WSRT_OK);
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_USER, &wide), WSRT_OK);
+    ck_assert_uint_eq(drain(l, mine, 0), 0); /* 2 s ahead, as far as 200 units at 100 a second */
+    ck_assert_uint_eq(drain(l, named, 0), 0);
+    ck_assert_uint_eq(drain(l, mine, SECOND / 2), 50);
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_CONNECTION, &off), WSRT_OK);
+    ck_assert_uint_eq(drain(l, mine, SECOND / 2), 1000);
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_CONNECTION, &usual), WSRT_OK);
+    ck_assert_uint_eq(drain(l, mine, SECOND / 2), 0);
+    ck_assert_uint_eq(drain(l, mine, SECOND / 2 + SECOND / 10 - 1), 0);
+    ck_assert_uint_eq(drain(l, mine, SECOND / 2 + SECOND / 10), 1);
+    wsrt_limiter_free(l);
+}
+END_TEST
+
+START_TEST(rules_taken_in_turns_need_memory_once)
+{
+    wsrt_limiter_options o = options();
+    wsrt_rule rules[2] = {{5, 5, 0}, {7, 7, 0}};
+    struct heap heap;
+
+    heap_init(&heap);
+    o.allocator = heap.allocator;
+    wsrt_limiter *l = make(&o);
+    heap_arm(&heap, 1, 1);
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_STAGE, &rules[0]), WSRT_ERR_NOMEM);
+    ck_assert_uint_eq(drain(l, named_key(WSRT_SCOPE_STAGE, "s"), 0), 1000); /* still off */
+    heap_arm(&heap, 0, 0);
+    for (int i = 0; i < 100; i++)
+        for (int scope = WSRT_SCOPE_CONNECTION; scope <= WSRT_SCOPE_PING; scope++)
+            ck_assert_int_eq(wsrt_limiter_set_rule(l, scope, &rules[(i + scope) % 2]), WSRT_OK);
+    ck_assert_uint_eq(heap.calls, 2);
+    wsrt_limiter_free(l);
+    ck_assert_uint_eq(heap.live, 0);
+}
+END_TEST
+
+START_TEST(a_rule_that_cannot_be_set_leaves_the_old_one)
+{
+    wsrt_rule bad = {-1, 5, 0}, good = {1, 1, 0};
+    wsrt_limiter_cell cell = {0};
+    wsrt_limiter *l = make(NULL);
+
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_CONNECTION, &bad), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_CONNECTION, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_limiter_set_rule(NULL, WSRT_SCOPE_CONNECTION, &good), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, 0, &good), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, 7, &good), WSRT_ERR_INVALID);
+    ck_assert_uint_eq(drain(l, cell_key(WSRT_SCOPE_CONNECTION, &cell), 0), 20);
+    wsrt_limiter_free(l);
+}
+END_TEST
+
 START_TEST(arguments_that_break_a_rule_are_refused_and_charge_nothing)
 {
     wsrt_limiter_cell cell = {0};
@@ -197,7 +260,7 @@ START_TEST(arguments_that_break_a_rule_are_refused_and_charge_nothing)
     ck_assert_int_eq(wsrt_limiter_check(NULL, keys, 1, 1, 0, NULL), WSRT_ERR_INVALID);
     ck_assert_uint_eq(cell.tat, 0);
     ck_assert_int_eq(wsrt_limiter_get_stats(l, NULL), WSRT_ERR_INVALID);
-    o.flags = 1;
+    o.flags = 2;
     ck_assert_int_eq(wsrt_limiter_new(&none, &o), WSRT_ERR_UNSUPPORTED);
     o = options();
     o.max_keys = (uint64_t)1 << 32;
@@ -432,6 +495,38 @@ START_TEST(a_full_table_admits_counts_and_never_grows)
 }
 END_TEST
 
+START_TEST(a_full_table_refuses_where_it_is_told_to)
+{
+    wsrt_limiter_options o = options();
+    wsrt_limit_result out;
+    uint64_t admitted = 0, refused = 0;
+    char name[16];
+
+    o.max_keys = 64;
+    o.flags = WSRT_LIMITER_REFUSE_WHEN_FULL;
+    wsrt_limiter *l = make(&o);
+    for (int i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "%d", i);
+        wsrt_limit_key key = named_key(WSRT_SCOPE_USER, name);
+        int rc = wsrt_limiter_check(l, &key, 1, 1, 0, &out);
+        admitted += rc == WSRT_OK;
+        refused += rc == WSRT_ERR_RATE_LIMITED;
+        if (rc == WSRT_ERR_RATE_LIMITED) {
+            ck_assert_int_eq(out.scope, WSRT_SCOPE_USER);
+            ck_assert_int_eq(out.remaining, 0);
+            ck_assert_int_eq(out.retry_after, SECOND / 20);
+        }
+    }
+    wsrt_limiter_stats s = stats_of(l);
+    ck_assert_uint_eq(admitted, s.keys);
+    ck_assert_uint_eq(refused, s.table_full);
+    ck_assert_uint_eq(refused, s.refused[WSRT_SCOPE_USER]);
+    ck_assert_uint_eq(admitted + refused, 1000);
+    ck_assert_uint_gt(refused, 0);
+    wsrt_limiter_free(l);
+}
+END_TEST
+
 START_TEST(idle_keys_make_room_for_new_ones)
 {
     wsrt_limiter_options o = options();
@@ -582,19 +677,40 @@ static int64_t step_time(int64_t now, uint64_t stride, uint64_t *random)
     return next < INT64_MIN ? INT64_MIN : next > INT64_MAX ? INT64_MAX : (int64_t)next;
 }
 
+/* The three ways a single cell can go: its own rule, the limiter's with details, without them. They
+ * answer alike and leave the same time behind. */
+static int check_alike(wsrt_limiter *l, wsrt_limiter_cell cells[3], const wsrt_rule *rule,
+                       uint32_t n, int64_t now, wsrt_limit_result *got)
+{
+    wsrt_limit_key keys[3];
+    wsrt_limit_result own;
+
+    for (int i = 0; i < 3; i++)
+        keys[i] = cell_key(WSRT_SCOPE_ROUTE, &cells[i]);
+    keys[0].rule = rule;
+    int rc = wsrt_limiter_check(l, &keys[0], 1, n, now, &own);
+    ck_assert_int_eq(wsrt_limiter_check(l, &keys[1], 1, n, now, got), rc);
+    ck_assert_int_eq(wsrt_limiter_check(l, &keys[2], 1, n, now, NULL), rc);
+    ck_assert_int_eq(own.remaining, got->remaining);
+    ck_assert_int_eq(own.retry_after, got->retry_after);
+    ck_assert_uint_eq(cells[0].tat, cells[1].tat);
+    ck_assert_uint_eq(cells[0].tat, cells[2].tat);
+    return rc;
+}
+
 START_TEST(every_answer_equals_the_oracles)
 {
     wsrt_rule rule = {models[_i].rate, models[_i].burst, 0};
     big step = (big)(1e9 / rule.rate + 0.5);
     struct oracle o = {.step = step, .tolerance = (rule.burst - 1) * step};
-    wsrt_limiter_cell cells[4] = {{0}, {0}, {0}, {0}};
+    wsrt_limiter_cell cells[4][3] = {{{0}}};
     uint64_t random = 20261121, admitted = 0, refused = 0;
     int64_t now = models[_i].origin;
     wsrt_limiter *l = make(NULL);
 
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_ROUTE, &rule), WSRT_OK);
     for (int i = 0; i < 100000; i++) {
         unsigned cell = next_random(&random) % 4;
-        wsrt_limit_key key = cell_key(WSRT_SCOPE_ROUTE, &cells[cell]);
         uint32_t n = (uint32_t)(next_random(&random) % 4);
         wsrt_limit_result got, wanted;
         if (n == 3)
@@ -606,8 +722,7 @@ START_TEST(every_answer_equals_the_oracles)
             memset(cells, 0, sizeof cells);
             memset(o.used, 0, sizeof o.used);
         }
-        key.rule = &rule;
-        int rc = wsrt_limiter_check(l, &key, 1, n, now, &got);
+        int rc = check_alike(l, cells[cell], &rule, n, now, &got);
         int want = oracle_ask(&o, cell, n, now, &wanted);
         ck_assert_msg(rc == want && got.remaining == wanted.remaining &&
                           got.retry_after == wanted.retry_after,
@@ -787,6 +902,80 @@ START_TEST(two_threads_that_bring_the_same_new_keys_share_one_slot_a_key)
 }
 END_TEST
 
+/* One thread asks while another swaps rules of 10 and of 20 units. */
+struct asker {
+    wsrt_limiter *limiter;
+    wsrt_limiter_cell cell;
+    int done;
+    uint64_t odd; /* answers that belong to neither rule */
+};
+
+static void *ask(void *arg)
+{
+    struct asker *a = arg;
+    wsrt_limit_result out;
+
+    while (!__atomic_load_n(&a->done, __ATOMIC_ACQUIRE)) {
+        wsrt_limit_key key = cell_key(WSRT_SCOPE_ROUTE, &a->cell);
+        int rc = wsrt_limiter_check(a->limiter, &key, 1, 0, 0, &out);
+        a->odd += rc != WSRT_OK || !((out.limit == 10 && out.remaining == 10) ||
+                                     (out.limit == 20 && out.remaining == 20));
+    }
+    return NULL;
+}
+
+START_TEST(a_rule_is_swapped_as_one_while_others_ask)
+{
+    static const wsrt_rule rules[2] = {{1, 10, 0}, {1000, 20, 0}};
+    struct asker a = {.limiter = make(NULL)};
+    pthread_t thread;
+
+    wsrt_limiter_set_rule(a.limiter, WSRT_SCOPE_ROUTE, &rules[0]);
+    ck_assert_int_eq(pthread_create(&thread, NULL, ask, &a), 0);
+    for (int i = 0; i < 100000; i++)
+        wsrt_limiter_set_rule(a.limiter, WSRT_SCOPE_ROUTE, &rules[i % 2]);
+    __atomic_store_n(&a.done, 1, __ATOMIC_RELEASE);
+    pthread_join(thread, NULL);
+    ck_assert_uint_eq(a.odd, 0);
+    wsrt_limiter_free(a.limiter);
+}
+END_TEST
+
+/* As records of connections are: each in cache lines of its own. */
+struct flooder {
+    _Alignas(64) wsrt_limiter_cell cell;
+    wsrt_limiter *limiter;
+    uint64_t refused;
+};
+
+static void *flood(void *arg)
+{
+    struct flooder *f = arg;
+
+    for (int i = 0; i < 200000; i++)
+        f->refused +=
+            once(f->limiter, cell_key(WSRT_SCOPE_PING, &f->cell), 1, 0) == WSRT_ERR_RATE_LIMITED;
+    return NULL;
+}
+
+START_TEST(refusals_of_two_flooding_connections_are_all_counted)
+{
+    static struct flooder flooders[2];
+    wsrt_limiter *l = make(NULL);
+    pthread_t threads[2];
+
+    for (int i = 0; i < 2; i++) {
+        flooders[i].limiter = l;
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, flood, &flooders[i]), 0);
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(flooders[0].refused + flooders[1].refused, 2 * (200000 - 5));
+    ck_assert_uint_eq(stats_of(l).refused[WSRT_SCOPE_PING], 2 * (200000 - 5));
+    wsrt_limiter_free(l);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("limiter");
@@ -801,6 +990,12 @@ Suite *suite(void)
                         sizeof nonsense / sizeof nonsense[0]);
     tcase_add_test(t, the_widest_rules_are_taken);
     tcase_add_test(t, a_key_may_bring_its_own_rule_and_change_it);
+    tcase_add_test(t, a_rule_changes_at_run_time_and_keys_keep_what_they_used);
+    tcase_add_test(t, rules_taken_in_turns_need_memory_once);
+    tcase_add_test(t, a_rule_that_cannot_be_set_leaves_the_old_one);
+    tcase_add_test(t, a_full_table_refuses_where_it_is_told_to);
+    tcase_add_test(t, a_rule_is_swapped_as_one_while_others_ask);
+    tcase_add_test(t, refusals_of_two_flooding_connections_are_all_counted);
     tcase_add_test(t, arguments_that_break_a_rule_are_refused_and_charge_nothing);
     tcase_add_test(t, a_refusal_says_exactly_when_the_request_passes);
     tcase_add_test(t, asking_for_no_unit_tells_what_is_left_and_charges_nothing);
