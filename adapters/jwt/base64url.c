@@ -66,9 +66,9 @@ size_t wsrt_jwt_encode(char *dst, const void *data, size_t len)
         *out++ = digits[in[2] & 63];
     }
     if (len > 0) {
-        unsigned next = len == 2 ? in[1] : 0;
+        unsigned next = len == 2 ? in[1] : 0U;
         *out++ = digits[in[0] >> 2];
-        *out++ = digits[(in[0] & 3) << 4 | next >> 4];
+        *out++ = digits[(in[0] & 3U) << 4 | next >> 4];
         if (len == 2)
             *out++ = digits[(next & 15) << 2];
     }
