@@ -5,7 +5,6 @@
 #include "jwt_known.h"
 
 #include "jwt/claims.h"
-#include "jwt/strict.h"
 
 #include <wsrt/jwt.h>
 
@@ -62,10 +61,9 @@ static void judge_claims(wsrt_span text)
         .issuer = wsrt_span_cstr("me"), .audiences = {wsrt_span_cstr("app")}, .audience_count = 1};
     wsrt_auth_result result = {.struct_size = sizeof result};
     wsrt_jwt_times times;
-    const char *why;
-    wsrt_json claims;
+    wsrt_jwt_claims claims;
 
-    if (wsrt_jwt_object(text, &claims, &why) != WSRT_OK)
+    if (wsrt_jwt_claims_read(text, &claims) != NULL)
         return;
     (void)wsrt_jwt_claims_judge(&rules, &claims);
     if (wsrt_jwt_times_read(&rules, &claims, &times) == NULL)

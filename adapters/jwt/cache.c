@@ -10,8 +10,9 @@ struct wsrt_jwt_entry {
     unsigned char digest[WSRT_JWT_SHA256];
     wsrt_jwt_times when;
     wsrt_principal who; /* its text is in `text` */
-    char *text;         /* NULL = nothing here */
+    char *text;         /* and behind it the signature; NULL = nothing here */
     size_t size;
+    size_t signature_len;
 };
 
 int wsrt_jwt_cache_init(wsrt_jwt_cache *c, size_t entries, const wsrt_allocator *a)
@@ -55,24 +56,34 @@ void wsrt_jwt_cache_free(wsrt_jwt_cache *c)
 }
 
 /* The few places where a token may be. */
-static wsrt_jwt_entry *ways_of(const wsrt_jwt_cache *c, const unsigned char *digest)
+static wsrt_jwt_entry *ways_of(const wsrt_jwt_cache *c, const wsrt_jwt_known *token)
 {
     uint64_t n;
 
-    memcpy(&n, digest, sizeof n);
+    memcpy(&n, token->digest, sizeof n);
     return &c->entries[(size_t)(n % (c->count / WAYS)) * WAYS];
 }
 
-int wsrt_jwt_cache_get(const wsrt_jwt_cache *c, const unsigned char *digest, int64_t wall,
+static int is(const wsrt_jwt_entry *e, const wsrt_jwt_known *token)
+{
+    size_t len = token->signature.len;
+
+    return e->text != NULL && e->signature_len == len &&
+           wsrt_jwt_same(e->digest, token->digest, sizeof e->digest) &&
+           wsrt_jwt_same((const unsigned char *)e->text + e->size - len,
+                         (const unsigned char *)token->signature.ptr, len);
+}
+
+int wsrt_jwt_cache_get(const wsrt_jwt_cache *c, const wsrt_jwt_known *token, int64_t wall,
                        wsrt_auth_result *out)
 {
     const wsrt_jwt_entry *found = NULL;
 
     if (c->count == 0)
         return 0;
-    wsrt_jwt_entry *ways = ways_of(c, digest);
+    wsrt_jwt_entry *ways = ways_of(c, token);
     for (size_t i = 0; i < WAYS; i++)
-        if (ways[i].text != NULL && wsrt_jwt_same(ways[i].digest, digest, WSRT_JWT_SHA256))
+        if (is(&ways[i], token))
             found = &ways[i];
     if (found == NULL || (double)wall >= found->when.until || (double)wall < found->when.from)
         return 0;
@@ -80,12 +91,12 @@ int wsrt_jwt_cache_get(const wsrt_jwt_cache *c, const unsigned char *digest, int
 }
 
 /* A place that is free, else the one whose token ends first. */
-static wsrt_jwt_entry *place_for(wsrt_jwt_entry *ways, const unsigned char *digest)
+static wsrt_jwt_entry *place_for(wsrt_jwt_entry *ways, const wsrt_jwt_known *token)
 {
     wsrt_jwt_entry *best = &ways[0];
 
     for (size_t i = 0; i < WAYS; i++)
-        if (ways[i].text != NULL && wsrt_jwt_same(ways[i].digest, digest, WSRT_JWT_SHA256))
+        if (is(&ways[i], token))
             return &ways[i];
     for (size_t i = 1; i < WAYS; i++)
         if (best->text != NULL && (ways[i].text == NULL || ways[i].when.until < best->when.until))
@@ -98,21 +109,24 @@ static wsrt_span moved(wsrt_span text, const wsrt_auth_result *from, char *to)
     return text.len == 0 ? text : (wsrt_span){to + (text.ptr - from->text), text.len};
 }
 
-void wsrt_jwt_cache_put(wsrt_jwt_cache *c, const unsigned char *digest, const wsrt_jwt_times *when,
+void wsrt_jwt_cache_put(wsrt_jwt_cache *c, const wsrt_jwt_known *token, const wsrt_jwt_times *when,
                         const wsrt_auth_result *who)
 {
     const wsrt_principal *p = &who->principal;
-    size_t size = p->user_id.len + p->username.len + p->email.len + p->groups.len + p->scopes.len;
+    size_t len = p->user_id.len + p->username.len + p->email.len + p->groups.len + p->scopes.len;
+    size_t size = len + token->signature.len;
 
     if (c->count == 0)
         return;
-    wsrt_jwt_entry *e = place_for(ways_of(c, digest), digest);
+    wsrt_jwt_entry *e = place_for(ways_of(c, token), token);
     char *text = wsrt_adapter_realloc(c->allocator, NULL, 0, size);
     if (text == NULL)
         return;
     forget(c, e);
-    memcpy(text, who->text, size);
-    memcpy(e->digest, digest, WSRT_JWT_SHA256);
+    memcpy(text, who->text, len);
+    memcpy(text + len, token->signature.ptr, token->signature.len);
+    memcpy(e->digest, token->digest, sizeof e->digest);
+    e->signature_len = token->signature.len;
     e->when = *when;
     e->text = text;
     e->size = size;

@@ -1,4 +1,5 @@
-/* Tokens verified lately, known by their SHA-256. The owner's lock guards it. */
+/* Tokens verified lately, known by the SHA-256 of what they sign and by their signature: a token cannot
+ * be made from either. The owner's lock guards it. */
 #ifndef WSRT_JWT_CACHE_H
 #define WSRT_JWT_CACHE_H
 
@@ -18,12 +19,18 @@ int wsrt_jwt_cache_init(wsrt_jwt_cache *c, size_t entries, const wsrt_allocator 
 void wsrt_jwt_cache_free(wsrt_jwt_cache *c);
 void wsrt_jwt_cache_clear(wsrt_jwt_cache *c);
 
+/* What a token is known by. */
+typedef struct wsrt_jwt_known {
+    unsigned char digest[WSRT_JWT_SHA256]; /* of its header and claims, as they stand */
+    wsrt_span signature;                   /* as it stands */
+} wsrt_jwt_known;
+
 /* Fills the result and returns 1 when the token is known and good at `wall`. */
-int wsrt_jwt_cache_get(const wsrt_jwt_cache *c, const unsigned char *digest, int64_t wall,
+int wsrt_jwt_cache_get(const wsrt_jwt_cache *c, const wsrt_jwt_known *token, int64_t wall,
                        wsrt_auth_result *out);
 
 /* Remembers a token; what does not find memory is not remembered. */
-void wsrt_jwt_cache_put(wsrt_jwt_cache *c, const unsigned char *digest, const wsrt_jwt_times *when,
+void wsrt_jwt_cache_put(wsrt_jwt_cache *c, const wsrt_jwt_known *token, const wsrt_jwt_times *when,
                         const wsrt_auth_result *who);
 
 #endif

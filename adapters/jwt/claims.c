@@ -8,11 +8,44 @@ enum { TEXT_MAX = sizeof((wsrt_auth_result *)0)->text };
 
 static const double time_max = 9007199254740992.0; /* 2^53 */
 
+#define NAME(text)                                                                                 \
+    {                                                                                              \
+        text, sizeof text - 1                                                                      \
+    }
+
+static const wsrt_span names[WSRT_JWT_CLAIMS] = {
+    [WSRT_JWT_ISS] = NAME("iss"),
+    [WSRT_JWT_SUB] = NAME("sub"),
+    [WSRT_JWT_AUD] = NAME("aud"),
+    [WSRT_JWT_EXP] = NAME("exp"),
+    [WSRT_JWT_NBF] = NAME("nbf"),
+    [WSRT_JWT_IAT] = NAME("iat"),
+    [WSRT_JWT_TOKEN_USE] = NAME("token_use"),
+    [WSRT_JWT_CLIENT_ID] = NAME("client_id"),
+    [WSRT_JWT_COGNITO_USERNAME] = NAME("cognito:username"),
+    [WSRT_JWT_USERNAME] = NAME("username"),
+    [WSRT_JWT_EMAIL] = NAME("email"),
+    [WSRT_JWT_COGNITO_GROUPS] = NAME("cognito:groups"),
+    [WSRT_JWT_GROUPS] = NAME("groups"),
+    [WSRT_JWT_SCOPE] = NAME("scope"),
+};
+
+const char *wsrt_jwt_claims_read(wsrt_span payload, wsrt_jwt_claims *out)
+{
+    wsrt_json root;
+    const char *why;
+
+    if (wsrt_jwt_object(payload, &root, &why) != WSRT_OK)
+        return why;
+    wsrt_jwt_members(&root, names, out->at, WSRT_JWT_CLAIMS);
+    return NULL;
+}
+
 /* ---- who it is from and for ----------------------------------------------------------------- */
 
-const char *wsrt_jwt_issuer_judge(const wsrt_jwt_rules *rules, const wsrt_json *claims)
+const char *wsrt_jwt_issuer_judge(const wsrt_jwt_rules *rules, const wsrt_jwt_claims *claims)
 {
-    wsrt_json iss = wsrt_jwt_member(claims, "iss");
+    wsrt_json iss = claims->at[WSRT_JWT_ISS];
 
     if (iss.kind != WSRT_JSON_NONE && iss.kind != WSRT_JSON_STRING)
         return "iss is not a string";
@@ -48,10 +81,10 @@ static const char *judge_audience(const wsrt_jwt_rules *rules, const wsrt_json *
 }
 
 /* Cognito's access tokens have no aud: the client they were made for is their audience. */
-static const char *judge_cognito(const wsrt_jwt_rules *rules, const wsrt_json *claims)
+static const char *judge_cognito(const wsrt_jwt_rules *rules, const wsrt_jwt_claims *claims)
 {
-    wsrt_json use = wsrt_jwt_member(claims, "token_use");
-    wsrt_json client = wsrt_jwt_member(claims, "client_id");
+    wsrt_json use = claims->at[WSRT_JWT_TOKEN_USE];
+    wsrt_json client = claims->at[WSRT_JWT_CLIENT_ID];
 
     if (!wsrt_json_equal(&use, rules->token_use))
         return "token_use is not the one wanted";
@@ -62,44 +95,41 @@ static const char *judge_cognito(const wsrt_jwt_rules *rules, const wsrt_json *c
     return NULL;
 }
 
-const char *wsrt_jwt_claims_judge(const wsrt_jwt_rules *rules, const wsrt_json *claims)
+const char *wsrt_jwt_claims_judge(const wsrt_jwt_rules *rules, const wsrt_jwt_claims *claims)
 {
     const char *why = wsrt_jwt_issuer_judge(rules, claims);
-    wsrt_json aud = wsrt_jwt_member(claims, "aud");
 
     if (why == NULL && rules->token_use.len > 0)
         why = judge_cognito(rules, claims);
     if (why == NULL && !wsrt_span_equal(rules->token_use, wsrt_span_cstr("access")))
-        why = judge_audience(rules, &aud);
+        why = judge_audience(rules, &claims->at[WSRT_JWT_AUD]);
     return why;
 }
 
 /* ---- times ---------------------------------------------------------------------------------- */
 
-static int read_time(const wsrt_json *claims, const char *name, double *out)
+static int read_time(const wsrt_json *value, double *out)
 {
-    wsrt_json value = wsrt_jwt_member(claims, name);
-
     *out = 0;
-    if (value.kind == WSRT_JSON_NONE)
+    if (value->kind == WSRT_JSON_NONE)
         return WSRT_ERR_NOT_FOUND;
-    if (wsrt_json_double(&value, out) != WSRT_OK || !(*out >= 0 && *out <= time_max))
+    if (wsrt_json_double(value, out) != WSRT_OK || !(*out >= 0 && *out <= time_max))
         return WSRT_ERR_REJECTED;
     return WSRT_OK;
 }
 
-const char *wsrt_jwt_times_read(const wsrt_jwt_rules *rules, const wsrt_json *claims,
+const char *wsrt_jwt_times_read(const wsrt_jwt_rules *rules, const wsrt_jwt_claims *claims,
                                 wsrt_jwt_times *out)
 {
     double leeway = (double)rules->leeway_ms, nbf, iat;
-    int rc = read_time(claims, "exp", &out->exp);
+    int rc = read_time(&claims->at[WSRT_JWT_EXP], &out->exp);
 
     if (rc != WSRT_OK)
         return rc == WSRT_ERR_NOT_FOUND ? "exp is missing" : "exp is not a time";
-    rc = read_time(claims, "nbf", &nbf);
+    rc = read_time(&claims->at[WSRT_JWT_NBF], &nbf);
     if (rc == WSRT_ERR_REJECTED)
         return "nbf is not a time";
-    if (read_time(claims, "iat", &iat) == WSRT_ERR_REJECTED)
+    if (read_time(&claims->at[WSRT_JWT_IAT], &iat) == WSRT_ERR_REJECTED)
         return "iat is not a time";
     out->until = out->exp * 1000 + leeway;
     out->from = rc == WSRT_OK ? nbf * 1000 - leeway : 0;
@@ -131,16 +161,12 @@ static const char *take_text(texts *t, const wsrt_json *value, wsrt_span *out)
     return NULL;
 }
 
-/* The first of two claims that is there. */
-static const char *take_either(texts *t, const wsrt_json *claims, const char *const names[2],
-                               wsrt_span *out)
+/* A claim that need not be there. */
+static const char *take_any(texts *t, const wsrt_json *value, wsrt_span *out)
 {
-    for (size_t i = 0; i < 2; i++) {
-        wsrt_json value = wsrt_jwt_member(claims, names[i]);
-        if (value.kind != WSRT_JSON_NONE && value.kind != WSRT_JSON_NULL)
-            return take_text(t, &value, out);
-    }
-    return NULL;
+    return value->kind == WSRT_JSON_NONE || value->kind == WSRT_JSON_NULL
+               ? NULL
+               : take_text(t, value, out);
 }
 
 /* A name with a space in it would read as two. */
@@ -160,15 +186,15 @@ static const char *take_group(texts *t, const wsrt_json *value, wsrt_span *list)
     return NULL;
 }
 
-static const char *take_groups(texts *t, const wsrt_json *claims, wsrt_span *out)
+static const char *take_groups(texts *t, const wsrt_jwt_claims *claims, wsrt_span *out)
 {
-    wsrt_json value = wsrt_jwt_member(claims, "cognito:groups");
+    wsrt_json value = claims->at[WSRT_JWT_COGNITO_GROUPS];
     wsrt_json_iter it = {0};
     const char *why = NULL;
     wsrt_json one;
 
     if (value.kind == WSRT_JSON_NONE)
-        value = wsrt_jwt_member(claims, "groups");
+        value = claims->at[WSRT_JWT_GROUPS];
     if (value.kind == WSRT_JSON_NONE)
         return NULL;
     if (value.kind != WSRT_JSON_ARRAY)
@@ -179,27 +205,28 @@ static const char *take_groups(texts *t, const wsrt_json *claims, wsrt_span *out
     return why;
 }
 
-const char *wsrt_jwt_principal_read(const wsrt_json *claims, int64_t expires_at,
+const char *wsrt_jwt_principal_read(const wsrt_jwt_claims *claims, int64_t expires_at,
                                     wsrt_auth_result *out)
 {
-    static const char *const sub[2] = {"sub", "sub"}, *const email[2] = {"email", "email"};
-    static const char *const name[2] = {"cognito:username", "username"};
-    static const char *const scope[2] = {"scope", "scope"};
+    const wsrt_json *at = claims->at;
+    const wsrt_json *name =
+        &at[at[WSRT_JWT_COGNITO_USERNAME].kind != WSRT_JSON_NONE ? WSRT_JWT_COGNITO_USERNAME
+                                                                 : WSRT_JWT_USERNAME];
     wsrt_principal who = {.struct_size = sizeof who, .expires_at = expires_at};
     texts t;
 
     t.used = 0;
-    const char *why = take_either(&t, claims, sub, &who.user_id);
+    const char *why = take_any(&t, &at[WSRT_JWT_SUB], &who.user_id);
     if (why == NULL && who.user_id.len == 0)
         why = "sub is missing";
     if (why == NULL)
-        why = take_either(&t, claims, name, &who.username);
+        why = take_any(&t, name, &who.username);
     if (why == NULL)
-        why = take_either(&t, claims, email, &who.email);
+        why = take_any(&t, &at[WSRT_JWT_EMAIL], &who.email);
     if (why == NULL)
         why = take_groups(&t, claims, &who.groups);
     if (why == NULL)
-        why = take_either(&t, claims, scope, &who.scopes);
+        why = take_any(&t, &at[WSRT_JWT_SCOPE], &who.scopes);
     if (why == NULL && wsrt_auth_result_set(out, &who) != WSRT_OK)
         why = too_long;
     return why;

@@ -11,9 +11,7 @@
 
 #if MBEDTLS_VERSION_MAJOR == 2
 
-#define compat_sha256_starts(c) mbedtls_sha256_starts_ret((c), 0)
-#define compat_sha256_update mbedtls_sha256_update_ret
-#define compat_sha256_finish mbedtls_sha256_finish_ret
+#define compat_sha256(data, len, out) mbedtls_sha256_ret((data), (len), (out), 0)
 #define compat_rsa_init(c) mbedtls_rsa_init((c), MBEDTLS_RSA_PKCS_V15, 0)
 #define compat_rsa_verify(c, md, len, hash, sig)                                                   \
     mbedtls_rsa_pkcs1_verify((c), NULL, NULL, MBEDTLS_RSA_PUBLIC, (md), (unsigned)(len), (hash),   \
@@ -27,9 +25,7 @@
 
 #elif MBEDTLS_VERSION_MAJOR == 3
 
-#define compat_sha256_starts(c) mbedtls_sha256_starts((c), 0)
-#define compat_sha256_update mbedtls_sha256_update
-#define compat_sha256_finish mbedtls_sha256_finish
+#define compat_sha256(data, len, out) mbedtls_sha256((data), (len), (out), 0)
 #define compat_rsa_init(c) mbedtls_rsa_init(c)
 #define compat_rsa_verify(c, md, len, hash, sig)                                                   \
     mbedtls_rsa_pkcs1_verify((c), (md), (unsigned)(len), (hash), (sig))

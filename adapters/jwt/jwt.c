@@ -48,11 +48,10 @@ static int refuse(question *q, const char *why)
 static const wsrt_jwt_key *find_key(wsrt_jwt *j, const wsrt_jwt_token *t, wsrt_jwt_keys **keys)
 {
     const wsrt_jwt_key *key = wsrt_jwt_keys_find(*keys, t->kid);
-    wsrt_json claims;
-    const char *why;
+    wsrt_jwt_claims claims;
 
     if (key != NULL || t->kid.len == 0 || !wsrt_jwt_keys_renewable(j) ||
-        wsrt_jwt_object(t->payload, &claims, &why) != WSRT_OK ||
+        wsrt_jwt_claims_read(t->payload, &claims) != NULL ||
         wsrt_jwt_issuer_judge(&j->rules, &claims) != NULL)
         return key;
     wsrt_jwt_keys_renew(j, keys);
@@ -60,10 +59,10 @@ static const wsrt_jwt_key *find_key(wsrt_jwt *j, const wsrt_jwt_token *t, wsrt_j
 }
 
 static int check_signature(const wsrt_jwt_key *key, const wsrt_jwt_token *t, question *q,
-                           const wsrt_jwt_digests *digests)
+                           const wsrt_jwt_known *known)
 {
     wsrt_jwt_signed what = {
-        .input = {q->token.ptr, t->input_len}, .sha256 = digests->input, .signature = t->signature};
+        .input = {q->token.ptr, t->input_len}, .sha256 = known->digest, .signature = t->signature};
 
     if (key == NULL)
         return refuse(q, "no key of this kid");
@@ -98,12 +97,11 @@ static int give_claims(const wsrt_jwt_token *t, wsrt_jwt_report *r)
 static int judge_claims(const wsrt_jwt *j, const wsrt_jwt_token *t, question *q,
                         wsrt_jwt_times *times)
 {
-    wsrt_json claims;
-    const char *why;
+    wsrt_jwt_claims claims;
+    const char *why = wsrt_jwt_claims_read(t->payload, &claims);
 
-    if (wsrt_jwt_object(t->payload, &claims, &why) != WSRT_OK)
-        return refuse(q, why);
-    why = wsrt_jwt_claims_judge(&j->rules, &claims);
+    if (why == NULL)
+        why = wsrt_jwt_claims_judge(&j->rules, &claims);
     if (why == NULL)
         why = wsrt_jwt_times_read(&j->rules, &claims, times);
     if (why != NULL)
@@ -116,17 +114,16 @@ static int judge_claims(const wsrt_jwt *j, const wsrt_jwt_token *t, question *q,
     return why != NULL ? refuse(q, why) : give_claims(t, q->report);
 }
 
-static void remember(wsrt_jwt *j, const wsrt_jwt_keys *by, const wsrt_jwt_digests *digests,
+static void remember(wsrt_jwt *j, const wsrt_jwt_keys *by, const wsrt_jwt_known *known,
                      const wsrt_jwt_times *times, const wsrt_auth_result *who)
 {
     pthread_mutex_lock(&j->lock);
     if (j->keys == by) /* or they were replaced meanwhile */
-        wsrt_jwt_cache_put(&j->cache, digests->whole, times, who);
+        wsrt_jwt_cache_put(&j->cache, known, times, who);
     pthread_mutex_unlock(&j->lock);
 }
 
-static int judge_anew(wsrt_jwt *j, wsrt_jwt_keys **keys, const wsrt_jwt_digests *digests,
-                      question *q)
+static int judge_anew(wsrt_jwt *j, wsrt_jwt_keys **keys, const wsrt_jwt_known *known, question *q)
 {
     wsrt_jwt_token t;
     wsrt_jwt_times times;
@@ -134,23 +131,23 @@ static int judge_anew(wsrt_jwt *j, wsrt_jwt_keys **keys, const wsrt_jwt_digests 
     int rc = why != NULL ? refuse(q, why) : WSRT_OK;
 
     if (rc == WSRT_OK)
-        rc = check_signature(find_key(j, &t, keys), &t, q, digests);
+        rc = check_signature(find_key(j, &t, keys), &t, q, known);
     if (rc == WSRT_OK)
         rc = judge_claims(j, &t, q, &times);
     if (rc == WSRT_OK)
-        remember(j, *keys, digests, &times, q->out);
-    wsrt_jwt_wipe(t.decoded, sizeof t.decoded);
+        remember(j, *keys, known, &times, q->out);
+    wsrt_jwt_wipe(t.decoded, t.used);
     return rc;
 }
 
-static int is_remembered(wsrt_jwt *j, const wsrt_jwt_digests *digests, question *q)
+static int is_remembered(wsrt_jwt *j, const wsrt_jwt_known *known, question *q)
 {
     if (q->report != NULL)
         return 0;
     pthread_mutex_lock(&j->lock);
-    int known = wsrt_jwt_cache_get(&j->cache, digests->whole, q->wall, q->out);
+    int found = wsrt_jwt_cache_get(&j->cache, known, q->wall, q->out);
     pthread_mutex_unlock(&j->lock);
-    return known;
+    return found;
 }
 
 static size_t before_last_dot(wsrt_span text)
@@ -164,7 +161,7 @@ static size_t before_last_dot(wsrt_span text)
 
 static int judge(wsrt_jwt *j, question *q)
 {
-    wsrt_jwt_digests digests;
+    wsrt_jwt_known known;
     wsrt_jwt_keys *keys;
 
     if (q->wall <= 0) {
@@ -181,9 +178,10 @@ static int judge(wsrt_jwt *j, question *q)
     if (rc != WSRT_OK)
         return rc;
     q->why = "";
-    rc = wsrt_jwt_digest(&digests, q->token, signed_len);
-    if (rc == WSRT_OK && !is_remembered(j, &digests, q))
-        rc = judge_anew(j, &keys, &digests, q);
+    known.signature = (wsrt_span){q->token.ptr + signed_len + 1, q->token.len - signed_len - 1};
+    rc = wsrt_jwt_sha256(known.digest, (wsrt_span){q->token.ptr, signed_len});
+    if (rc == WSRT_OK && !is_remembered(j, &known, q))
+        rc = judge_anew(j, &keys, &known, q);
     wsrt_jwt_keys_release(keys);
     return rc;
 }

@@ -259,38 +259,26 @@ void wsrt_jwt_crypto_free(wsrt_jwt_crypto *k, const wsrt_allocator *a)
     wsrt_adapter_realloc(a, k, sizeof *k, 0);
 }
 
-/* ---- digests -------------------------------------------------------------------------------- */
+/* ---- small things -------------------------------------------------------------------------------- */
 
-/* The signed bytes are the first of the token, so both digests share most of the work. */
-int wsrt_jwt_digest(wsrt_jwt_digests *out, wsrt_span token, size_t input_len)
+int wsrt_jwt_sha256(unsigned char out[WSRT_JWT_SHA256], wsrt_span data)
 {
-    mbedtls_sha256_context input, whole;
-
-    mbedtls_sha256_init(&input);
-    mbedtls_sha256_init(&whole);
-    int rc = compat_sha256_starts(&whole);
-    if (rc == 0)
-        rc = compat_sha256_update(&whole, bytes_of(token), input_len);
-    if (rc == 0) {
-        mbedtls_sha256_clone(&input, &whole);
-        rc = compat_sha256_finish(&input, out->input);
-    }
-    if (rc == 0)
-        rc = compat_sha256_update(&whole, bytes_of(token) + input_len, token.len - input_len);
-    if (rc == 0)
-        rc = compat_sha256_finish(&whole, out->whole);
-    mbedtls_sha256_free(&input);
-    mbedtls_sha256_free(&whole);
-    return rc == 0 ? WSRT_OK : WSRT_ERR_INTERNAL;
+    return compat_sha256(bytes_of(data), data.len, out) == 0 ? WSRT_OK : WSRT_ERR_INTERNAL;
 }
 
 int wsrt_jwt_same(const unsigned char *a, const unsigned char *b, size_t len)
 {
-    volatile unsigned char difference = 0;
+    uint64_t difference = 0, x = 0, y = 0;
 
+    for (; len >= sizeof x; len -= sizeof x, a += sizeof x, b += sizeof y) {
+        memcpy(&x, a, sizeof x);
+        memcpy(&y, b, sizeof y);
+        difference |= x ^ y;
+    }
     for (size_t i = 0; i < len; i++)
-        difference |= a[i] ^ b[i];
-    return difference == 0;
+        difference |= (uint64_t)(a[i] ^ b[i]);
+    volatile uint64_t told = difference; /* or the loops might end early */
+    return told == 0;
 }
 
 void wsrt_jwt_wipe(void *p, size_t len)

@@ -21,12 +21,7 @@ int wsrt_jwt_crypto_new(wsrt_jwt_crypto **out, const wsrt_jwt_numbers *from,
                         const wsrt_allocator *a);
 void wsrt_jwt_crypto_free(wsrt_jwt_crypto *k, const wsrt_allocator *a);
 
-/* SHA-256 of a token's first bytes, as they are signed, and of the whole token. */
-typedef struct wsrt_jwt_digests {
-    unsigned char input[WSRT_JWT_SHA256];
-    unsigned char whole[WSRT_JWT_SHA256];
-} wsrt_jwt_digests;
-int wsrt_jwt_digest(wsrt_jwt_digests *out, wsrt_span token, size_t input_len);
+int wsrt_jwt_sha256(unsigned char out[WSRT_JWT_SHA256], wsrt_span data);
 
 /* A signature over bytes whose SHA-256 is known already. */
 typedef struct wsrt_jwt_signed {

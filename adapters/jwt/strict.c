@@ -76,14 +76,32 @@ int wsrt_jwt_object(wsrt_span text, wsrt_json *out, const char **why)
     return rc;
 }
 
-wsrt_json wsrt_jwt_member(const wsrt_json *object, const char *name_cstr)
+static int is_named(const wsrt_json *name, wsrt_span wanted)
 {
-    wsrt_span wanted = wsrt_span_cstr(name_cstr);
+    if (name->escaped)
+        return wsrt_json_equal(name, wanted);
+    return name->text.len == wanted.len && memcmp(name->text.ptr, wanted.ptr, wanted.len) == 0;
+}
+
+void wsrt_jwt_members(const wsrt_json *object, const wsrt_span *names, wsrt_json *out, size_t count)
+{
     wsrt_json_iter it = {0};
     wsrt_json name, child;
 
+    memset(out, 0, count * sizeof *out);
     while (wsrt_json_next(object, &it, &name, &child) == WSRT_OK)
-        if (wsrt_json_equal(&name, wanted))
-            return child;
-    return (wsrt_json){.kind = WSRT_JSON_NONE};
+        for (size_t i = 0; i < count; i++)
+            if (is_named(&name, names[i])) {
+                out[i] = child;
+                break;
+            }
+}
+
+wsrt_json wsrt_jwt_member(const wsrt_json *object, const char *name_cstr)
+{
+    wsrt_span wanted = wsrt_span_cstr(name_cstr);
+    wsrt_json out;
+
+    wsrt_jwt_members(object, &wanted, &out, 1);
+    return out;
 }

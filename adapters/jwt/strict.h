@@ -11,7 +11,11 @@ enum { WSRT_JWT_DEPTH_MAX = 8, WSRT_JWT_NAME_MAX = 256, WSRT_JWT_MEMBERS_MAX = 2
  * WSRT_JWT_MEMBERS_MAX members. */
 int wsrt_jwt_object(wsrt_span text, wsrt_json *out, const char **why);
 
-/* A member of an object; kind WSRT_JSON_NONE when there is none. */
+/* Finds members by name in one pass over an object; kind WSRT_JSON_NONE where there is none. */
+void wsrt_jwt_members(const wsrt_json *object, const wsrt_span *names, wsrt_json *out,
+                      size_t count);
+
+/* One of them. */
 wsrt_json wsrt_jwt_member(const wsrt_json *object, const char *name_cstr);
 
 #endif

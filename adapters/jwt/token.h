@@ -11,6 +11,7 @@ typedef struct wsrt_jwt_token {
     wsrt_span kid;    /* empty = none */
     wsrt_span payload;
     wsrt_span signature;
+    size_t used; /* bytes of `decoded` that were written at most, to be wiped */
     char kid_text[WSRT_JWT_KID_MAX];
     unsigned char decoded[WSRT_JWT_DECODED_MAX + 6];
 } wsrt_jwt_token;
