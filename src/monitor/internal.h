@@ -395,9 +395,9 @@ void wsrt_shard_clear(struct shard *shard);
 /* NULL = never touched */
 static inline struct series *shard_series(const struct shard *shard, unsigned id)
 {
-    const struct page *page = held(&shard->pages[id / PAGE_SERIES]);
+    const struct page *leaf = held(&shard->pages[id / PAGE_SERIES]);
 
-    return page == NULL ? NULL : held(&page->series[id % PAGE_SERIES]);
+    return leaf == NULL ? NULL : held(&leaf->series[id % PAGE_SERIES]);
 }
 
 /* attribute.c */

@@ -108,15 +108,15 @@ static inline wsrt_field text(const char *name, const char *value)
 
 /* ---- a scrape, read as Prometheus reads it ---- */
 
-struct page {
+struct scraped {
     char text[512 * 1024];
     size_t len;
 };
-static struct page page;
+static struct scraped page;
 
 static inline int append(const void *data, size_t len, void *user)
 {
-    struct page *p = user;
+    struct scraped *p = user;
 
     ck_assert_uint_lt(p->len + len, sizeof p->text);
     memcpy(p->text + p->len, data, len);
