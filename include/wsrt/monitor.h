@@ -322,7 +322,8 @@ WSRT_API int wsrt_sample(wsrt_samples *to, const wsrt_field *labels, size_t coun
 /**
  * Registers a metric of another module or of the application, read at each export.
  * @param name_cstr  `[A-Za-z][A-Za-z0-9_]{0,62}`, from the catalogue in docs/monitor.md where it has
- *                   one ("ConnectionsActive"); several users may share a name and add series to it
+ *                   one ("ConnectionsActive"), and not that of a dimension ("Handler"); several users may
+ *                   share a name and add series to it
  * @param kind       a wsrt_source_kind
  * @param user       handed to `read`; tells this source from others of its name
  * @return WSRT_OK; WSRT_ERR_EXISTS (this user has it, or it is of another kind); WSRT_ERR_LIMIT (4096

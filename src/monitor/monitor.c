@@ -331,6 +331,18 @@ int wsrt_source_name_fits(const char *name_cstr)
     return 1;
 }
 
+/* In EMF a metric and a dimension of one name would be one member. */
+static int is_dimension(const char *name_cstr)
+{
+    static const char *const names[] = {"Handler",   "Environment", "Service",
+                                        "Operation", "Scope",       "TableName"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (strcmp(names[i], name_cstr) == 0)
+            return 1;
+    return 0;
+}
+
 static int is_same_abroad(const char *a, const char *b)
 {
     char x[2 * MAX_SOURCE_NAME + 1], y[2 * MAX_SOURCE_NAME + 1];
@@ -374,7 +386,7 @@ static int settle_source(wsrt_monitor *m, struct source *fresh)
 int wsrt_monitor_source(wsrt_monitor *m, const char *name_cstr, int kind, wsrt_source_fn read,
                         void *user)
 {
-    if (m == NULL || read == NULL || !wsrt_source_name_fits(name_cstr) ||
+    if (m == NULL || read == NULL || !wsrt_source_name_fits(name_cstr) || is_dimension(name_cstr) ||
         (kind != WSRT_SOURCE_GAUGE && kind != WSRT_SOURCE_COUNTER))
         return WSRT_ERR_INVALID;
     struct source *fresh = wsrt_mem_zalloc(&m->allocator, sizeof *fresh);

@@ -81,6 +81,13 @@ def exemplars_name_slow_operations_of_their_bucket():
     expect(len(found) >= 4, "one an octave:", found)
 
 
+def exemplars_beyond_128_characters_are_dropped_not_cut():
+    for length, kept in ((113, True), (114, True), (115, False)):
+        page = _export(OPENMETRICS, correlation=length)
+        equal("yyy" in page, kept, f"{length} bytes beside the name's 14")
+        list(text_string_to_metric_families(page))
+
+
 def a_summary_has_quantiles_in_base_units():
     summary = _families(SUMMARY)["wsrt_operation_duration_seconds"]
     equal(summary.type, "summary")
@@ -142,6 +149,22 @@ def emf_beyond_a_thousand_events_has_statistics():
     (told,) = _durations(_emf(events=1001))
     equal(told["Count"], 1001)
     expect(abs(told["Sum"] - 50150.1) < 1e-6 and told["Min"] <= 0.11 and told["Max"] <= 100.1, told)
+
+
+def emf_lines_hold_at_most_a_hundred_metrics():
+    for apps in (98, 99, 100, 199, 200):
+        lines = [d for _, d, dimensions in _emf(apps=apps) if dimensions == {"Environment": "dev"}]
+        names = [m["Name"] for d in lines for m in d["Metrics"] if m["Name"] != "ExportDropped"]
+        equal(sorted(names), sorted({"ConnectionsActive", *(f"App{i:04}" for i in range(apps))}))
+        equal(len(lines), math.ceil((apps + 1) / 100) + 1, "lines, and that of ExportDropped")
+
+
+def emf_lines_too_long_are_left_out_and_counted():
+    (head,) = [len(line) for line in _documents(EMF, events=0, series=0)
+               if "ConnectionsActive" in line]
+    for size, kept in ((255999, True), (256000, True), (256001, False)):
+        lines = _documents(EMF, events=0, series=0, member=size - head - 1 + 4)
+        equal(any("ConnectionsActive" in line for line in lines), kept, f"{size} bytes")
 
 
 def emf_as_values_and_counts_keeps_every_event():

@@ -1,19 +1,24 @@
 /* Prints an export of a monitor whose content the arguments fix, for parsers that nobody here wrote:
  *
- *     export-driver FORMAT [flags=N] [names=N] [events=N] [series=N] [label=N] [delta=1] [idle=1]
+ *     export-driver FORMAT [SETTING=N]...
  *
- * FORMAT is a wsrt_export_format. Documents are separated by newlines. */
+ * FORMAT is a wsrt_export_format; flags and names are those of wsrt_export_options. There are `events`
+ * operations, `series` breakers with names of `label` bytes, `apps` metrics of an application; ids of
+ * operations have `correlation` bytes, a member of EMF lines `member`. With delta=1 a second reading is
+ * printed, with idle=1 nothing ever happened. Documents are separated by newlines. */
 #include <wsrt/monitor.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const names[] = {"flags", "names", "events", "series", "label", "delta", "idle"};
-enum { FLAGS, NAMES, EVENTS, SERIES, LABEL, DELTA, IDLE, SETTINGS };
+enum { FLAGS, NAMES, EVENTS, SERIES, LABEL, APPS, CORRELATION, MEMBER, DELTA, IDLE, SETTINGS };
+static const char *const names[SETTINGS] = {"flags", "names",       "events", "series", "label",
+                                            "apps",  "correlation", "member", "delta",  "idle"};
 
-static long settings[SETTINGS] = {[EVENTS] = 400, [SERIES] = 3, [LABEL] = 8};
+static long settings[SETTINGS] = {[EVENTS] = 400, [SERIES] = 3, [LABEL] = 8, [MEMBER] = 4};
 static char label[4096];
+static char long_member[300000];
 
 static void check(int rc)
 {
@@ -63,10 +68,13 @@ static void connections(wsrt_samples *to, void *user)
 /* Durations of 1, 2, 3, ... times 0.1 ms, whatever the number of events. */
 static void run(wsrt_monitor *m, wsrt_recorder *rec, int64_t i)
 {
-    char id[32];
+    char id[512];
     wsrt_op op;
 
-    snprintf(id, sizeof id, "c-%d", (int)i);
+    int len = snprintf(id, sizeof id, "c-%d", (int)i);
+    for (; len < settings[CORRELATION]; len++)
+        id[len] = 'y';
+    id[len] = '\0';
     const wsrt_field attrs[] = {text("correlationId", id),
                                 text("messageType", i % 2 == 0 ? "auth" : "message")};
     const wsrt_op_result result = {.struct_size = sizeof result,
@@ -106,6 +114,7 @@ static void read_settings(int argc, char **argv)
                 settings[s] = strtol(equals + 1, NULL, 10);
     }
     memset(label, 'x', (size_t)settings[LABEL]);
+    memset(long_member, 'z', (size_t)settings[MEMBER]);
 }
 
 static void fill(wsrt_monitor *m, wsrt_recorder *rec, double *reads)
@@ -114,6 +123,11 @@ static void fill(wsrt_monitor *m, wsrt_recorder *rec, double *reads)
     check(wsrt_monitor_source(m, "CircuitState", WSRT_SOURCE_GAUGE, states, m));
     check(wsrt_monitor_source(m, "CircuitFailures", WSRT_SOURCE_COUNTER, failures, reads));
     check(wsrt_monitor_source(m, "ConnectionsActive", WSRT_SOURCE_GAUGE, connections, m));
+    for (long i = 0; i < settings[APPS]; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "App%04ld", i);
+        check(wsrt_monitor_source(m, name, WSRT_SOURCE_GAUGE, connections, m));
+    }
     for (long i = 0; i < settings[EVENTS]; i++)
         run(m, rec, i);
     for (int64_t now = 1; now <= 61; now++)
@@ -122,8 +136,6 @@ static void fill(wsrt_monitor *m, wsrt_recorder *rec, double *reads)
 
 int main(int argc, char **argv)
 {
-    const wsrt_field members[] = {text("connectionId", "QbT4ecNrDoECJ0A="),
-                                  text("correlationId", "c-01"), text("password", "secret")};
     wsrt_export_options options = {.struct_size = sizeof options, .wall = 1795168892120};
     wsrt_monitor *m;
     wsrt_recorder *rec;
@@ -132,12 +144,15 @@ int main(int argc, char **argv)
     if (argc < 2)
         return 2;
     read_settings(argc, argv);
+    const wsrt_field members[] = {text("connectionId", "QbT4ecNrDoECJ0A="),
+                                  text("correlationId", "c-01"), text("password", "secret"),
+                                  text("traceId", long_member)};
     options.format = (int32_t)strtol(argv[1], NULL, 10);
     options.flags = (uint32_t)settings[FLAGS];
     options.names = (int32_t)settings[NAMES];
     if (options.format == WSRT_EXPORT_EMF) {
         options.members = members;
-        options.member_count = 3;
+        options.member_count = 4;
     }
     check(wsrt_monitor_new(&m, NULL));
     check(wsrt_recorder_new(&rec, m));

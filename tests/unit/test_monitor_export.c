@@ -342,6 +342,8 @@ START_TEST(a_family_has_one_kind_and_each_user_once)
     ck_assert_int_eq(wsrt_monitor_source(m, "2nd", WSRT_SOURCE_GAUGE, one_sample, &b),
                      WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_monitor_source(m, "Depth", 3, one_sample, &b), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_monitor_source(m, "Environment", WSRT_SOURCE_GAUGE, one_sample, &b),
+                     WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_monitor_source(m, "Depth", WSRT_SOURCE_GAUGE, NULL, &b),
                      WSRT_ERR_INVALID);
     ck_assert_double_eq(metric("wsrt_app_depth{scope=\"user\",environment=\"dev\"}"), 3);
