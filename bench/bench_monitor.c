@@ -5,6 +5,8 @@
 
 #include <wsrt/monitor.h>
 
+#include "monitor/snapshot.h"
+
 #include <pthread.h>
 
 enum { PASSES = 101 };
@@ -99,6 +101,187 @@ static void two_threads_pass(void)
     operations(recorder);
 }
 
+/* ---- readers: many series in two shards, read as a summary ---- */
+
+enum { SERIES = 1000 };
+
+static wsrt_recorder *second;
+
+static int64_t spread(int i)
+{
+    return 1000000 + (int64_t)i * 1234567 % 30000000;
+}
+
+static void fill_series(void)
+{
+    wsrt_recorder *const both[] = {recorder, second};
+    char name[32];
+    wsrt_op op;
+    int id;
+
+    for (int i = 0; i < SERIES; i++) {
+        snprintf(name, sizeof name, "operation_%d", i);
+        if (wsrt_monitor_operation(monitor, wsrt_span_cstr(name), &id) != WSRT_OK)
+            abort();
+        for (int k = 0; k < 40; k++) {
+            wsrt_op_start(monitor, both[k % 2], id, 0, &op);
+            wsrt_op_complete(&op, spread(k), NULL);
+        }
+    }
+}
+
+static int count_bytes(const void *data, size_t len, void *user)
+{
+    (void)data;
+    *(size_t *)user += len;
+    return WSRT_OK;
+}
+
+static size_t page_lines; /* of the last page */
+
+static int count_lines(const void *data, size_t len, void *user)
+{
+    const char *p = data;
+
+    (void)user;
+    for (size_t i = 0; i < len; i++)
+        page_lines += p[i] == '\n';
+    return WSRT_OK;
+}
+
+static void export_to(int (*write)(const void *, size_t, void *), void *user)
+{
+    const wsrt_export_options options = {.struct_size = sizeof options,
+                                         .format = WSRT_EXPORT_PROMETHEUS,
+                                         .flags = WSRT_EXPORT_SUMMARY};
+
+    if (wsrt_monitor_export(monitor, &options, write, user) < 0)
+        abort();
+}
+
+/* A reading of all that is there, and four quantiles of each series. */
+static void snapshot_pass(void)
+{
+    static const double quantiles[] = {0.5, 0.95, 0.99, 0.999};
+    uint64_t values[4];
+    wsrt_snapshot *s;
+
+    if (wsrt_snapshot_take(&s, monitor) != WSRT_OK)
+        abort();
+    for (int id = 0; id < s->operation_count; id++) {
+        struct histogram h = wsrt_view_histogram(s, id);
+        wsrt_histogram_quantiles(&h, quantiles, 4, values);
+        sink = (int64_t)values[3];
+    }
+    wsrt_snapshot_free(s);
+}
+
+static void page_pass(void)
+{
+    size_t bytes = 0;
+
+    export_to(count_bytes, &bytes);
+    sink = (int64_t)bytes;
+}
+
+/* Floors of a pass, by `units`. */
+static double floors_of(void (*pass)(void), double units)
+{
+    double ratios[BENCH_PASSES];
+
+    for (int i = 0; i < BENCH_PASSES; i++) {
+        int64_t start = bench_cpu();
+        floor_pass();
+        int64_t middle = bench_cpu();
+        pass();
+        double floor = (double)(middle - start) / (double)rounds;
+        ratios[i] = (double)(bench_cpu() - middle) / floor / units;
+    }
+    return bench_median(ratios, BENCH_PASSES);
+}
+
+/* ---- the slowest completions, beside a thread that reads for ever ---- */
+
+static volatile int reading;
+
+static void *read_for_ever(void *user)
+{
+    while (reading)
+        page_pass();
+    return user;
+}
+
+static double slowest(void)
+{
+    static double took[100000];
+    size_t count = (size_t)rounds * 10 < 100000 ? (size_t)rounds * 10 : 100000;
+    wsrt_op op;
+
+    for (size_t i = 0; i < count; i++) {
+        wsrt_op_start(monitor, recorder, WSRT_OP_CONVERSATION, 0, &op);
+        int64_t start = read_clock();
+        wsrt_op_complete(&op, 2000000, NULL);
+        took[i] = (double)(read_clock() - start);
+    }
+    qsort(took, count, sizeof took[0], bench_compare);
+    return took[count - 1 - count / 1000];
+}
+
+static double slowest_while_read(void)
+{
+    pthread_t other;
+    double quiet = slowest();
+
+    reading = 1;
+    if (pthread_create(&other, NULL, read_for_ever, NULL) != 0)
+        abort();
+    double busy = slowest();
+    reading = 0;
+    pthread_join(other, NULL);
+    return busy / quiet;
+}
+
+/* ---- memory ---- */
+
+static size_t live_bytes;
+
+static void *counting(void *user, void *ptr, size_t old_size, size_t new_size)
+{
+    (void)user;
+    live_bytes += new_size - old_size;
+    if (new_size == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return realloc(ptr, new_size);
+}
+
+static double bytes_of_series(int completions)
+{
+    const wsrt_monitor_options options = {.struct_size = sizeof options,
+                                          .allocator = {.realloc = counting}};
+    wsrt_monitor *m;
+    wsrt_recorder *r;
+    wsrt_op op;
+
+    if (wsrt_monitor_new(&m, &options) != WSRT_OK || wsrt_recorder_new(&r, m) != WSRT_OK)
+        abort();
+    wsrt_op_start(m, r, 0, 0, &op);
+    wsrt_op_cancel(&op);
+    size_t page = live_bytes;
+    wsrt_op_start(m, r, 1, 0, &op);
+    wsrt_op_cancel(&op);
+    size_t before = live_bytes;
+    for (int i = 0; i < completions; i++) {
+        wsrt_op_start(m, r, 1, 0, &op);
+        wsrt_op_complete(&op, spread(i), NULL);
+    }
+    double out = (double)(before - page + (live_bytes - before));
+    wsrt_recorder_free(r);
+    wsrt_monitor_free(m);
+    return out;
+}
+
 /* ---- measuring ---- */
 
 static double cpu_of(void (*pass)(void))
@@ -124,6 +307,33 @@ static double ratio_of(void (*pass)(void), int threads, double *floor_ns)
     }
     *floor_ns = bench_median(floors, PASSES);
     return bench_median(ratios, PASSES);
+}
+
+static int tell(struct bench *b, const char *name, double value, double bound, const char *goal)
+{
+    bench_row(b, name, value, goal);
+    return bound > 0 && value > bound;
+}
+
+static int measure_readers(struct bench *b)
+{
+    int late = 0;
+
+    if (wsrt_recorder_new(&second, monitor) != WSRT_OK)
+        abort();
+    fill_series();
+    export_to(count_lines, NULL);
+    double series = SERIES;
+    double snapshot = floors_of(snapshot_pass, series);
+    double page = floors_of(page_pass, series);
+    late |= tell(b, "snapshot_a_series", snapshot, 33, "floors a series in two shards (goal 33)");
+    late |= tell(b, "text_of_six_lines", (page - snapshot) * series / (double)page_lines * 6, 27,
+                 "floors with four quantiles a series (goal 27)");
+    late |= tell(b, "p999_while_read", slowest_while_read(), 3, "times that without (goal 3)");
+    late |= tell(b, "bytes_a_series", bytes_of_series(10000), 2048, "bytes (goal 2048)");
+    late |= tell(b, "bytes_an_idle_series", bytes_of_series(0), 512, "bytes (goal 512)");
+    wsrt_recorder_free(second);
+    return late;
 }
 
 static void set_up(uint32_t cpu_sampling)
@@ -164,6 +374,8 @@ int main(int argc, char **argv)
         double ratio = ratio_of(measures[i].pass, measures[i].threads, &floor_ns);
         bench_row(&b, measures[i].name, ratio, measures[i].goal);
         late |= measures[i].bound > 0 && ratio > measures[i].bound;
+        if (i == 0)
+            late |= measure_readers(&b);
         wsrt_recorder_free(recorder);
         wsrt_monitor_free(monitor);
     }

@@ -30,10 +30,9 @@ static void mean(wsrt_json_writer *w, const char *name, double sum, uint64_t cou
 
 static void duration(wsrt_json_writer *w, const wsrt_snapshot *s, int id)
 {
-    static const struct {
-        const char *name;
-        double q;
-    } quantiles[] = {{"p50", 0.5}, {"p95", 0.95}, {"p99", 0.99}, {"p999", 0.999}};
+    static const char *const names[] = {"p50", "p95", "p99", "p999"};
+    static const double quantiles[] = {0.5, 0.95, 0.99, 0.999};
+    uint64_t values[sizeof quantiles / sizeof quantiles[0]];
     const struct operation_view *v = &s->operations[id];
     struct histogram h = wsrt_view_histogram(s, id);
 
@@ -42,8 +41,9 @@ static void duration(wsrt_json_writer *w, const wsrt_snapshot *s, int id)
     mean(w, "mean", (double)v->sums.counters[DURATION_SUM] / 1e6, v->count);
     if (v->count > 0) {
         milliseconds(w, "max", (double)h.max);
+        wsrt_histogram_quantiles(&h, quantiles, sizeof quantiles / sizeof quantiles[0], values);
         for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
-            milliseconds(w, quantiles[i].name, (double)wsrt_histogram_quantile(&h, quantiles[i].q));
+            milliseconds(w, names[i], (double)values[i]);
     }
     wsrt_json_object_end(w);
 }

@@ -46,7 +46,7 @@ static uint64_t subtract_chunks(struct operation_view *v, const wsrt_snapshot *b
     uint64_t left = 0;
 
     for (unsigned c = 0; c < before.chunks; c++) {
-        if ((v->present[c / 64] >> c % 64 & 1) == 0)
+        if (v->place[c] == 0)
             continue;
         int known = before.chunk(&before, c, old);
         for (unsigned i = 0; i < CHUNK_COUNTERS; i++) {
@@ -58,15 +58,6 @@ static uint64_t subtract_chunks(struct operation_view *v, const wsrt_snapshot *b
     return left;
 }
 
-static size_t counter_bytes(const struct operation_view *v)
-{
-    size_t chunks = 0;
-
-    for (size_t i = 0; i < sizeof v->present / sizeof v->present[0]; i++)
-        chunks += (size_t)__builtin_popcountll(v->present[i]);
-    return chunks * CHUNK_COUNTERS * sizeof v->counters[0];
-}
-
 static int operation_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base,
                            int id)
 {
@@ -74,7 +65,8 @@ static int operation_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_
     const struct sums *old = &base->operations[id].sums;
     uint64_t memory_max = v->sums.counters[MEMORY_MAX];
 
-    v->counters = copy_of(now, v->counters, counter_bytes(v));
+    v->counters =
+        copy_of(now, v->counters, v->chunk_count * CHUNK_COUNTERS * sizeof v->counters[0]);
     if (v->counters == NULL)
         return WSRT_ERR_NOMEM;
     v->count = subtract_chunks(v, base, id);

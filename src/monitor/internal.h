@@ -438,6 +438,10 @@ struct sums {
 void wsrt_read_sums(const wsrt_monitor *m, int id, struct sums *out);
 /* 0 when no shard has the chunk. */
 int wsrt_read_chunk(const wsrt_monitor *m, int id, unsigned chunk, uint32_t out[CHUNK_COUNTERS]);
+/* Sets 1 for each chunk that some shard has. */
+void wsrt_read_present(const wsrt_monitor *m, int id, uint8_t out[MAX_CHUNKS]);
+/* Adds the chunks that have a place, from 1, to where it says in `to`. */
+void wsrt_read_placed(const wsrt_monitor *m, int id, const uint8_t place[MAX_CHUNKS], uint32_t *to);
 
 struct histogram {
     const void *from;
@@ -446,9 +450,14 @@ struct histogram {
     unsigned bits;
     unsigned chunks;
     uint64_t max;
+    uint64_t total; /* 0 = to be counted */
 };
 uint64_t wsrt_histogram_total(const struct histogram *h);
 uint64_t wsrt_histogram_quantile(const struct histogram *h, double q);
+/* Several in one pass, at most MAX_QUANTILES; the q ascend. */
+enum { MAX_QUANTILES = 8 };
+void wsrt_histogram_quantiles(const struct histogram *h, const double *q, size_t count,
+                              uint64_t *out);
 struct histogram wsrt_live_histogram(const wsrt_monitor *m, int id, uint64_t max);
 /* The largest value of one of the last two windows. */
 uint64_t wsrt_read_window(const wsrt_monitor *m, int id, unsigned pair, uint32_t window);

@@ -173,17 +173,17 @@ static void histogram(struct page_writer *w, int id)
 
 static void summary(struct page_writer *w, int id)
 {
-    static const struct {
-        double q;
-        const char *text;
-    } quantiles[] = {{0.5, "0.5"}, {0.95, "0.95"}, {0.99, "0.99"}, {0.999, "0.999"}};
+    static const char *const names[] = {"0.5", "0.95", "0.99", "0.999"};
+    static const double quantiles[] = {0.5, 0.95, 0.99, 0.999};
+    uint64_t values[sizeof quantiles / sizeof quantiles[0]];
     const struct operation_view *v = &w->snapshot->operations[id];
     struct histogram h = wsrt_view_histogram(w->snapshot, id);
 
+    wsrt_histogram_quantiles(&h, quantiles, sizeof quantiles / sizeof quantiles[0], values);
     for (size_t i = 0; v->count > 0 && i < sizeof quantiles / sizeof quantiles[0]; i++) {
         open_series(w, "", id);
-        more(w, "quantile", wsrt_span_cstr(quantiles[i].text));
-        close_series(w, wsrt_histogram_quantile(&h, quantiles[i].q), 9);
+        more(w, "quantile", wsrt_span_cstr(names[i]));
+        close_series(w, values[i], 9);
     }
     open_series(w, "_sum", id);
     close_series(w, v->sums.counters[DURATION_SUM], 9);

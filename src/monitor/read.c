@@ -85,6 +85,44 @@ int wsrt_read_chunk(const wsrt_monitor *m, int id, unsigned chunk, uint32_t out[
     return any;
 }
 
+void wsrt_read_present(const wsrt_monitor *m, int id, uint8_t out[MAX_CHUNKS])
+{
+    const struct operation *o = m->operations[id];
+
+    for (unsigned i = 0;
+         i < OCTAVES && atomic_load_explicit(&o->octaves_used, memory_order_relaxed); i++) {
+        if (atomic_load_explicit(&o->octaves[i], memory_order_relaxed) > 0)
+            out[wsrt_octave_bucket(i, m->bits) / CHUNK_COUNTERS] = 1;
+    }
+    for (const struct shard *shard = &m->retired; shard != NULL; shard = shard->next) {
+        const struct series *s = shard_series(shard, (unsigned)id);
+        for (unsigned c = 0; s != NULL && c < m->chunks; c++)
+            if (held(&s->chunks[c]) != NULL)
+                out[c] = 1;
+    }
+}
+
+static void add_chunk(uint32_t *to, const struct chunk *chunk)
+{
+    for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
+        to[i] += atomic_load_explicit(&chunk->counters[i], memory_order_relaxed);
+}
+
+void wsrt_read_placed(const wsrt_monitor *m, int id, const uint8_t place[MAX_CHUNKS], uint32_t *to)
+{
+    for (const struct shard *shard = &m->retired; shard != NULL; shard = shard->next) {
+        const struct series *s = shard_series(shard, (unsigned)id);
+        for (unsigned c = 0; s != NULL && c < m->chunks; c++) {
+            const struct chunk *chunk = place[c] == 0 ? NULL : held(&s->chunks[c]);
+            if (chunk != NULL)
+                add_chunk(to + (size_t)(place[c] - 1) * CHUNK_COUNTERS, chunk);
+        }
+    }
+    for (unsigned c = 0; c < m->chunks; c++)
+        if (place[c] != 0)
+            add_octaves(m, m->operations[id], c, to + (size_t)(place[c] - 1) * CHUNK_COUNTERS);
+}
+
 /* ---- quantiles of whatever can yield its chunks ---- */
 
 static uint64_t total_of(const struct histogram *h)
@@ -92,6 +130,8 @@ static uint64_t total_of(const struct histogram *h)
     uint32_t counts[CHUNK_COUNTERS];
     uint64_t total = 0;
 
+    if (h->total > 0)
+        return h->total;
     for (unsigned c = 0; c < h->chunks; c++) {
         if (!h->chunk(h, c, counts))
             continue;
@@ -101,45 +141,66 @@ static uint64_t total_of(const struct histogram *h)
     return total;
 }
 
-/* The bucket that holds the event of this rank, from 1. */
-static unsigned bucket_at(const struct histogram *h, uint64_t rank)
-{
-    uint32_t counts[CHUNK_COUNTERS];
-    uint64_t seen = 0;
-    unsigned last = 0;
-
-    for (unsigned c = 0; c < h->chunks; c++) {
-        if (!h->chunk(h, c, counts))
-            continue;
-        for (unsigned i = 0; i < CHUNK_COUNTERS; i++) {
-            if (counts[i] == 0)
-                continue;
-            last = c * CHUNK_COUNTERS + i;
-            seen += counts[i];
-            if (seen >= rank)
-                return last;
-        }
-    }
-    return last;
-}
-
 uint64_t wsrt_histogram_total(const struct histogram *h)
 {
     return total_of(h);
 }
 
-uint64_t wsrt_histogram_quantile(const struct histogram *h, double q)
+/* The place of a quantile among the events, from 1. */
+static uint64_t rank_of(double q, uint64_t total)
 {
-    uint64_t total = total_of(h);
     double exact = q * (double)total;
     uint64_t rank = (uint64_t)exact;
 
-    if (total == 0)
-        return 0;
-    if ((double)rank < exact || rank == 0)
-        rank++;
-    uint64_t value = wsrt_bucket_middle(bucket_at(h, rank), h->bits);
+    return (double)rank < exact || rank == 0 ? rank + 1 : rank;
+}
+
+static uint64_t value_in(const struct histogram *h, unsigned bucket)
+{
+    uint64_t value = wsrt_bucket_middle(bucket, h->bits);
+
     return value < h->max ? value : h->max;
+}
+
+static uint64_t sum_of(const uint32_t counts[CHUNK_COUNTERS])
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
+        sum += counts[i];
+    return sum;
+}
+
+void wsrt_histogram_quantiles(const struct histogram *h, const double *q, size_t count,
+                              uint64_t *out)
+{
+    uint64_t total = total_of(h), before = 0, ranks[MAX_QUANTILES];
+    uint32_t counts[CHUNK_COUNTERS];
+    size_t next = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        ranks[i] = rank_of(q[i], total);
+        out[i] = 0;
+    }
+    for (unsigned c = 0; next < count && total > 0 && c < h->chunks; c++) {
+        if (!h->chunk(h, c, counts))
+            continue;
+        uint64_t behind = before + sum_of(counts), seen = before;
+        for (unsigned i = 0; next < count && behind >= ranks[next] && i < CHUNK_COUNTERS; i++) {
+            seen += counts[i];
+            for (; next < count && counts[i] > 0 && seen >= ranks[next]; next++)
+                out[next] = value_in(h, c * CHUNK_COUNTERS + i);
+        }
+        before = behind;
+    }
+}
+
+uint64_t wsrt_histogram_quantile(const struct histogram *h, double q)
+{
+    uint64_t out;
+
+    wsrt_histogram_quantiles(h, &q, 1, &out);
+    return out;
 }
 
 static int live_chunk(const struct histogram *h, unsigned chunk, uint32_t out[CHUNK_COUNTERS])

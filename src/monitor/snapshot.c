@@ -18,23 +18,13 @@ static void *room_for(wsrt_snapshot *s, size_t count, size_t size)
 
 /* ---- operations ---- */
 
-static int is_present(const struct operation_view *v, unsigned chunk)
-{
-    return (v->present[chunk / 64] >> chunk % 64 & 1) != 0;
-}
-
 static size_t mark_chunks(const wsrt_monitor *m, int id, struct operation_view *v)
 {
-    uint32_t counts[CHUNK_COUNTERS];
-    size_t present = 0;
-
-    for (unsigned c = 0; c < m->chunks; c++) {
-        if (!wsrt_read_chunk(m, id, c, counts))
-            continue;
-        v->present[c / 64] |= (uint64_t)1 << c % 64;
-        present++;
-    }
-    return present;
+    wsrt_read_present(m, id, v->place);
+    for (unsigned c = 0; c < m->chunks; c++)
+        if (v->place[c] != 0)
+            v->place[c] = (uint8_t)++v->chunk_count;
+    return v->chunk_count;
 }
 
 /* Chunks that appear between marking and copying wait for the next snapshot. */
@@ -51,16 +41,14 @@ static size_t mark(wsrt_snapshot *s)
 
 static uint32_t *copy_chunks(const wsrt_monitor *m, int id, struct operation_view *v, uint32_t *to)
 {
+    size_t count = (size_t)v->chunk_count * CHUNK_COUNTERS;
+
     v->counters = to;
-    for (unsigned c = 0; c < m->chunks; c++) {
-        if (!is_present(v, c))
-            continue;
-        wsrt_read_chunk(m, id, c, to);
-        for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
-            v->count += to[i];
-        to += CHUNK_COUNTERS;
-    }
-    return to;
+    memset(to, 0, count * sizeof *to);
+    wsrt_read_placed(m, id, v->place, to);
+    for (size_t i = 0; i < count; i++)
+        v->count += to[i];
+    return to + count;
 }
 
 static void copy_history(const wsrt_monitor *m, int id, struct operation_view *v)
@@ -107,7 +95,8 @@ static int take_operations(wsrt_snapshot *s)
     s->operations = room_for(s, (size_t)s->operation_count, sizeof *s->operations);
     if (s->operations == NULL)
         return WSRT_ERR_NOMEM;
-    uint32_t *counters = room_for(s, mark(s), CHUNK_COUNTERS * sizeof(uint32_t));
+    size_t bytes = wsrt_mem_product(mark(s), CHUNK_COUNTERS * sizeof(uint32_t));
+    uint32_t *counters = wsrt_arena_alloc(&s->arena, bytes == 0 ? 1 : bytes);
     if (counters == NULL)
         return WSRT_ERR_NOMEM;
     copy(s, counters);
@@ -118,15 +107,11 @@ static int view_chunk(const struct histogram *h, unsigned chunk, uint32_t out[CH
 {
     const wsrt_snapshot *s = h->from;
     const struct operation_view *v = &s->operations[h->id];
-    size_t before = 0;
+    size_t place = v->place[chunk];
 
-    if (!is_present(v, chunk))
+    if (place == 0)
         return 0;
-    for (unsigned c = 0; c < chunk / 64; c++)
-        before += (size_t)__builtin_popcountll(v->present[c]);
-    uint64_t below = ((uint64_t)1 << chunk % 64) - 1;
-    before += (size_t)__builtin_popcountll(v->present[chunk / 64] & below);
-    memcpy(out, v->counters + before * CHUNK_COUNTERS, CHUNK_COUNTERS * sizeof out[0]);
+    memcpy(out, v->counters + (place - 1) * CHUNK_COUNTERS, CHUNK_COUNTERS * sizeof out[0]);
     return 1;
 }
 
@@ -137,7 +122,8 @@ struct histogram wsrt_view_histogram(const wsrt_snapshot *s, int id)
                               .id = id,
                               .bits = s->monitor->bits,
                               .chunks = s->monitor->chunks,
-                              .max = s->operations[id].sums.counters[DURATION_MAX]};
+                              .max = s->operations[id].sums.counters[DURATION_MAX],
+                              .total = s->operations[id].count};
 }
 
 /* ---- values: never removed, so they may be walked while others are added ---- */

@@ -12,9 +12,10 @@ enum { SPAN_10S, SPAN_1M, SPAN_5M, SPAN_15M, SPANS };
 struct operation_view {
     const struct operation *operation;
     struct sums sums;
-    uint64_t present[(MAX_CHUNKS + 63) / 64]; /* one bit a chunk */
-    uint32_t *counters;                       /* of the present chunks, in order */
-    uint64_t count;                           /* their sum */
+    uint8_t place[MAX_CHUNKS]; /* of a chunk in `counters`, from 1; 0 = absent */
+    uint32_t chunk_count;
+    uint32_t *counters; /* of the present chunks, in order */
+    uint64_t count;     /* their sum */
     uint64_t in_flight;
     struct reading recent[SPANS];
     struct watch watches[WATCHES];

@@ -98,10 +98,24 @@ static size_t sequence(const unsigned char *p, size_t len)
     return n;
 }
 
+/* So many bytes from the front need no look of their own. */
+static size_t plain(wsrt_span value)
+{
+    size_t n = 0;
+
+    while (n < value.len && (unsigned char)value.ptr[n] < 0x80 && value.ptr[n] != '"' &&
+           value.ptr[n] != '\\' && value.ptr[n] != '\n')
+        n++;
+    return n;
+}
+
 void wsrt_text_label(struct text *t, wsrt_span value)
 {
+    size_t i = plain(value);
+
     wsrt_text_put(t, "\"");
-    for (size_t i = 0; i < value.len;) {
+    wsrt_text_bytes(t, (wsrt_span){value.ptr, i});
+    while (i < value.len) {
         size_t n = sequence((const unsigned char *)value.ptr + i, value.len - i);
         if (n == 1)
             escaped(t, value.ptr[i]);
