@@ -440,7 +440,7 @@ void wsrt_read_sums(const wsrt_monitor *m, int id, struct sums *out);
 int wsrt_read_chunk(const wsrt_monitor *m, int id, unsigned chunk, uint32_t out[CHUNK_COUNTERS]);
 /* Sets 1 for each chunk that some shard has. */
 void wsrt_read_present(const wsrt_monitor *m, int id, uint8_t out[MAX_CHUNKS]);
-/* Adds the chunks that have a place, from 1, to where it says in `to`. */
+/* Adds the chunks that have a place, which ascend from 1, to where it says in `to`. */
 void wsrt_read_placed(const wsrt_monitor *m, int id, const uint8_t place[MAX_CHUNKS], uint32_t *to);
 
 struct histogram {

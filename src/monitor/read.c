@@ -108,19 +108,33 @@ static void add_chunk(uint32_t *to, const struct chunk *chunk)
         to[i] += atomic_load_explicit(&chunk->counters[i], memory_order_relaxed);
 }
 
-void wsrt_read_placed(const wsrt_monitor *m, int id, const uint8_t place[MAX_CHUNKS], uint32_t *to)
+static unsigned list_placed(const wsrt_monitor *m, const uint8_t place[MAX_CHUNKS],
+                            uint8_t out[MAX_CHUNKS])
 {
-    for (const struct shard *shard = &m->retired; shard != NULL; shard = shard->next) {
-        const struct series *s = shard_series(shard, (unsigned)id);
-        for (unsigned c = 0; s != NULL && c < m->chunks; c++) {
-            const struct chunk *chunk = place[c] == 0 ? NULL : held(&s->chunks[c]);
-            if (chunk != NULL)
-                add_chunk(to + (size_t)(place[c] - 1) * CHUNK_COUNTERS, chunk);
-        }
-    }
+    unsigned n = 0;
+
     for (unsigned c = 0; c < m->chunks; c++)
         if (place[c] != 0)
-            add_octaves(m, m->operations[id], c, to + (size_t)(place[c] - 1) * CHUNK_COUNTERS);
+            out[n++] = (uint8_t)c;
+    return n;
+}
+
+void wsrt_read_placed(const wsrt_monitor *m, int id, const uint8_t place[MAX_CHUNKS], uint32_t *to)
+{
+    const struct operation *o = m->operations[id];
+    uint8_t placed[MAX_CHUNKS];
+    unsigned count = list_placed(m, place, placed);
+
+    for (const struct shard *shard = &m->retired; shard != NULL; shard = shard->next) {
+        const struct series *s = shard_series(shard, (unsigned)id);
+        for (unsigned i = 0; s != NULL && i < count; i++) {
+            const struct chunk *chunk = held(&s->chunks[placed[i]]);
+            if (chunk != NULL)
+                add_chunk(to + (size_t)i * CHUNK_COUNTERS, chunk);
+        }
+    }
+    for (unsigned i = 0; i < count; i++)
+        add_octaves(m, o, placed[i], to + (size_t)i * CHUNK_COUNTERS);
 }
 
 /* ---- quantiles of whatever can yield its chunks ---- */

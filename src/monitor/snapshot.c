@@ -18,37 +18,21 @@ static void *room_for(wsrt_snapshot *s, size_t count, size_t size)
 
 /* ---- operations ---- */
 
-static size_t mark_chunks(const wsrt_monitor *m, int id, struct operation_view *v)
+/* Chunks that appear between marking and copying wait for the next snapshot. */
+static int mark(wsrt_snapshot *s, int id)
 {
+    wsrt_monitor *m = s->monitor;
+    struct operation_view *v = &s->operations[id];
+
+    pthread_mutex_lock(&m->lock);
+    v->operation = m->operations[id];
     wsrt_read_present(m, id, v->place);
+    pthread_mutex_unlock(&m->lock);
     for (unsigned c = 0; c < m->chunks; c++)
         if (v->place[c] != 0)
             v->place[c] = (uint8_t)++v->chunk_count;
-    return v->chunk_count;
-}
-
-/* Chunks that appear between marking and copying wait for the next snapshot. */
-static size_t mark(wsrt_snapshot *s)
-{
-    size_t chunks = 0;
-
-    pthread_mutex_lock(&s->monitor->lock);
-    for (int id = 0; id < s->operation_count; id++)
-        chunks += mark_chunks(s->monitor, id, &s->operations[id]);
-    pthread_mutex_unlock(&s->monitor->lock);
-    return chunks;
-}
-
-static uint32_t *copy_chunks(const wsrt_monitor *m, int id, struct operation_view *v, uint32_t *to)
-{
-    size_t count = (size_t)v->chunk_count * CHUNK_COUNTERS;
-
-    v->counters = to;
-    memset(to, 0, count * sizeof *to);
-    wsrt_read_placed(m, id, v->place, to);
-    for (size_t i = 0; i < count; i++)
-        v->count += to[i];
-    return to + count;
+    v->counters = room_for(s, v->chunk_count, CHUNK_COUNTERS * sizeof v->counters[0]);
+    return v->counters == NULL ? WSRT_ERR_NOMEM : WSRT_OK;
 }
 
 static void copy_history(const wsrt_monitor *m, int id, struct operation_view *v)
@@ -73,34 +57,39 @@ static void copy_self(const wsrt_monitor *m, uint64_t out[SELVES])
     out[CLOCK_BACKWARDS] = counted(&m->clock_backwards);
 }
 
-static void copy(wsrt_snapshot *s, uint32_t *to)
+static void copy(wsrt_snapshot *s, int id)
 {
     wsrt_monitor *m = s->monitor;
+    struct operation_view *v = &s->operations[id];
 
     pthread_mutex_lock(&m->lock);
-    for (int id = 0; id < s->operation_count; id++) {
-        struct operation_view *v = &s->operations[id];
-        v->operation = m->operations[id];
-        to = copy_chunks(m, id, v, to);
-        wsrt_read_sums(m, id, &v->sums);
-        copy_history(m, id, v);
-    }
-    s->minutes = m->minutes;
+    wsrt_read_placed(m, id, v->place, v->counters);
+    for (size_t i = 0; i < (size_t)v->chunk_count * CHUNK_COUNTERS; i++)
+        v->count += v->counters[i];
+    wsrt_read_sums(m, id, &v->sums);
+    copy_history(m, id, v);
     pthread_mutex_unlock(&m->lock);
 }
 
+/* One after the other: what marking had to fetch is still near when it is copied, and nobody waits
+ * for the lock as long as for all. */
 static int take_operations(wsrt_snapshot *s)
 {
+    int rc = WSRT_OK;
+
     s->operation_count = atomic_load_explicit(&s->monitor->operation_count, memory_order_acquire);
     s->operations = room_for(s, (size_t)s->operation_count, sizeof *s->operations);
     if (s->operations == NULL)
         return WSRT_ERR_NOMEM;
-    size_t bytes = wsrt_mem_product(mark(s), CHUNK_COUNTERS * sizeof(uint32_t));
-    uint32_t *counters = wsrt_arena_alloc(&s->arena, bytes == 0 ? 1 : bytes);
-    if (counters == NULL)
-        return WSRT_ERR_NOMEM;
-    copy(s, counters);
-    return WSRT_OK;
+    for (int id = 0; rc == WSRT_OK && id < s->operation_count; id++) {
+        rc = mark(s, id);
+        if (rc == WSRT_OK)
+            copy(s, id);
+    }
+    pthread_mutex_lock(&s->monitor->lock);
+    s->minutes = s->monitor->minutes;
+    pthread_mutex_unlock(&s->monitor->lock);
+    return rc;
 }
 
 static int view_chunk(const struct histogram *h, unsigned chunk, uint32_t out[CHUNK_COUNTERS])

@@ -6,6 +6,9 @@
 #include <wsrt/json.h>
 #include <wsrt/schema.h>
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 /* ---- exports, as text and as JSON ---- */
 
 static wsrt_export_options of_format(int32_t format)
@@ -429,6 +432,57 @@ START_TEST(a_reader_keeps_its_monitor_alive)
 }
 END_TEST
 
+enum { WRITERS = 2, LIVES = 30, ROUNDS = 300 };
+static atomic_int writing;
+
+static void *live_and_die(void *user)
+{
+    wsrt_op_result r = success();
+    wsrt_op op;
+
+    r.request_size = 3;
+    for (int life = 0; life < LIVES; life++) {
+        wsrt_recorder *rec;
+        if (wsrt_recorder_new(&rec, m) != WSRT_OK)
+            abort();
+        for (int i = 0; i < ROUNDS; i++) {
+            wsrt_op_start(m, i % 3 == 0 ? NULL : rec, 0, 0, &op);
+            wsrt_op_complete(&op, (int64_t)i * 100000, &r);
+        }
+        wsrt_recorder_free(rec);
+    }
+    atomic_fetch_sub(&writing, 1);
+    return user;
+}
+
+START_TEST(deltas_add_up_while_recorders_come_and_go)
+{
+    pthread_t threads[WRITERS];
+    wsrt_monitor_reader *reader;
+    double count = 0, bytes = 0, successes = 0;
+
+    ck_assert_int_eq(wsrt_monitor_reader_new(&reader, m), WSRT_OK);
+    atomic_store(&writing, WRITERS);
+    for (int i = 0; i < WRITERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, live_and_die, NULL), 0);
+    for (int last = 0; !last;) {
+        last = atomic_load(&writing) == 0;
+        double more = counted_by(reader, "/operations/0/count");
+        ck_assert_double_ge(more, 0);
+        ck_assert_double_le(more, WRITERS * LIVES * ROUNDS);
+        count += more;
+        bytes += number_at("/operations/0/requestSize/sum");
+        successes += number_at("/operations/0/success");
+    }
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_double_eq(count, WRITERS * LIVES * ROUNDS);
+    ck_assert_double_eq(successes, WRITERS * LIVES * ROUNDS);
+    ck_assert_double_eq(bytes, 3 * WRITERS * LIVES * ROUNDS);
+    wsrt_monitor_reader_free(reader);
+}
+END_TEST
+
 START_TEST(exports_that_are_none_are_refused)
 {
     const struct {
@@ -716,6 +770,7 @@ Suite *suite(void)
     tcase_add_test(c, a_reader_stays_where_it_is_when_an_export_fails);
     tcase_add_test(c, values_that_appear_between_two_exports_are_told_apart);
     tcase_add_test(c, a_reader_keeps_its_monitor_alive);
+    tcase_add_test(c, deltas_add_up_while_recorders_come_and_go);
     tcase_add_test(c, exports_that_are_none_are_refused);
     tcase_add_loop_test(c, refused_memory_makes_every_export_fail_clean, 0, 12);
     tcase_add_test(c, joined_values_keep_their_count_and_sum);
