@@ -397,7 +397,7 @@ typedef struct wsrt_breaker_listener wsrt_breaker_listener;
  * after it, with no lock held, one event at a time and in order; while another thread is delivering,
  * the event is left to that one. It may call any function of the registry, also acquire and record:
  * what it causes follows after it returned. REJECTED, where asked for, comes on each rejecting thread
- * at once, outside that order.
+ * at once, outside that order and maybe on several threads together.
  *
  * @param kinds  bits 1 << kind; 0 = all but REJECTED. LOST always comes
  * @param out    give it to wsrt_breakers_unlisten(), or leave it to wsrt_breakers_free()
