@@ -250,6 +250,55 @@ WSRT_API int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t now, i
 /** Gives a permit back unused, and zeroes it; as wsrt_breaker_record(). @since 0.1 */
 WSRT_API int wsrt_breaker_release(wsrt_breaker *b, wsrt_permit *p, int64_t now);
 
+/* ---- a call with its fallback ------------------------------------------------------------- */
+
+/** What a fallback is told. @since 0.1 */
+typedef struct wsrt_fallback_info {
+    uint32_t struct_size;   /**< sizeof(wsrt_fallback_info) */
+    int32_t reason;         /**< a wsrt_reject_reason; 0 = the call was made and failed */
+    int32_t result;         /**< of the call; WSRT_ERR_CIRCUIT_OPEN when it was refused */
+    uint32_t reserved;      /**< 0 */
+    int64_t retry_after_ms; /**< when refused; -1 = unknown */
+} wsrt_fallback_info;
+
+/** When a fallback is not wanted; bits. @since 0.1 */
+typedef enum wsrt_without_fallback {
+    WSRT_WITHOUT_REJECTED = 1, /**< not for a refused call */
+    WSRT_WITHOUT_FAILED = 2,   /**< not for one that failed */
+    WSRT_WITHOUT_MIN_ = -2147483647 - 1,
+    WSRT_WITHOUT_MAX_ = 2147483647
+} wsrt_without_fallback;
+
+/** A call to be guarded. @since 0.1 */
+typedef struct wsrt_guarded {
+    uint32_t struct_size; /**< sizeof(wsrt_guarded) */
+    uint32_t without;     /**< bits of wsrt_without_fallback */
+    /** Makes the call. A C++ exception passing through it counts as a failure and goes on; a longjmp
+     *  out of it is forbidden. Mandatory. */
+    int (*fn)(void *user);
+    /** A wsrt_outcome for what `fn` returned; NULL: 0 is a success, all else a failure. */
+    int (*classify)(int result, void *user);
+    /** Answers instead of a refused or failed call, never of an ignored or merely slow one; what it
+     *  returns is not counted. One that stands for an authentication denies. NULL = none. */
+    int (*fallback)(const wsrt_fallback_info *info, void *user);
+    void *user; /**< handed to all three */
+} wsrt_guarded;
+
+/**
+ * Makes a call through a breaker: asks, calls, records, falls back. Retries belong outside, a permit
+ * for each attempt.
+ *
+ * @param env     its `now` is read before and after the call; NULL = the registry's
+ * @param call    copied
+ * @param result  set on WSRT_OK: what `fn` returned, or the fallback in its place
+ * @return WSRT_OK; WSRT_ERR_CIRCUIT_OPEN: refused, and no fallback; WSRT_ERR_INVALID;
+ *         WSRT_ERR_UNSUPPORTED. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_breaker_execute(wsrt_breaker *b, const wsrt_env *env, const wsrt_guarded *call,
+                                  int *result);
+
+/* ---- by hand ------------------------------------------------------------------------------ */
+
 /** What a breaker is told to be by hand. @since 0.1 */
 typedef enum wsrt_breaker_command {
     WSRT_BREAKER_RESET = 1,        /**< CLOSED, growth forgotten; ends the others */

@@ -478,6 +478,120 @@ START_TEST(a_trip_by_hand_waits_as_told_and_keeps_the_counts_of_that_instant)
 }
 END_TEST
 
+/* ---- a call with its fallback ---- */
+
+struct errand {
+    int result, outcome; /* what the call returns, and how that is classified; 0 = not at all */
+    int64_t takes;
+    int calls, fallbacks;
+    wsrt_fallback_info told;
+};
+
+static int run_errand(void *user)
+{
+    struct errand *e = user;
+
+    e->calls++;
+    clock_now += e->takes;
+    return e->result;
+}
+
+static int classify_errand(int result, void *user)
+{
+    (void)result;
+    return ((struct errand *)user)->outcome;
+}
+
+static int fall_back(const wsrt_fallback_info *info, void *user)
+{
+    struct errand *e = user;
+
+    e->fallbacks++;
+    e->told = *info;
+    return 77;
+}
+
+static int execute(wsrt_breaker *b, struct errand *e, uint32_t without, int *result)
+{
+    wsrt_guarded call = {.struct_size = sizeof call,
+                         .without = without,
+                         .fn = run_errand,
+                         .classify = e->outcome != 0 ? classify_errand : NULL,
+                         .fallback = fall_back,
+                         .user = e};
+
+    return wsrt_breaker_execute(b, NULL, &call, result);
+}
+
+START_TEST(a_fallback_serves_what_failed_or_was_refused_and_nothing_else)
+{
+    static const struct {
+        int result, outcome;
+        uint32_t without;
+        int want, fallbacks, opens;
+    } rows[] = {
+        {0, 0, 0, 0, 0, 0},
+        {-5, 0, 0, 77, 1, 1},
+        {-5, 0, WSRT_WITHOUT_FAILED, -5, 0, 1},
+        {-5, 0, WSRT_WITHOUT_REJECTED, 77, 1, 1},
+        {-5, WSRT_IGNORED, 0, -5, 0, 0},
+        {-5, WSRT_SUCCESS, 0, -5, 0, 0},
+        {0, WSRT_FAILURE, 0, 77, 1, 1},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct errand e = {.result = rows[i].result, .outcome = rows[i].outcome};
+        wsrt_breaker *b = breaker("a");
+        int result = 0;
+        wsrt_breaker_control(b, WSRT_BREAKER_RESET, 0, 0);
+        ck_assert_int_eq(execute(b, &e, rows[i].without, &result), WSRT_OK);
+        ck_assert_int_eq(result, rows[i].want);
+        ck_assert_int_eq(e.fallbacks, rows[i].fallbacks);
+        ck_assert_int_eq(stats(b, 0).state == WSRT_BREAKER_OPEN, rows[i].opens);
+        ck_assert_int_eq(e.told.result, e.fallbacks ? rows[i].result : 0);
+    }
+}
+END_TEST
+
+START_TEST(a_refused_call_is_not_made_and_its_fallback_hears_why)
+{
+    struct errand e = {.result = 0};
+    wsrt_breaker *b = breaker("a");
+    int result = 5;
+
+    wsrt_breaker_control(b, WSRT_BREAKER_TRIP, 0, 0);
+    ck_assert_int_eq(execute(b, &e, 0, &result), WSRT_OK);
+    ck_assert_int_eq(result, 77);
+    ck_assert_int_eq(e.calls, 0);
+    ck_assert_int_eq(e.told.reason, WSRT_REJECT_OPEN);
+    ck_assert_int_eq(e.told.result, WSRT_ERR_CIRCUIT_OPEN);
+    ck_assert_int_eq(e.told.retry_after_ms, 1000);
+    result = 5;
+    ck_assert_int_eq(execute(b, &e, WSRT_WITHOUT_REJECTED, &result), WSRT_ERR_CIRCUIT_OPEN);
+    ck_assert_int_eq(result, 5);
+}
+END_TEST
+
+START_TEST(the_clock_is_read_before_and_after_the_call)
+{
+    wsrt_breaker_config c = touchy();
+    wsrt_breaker *b = breaker("a");
+    struct errand e = {.takes = 11 * ms};
+    int result;
+
+    c.expected_response_time_ms = 10;
+    ck_assert_int_eq(wsrt_breaker_reconfigure(b, &c, 0, 0), WSRT_OK);
+    ck_assert_int_eq(execute(b, &e, 0, &result), WSRT_OK);
+    ck_assert_int_eq(result, 0); /* slow, not failed: the caller keeps it */
+    ck_assert_int_eq(e.fallbacks, 0);
+    ck_assert_uint_eq(stats(b, 0).slow, 1);
+    ck_assert_int_eq(stats(b, 0).state, WSRT_BREAKER_OPEN);
+    wsrt_guarded none = {.struct_size = sizeof none};
+    ck_assert_int_eq(wsrt_breaker_execute(b, NULL, &none, &result), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_breaker_execute(b, NULL, NULL, &result), WSRT_ERR_INVALID);
+}
+END_TEST
+
 /* ---- the registry ---- */
 
 static int exists(const char *operation)
@@ -663,6 +777,9 @@ Suite *suite(void)
     tcase_add_test(t, a_forced_open_breaker_says_no_time_and_ends_by_command_only);
     tcase_add_test(t, a_disabled_breaker_counts_nothing);
     tcase_add_test(t, a_trip_by_hand_waits_as_told_and_keeps_the_counts_of_that_instant);
+    tcase_add_test(t, a_fallback_serves_what_failed_or_was_refused_and_nothing_else);
+    tcase_add_test(t, a_refused_call_is_not_made_and_its_fallback_hears_why);
+    tcase_add_test(t, the_clock_is_read_before_and_after_the_call);
     tcase_add_test(t, at_the_cap_the_longest_idle_goes);
     tcase_add_test(t, what_is_held_open_or_has_counts_stays);
     tcase_add_test(t, a_million_keys_take_no_more_memory_than_the_cap);
