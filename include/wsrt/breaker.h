@@ -384,6 +384,50 @@ WSRT_API int wsrt_breaker_get_stats(wsrt_breaker *b, int64_t now, int64_t wall,
  */
 WSRT_API void wsrt_breaker_stats_write(const wsrt_breaker_stats *stats, wsrt_json_writer *w);
 
+/* ---- snapshots ---------------------------------------------------------------------------- */
+
+/** One instant on both clocks. @since 0.1 */
+typedef struct wsrt_breaker_clock {
+    int64_t now;  /**< monotonic ns */
+    int64_t wall; /**< Unix ms */
+} wsrt_breaker_clock;
+
+/**
+ * Saves the state of a breaker: versioned bytes with a checksum, at most 512 and the key.
+ *
+ * @param buf  NULL with cap 0 asks for the length
+ * @param len  bytes written, or needed; NULL is fine
+ * @return WSRT_OK; WSRT_ERR_LIMIT: `cap` is too small, nothing written; WSRT_ERR_INVALID. Any thread.
+ * @since 0.1
+ */
+WSRT_API int wsrt_breaker_save(wsrt_breaker *b, const wsrt_breaker_clock *at, void *buf, size_t cap,
+                               size_t *len);
+
+/** As wsrt_breaker_save(), of every breaker; also WSRT_ERR_NOMEM. @since 0.1 */
+WSRT_API int wsrt_breakers_save(wsrt_breakers *r, const wsrt_breaker_clock *at, void *buf,
+                                size_t cap, size_t *len);
+
+/**
+ * Restores what wsrt_breaker_save() saved, under a new generation. The wall time passed since then
+ * shortens the wait; a clock that went back passed none. HALF_OPEN comes back as OPEN without a wait:
+ * its probe is lost. Settings stay those of this breaker; under another window length the counts
+ * stay behind.
+ *
+ * @return WSRT_OK; WSRT_ERR_CORRUPT (damaged, cut or too long); WSRT_ERR_VERSION (of a later release);
+ *         WSRT_ERR_REJECTED (of another key, or of a registry); WSRT_ERR_INVALID. Nothing changes on
+ *         failure. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_breaker_restore(wsrt_breaker *b, const wsrt_breaker_clock *at, const void *blob,
+                                  size_t len);
+
+/**
+ * Restores a registry, or one breaker, making those that are missing. As wsrt_breaker_restore(); also
+ * WSRT_ERR_NOMEM and WSRT_ERR_LIMIT, after which some may have been made, but none restored.
+ * @since 0.1
+ */
+WSRT_API int wsrt_breakers_restore(wsrt_breakers *r, const wsrt_breaker_clock *at, const void *blob,
+                                   size_t len);
+
 /* ---- events ------------------------------------------------------------------------------- */
 
 /** Kind of an event. @since 0.1 */

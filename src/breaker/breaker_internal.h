@@ -277,7 +277,7 @@ static inline uint64_t tag_of(uint64_t bucket)
 static inline int window_count_success(struct window *w, const struct settings *s, int64_t t,
                                        uint64_t generation)
 {
-    const int64_t first = s->serial << SERIAL_SHIFT;
+    const int64_t first = (s->serial << SERIAL_SHIFT) + BUCKETS;
     int64_t epoch = atomic_load_explicit(&w->epoch, memory_order_relaxed);
 
     if (epoch < first || (uint64_t)(t - (epoch - first) * s->bucket_ns) >= (uint64_t)s->bucket_ns)
@@ -307,6 +307,18 @@ struct counts wsrt_window_sum(const wsrt_breaker *b, const struct settings *s, i
                               uint64_t generation);
 uint64_t wsrt_window_slow(const wsrt_breaker *b, const struct settings *s, int64_t t,
                           uint64_t generation);
+/* The buckets one by one, newest first. */
+void wsrt_window_read(const wsrt_breaker *b, const struct settings *s, int64_t t,
+                      uint64_t generation, struct counts out[BUCKETS]);
+
+struct put {
+    uint64_t generation;
+    struct counts counts;
+};
+
+/* Sets the bucket whose oldest call is of that age; 0 when it is too old, or holds nothing. */
+int wsrt_window_put(struct window *w, const struct settings *s, int64_t t, int64_t age,
+                    struct put put);
 struct counts wsrt_window_lifetime(const wsrt_breaker *b);
 /* Retires what older generations counted. */
 void wsrt_window_clear(const wsrt_breaker *b, uint64_t generation);

@@ -39,7 +39,7 @@ static int64_t epoch_of(const struct settings *s, int64_t t)
     /* The reciprocal is rounded down: the quotient is short by at most one. */
     if ((uint64_t)t - (uint64_t)epoch * width >= width)
         epoch++;
-    return s->serial << SERIAL_SHIFT | epoch;
+    return (s->serial << SERIAL_SHIFT) + BUCKETS + epoch;
 }
 
 int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t t)
@@ -117,6 +117,48 @@ static struct counts sum_stripe(const struct window *w, int64_t epoch, uint64_t 
         slot = slot == 0 ? BUCKETS - 1 : slot - 1;
     }
     return total;
+}
+
+void wsrt_window_read(const wsrt_breaker *b, const struct settings *s, int64_t t,
+                      uint64_t generation, struct counts out[BUCKETS])
+{
+    int64_t now = epoch_of(s, t);
+
+    for (int64_t i = 0; i < BUCKETS; i++) {
+        out[i] = (struct counts){0, 0};
+        for (size_t n = 0; n <= b->stripe_mask; n++) {
+            const struct window *w = breaker_stripe(b, n);
+            uint64_t bucket = atomic_load(&w->buckets[(uint64_t)(now - i) % BUCKETS]);
+            if (atomic_load(&w->epoch) < now - i ||
+                tag_of(bucket) != bucket_tag(now - i, generation))
+                continue;
+            out[i].failures += counts_of(bucket).failures;
+            out[i].successes += counts_of(bucket).successes;
+        }
+    }
+}
+
+static uint64_t capped(uint64_t count)
+{
+    return count < COUNT_MOST ? count : COUNT_MOST;
+}
+
+int wsrt_window_put(struct window *w, const struct settings *s, int64_t t, int64_t age,
+                    struct put put)
+{
+    int64_t now = wsrt_window_epoch(w, s, t);
+    int64_t buckets_ago = (age - t % s->bucket_ns + s->bucket_ns - 1) / s->bucket_ns;
+    int64_t epoch = now - (age > t % s->bucket_ns ? buckets_ago : 0);
+
+    if (now - epoch >= BUCKETS || put.counts.failures + put.counts.successes == 0)
+        return 0;
+    if (now > atomic_load(&w->epoch))
+        advance(w, now);
+    uint64_t new = bucket_tag(epoch, put.generation) | capped(put.counts.failures) << COUNT_BITS |
+                   capped(put.counts.successes);
+    uint64_t old = atomic_exchange(&w->buckets[(uint64_t)epoch % BUCKETS], new);
+    retire(w, old);
+    return 1;
 }
 
 /* Every stripe is read as of the latest record of any: two threads with different clocks, each adding
