@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "base/options.h"
+#include "schema/quick.h"
 
 #include <string.h>
 
@@ -178,7 +179,8 @@ static void point_into(struct wsrt_schema *s, const unsigned char *image)
 int wsrt_compile_assemble(struct wsrt_compiler *c, wsrt_schema **out)
 {
     size_t header = (sizeof(struct wsrt_schema) + 15) & ~(size_t)15;
-    uint64_t size = header + wsrt_compile_lay_out(c);
+    uint64_t image_size = wsrt_compile_lay_out(c);
+    uint64_t size = header + image_size + wsrt_quick_size(&c->image);
     struct wsrt_schema *s =
         size > SIZE_MAX / 2 ? NULL : wsrt_mem_zalloc(&c->options->allocator, (size_t)size);
 
@@ -194,6 +196,7 @@ int wsrt_compile_assemble(struct wsrt_compiler *c, wsrt_schema **out)
     s->size = (size_t)size;
     s->image = (const struct wsrt_image *)(const void *)image;
     point_into(s, image);
+    wsrt_quick_fill(s, image + image_size);
     *out = s;
     return WSRT_OK;
 }

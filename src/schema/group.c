@@ -3,17 +3,10 @@
 
 #include <string.h>
 
-void *wsrt_run_alloc(struct wsrt_run *r, size_t size)
+void *wsrt_run_no_room(struct wsrt_run *r)
 {
-    unsigned char *out = r->bump;
-
-    size = (size + 15) & ~(size_t)15;
-    if (size > (size_t)(r->bump_end - r->bump)) {
-        wsrt_lex_fault(&r->in, WSRT_ISSUE_LIMIT, r->in.end, "Too many active schemas");
-        return NULL;
-    }
-    r->bump += size;
-    return out;
+    wsrt_lex_fault(&r->in, WSRT_ISSUE_LIMIT, r->in.end, "Too many active schemas");
+    return NULL;
 }
 
 static size_t group_bytes(const struct wsrt_image *image)

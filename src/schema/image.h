@@ -200,6 +200,11 @@ struct wsrt_image {
     struct wsrt_table_place table[WSRT_TABLES];
 };
 
+struct wsrt_quick;
+struct wsrt_word;
+struct wsrt_class;
+struct wsrt_kernel;
+
 struct wsrt_schema {
     wsrt_allocator allocator;
     size_t size; /* of the whole allocation */
@@ -217,12 +222,23 @@ struct wsrt_schema {
     const uint32_t *regex;
     const struct wsrt_slot_name *slots;
     const char *text;
+    const struct wsrt_quick *quick;   /* by node */
+    const struct wsrt_word *words;    /* by literal */
+    const struct wsrt_word *tags;     /* by switch */
+    const struct wsrt_class *classes; /* by brief */
+    const struct wsrt_kernel *kernel;
+    size_t group_size; /* of scratch, a level of the general lane */
 };
 
-/* Spread of a name over a hash table. */
+/* Spread of a name over a hash table; the upper bits count. */
+static inline uint64_t wsrt_name_spread(uint64_t head, size_t len)
+{
+    return (head ^ (uint64_t)len << 56) * 0x9e3779b97f4a7c15u;
+}
+
 static inline uint32_t wsrt_name_hash(uint64_t head, size_t len, uint32_t log)
 {
-    return (uint32_t)(((head ^ (uint64_t)len << 56) * 0x9e3779b97f4a7c15u) >> (63 - log) >> 1);
+    return (uint32_t)(wsrt_name_spread(head, len) >> (63 - log) >> 1);
 }
 
 #endif

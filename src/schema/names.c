@@ -1,7 +1,5 @@
 /* Member names and what hangs on them. */
-#include "schema/run.h"
-
-#include <string.h>
+#include "schema/names.h"
 
 int wsrt_name_equals(const unsigned char *raw, const unsigned char *end, const char *name,
                      size_t len)
@@ -21,22 +19,6 @@ int wsrt_name_equals(const unsigned char *raw, const unsigned char *end, const c
     return len == 0;
 }
 
-static inline uint64_t head_of(const struct wsrt_run *r, const unsigned char *name, size_t len)
-{
-    uint64_t head = 0;
-
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    if (r->in.loadable - name >= 8) {
-        memcpy(&head, name, 8);
-        return len >= 8 ? head : head & (((uint64_t)1 << (8 * len)) - 1);
-    }
-#else
-    (void)r;
-#endif
-    memcpy(&head, name, len < 8 ? len : 8);
-    return head;
-}
-
 static const struct wsrt_prop *find_escaped(const struct wsrt_run *r, const struct wsrt_node *node,
                                             const unsigned char *name, const unsigned char *end)
 {
@@ -51,23 +33,9 @@ static const struct wsrt_prop *find_escaped(const struct wsrt_run *r, const stru
 const struct wsrt_prop *wsrt_name_find(const struct wsrt_run *r, const struct wsrt_node *node,
                                        const unsigned char *name, const struct wsrt_text *text)
 {
-    size_t len = (size_t)(text->end - name);
-
-    if (node->known == 0)
-        return NULL;
     if (text->flags & WSRT_TEXT_ESCAPED)
         return find_escaped(r, node, name, text->end);
-    uint64_t head = head_of(r, name, len);
-    const uint32_t *slots = r->s->hash + node->props;
-    uint32_t mask = ((uint32_t)1 << node->props_log) - 1;
-    for (uint32_t at = wsrt_name_hash(head, len, node->props_log); slots[at] != WSRT_NONE;
-         at = (at + 1) & mask) {
-        const struct wsrt_prop *p = &r->s->props[slots[at]];
-        if (p->head == head && p->len == len &&
-            (len <= 8 || memcmp(name + 8, r->s->text + p->name + 8, len - 8) == 0))
-            return p;
-    }
-    return NULL;
+    return wsrt_name_look_up(r, &r->s->quick[node - r->s->nodes], name, (size_t)(text->end - name));
 }
 
 /* Reads the name at `p` (its quote); the first byte of the value, or NULL. */

@@ -72,11 +72,21 @@ static int regex_holds(struct wsrt_run *r, const struct wsrt_check *c,
     return wsrt_regex_match(r->s->regex + c->a, sub->start + 1, sub->end - 1, &room);
 }
 
+/* A second scan at full speed: the first one may have been for the class of several rules. */
+static int class_holds(const struct wsrt_run *r, uint32_t brief, const struct wsrt_subject *sub)
+{
+    const struct wsrt_brief *b = &r->s->briefs[brief];
+    struct wsrt_lex in = r->in;
+    struct wsrt_text text;
+
+    wsrt_lex_text(&in, sub->start + 1, &r->s->classes[brief], &text);
+    return (text.flags & WSRT_TEXT_OUTSIDE) == 0 && text.points >= b->least &&
+           text.points <= b->most;
+}
+
 static int string_holds(struct wsrt_run *r, const struct wsrt_check *c,
                         const struct wsrt_subject *sub)
 {
-    const struct wsrt_brief *class;
-
     switch (c->kind) {
     case WSRT_CHECK_MIN_LENGTH:
         return sub->text.points >= c->n;
@@ -91,9 +101,7 @@ static int string_holds(struct wsrt_run *r, const struct wsrt_check *c,
     case WSRT_CHECK_MAX_UTF16:
         return decoded_length(sub, 1) <= c->n;
     case WSRT_CHECK_CLASS:
-        class = &r->s->briefs[c->a];
-        return wsrt_class_match(&class->set, class->least, class->most, sub->start + 1,
-                                sub->end - 1);
+        return class_holds(r, c->a, sub);
     case WSRT_CHECK_REGEX:
         return regex_holds(r, c, sub);
     case WSRT_CHECK_FORMAT:
@@ -370,12 +378,12 @@ void wsrt_rules_slot(struct wsrt_run *r, const struct wsrt_node *node,
 {
     if (node->slot >= r->v->slot_cap)
         return;
-    int quotes = sub->kind == WSRT_JSON_STRING;
     wsrt_slot *slot = &r->v->slots[node->slot];
-    slot->text = (wsrt_span){(const char *)sub->start + quotes,
-                             (size_t)(sub->end - sub->start) - 2 * (size_t)quotes};
+    if (sub->kind == WSRT_JSON_STRING) {
+        wsrt_slot_put(slot, sub->start + 1, sub->end - 1, sub->text.flags);
+        return;
+    }
+    slot->text = (wsrt_span){(const char *)sub->start, (size_t)(sub->end - sub->start)};
     slot->kind = sub->kind;
     slot->flags = WSRT_SLOT_PRESENT;
-    if (quotes && (sub->text.flags & WSRT_TEXT_ESCAPED))
-        slot->flags |= WSRT_SLOT_ESCAPED;
 }

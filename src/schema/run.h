@@ -3,7 +3,7 @@
 #ifndef WSRT_SRC_SCHEMA_RUN_H
 #define WSRT_SRC_SCHEMA_RUN_H
 
-#include "schema/scan.h"
+#include "schema/quick.h"
 
 enum { WSRT_ISSUE_REPLACE = 1 }; /* in wsrt_issue.flags until the answer is complete */
 
@@ -58,8 +58,6 @@ struct wsrt_run {
     struct wsrt_lex in;
     const struct wsrt_schema *s;
     wsrt_validation *v;
-    wsrt_issue *issues;
-    size_t issue_cap;
     uint32_t flags;
     int dead;     /* rejected, and only the syntax matters from here */
     int rejected; /* a rule failed */
@@ -95,7 +93,7 @@ uint32_t wsrt_name_switch(struct wsrt_run *r, uint32_t node, const unsigned char
                           int *failed);
 
 /* ---- group.c */
-void *wsrt_run_alloc(struct wsrt_run *r, size_t size);
+void *wsrt_run_no_room(struct wsrt_run *r);
 struct wsrt_group *wsrt_group_new(struct wsrt_run *r, struct wsrt_group *parent,
                                   const unsigned char *start);
 int wsrt_group_add(struct wsrt_run *r, struct wsrt_group *g, uint32_t node, int loud);
@@ -114,5 +112,25 @@ size_t wsrt_group_size(const struct wsrt_image *image);
 /* ---- machine.c */
 /* Judges the value at `p` by `node`; the byte behind it, or NULL with a fault. */
 const unsigned char *wsrt_run_value(struct wsrt_run *r, const unsigned char *p, uint32_t node);
+
+/* ---- steps taken too often for a call */
+static inline void *wsrt_run_alloc(struct wsrt_run *r, size_t size)
+{
+    unsigned char *out = r->bump;
+
+    size = (size + 15) & ~(size_t)15;
+    if (size > (size_t)(r->bump_end - r->bump))
+        return wsrt_run_no_room(r);
+    r->bump += size;
+    return out;
+}
+
+static inline void wsrt_slot_put(wsrt_slot *slot, const unsigned char *from,
+                                 const unsigned char *to, uint32_t text_flags)
+{
+    slot->text = (wsrt_span){(const char *)from, (size_t)(to - from)};
+    slot->kind = WSRT_JSON_STRING;
+    slot->flags = WSRT_SLOT_PRESENT | (text_flags & WSRT_TEXT_ESCAPED ? WSRT_SLOT_ESCAPED : 0u);
+}
 
 #endif

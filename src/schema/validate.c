@@ -19,8 +19,12 @@ enum {
 
 static int load(wsrt_validate_options *out, const wsrt_validate_options *given)
 {
-    int rc = wsrt_options_load(out, sizeof *out, sizeof *out, given);
+    int rc = WSRT_OK;
 
+    if (given != NULL && given->struct_size == sizeof *out)
+        *out = *given; /* no other release: nothing to translate */
+    else
+        rc = wsrt_options_load(out, sizeof *out, sizeof *out, given);
     if (rc != WSRT_OK)
         return rc;
     if (out->flags & ~(uint32_t)KNOWN_FLAGS || out->max_depth > DEEPEST)
@@ -40,10 +44,9 @@ static size_t scratch_size(const wsrt_schema *s, const wsrt_validate_options *o)
 {
     int names = (o->flags & WSRT_VALIDATE_REJECT_UNKNOWN_DUPLICATES) != 0;
     size_t depth = s->image->depth < o->max_depth && !names ? s->image->depth : o->max_depth;
-    size_t group = wsrt_group_size(s->image);
-    size_t frame = ((sizeof(struct wsrt_frame) + 15) & ~(size_t)15) + group;
+    size_t frame = ((sizeof(struct wsrt_frame) + 15) & ~(size_t)15) + s->group_size;
 
-    return levels_size(o) + 16 + depth * frame + 2 * group + s->image->scratch_extra +
+    return levels_size(o) + 16 + depth * frame + 2 * s->group_size + s->image->scratch_extra +
            (s->image->unique || names ? UNIQUE_BYTES : 0);
 }
 
@@ -168,9 +171,33 @@ static int run(struct wsrt_run *r)
 
 static int is_usable(const wsrt_schema *s, const void *msg, size_t len, const wsrt_validation *v)
 {
-    return s != NULL && v != NULL && v->struct_size == sizeof *v && v->flags == 0 &&
+    return s != NULL && v != NULL && v->struct_size == sizeof *v &&
            (msg != NULL || len == 0) && (v->slots != NULL || v->slot_cap == 0) &&
            (v->issues != NULL || v->issue_cap == 0) && v->scratch != NULL;
+}
+
+/* Everything but the message. One by one: clearing it all first costs as much as a short message. */
+static void prepare(struct wsrt_run *r, const wsrt_schema *s, wsrt_validation *v,
+                    const wsrt_validate_options *o)
+{
+    unsigned char *scratch = v->scratch;
+
+    r->in.max_depth = o->max_depth;
+    r->in.max_number_len = o->max_number_len;
+    r->in.lone_surrogates = (o->flags & WSRT_VALIDATE_ALLOW_LONE_SURROGATE) != 0;
+    r->in.code = 0;
+    r->in.at = NULL;
+    r->in.text = NULL;
+    r->in.kernel = s->kernel;
+    r->in.levels = scratch;
+    r->s = s;
+    r->v = v;
+    r->flags = o->flags;
+    r->dead = r->rejected = 0;
+    r->hash_key = (uint64_t)(uintptr_t)scratch * 0x9e3779b97f4a7c15u ^ o->hash_key;
+    r->bump = scratch + levels_size(o);
+    r->bump += -(uintptr_t)r->bump & 15;
+    r->bump_end = scratch + v->scratch_cap;
 }
 
 int wsrt_validate(const wsrt_schema *s, const void *msg, size_t len,
@@ -185,19 +212,14 @@ int wsrt_validate(const wsrt_schema *s, const void *msg, size_t len,
     int rc = load(&o, opts);
     if (rc != WSRT_OK)
         return rc;
-    if (v->scratch_cap < scratch_size(s, &o))
+    if (v->flags != 0 || v->scratch_cap < scratch_size(s, &o))
         return WSRT_ERR_INVALID;
     v->issue_count = v->issue_total = 0;
     clear_slots(s, v);
-    struct wsrt_run r = {.s = s, .v = v, .flags = o.flags};
-    unsigned char *scratch = v->scratch;
-    r.in = (struct wsrt_lex){.base = base,
-                             .end = base + len,
-                             .loadable = base + len,
-                             .max_depth = o.max_depth,
-                             .max_number_len = o.max_number_len,
-                             .levels = scratch};
-    r.in.lone_surrogates = (o.flags & WSRT_VALIDATE_ALLOW_LONE_SURROGATE) != 0;
+    struct wsrt_run r;
+    prepare(&r, s, v, &o);
+    r.in.base = base;
+    r.in.end = r.in.loadable = base + len;
     if (len > o.max_bytes) {
         r.in.end = base; /* nothing of it is looked at */
         wsrt_lex_fault(&r.in, WSRT_ISSUE_JSON_SIZE, base, "Message too large");
@@ -211,9 +233,5 @@ int wsrt_validate(const wsrt_schema *s, const void *msg, size_t len,
     r.work -= len;
     if (len > 0 && (o.flags & WSRT_VALIDATE_INPUT_PADDED))
         r.in.loadable += PADDING;
-    r.hash_key = (uint64_t)(uintptr_t)scratch * 0x9e3779b97f4a7c15u ^ o.hash_key;
-    r.bump = scratch + levels_size(&o);
-    r.bump += -(uintptr_t)r.bump & 15;
-    r.bump_end = scratch + v->scratch_cap;
     return run(&r);
 }
