@@ -1,5 +1,6 @@
-/* nst/JSONTestSuite through wsrt_json_parse(): $WSRT_SUITES_DIR/jsontestsuite/test_parsing. */
+/* nst/JSONTestSuite through wsrt_json_parse() and every kernel of wsrt_validate(): $WSRT_SUITES_DIR/jsontestsuite/test_parsing. */
 #include "guarded.h"
+#include "kernels.h"
 
 #include <wsrt/json.h>
 
@@ -12,6 +13,7 @@ enum { SKIP = 77 };
 enum { MUST_PASS = 95, MUST_FAIL = 188, FREE = 35, FREE_NUMBERS = 10, LARGEST = 1 << 20 };
 
 struct tally {
+    wsrt_schema *anything;
     int passes, failures, free, free_numbers, wrong;
 };
 
@@ -55,7 +57,8 @@ static void judge(struct tally *t, const char *folder, const char *name)
         return;
     }
     int accepted = wsrt_json_parse(NULL, (wsrt_span){text, len}, NULL) == WSRT_OK;
-    if (accepted != wanted(t, name)) {
+    int valid = kernels_judge(t->anything, text, len, 0, NULL) == WSRT_OK;
+    if (accepted != wanted(t, name) || valid != accepted) {
         printf("%s: %s\n", accepted ? "accepted" : "refused", name);
         t->wrong++;
     }
@@ -73,6 +76,8 @@ int main(void)
         return SKIP;
     }
     snprintf(folder, sizeof folder, "%s/jsontestsuite/test_parsing", suites);
+    if (wsrt_schema_new(&t.anything, "true", 4, NULL, NULL) != WSRT_OK)
+        return 1;
     DIR *dir = opendir(folder);
     if (dir == NULL) {
         printf("FAIL: no folder %s\n", folder);
@@ -82,6 +87,7 @@ int main(void)
         if (strlen(e->d_name) > 2 && e->d_name[1] == '_')
             judge(&t, folder, e->d_name);
     closedir(dir);
+    wsrt_schema_free(t.anything);
     printf("y %d, n %d, i %d (%d numbers); wrong %d\n", t.passes, t.failures, t.free,
            t.free_numbers, t.wrong);
     int whole = t.passes == MUST_PASS && t.failures == MUST_FAIL && t.free == FREE &&
