@@ -433,6 +433,7 @@ START_TEST(words_names_and_tags_are_told_from_their_likes_rows_17_to_19)
         {"{\"tag\":\"a-long-word-of-some-size\",\"sessionId\":1}", WSRT_OK},
         {"{\"tag\":\"a-long-word-of-some-sizf\",\"sessionId\":1}", WSRT_ERR_REJECTED},
         {"{\"tag\":\"seven7\",\"sessionId\":1}", WSRT_ERR_REJECTED},
+        {"{\"tag\":\"a-long-w\",\"sessionId\":1}", WSRT_ERR_REJECTED},
         {"{\"tag\":\"seven777\",\"sessionId\":1}", WSRT_ERR_REJECTED},
         {"{\"tag\":\"eighth8\",\"sessionId\":1}", WSRT_ERR_REJECTED},
         {"{\"tag\":\"eighth888\",\"sessionId\":1}", WSRT_ERR_REJECTED},
