@@ -278,13 +278,15 @@ static size_t sequence_of(const unsigned char *p, size_t room)
     return 0;
 }
 
-/* The part stands in a string; its verdict and the place of its fault are the table's. */
-static void expect_utf8(size_t before, const unsigned char *part, size_t len)
+/* The part stands in a string; its verdict and the place of its fault are the table's. Where a kernel
+ * changes to its scan for UTF-8 is up to the text before: `wide` lets it begin with such a character. */
+static void expect_sequence(size_t before, int wide, const unsigned char *part, size_t len)
 {
     struct kernels_answer a;
-    size_t at = 0, step = 1;
+    size_t at = 0, step = 1, size = put_string(before, (const char *)part, len, 45);
 
-    kernels_judge(schema, text, put_string(before, (const char *)part, len, 45), 0, &a);
+    memcpy(text + 1, wide ? "\xc3\xa9" : "aa", before < 2 ? 0 : 2);
+    kernels_judge(schema, text, size, 0, &a);
     while (at < len && (step = sequence_of(part + at, len - at)) > 0)
         at += step;
     ck_assert_msg((a.status == WSRT_OK) == (step > 0), "%02x %02x %02x %02x behind %zu", part[0],
@@ -293,6 +295,12 @@ static void expect_utf8(size_t before, const unsigned char *part, size_t len)
         ck_assert_int_eq(a.issues[0].code, WSRT_ISSUE_JSON_UTF8);
         ck_assert_uint_eq(a.issues[0].offset, 1 + before + at);
     }
+}
+
+static void expect_utf8(size_t before, const unsigned char *part, size_t len)
+{
+    expect_sequence(before, 0, part, len);
+    expect_sequence(before, 1, part, len);
 }
 
 START_TEST(every_pair_of_bytes_is_utf8_or_not_as_the_rfc_has_it)
