@@ -25,7 +25,7 @@ extern "C" const char *peer_version(void)
     static const std::string text = std::to_string(SIMDJSON_VERSION_MAJOR) + "." +
                                     std::to_string(SIMDJSON_VERSION_MINOR) + "." +
                                     std::to_string(SIMDJSON_VERSION_REVISION) + " (" +
-                                    std::string(builtin_implementation()->name()) + ")";
+                                    std::string(get_active_implementation()->name()) + ")";
     return text.c_str();
 #endif
 }

@@ -18,8 +18,8 @@ struct kernels_answer {
 size_t kernels_count(void);
 const char *kernels_name(size_t i);
 
-/* Judges the bytes in a heap block of exactly their size, and once more with 32 readable bytes of
- * quotes behind them. Prints what differs and aborts; otherwise fills `out` (NULL is fine) and returns
+/* Judges the bytes in a heap block of exactly their size, and once more with 32 readable bytes
+ * behind them, quotes mostly. Prints what differs and aborts; otherwise fills `out` (NULL is fine) and returns
  * the status. The schema is left with its best kernel. */
 int kernels_judge(wsrt_schema *s, const void *bytes, size_t len, uint32_t flags,
                   struct kernels_answer *out);
