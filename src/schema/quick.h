@@ -21,8 +21,8 @@ struct wsrt_quick {
     uint32_t class; /* of the classes */
     uint32_t words; /* first of the words */
     uint32_t word_count;
-    uint32_t slot; /* NONE = none */
-    uint32_t names; /* of the hash table */
+    uint32_t slot;      /* NONE = none */
+    uint32_t names;     /* of the hash table */
     uint32_t name_mask; /* 0 = no names */
     uint32_t name_shift;
     uint64_t least; /* code points */
@@ -61,7 +61,8 @@ static inline int wsrt_word_is(const struct wsrt_schema *s, const struct wsrt_le
 {
     if (((head ^ w->head) & w->mask) != 0 || w->len == 0 || (size_t)(in->end - p) <= w->len)
         return 0;
-    return w->len < 8 || (p[w->len] == '"' && memcmp(p + 8, s->text + w->text + 8, w->len - 8) == 0);
+    return w->len < 8 ||
+           (p[w->len] == '"' && memcmp(p + 8, s->text + w->text + 8, w->len - 8) == 0);
 }
 
 #endif

@@ -26,7 +26,7 @@ struct wsrt_lex {
     const unsigned char *at;  /* place of the fault */
     const char *text;
     const struct wsrt_kernel *kernel; /* NULL = the default */
-    unsigned char *levels; /* one bit a level while skipping; max_depth / 8 + 1 bytes */
+    unsigned char *levels;            /* one bit a level while skipping; max_depth / 8 + 1 bytes */
 };
 
 /* A string that was read. */

@@ -171,9 +171,9 @@ static int run(struct wsrt_run *r)
 
 static int is_usable(const wsrt_schema *s, const void *msg, size_t len, const wsrt_validation *v)
 {
-    return s != NULL && v != NULL && v->struct_size == sizeof *v &&
-           (msg != NULL || len == 0) && (v->slots != NULL || v->slot_cap == 0) &&
-           (v->issues != NULL || v->issue_cap == 0) && v->scratch != NULL;
+    return s != NULL && v != NULL && v->struct_size == sizeof *v && (msg != NULL || len == 0) &&
+           (v->slots != NULL || v->slot_cap == 0) && (v->issues != NULL || v->issue_cap == 0) &&
+           v->scratch != NULL;
 }
 
 /* Everything but the message. One by one: clearing it all first costs as much as a short message. */
