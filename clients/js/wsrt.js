@@ -1,0 +1,282 @@
+// A client of libwsrt's chat and dashboard protocols: it stays connected, signs in, keeps its subscriptions
+// and what could not be sent yet. Needs nothing but WebSocket; in Node before 22 pass the one of `ws`.
+
+import { Reconnect } from "./reconnect.js";
+
+const EXPIRED = new Set(["TOKEN_EXPIRED", "INVALID_TOKEN", "UNAUTHENTICATED_CONNECTION"]);
+const newId = () => globalThis.crypto?.randomUUID?.() ?? `c-${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
+
+export class WsrtError extends Error {
+  constructor(error) {
+    super(error.message);
+    Object.assign(this, error, { name: "WsrtError" });
+  }
+}
+
+export class Client {
+  #url; #opts; #rules; #socket; #spare; #timer; #retry; #hint; #state = "closed"; #signedIn = false;
+  #queue = []; #pending = new Map(); #subscriptions = new Map(); #listeners = new Map();
+
+  // url: ws:// or wss://. token: text, or an async function asked again when the server wants a new one.
+  constructor(url, { token, WebSocket = globalThis.WebSocket, protocols = [], profile, seed, maxQueue = 100, now = () => performance.now() } = {}) {
+    if (!WebSocket) throw new TypeError("no WebSocket here: pass one");
+    this.#url = url;
+    this.#opts = { token, WebSocket, protocols, maxQueue, now };
+    this.#rules = new Reconnect({ profile, seed });
+    globalThis.addEventListener?.("online", this.#online);
+  }
+
+  get state() { return this.#state; }
+
+  // "state" (name), "message" (object), "error" (WsrtError): returns a function that ends it.
+  on(name, listener) {
+    const all = this.#listeners.get(name) ?? new Set();
+    this.#listeners.set(name, all.add(listener));
+    return () => all.delete(listener);
+  }
+
+  #emit(name, value) {
+    for (const listener of this.#listeners.get(name) ?? []) listener(value);
+  }
+
+  #become(state) {
+    if (state === this.#state) return;
+    this.#state = state;
+    this.#emit("state", state);
+  }
+
+  // Connects and goes on connecting until close().
+  open() {
+    if (this.#state !== "closed") return this;
+    this.#become("connecting");
+    this.#connect();
+    return this;
+  }
+
+  // Leaves for good; what waited is refused.
+  close() {
+    this.#rules.leave();
+    clearTimeout(this.#retry);
+    clearTimeout(this.#timer);
+    globalThis.removeEventListener?.("online", this.#online);
+    this.#spare?.close(1000);
+    if (this.#socket) this.#socket.close(1000);
+    else this.#end("closed by us");
+  }
+
+  // Sends a message of the protocol, or keeps it until there is a connection. Returns its correlation id.
+  send(message) {
+    const full = { correlationId: newId(), ...message };
+    if (this.#state === "open") this.#write(full);
+    else if (this.#queue.length < this.#opts.maxQueue) this.#queue.push(full);
+    else throw new WsrtError({ code: "QUEUE_FULL", message: "too much waits to be sent" });
+    return full.correlationId;
+  }
+
+  // As send(), and resolves with the first answer of the same correlation id that is no typing indicator.
+  request(message, { timeout = 10000 } = {}) {
+    return new Promise((resolve, reject) => {
+      const id = this.send(message);
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(new WsrtError({ code: "TIMEOUT", message: "no answer" }));
+      }, timeout);
+      this.#pending.set(id, { resolve, reject, timer });
+    });
+  }
+
+  // Calls back with each update that the filter holds for; after a reconnection with a snapshot again, so
+  // that nothing is missed. Returns a function that ends it.
+  subscribe(filter, onUpdate, { snapshot = true } = {}) {
+    const key = JSON.stringify(filter);
+    const entry = this.#subscriptions.get(key) ?? { filter, snapshot, listeners: new Set() };
+    this.#subscriptions.set(key, entry);
+    entry.listeners.add(onUpdate);
+    if (this.#state === "open" && entry.listeners.size === 1) this.#ask("subscribe", entry);
+    return () => {
+      entry.listeners.delete(onUpdate);
+      if (entry.listeners.size > 0 || !this.#subscriptions.delete(key)) return;
+      if (this.#state === "open") this.#ask("unsubscribe", entry);
+    };
+  }
+
+  #ask(type, { filter, snapshot }) {
+    this.#write({ type, data: type === "subscribe" ? { filter, snapshot } : { filter }, correlationId: newId() });
+  }
+
+  #write(message, socket = this.#socket) {
+    socket.send(JSON.stringify(message));
+  }
+
+  // ---- one connection ----
+
+  #connect(handover = false) {
+    let socket;
+    try {
+      socket = new this.#opts.WebSocket(this.#url, this.#opts.protocols);
+    } catch (error) {
+      this.#end(error.message);
+      return;
+    }
+    if (handover) this.#spare = socket;
+    else this.#socket = socket;
+    socket.onopen = () => this.#opened(socket);
+    socket.onmessage = ({ data }) => this.#heard(socket, data);
+    socket.onerror = () => {};
+    socket.onclose = ({ code, reason }) => this.#closed(socket, code, String(reason ?? ""));
+    socket.on?.("ping", () => this.#alive(socket)); // Node's ws shows protocol pings
+    socket.on?.("unexpected-response", (_, response) => { socket.status = response.statusCode; socket.terminate?.(); });
+  }
+
+  async #opened(socket) {
+    const { token } = this.#opts;
+    if (socket === this.#socket) this.#rules.opened(this.#opts.now());
+    this.#hint = 0;
+    this.#schedule();
+    if (token === undefined) return this.#ready(socket);
+    await this.#signIn(socket);
+  }
+
+  async #signIn(socket) {
+    try {
+      const token = typeof this.#opts.token === "function" ? await this.#opts.token() : this.#opts.token;
+      if (socket.readyState === 1) this.#write({ type: "auth", data: { action: "login", token } }, socket);
+    } catch (error) {
+      this.#emit("error", new WsrtError({ code: "NO_TOKEN", message: error.message }));
+      socket.close(1000);
+    }
+  }
+
+  #ready(socket) {
+    if (socket === this.#spare) {
+      const old = this.#socket;
+      this.#socket = socket;
+      this.#spare = undefined;
+      if (old) {
+        old.onclose = old.onmessage = null;
+        old.close(1000);
+      }
+      this.#rules.opened(this.#opts.now());
+    }
+    this.#become("open");
+    for (const entry of this.#subscriptions.values()) this.#ask("subscribe", entry);
+    for (const message of this.#queue.splice(0)) this.#write(message);
+    this.#schedule();
+  }
+
+  #alive(socket) {
+    if (socket !== this.#socket) return;
+    this.#rules.heard(this.#opts.now());
+    this.#schedule();
+  }
+
+  #heard(socket, data) {
+    this.#alive(socket);
+    let message;
+    try {
+      message = JSON.parse(data);
+    } catch {
+      return;
+    }
+    if (message.type === "system" && message.data?.event === "authenticated") {
+      const first = !this.#signedIn || socket === this.#spare || this.#state !== "open";
+      this.#signedIn = true;
+      if (first) this.#ready(socket);
+    }
+    if (message.type === "METRICS_UPDATE") this.#update(message.updates ?? []);
+    if (message.type === "error") this.#failed(socket, message.error ?? {});
+    this.#settle(message);
+    this.#emit("message", message);
+  }
+
+  #failed(socket, error) {
+    this.#hint = error.retryAfter ?? 0;
+    if (EXPIRED.has(error.code) && this.#opts.token !== undefined) {
+      const asked = this.#signedIn;
+      this.#signedIn = false;
+      if (asked && typeof this.#opts.token === "function") this.#signIn(socket);
+      else if (!asked) socket.close(4401, "refused"); // not a second time with what was just refused
+    }
+    this.#emit("error", new WsrtError(error));
+  }
+
+  #settle(message) {
+    const waiting = this.#pending.get(message.correlationId);
+    if (!waiting || message.type === "typing_indicator") return;
+    this.#pending.delete(message.correlationId);
+    clearTimeout(waiting.timer);
+    if (message.type === "error") waiting.reject(new WsrtError(message.error ?? {}));
+    else waiting.resolve(message);
+  }
+
+  // The server has told only what one of our filters holds for; which one, is decided here.
+  #update(updates) {
+    for (const update of updates)
+      for (const { filter, listeners } of this.#subscriptions.values())
+        if (matches(filter, update)) for (const listener of listeners) listener(update);
+  }
+
+  #closed(socket, code, reason) {
+    if (socket === this.#spare) {
+      this.#spare = undefined;
+      return;
+    }
+    if (socket !== this.#socket) return;
+    this.#socket = undefined;
+    this.#signedIn = false;
+    clearTimeout(this.#timer);
+    const next = this.#rules.closed(this.#opts.now(), socket.status ?? code, reason, this.#hint);
+    if (next.action === "stop") return this.#end(reason || `closed with ${code}`);
+    if (next.action === "refresh" && typeof this.#opts.token !== "function") return this.#end("the token was refused");
+    this.#become("connecting");
+    this.#retry = setTimeout(() => this.#connect(), next.delay ?? 0);
+  }
+
+  #end(reason) {
+    this.#socket = undefined;
+    clearTimeout(this.#timer);
+    for (const { reject, timer } of this.#pending.values()) {
+      clearTimeout(timer);
+      reject(new WsrtError({ code: "CLOSED", message: reason }));
+    }
+    this.#pending.clear();
+    this.#queue.length = 0;
+    this.#become("closed");
+  }
+
+  #online = () => {
+    if (this.#state !== "connecting" || this.#socket) return;
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => this.#connect(), this.#rules.online());
+  };
+
+  // ---- time ----
+
+  #schedule() {
+    clearTimeout(this.#timer);
+    const { action, next } = this.#rules.tick(this.#opts.now());
+    if (action === "ping" && this.#socket?.readyState === 1)
+      this.#write({ type: "ping", data: { action: "keepalive" } });
+    if (action === "handover" && !this.#spare) this.#connect(true);
+    if (action === "dead") {
+      const socket = this.#socket;
+      socket.onclose = socket.onmessage = null;
+      socket.close();
+      this.#closed(socket, 1006, "");
+    } else if (action !== "nothing") {
+      this.#schedule();
+    } else if (next !== Infinity) {
+      this.#timer = setTimeout(() => this.#schedule(), Math.max(next - this.#opts.now(), 1));
+      this.#timer.unref?.();
+    }
+  }
+}
+
+// The filters of wsrt/stream.h.
+export function matches(filter, { eventType, data }) {
+  return Object.entries(filter).every(([name, rule]) => {
+    const value = name === "eventType" ? eventType : data?.[name];
+    if (Array.isArray(rule)) return rule.includes(value);
+    return typeof value === "number" && !(value <= rule.gt) && !(value < rule.gte) && !(value >= rule.lt) && !(value > rule.lte);
+  });
+}

@@ -1,0 +1,188 @@
+// The JavaScript client: its reconnection rules against the shared vectors, and itself against real servers.
+//
+//     WSRT=path/to/wsrt node client.mjs
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { gzipSync } from "node:zlib";
+import WebSocket from "ws";
+import { Client, matches } from "../../clients/js/wsrt.js";
+import { Reconnect } from "../../clients/js/reconnect.js";
+
+const vectors = JSON.parse(readFileSync(new URL("../vectors/reconnect.json", import.meta.url)));
+const cases = [];
+const test = (name, run) => cases.push([name, run]);
+
+// ---- the rules ----
+
+const steps = {
+  opened: (r, s) => r.opened(s.at),
+  heard: (r, s) => r.heard(s.at),
+  leave: (r) => r.leave(),
+  closed: (r, s) => r.closed(s.at, s.code, s.reason, s.hint),
+  online: (r) => ({ delay: r.online() }),
+  tick: (r, s) => {
+    const { action, next } = r.tick(s.at);
+    return { action, next: next === Infinity ? null : next };
+  },
+};
+for (const { name, profile, seed, steps: list } of vectors.cases)
+  test(`vectors: ${name}`, () => {
+    const rules = new Reconnect({ profile, seed });
+    list.forEach((step, i) => {
+      const got = steps[step.do](rules, step);
+      if (step.expect !== undefined) assert.deepEqual(got, step.expect, `step ${i}`);
+    });
+  });
+
+test("it is no more than 6 KB on the wire", () => {
+  const files = ["wsrt.js", "reconnect.js"].map((name) => readFileSync(new URL(`../../clients/js/${name}`, import.meta.url)));
+  assert.ok(gzipSync(Buffer.concat(files), { level: 9 }).length <= 6144);
+});
+
+test("an unknown profile is refused", () => {
+  assert.throws(() => new Reconnect({ profile: "none" }), TypeError);
+});
+
+// ---- filters ----
+
+test("a filter holds here for what it holds for in the server", () => {
+  const update = { eventType: "MODIFY", data: { entity_type: "host", load: 12.5, owner: null } };
+  const rows = [
+    [{}, true], [{ entity_type: ["disk", "host"] }, true], [{ entity_type: ["disk"] }, false],
+    [{ load: { gte: 12.5, lt: 13 } }, true], [{ load: { gt: 12.5 } }, false], [{ entity_type: { gt: 0 } }, false],
+    [{ owner: [null] }, true], [{ missing: [null] }, false], [{ eventType: ["INSERT"] }, false],
+    [{ eventType: ["MODIFY"], load: { lte: 12.5 } }, true],
+  ];
+  for (const [filter, holds] of rows) assert.equal(matches(filter, update), holds, JSON.stringify(filter));
+});
+
+// ---- servers ----
+
+const servers = new Set();
+
+async function serve(...args) {
+  const child = spawn(process.env.WSRT ?? "wsrt", ["serve", ...args], { stdio: ["ignore", "pipe", "ignore"] });
+  servers.add(child);
+  const [line] = await once(createInterface({ input: child.stdout }), "line");
+  const { url } = JSON.parse(line);
+  return { child, url, address: url.slice(5, -1), end: async (signal) => { child.kill(signal); await once(child, "exit"); } };
+}
+
+const chat = (...more) => serve("--app", "chat", "--dev-token", "good=ann", "--listen", "127.0.0.1:0", ...more);
+const until = (client, name, wanted = () => true) => new Promise((resolve) => {
+  const end = client.on(name, (value) => { if (wanted(value)) { end(); resolve(value); } });
+});
+const open = async (client) => {
+  const is = until(client, "state", (s) => s === "open");
+  client.open();
+  await is;
+  return client;
+};
+const hello = (text) => ({ type: "message", data: { action: "say", message: text } });
+
+test("it signs in, and a request has its answer", async () => {
+  const server = await chat();
+  const client = await open(new Client(server.url, { WebSocket, token: "good" }));
+  const answer = await client.request(hello("hi"));
+  assert.equal(answer.type, "chat_response");
+  const pong = await client.request({ type: "ping", data: { action: "now" } });
+  assert.equal(pong.type, "pong");
+  client.close();
+  assert.equal(await until(client, "state"), "closed");
+  await server.end("SIGTERM");
+});
+
+test("a rejected message rejects its request, with the issues", async () => {
+  const server = await chat();
+  const client = await open(new Client(server.url, { WebSocket, token: "good" }));
+  await assert.rejects(client.request(hello("")), (error) => {
+    assert.equal(error.code, "INVALID_MESSAGE");
+    assert.deepEqual(error.issues.map((i) => [i.path, i.message]), [["/data/message", "Message cannot be empty"]]);
+    return true;
+  });
+  client.close();
+  await server.end("SIGTERM");
+});
+
+test("a token that stays refused ends it", async () => {
+  const server = await chat();
+  const client = new Client(server.url, { WebSocket, token: "bad" });
+  const refused = until(client, "error");
+  const ended = until(client, "state", (s) => s === "closed");
+  client.open();
+  assert.equal((await refused).code, "INVALID_TOKEN");
+  await ended;
+  await server.end("SIGTERM");
+});
+
+test("a refused token is asked for once more", async () => {
+  const server = await chat();
+  const tokens = ["bad", "good"];
+  const client = new Client(server.url, { WebSocket, token: async () => tokens.shift() });
+  await open(client);
+  assert.equal(tokens.length, 0);
+  client.close();
+  await server.end("SIGTERM");
+});
+
+test("what is sent while a killed server is away arrives at the next one", async () => {
+  const first = await chat();
+  const client = await open(new Client(first.url, { WebSocket, token: "good", seed: 6 }));
+  const lost = until(client, "state", (s) => s === "connecting");
+  await first.end("SIGKILL");
+  await lost;
+  const answer = client.request(hello("still there?"), { timeout: 30000 });
+  const second = await serve("--app", "chat", "--dev-token", "good=ann", "--listen", first.address);
+  assert.match((await answer).data.content, /still there/);
+  client.close();
+  await second.end("SIGTERM");
+});
+
+test("a draining server says when to come back, and is obeyed", async () => {
+  const first = await chat();
+  const client = await open(new Client(first.url, { WebSocket, token: "good" }));
+  const lost = until(client, "state", (s) => s === "connecting");
+  await first.end("SIGTERM");
+  await lost;
+  const back = until(client, "state", (s) => s === "open");
+  const second = await serve("--app", "chat", "--dev-token", "good=ann", "--listen", first.address);
+  await back;
+  client.close();
+  await second.end("SIGTERM");
+});
+
+test("beyond its bound the queue refuses", () => {
+  const client = new Client("ws://127.0.0.1:1/", { WebSocket, maxQueue: 2 });
+  client.open();
+  client.send(hello("1"));
+  client.send(hello("2"));
+  assert.throws(() => client.send(hello("3")), { code: "QUEUE_FULL" });
+  client.close();
+});
+
+test("who leaves has no answers to wait for", async () => {
+  const client = new Client("ws://127.0.0.1:1/", { WebSocket }).open();
+  const refused = assert.rejects(client.request(hello("x")), { code: "CLOSED" });
+  client.close();
+  await refused;
+  assert.equal(client.state, "closed");
+});
+
+// ---- TAP ----
+
+console.log(`1..${cases.length}`);
+let failed = 0;
+for (const [i, [name, run]] of cases.entries()) {
+  try {
+    await run();
+    console.log(`ok ${i + 1} - ${name}`);
+  } catch (error) {
+    failed++;
+    console.log(`not ok ${i + 1} - ${name}\n${String(error.stack).replace(/^/gm, "# ")}`);
+  }
+  for (const child of servers) if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL");
+}
+process.exit(failed === 0 ? 0 : 1);
