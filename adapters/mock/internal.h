@@ -38,6 +38,7 @@ struct wsrt_mock {
     uint64_t requests;
     uint64_t max_post;
     wsrt_mock_plan plans[WSRT_MOCK_PARTS];
+    int64_t delays[WSRT_MOCK_PARTS];
     wsrt_mock_peer *peers;
     size_t peer_count, peer_cap;
     wsrt_mock_entry **entries;

@@ -102,10 +102,22 @@ int wsrt_mock_fail(wsrt_mock *m, int part, uint64_t nth, int status, int sticky)
     return WSRT_OK;
 }
 
+int wsrt_mock_delay(wsrt_mock *m, int part, int64_t ns)
+{
+    if (m == NULL || (part != WSRT_MOCK_STORE && part != WSRT_MOCK_HISTORY) || ns < 0)
+        return WSRT_ERR_INVALID;
+    pthread_mutex_lock(&m->lock);
+    m->delays[part] = ns;
+    pthread_mutex_unlock(&m->lock);
+    return WSRT_OK;
+}
+
 int wsrt_mock_trip_(wsrt_mock *m, int part)
 {
     wsrt_mock_plan *plan = &m->plans[part];
+    int64_t delay = m->delays[part];
 
+    m->now = delay > INT64_MAX - m->now ? INT64_MAX : m->now + delay;
     if (plan->countdown == 0)
         return WSRT_OK;
     if (plan->countdown > 1) {

@@ -137,6 +137,14 @@ typedef enum wsrt_mock_part {
  */
 WSRT_API int wsrt_mock_fail(wsrt_mock *m, int part, uint64_t nth, int status, int sticky);
 
+/**
+ * Makes each call of a part take time: the clocks move on by so much before it.
+ * @param part  WSRT_MOCK_STORE or WSRT_MOCK_HISTORY
+ * @param ns    0 = none any more
+ * @return WSRT_OK; WSRT_ERR_INVALID. @since 0.1
+ */
+WSRT_API int wsrt_mock_delay(wsrt_mock *m, int part, int64_t ns);
+
 /* ---- events ------------------------------------------------------------------------------- */
 
 /**
@@ -170,6 +178,58 @@ WSRT_API int wsrt_mock_message(wsrt_mock *m, wsrt_runtime *rt, const char *id_cs
 
 /** One call for a DISCONNECT; returns as wsrt_mock_dispatch(). @since 0.1 */
 WSRT_API int wsrt_mock_disconnect(wsrt_mock *m, wsrt_runtime *rt, const char *id_cstr, int code);
+
+/* ---- a world ------------------------------------------------------------------------------ */
+
+/** A world of virtual clients: each connects, says its messages with pauses in between, may be lost and
+ *  come back, and leaves. Zero = default. @since 0.1 */
+typedef struct wsrt_mock_world {
+    uint32_t struct_size; /**< sizeof(wsrt_mock_world) */
+    uint32_t
+        lost; /**< of 1000 messages, before so many (at most 900) the connection is lost; the client comes
+                                 back after a pause */
+    uint64_t seed;          /**< of every choice: the same seed is the same world */
+    uint64_t clients;       /**< 0 = 10, at most 100000; their ids are `client-000000` and so on */
+    uint64_t messages;      /**< of each; 0 = 10 */
+    int64_t ramp;           /**< ns within which all of them connect; 0 = 1 s, at most a day */
+    int64_t pause;          /**< ns between two messages on average; 0 = 1 s, at most a day */
+    const char *token_cstr; /**< at connect; NULL = none */
+    /** Writes what a client says: `turn` counts from 0, `random` is fresh. Its length; 0 = nothing.
+     *  Mandatory. */
+    size_t (*say)(void *user, uint64_t client, uint64_t turn, uint64_t random, char *dst,
+                  size_t cap);
+    /** Takes each message that a client was sent; NULL = nobody listens. */
+    void (*hear)(void *user, uint64_t client, const char *data, size_t len);
+    void *user;        /**< handed to both */
+    uint32_t flags;    /**< 0 */
+    uint32_t reserved; /**< 0 */
+} wsrt_mock_world;
+
+/** How a world went. @since 0.1 */
+typedef struct wsrt_mock_world_report {
+    uint32_t struct_size; /**< set by the caller */
+    uint32_t flags;       /**< 0 */
+    uint64_t connects;
+    uint64_t refused;
+    uint64_t messages; /**< said */
+    uint64_t heard;    /**< posts that arrived */
+    uint64_t disconnects;
+    uint64_t lost;  /**< of them */
+    uint64_t trace; /**< a hash of everything that was recorded, in order */
+    int64_t lasted; /**< ns of virtual time */
+} wsrt_mock_world_report;
+
+/**
+ * Runs a world against a runtime, without sockets and in virtual time, until every client has left. The
+ * runtime's deadlines are kept. Deterministic: same seed, options and handlers, same trace.
+ *
+ * @param rt      of wsrt_mock_runtime(), with its routes
+ * @param report  NULL is fine
+ * @return WSRT_OK; WSRT_ERR_INVALID; WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM; a status of
+ *         wsrt_mock_dispatch(). One thread. @since 0.1
+ */
+WSRT_API int wsrt_mock_world_run(wsrt_mock *m, wsrt_runtime *rt, const wsrt_mock_world *world,
+                                 wsrt_mock_world_report *report);
 
 /* ---- what happened ------------------------------------------------------------------------ */
 

@@ -546,6 +546,132 @@ START_TEST(without_memory_a_mock_refuses_and_stays_usable)
 }
 END_TEST
 
+/* ---- worlds ------------------------------------------------------------------------------- */
+
+static int repeat(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    (void)user;
+    return wsrt_reply(ctx, req->event->body);
+}
+
+static size_t say(void *user, uint64_t client, uint64_t turn, uint64_t random, char *dst,
+                  size_t cap)
+{
+    (void)user;
+    return (size_t)snprintf(dst, cap, "{\"n\":[%u,%u,%u]}", (unsigned)client, (unsigned)turn,
+                            (unsigned)(random % 1000));
+}
+
+struct ears {
+    size_t heard;
+    uint64_t highest;
+};
+
+static void hear(void *user, uint64_t client, const char *data, size_t len)
+{
+    struct ears *e = user;
+    char wanted[32];
+
+    int n = snprintf(wanted, sizeof wanted, "{\"n\":[%u,", (unsigned)client);
+    ck_assert(len > (size_t)n && memcmp(data, wanted, (size_t)n) == 0);
+    e->heard++;
+    e->highest = client > e->highest ? client : e->highest;
+}
+
+static wsrt_mock_world_report run_world(wsrt_mock_world w)
+{
+    wsrt_mock_world_report report = {.struct_size = sizeof report};
+    wsrt_runtime_options o = {.struct_size = sizeof o, .flags = WSRT_RUNTIME_NO_LIMITS};
+    wsrt_route r = {.struct_size = sizeof r, .key = wsrt_span_cstr("$default"), .handler = repeat};
+    wsrt_runtime *rt;
+
+    teardown();
+    setup();
+    w.struct_size = sizeof w;
+    w.say = say;
+    ck_assert_int_eq(wsrt_mock_runtime(&rt, m, &o), WSRT_OK);
+    ck_assert_int_eq(wsrt_runtime_route(rt, &r), WSRT_OK);
+    ck_assert_int_eq(wsrt_mock_world_run(m, rt, &w, &report), WSRT_OK);
+    wsrt_runtime_free(rt);
+    return report;
+}
+
+START_TEST(in_a_world_every_client_says_all_and_hears_its_answers)
+{
+    struct ears e = {0};
+    wsrt_mock_world_report r =
+        run_world((wsrt_mock_world){.clients = 50, .messages = 4, .hear = hear, .user = &e});
+
+    ck_assert_uint_eq(r.connects, 50);
+    ck_assert_uint_eq(r.messages, 200);
+    ck_assert_uint_eq(r.heard, 200);
+    ck_assert_uint_eq(r.disconnects, 50);
+    ck_assert_uint_eq(r.lost, 0);
+    ck_assert_uint_eq(e.heard, 200);
+    ck_assert_uint_eq(e.highest, 49);
+    ck_assert(r.lasted > 2000000000 && r.lasted < 20000000000);
+}
+END_TEST
+
+START_TEST(the_same_seed_is_the_same_world_and_another_is_not)
+{
+    wsrt_mock_world w = {.seed = 3, .clients = 20, .lost = 200};
+    wsrt_mock_world_report first = run_world(w), again = run_world(w);
+
+    ck_assert_mem_eq(&first, &again, sizeof first);
+    w.seed = 4;
+    ck_assert(run_world(w).trace != first.trace);
+}
+END_TEST
+
+START_TEST(lost_clients_come_back_and_say_the_rest)
+{
+    wsrt_mock_world_report r = run_world((wsrt_mock_world){.clients = 20, .lost = 300});
+
+    ck_assert_uint_gt(r.lost, 20);
+    ck_assert_uint_eq(r.connects, 20 + r.lost);
+    ck_assert_uint_eq(r.disconnects, r.connects);
+    ck_assert_uint_eq(r.messages, 200);
+}
+END_TEST
+
+START_TEST(a_world_without_sense_is_refused)
+{
+    wsrt_mock_world w = {.struct_size = sizeof w, .say = say, .lost = 901};
+    wsrt_runtime *rt;
+
+    ck_assert_int_eq(wsrt_mock_runtime(&rt, m, NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_mock_world_run(m, rt, &w, NULL), WSRT_ERR_INVALID);
+    w.lost = 0;
+    w.clients = 100001;
+    ck_assert_int_eq(wsrt_mock_world_run(m, rt, &w, NULL), WSRT_ERR_INVALID);
+    w.clients = 0;
+    w.say = NULL;
+    ck_assert_int_eq(wsrt_mock_world_run(m, rt, &w, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_mock_world_run(m, NULL, &w, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_mock_world_run(m, rt, NULL, NULL), WSRT_ERR_INVALID);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
+START_TEST(a_slow_store_takes_the_time_it_was_given)
+{
+    wsrt_store s;
+    uint64_t n;
+
+    ck_assert_int_eq(wsrt_mock_store(m, NULL, &s), WSRT_OK);
+    ck_assert_int_eq(wsrt_mock_delay(m, WSRT_MOCK_STORE, 5000000), WSRT_OK);
+    int64_t before = env.now(env.user);
+    ck_assert_int_eq(s.ops->count(s.self, 1, &n), WSRT_OK);
+    ck_assert_int_eq(env.now(env.user) - before, 5000000);
+    ck_assert_int_eq(wsrt_mock_delay(m, WSRT_MOCK_STORE, 0), WSRT_OK);
+    ck_assert_int_eq(s.ops->count(s.self, 1, &n), WSRT_OK);
+    ck_assert_int_eq(env.now(env.user) - before, 5000000);
+    ck_assert_int_eq(wsrt_mock_delay(m, WSRT_MOCK_RANDOM, 1), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_mock_delay(m, WSRT_MOCK_STORE, -1), WSRT_ERR_INVALID);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("mock");
@@ -581,6 +707,11 @@ Suite *suite(void)
     tcase_add_test(t, clearing_forgets_records_and_keeps_connections);
     tcase_add_test(t, bad_settings_make_no_mock);
     tcase_add_test(t, without_memory_a_mock_refuses_and_stays_usable);
+    tcase_add_test(t, in_a_world_every_client_says_all_and_hears_its_answers);
+    tcase_add_test(t, the_same_seed_is_the_same_world_and_another_is_not);
+    tcase_add_test(t, lost_clients_come_back_and_say_the_rest);
+    tcase_add_test(t, a_world_without_sense_is_refused);
+    tcase_add_test(t, a_slow_store_takes_the_time_it_was_given);
     suite_add_tcase(s, t);
     return s;
 }
