@@ -12,7 +12,8 @@ enum { CLOSE_NONE = 1005, CLOSE_LOST = 1006, CLOSE_MAX = 4999 };
 
 /* The members of interest, found in one walk over each object. */
 typedef struct parts {
-    wsrt_json method_arn, context, headers, multi_headers, query, multi_query, body, base64;
+    wsrt_json records, method_arn, context, headers, multi_headers, query, multi_query, body,
+        base64;
     wsrt_json event_type, route_key, connection_id, request_id, stage, domain, connected_at,
         identity, authorizer, close_code, close_reason;
     wsrt_json source_ip, user_agent;
@@ -30,6 +31,7 @@ typedef struct place {
     }
 
 static const place root_places[] = {
+    PLACE("Records", records),
     PLACE("methodArn", method_arn),
     PLACE("requestContext", context),
     PLACE("headers", headers),
@@ -109,6 +111,18 @@ static int kind_of(const parts *p, const wsrt_invocation *how)
     return 0;
 }
 
+/* Records of several services have this shape; one batch has one source. */
+static int is_stream(const wsrt_json *records)
+{
+    wsrt_json_iter it = {0};
+    wsrt_json first, source;
+
+    return records->kind == WSRT_JSON_ARRAY &&
+           wsrt_json_next(records, &it, NULL, &first) == WSRT_OK &&
+           wsrt_json_find(&first, wsrt_span_cstr("/eventSource"), &source) == WSRT_OK &&
+           wsrt_json_equal(&source, wsrt_span_cstr("aws:dynamodb"));
+}
+
 static int is_string_or_absent(const wsrt_json *value)
 {
     return value->kind == WSRT_JSON_STRING || value->kind == WSRT_JSON_NONE;
@@ -122,6 +136,10 @@ static int take_apart(parts *p, const wsrt_json *root, const wsrt_invocation *ho
     gather(&p->authorizer, authorizer_places, p);
     /* A REQUEST authorizer's event carries the request context of its CONNECT. */
     *kind = p->method_arn.kind != WSRT_JSON_NONE ? 0 : kind_of(p, how);
+    if (p->context.kind == WSRT_JSON_NONE && is_stream(&p->records)) {
+        *kind = WSRT_EVENT_STREAM;
+        return WSRT_OK;
+    }
     if (*kind < WSRT_EVENT_CONNECT || *kind > WSRT_EVENT_DISCONNECT)
         return WSRT_ERR_UNSUPPORTED;
     if (p->connection_id.kind != WSRT_JSON_STRING || !is_string_or_absent(&p->body) ||
@@ -338,6 +356,11 @@ int wsrt_lambda_event_map(wsrt_lambda_event *out, wsrt_span json, const wsrt_inv
     if (wsrt_json_parse(&root, json, NULL) != WSRT_OK)
         return WSRT_ERR_MALFORMED;
     int rc = take_apart(&p, &root, how, &kind);
+    if (rc == WSRT_OK && kind == WSRT_EVENT_STREAM) {
+        out->event.kind = kind;
+        out->event.body = json;
+        return WSRT_OK;
+    }
     if (rc == WSRT_OK)
         rc = make_room(out, &s, &p, json.len, allocator);
     if (rc != WSRT_OK)

@@ -1,4 +1,4 @@
-/* API Gateway's WebSocket events and results as JSON: pure functions, no I/O. */
+/* API Gateway's WebSocket events, DynamoDB's streams, and results as JSON: pure functions, no I/O. */
 #ifndef WSRT_LAMBDA_EVENT_H
 #define WSRT_LAMBDA_EVENT_H
 
@@ -13,7 +13,7 @@ typedef struct wsrt_lambda_event {
     size_t block_size;
 } wsrt_lambda_event;
 
-/* Maps a WebSocket proxy event. Members may be absent or null; unknown ones are ignored. `how` may
+/* Maps a WebSocket proxy event, or a stream event, whose body is the whole text. Members may be absent or null; unknown ones are ignored. `how` may
  * be NULL. Times of the event stay 0, except connected_at.
  * WSRT_OK; WSRT_ERR_MALFORMED (not JSON), _UNSUPPORTED (another kind of event), _REJECTED (a member
  * that breaks its shape), _NOMEM: then nothing is held. */

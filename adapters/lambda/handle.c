@@ -3,15 +3,31 @@
 
 #include "common/support.h"
 
-enum { STATUS_OK = 200, NS_PER_MS = 1000000 };
+enum { STATUS_OK = 200, STATUS_LAST_GOOD = 299, STATUS_NOT_FOUND = 404, NS_PER_MS = 1000000 };
 
 typedef struct call {
     const wsrt_allocator *allocator;
     wsrt_lambda_result_fn result;
     void *user;
-    int is_disconnect;
+    int kind;   /* a wsrt_event_kind */
     int status; /* how giving the result went */
 } call;
+
+/* What fails is an invocation that failed, so that the records come again. */
+static void give_stream_result(const wsrt_response *response, call *c)
+{
+    static const char all_done[] = "{\"batchItemFailures\":[]}";
+    wsrt_span body = response->body;
+
+    if (response->status < STATUS_OK || response->status > STATUS_LAST_GOOD) {
+        c->status = response->status == STATUS_NOT_FOUND ? WSRT_ERR_UNSUPPORTED : WSRT_ERR_INTERNAL;
+        return;
+    }
+    if (body.len == 0)
+        body = wsrt_span_cstr(all_done);
+    c->status = WSRT_OK;
+    c->result(body.ptr, body.len, c->user);
+}
 
 static void give_result(const wsrt_response *response, void *user)
 {
@@ -20,8 +36,12 @@ static void give_result(const wsrt_response *response, void *user)
     char *json = NULL;
     size_t size = 0, len = 0;
 
+    if (c->kind == WSRT_EVENT_STREAM) {
+        give_stream_result(response, c);
+        return;
+    }
     /* Nobody is left to read an answer to $disconnect, and an error would only be retried. */
-    const wsrt_response *answer = c->is_disconnect ? &plain : response;
+    const wsrt_response *answer = c->kind == WSRT_EVENT_DISCONNECT ? &plain : response;
     c->status = wsrt_lambda_result_write(answer, c->allocator, &json, &size, &len);
     if (c->status != WSRT_OK)
         return;
@@ -76,7 +96,7 @@ int wsrt_lambda_handle(wsrt_runtime *rt, wsrt_span event, const wsrt_invocation 
     call c = {.allocator = &facts.allocator,
               .result = result,
               .user = user,
-              .is_disconnect = mapped.event.kind == WSRT_EVENT_DISCONNECT,
+              .kind = mapped.event.kind,
               .status = WSRT_ERR_INTERNAL};
     add_invocation(&mapped.event, &facts, wsrt_runtime_env(rt));
     rc = dispatch(rt, &mapped.event, &c);

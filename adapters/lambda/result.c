@@ -87,7 +87,7 @@ typedef struct failure {
 
 static const failure failures[] = {
     {WSRT_ERR_MALFORMED, "Wsrt.MalformedEvent", "the event is not JSON"},
-    {WSRT_ERR_UNSUPPORTED, "Wsrt.UnsupportedEvent", "the event is no WebSocket event"},
+    {WSRT_ERR_UNSUPPORTED, "Wsrt.UnsupportedEvent", "no route here takes such an event"},
     {WSRT_ERR_REJECTED, "Wsrt.InvalidEvent", "the event lacks a member or breaks its shape"},
     {WSRT_ERR_LIMIT, "Wsrt.EventTooLarge", "the event is too large"},
     {WSRT_ERR_TOO_LARGE, "Function.ResponseSizeTooLarge", "the response is too large"},

@@ -140,3 +140,11 @@ int wsrt_mock_disconnect(wsrt_mock *m, wsrt_runtime *rt, const char *id_cstr, in
     ev.disconnect_code = code;
     return wsrt_mock_dispatch(m, rt, &ev);
 }
+
+int wsrt_mock_stream(wsrt_mock *m, wsrt_runtime *rt, const char *json_cstr)
+{
+    wsrt_event ev;
+    int rc = wsrt_mock_event(m, &ev, WSRT_EVENT_STREAM, NULL, json_cstr);
+
+    return rc != WSRT_OK ? rc : wsrt_mock_dispatch(m, rt, &ev);
+}

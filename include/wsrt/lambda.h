@@ -64,11 +64,17 @@ typedef struct wsrt_invocation {
 /**
  * Handles one event: for tests and for other runtimes.
  *
- * @param event    the JSON text of a WebSocket proxy event
+ * A WebSocket proxy event becomes a CONNECT, MESSAGE or DISCONNECT and its result `{"statusCode":…}`. An
+ * event of a DynamoDB stream becomes a STREAM whose body is the whole text; its result is the response's
+ * body as it is, or `{"batchItemFailures":[]}` where there is none.
+ *
+ * @param event    the JSON text of one of these
  * @param how      NULL = nothing known
- * @param result   called once on WSRT_OK with `{"statusCode":…}`
- * @return WSRT_OK; WSRT_ERR_MALFORMED (not JSON); WSRT_ERR_UNSUPPORTED (no event known here);
- *         WSRT_ERR_REJECTED (an event that breaks its shape); WSRT_ERR_NOMEM. Any thread. @since 0.1
+ * @param result   called once on WSRT_OK
+ * @return WSRT_OK; WSRT_ERR_MALFORMED (not JSON); WSRT_ERR_UNSUPPORTED (no event known here, or a stream
+ *         without a route `$stream`); WSRT_ERR_REJECTED (an event that breaks its shape);
+ *         WSRT_ERR_INTERNAL (the handler of a stream failed: the batch is to be repeated);
+ *         WSRT_ERR_NOMEM. Any thread. @since 0.1
  */
 WSRT_API int wsrt_lambda_handle(wsrt_runtime *rt, wsrt_span event, const wsrt_invocation *how,
                                 wsrt_lambda_result_fn result, void *user);

@@ -179,20 +179,23 @@ WSRT_API int wsrt_mock_message(wsrt_mock *m, wsrt_runtime *rt, const char *id_cs
 /** One call for a DISCONNECT; returns as wsrt_mock_dispatch(). @since 0.1 */
 WSRT_API int wsrt_mock_disconnect(wsrt_mock *m, wsrt_runtime *rt, const char *id_cstr, int code);
 
+/** One call for a STREAM, with the JSON of its records; returns as wsrt_mock_dispatch(), and the answer's
+ *  body is in the RESPONSE recorded. @since 0.1 */
+WSRT_API int wsrt_mock_stream(wsrt_mock *m, wsrt_runtime *rt, const char *json_cstr);
+
 /* ---- a world ------------------------------------------------------------------------------ */
 
 /** A world of virtual clients: each connects, says its messages with pauses in between, may be lost and
  *  come back, and leaves. Zero = default. @since 0.1 */
 typedef struct wsrt_mock_world {
     uint32_t struct_size; /**< sizeof(wsrt_mock_world) */
-    uint32_t
-        lost; /**< of 1000 messages, before so many (at most 900) the connection is lost; the client comes
-                                 back after a pause */
-    uint64_t seed;          /**< of every choice: the same seed is the same world */
-    uint64_t clients;       /**< 0 = 10, at most 100000; their ids are `client-000000` and so on */
-    uint64_t messages;      /**< of each; 0 = 10 */
-    int64_t ramp;           /**< ns within which all of them connect; 0 = 1 s, at most a day */
-    int64_t pause;          /**< ns between two messages on average; 0 = 1 s, at most a day */
+    uint32_t lost;     /**< of 1000 messages, before so many the connection is lost, and comes back
+                                 after a pause; at most 900 */
+    uint64_t seed;     /**< of every choice: the same seed is the same world */
+    uint64_t clients;  /**< 0 = 10, at most 100000; their ids are `client-000000` and so on */
+    uint64_t messages; /**< of each; 0 = 10 */
+    int64_t ramp;      /**< ns within which all of them connect; 0 = 1 s, at most a day */
+    int64_t pause;     /**< ns between two messages on average; 0 = 1 s, at most a day */
     const char *token_cstr; /**< at connect; NULL = none */
     /** Writes what a client says: `turn` counts from 0, `random` is fresh. Its length; 0 = nothing.
      *  Mandatory. */

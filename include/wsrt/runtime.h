@@ -192,7 +192,7 @@ typedef enum wsrt_route_flag {
 typedef struct wsrt_route {
     uint32_t struct_size;        /**< sizeof(wsrt_route) */
     uint32_t flags;              /**< bits of wsrt_route_flag */
-    wsrt_span key;               /**< exact; or `$connect`, `$disconnect`, `$default` */
+    wsrt_span key;               /**< exact; or `$connect`, `$disconnect`, `$default`, `$stream` */
     wsrt_handler handler;        /**< mandatory */
     void *user;                  /**< handed to the handler */
     void (*destroy)(void *user); /**< called with `user` when the runtime is freed; NULL is fine */
@@ -274,6 +274,10 @@ WSRT_API int wsrt_runtime_set_sender(wsrt_runtime *rt, const wsrt_sender *sender
  * The runtime itself keeps the connection store: a CONNECT that is accepted is stored, a DISCONNECT
  * removes the record. Errors become envelopes for the client: the response of a CONNECT, a message
  * to the sender's connection otherwise (the response's body on a two-way route or without a sender).
+ *
+ * A STREAM goes to the route `$stream`, which knows neither rates nor access, since no client sent it:
+ * its reply is the response's body, its error an envelope with a status outside 200..299, and 404
+ * stands for no such route.
  *
  * @param ev       the event
  * @param respond  takes the response, exactly once on WSRT_OK, but for a MESSAGE of a transport with a

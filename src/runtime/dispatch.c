@@ -178,6 +178,13 @@ static int own_operation(const wsrt_context *ctx)
     return ctx->route != NULL && ctx->route->operation >= 0;
 }
 
+static void start_own_operation(wsrt_context *ctx)
+{
+    if (own_operation(ctx))
+        (void)wsrt_op_start(ctx->rt->monitor, ctx->event->recorder, ctx->route->operation, ctx->now,
+                            &ctx->route_op);
+}
+
 void wsrt_operations_note(wsrt_context *ctx)
 {
     if (ctx->op_started)
@@ -196,8 +203,7 @@ void wsrt_operations_start(wsrt_context *ctx, int id)
     ctx->op_started = 0;
     if (wsrt_recorder_due(rec))
         wsrt_operations_note(ctx);
-    if (own_operation(ctx))
-        (void)wsrt_op_start(ctx->rt->monitor, rec, ctx->route->operation, ctx->now, &ctx->route_op);
+    start_own_operation(ctx);
 }
 
 /* Nothing to tell but its sizes, and nothing that took time of its own. */
@@ -270,6 +276,16 @@ static size_t message_fields(const wsrt_context *ctx, int status, wsrt_field *ou
 
 /* ---- kinds ---- */
 
+static int call_handler(wsrt_context *ctx)
+{
+    const struct route *route = ctx->route;
+
+    ctx->request.event = ctx->event;
+    ctx->request.route_key = route->key;
+    int rc = route->handler(ctx, &ctx->request, route->user);
+    return rc > 0 ? WSRT_OK : rc;
+}
+
 int wsrt_run_handler(wsrt_context *ctx)
 {
     const struct route *route = ctx->route;
@@ -279,12 +295,7 @@ int wsrt_run_handler(wsrt_context *ctx)
         rc = validate(ctx);
     if (rc == WSRT_OK && route->access != WSRT_ACCESS_ANYONE)
         rc = check_access(ctx);
-    if (rc != WSRT_OK)
-        return rc;
-    ctx->request.event = ctx->event;
-    ctx->request.route_key = route->key;
-    rc = route->handler(ctx, &ctx->request, route->user);
-    return rc > 0 ? WSRT_OK : rc;
+    return rc != WSRT_OK ? rc : call_handler(ctx);
 }
 
 static int refuse_large(wsrt_context *ctx)
@@ -328,16 +339,37 @@ static void on_message(wsrt_context *ctx)
     wsrt_operations_complete(ctx, rc, fields, message_fields(ctx, rc, fields));
 }
 
+/* No client sent it: it has no limits, nobody signs in, and the transport judges the answer. It counts
+ * as its route's own operation or not at all. */
+static void on_stream(wsrt_context *ctx)
+{
+    int rc = WSRT_ERR_NOT_FOUND;
+
+    ctx->route = ctx->rt->on_stream;
+    ctx->principal_known = 1;
+    ctx->op = (wsrt_op){{0}};
+    ctx->op_started = 1;
+    ctx->started_at = ctx->now;
+    start_own_operation(ctx);
+    if (ctx->route != NULL)
+        rc = ctx->route->schema != NULL ? validate(ctx) : WSRT_OK;
+    if (ctx->route != NULL && rc == WSRT_OK)
+        rc = call_handler(ctx);
+    if (rc < 0)
+        wsrt_answer_error(ctx, rc);
+    wsrt_operations_complete(ctx, rc, NULL, 0);
+}
+
 /* ---- entry ---- */
 
 static int check_event(const wsrt_event *ev)
 {
-    if (ev->kind == WSRT_EVENT_STREAM || ev->kind == WSRT_EVENT_AUTHORIZE)
+    if (ev->kind == WSRT_EVENT_AUTHORIZE)
         return WSRT_ERR_UNSUPPORTED;
     if (ev->kind < WSRT_EVENT_CONNECT || ev->kind > WSRT_EVENT_AUTHORIZE)
         return WSRT_ERR_INVALID;
-    /* A transport that keeps a session had its id checked with the CONNECT. */
-    if ((ev->session == NULL || ev->kind != WSRT_EVENT_MESSAGE) &&
+    /* A transport that keeps a session had its id checked with the CONNECT; a stream has none. */
+    if (ev->kind != WSRT_EVENT_STREAM && (ev->session == NULL || ev->kind != WSRT_EVENT_MESSAGE) &&
         !wsrt_connection_id_valid(ev->connection_id))
         return WSRT_ERR_INVALID;
     if ((ev->body.ptr == NULL && ev->body.len > 0) ||
@@ -405,6 +437,8 @@ int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_
         on_message(&ctx);
     else if (ev->kind == WSRT_EVENT_CONNECT)
         wsrt_on_connect(&ctx);
+    else if (ev->kind == WSRT_EVENT_STREAM)
+        on_stream(&ctx);
     else
         wsrt_on_disconnect(&ctx);
     wsrt_answer_respond(&ctx, respond, user);

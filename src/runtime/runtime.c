@@ -330,6 +330,7 @@ static int check_route(const wsrt_route *r)
         return WSRT_ERR_INVALID;
     if (r->key.ptr[0] == '$' && !wsrt_span_equal(r->key, wsrt_span_cstr("$connect")) &&
         !wsrt_span_equal(r->key, wsrt_span_cstr("$disconnect")) &&
+        !wsrt_span_equal(r->key, wsrt_span_cstr("$stream")) &&
         !wsrt_span_equal(r->key, wsrt_span_cstr("$default")))
         return WSRT_ERR_INVALID;
     return WSRT_OK;
@@ -341,6 +342,8 @@ static void note_reserved(wsrt_runtime *rt, struct route *r)
         rt->on_connect = r;
     else if (wsrt_span_equal(r->key, wsrt_span_cstr("$disconnect")))
         rt->on_disconnect = r;
+    else if (wsrt_span_equal(r->key, wsrt_span_cstr("$stream")))
+        rt->on_stream = r;
     else if (wsrt_span_equal(r->key, wsrt_span_cstr("$default")))
         rt->on_default = r;
     else

@@ -79,6 +79,7 @@ struct wsrt_runtime {
     struct route *on_connect; /* the reserved keys, also in `routes` */
     struct route *on_disconnect;
     struct route *on_default;
+    struct route *on_stream;
     int selects; /* 1 when a route needs the selection expression */
     uint32_t flags;
     wsrt_span node; /* in text */

@@ -246,7 +246,7 @@ static const struct {
      "{\"errorMessage\":\"the event is not JSON\",\"errorType\":\"Wsrt.MalformedEvent\","
      "\"stackTrace\":[]}"},
     {"{\"secret\":\"text\"}", "Wsrt.UnsupportedEvent",
-     "{\"errorMessage\":\"the event is no WebSocket event\",\"errorType\":"
+     "{\"errorMessage\":\"no route here takes such an event\",\"errorType\":"
      "\"Wsrt.UnsupportedEvent\",\"stackTrace\":[]}"},
     {"{\"requestContext\":{\"eventType\":\"MESSAGE\"},\"body\":\"secret\"}", "Wsrt.InvalidEvent",
      "{\"errorMessage\":\"the event lacks a member or breaks its shape\",\"errorType\":"
@@ -542,6 +542,48 @@ START_TEST(one_event_can_be_handled_without_the_interface)
 }
 END_TEST
 
+/* ---- streams ------------------------------------------------------------------------------ */
+
+#define STREAM(key) "{\"Records\":[{\"eventSource\":\"aws:dynamodb\",\"eventID\":\"" key "\"}]}"
+
+static int process(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    (void)user;
+    if (strstr(req->event->body.ptr, "fail") != NULL)
+        return WSRT_ERR_UNAVAILABLE;
+    if (strstr(req->event->body.ptr, "part") != NULL)
+        return wsrt_reply(ctx,
+                          wsrt_span_cstr("{\"batchItemFailures\":[{\"itemIdentifier\":\"7\"}]}"));
+    return WSRT_OK;
+}
+
+START_TEST(the_answer_to_a_stream_is_the_invocations_result_as_it_is)
+{
+    add_route("$stream", process);
+    push(STREAM("all"), 0);
+    push(STREAM("part"), 0);
+    ck_assert_int_eq(run(2), WSRT_OK);
+    check_result(0, "response", "req-1", "{\"batchItemFailures\":[]}");
+    check_result(1, "response", "req-2", "{\"batchItemFailures\":[{\"itemIdentifier\":\"7\"}]}");
+}
+END_TEST
+
+START_TEST(a_stream_that_fails_is_an_invocation_that_failed)
+{
+    push(STREAM("nobody"), 0);
+    ck_assert_int_eq(run(1), WSRT_OK);
+    check_result(0, "error", "req-1", NULL);
+    ck_assert_str_eq(runtime_api_result(api, 0)->error_type, "Wsrt.UnsupportedEvent");
+    wsrt_runtime_free(rt);
+    make_runtime(NULL);
+    add_route("$stream", process);
+    push(STREAM("fail"), 0);
+    ck_assert_int_eq(run(1), WSRT_OK);
+    check_result(1, "error", "req-2", NULL);
+    ck_assert_str_eq(runtime_api_result(api, 1)->error_type, "Wsrt.InternalError");
+}
+END_TEST
+
 /* ---- memory and descriptors --------------------------------------------------------------- */
 
 /* Serves two events with the n-th allocation failing. */
@@ -705,6 +747,8 @@ Suite *suite(void)
     tcase_add_test(t, bad_settings_are_refused);
     tcase_add_test(t, a_function_bound_to_one_kind_takes_minimal_events);
     tcase_add_test(t, one_event_can_be_handled_without_the_interface);
+    tcase_add_test(t, the_answer_to_a_stream_is_the_invocations_result_as_it_is);
+    tcase_add_test(t, a_stream_that_fails_is_an_invocation_that_failed);
     tcase_add_test(t, without_memory_an_event_fails_and_the_loop_goes_on);
     tcase_add_test(t, memory_stays_flat_over_ten_thousand_events);
     tcase_add_test(t, no_descriptor_is_left_open);

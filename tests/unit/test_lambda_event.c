@@ -288,7 +288,11 @@ static const struct {
     {"a string", "\"event\"", WSRT_ERR_UNSUPPORTED},
     {"an array", "[]", WSRT_ERR_UNSUPPORTED},
     {"an empty object", "{}", WSRT_ERR_UNSUPPORTED},
-    {"a stream", "{\"Records\":[{\"eventSource\":\"aws:dynamodb\"}]}", WSRT_ERR_UNSUPPORTED},
+    {"a queue", "{\"Records\":[{\"eventSource\":\"aws:sqs\"}]}", WSRT_ERR_UNSUPPORTED},
+    {"no records", "{\"Records\":[]}", WSRT_ERR_UNSUPPORTED},
+    {"records that are none", "{\"Records\":[7]}", WSRT_ERR_UNSUPPORTED},
+    {"records in an object", "{\"Records\":{\"eventSource\":\"aws:dynamodb\"}}",
+     WSRT_ERR_UNSUPPORTED},
     {"a schedule", "{\"source\":\"aws.events\",\"detail\":{}}", WSRT_ERR_UNSUPPORTED},
     {"an HTTP request", "{\"requestContext\":{\"http\":{\"method\":\"GET\"}}}",
      WSRT_ERR_UNSUPPORTED},
@@ -316,6 +320,19 @@ static const struct {
      "\"isBase64Encoded\":\"yes\"}",
      WSRT_ERR_REJECTED},
 };
+
+START_TEST(a_stream_event_is_its_own_body)
+{
+    static const char text[] =
+        " {\"Records\":[{\"eventID\":\"1\",\"eventSource\":\"aws:dynamodb\"}]}";
+
+    ck_assert_int_eq(map(text), WSRT_OK);
+    ck_assert_int_eq(e.event.kind, WSRT_EVENT_STREAM);
+    check_text(e.event.body, text);
+    ck_assert_uint_eq(e.event.connection_id.len, 0);
+    ck_assert_ptr_null(e.block);
+}
+END_TEST
 
 START_TEST(other_shapes_are_refused_and_hold_nothing)
 {
@@ -515,6 +532,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_disconnect_says_code_and_reason, 0, ROWS(disconnects));
     tcase_add_test(t, a_minimal_event_is_what_the_function_is_bound_to);
     tcase_add_test(t, an_event_that_says_its_type_is_believed);
+    tcase_add_test(t, a_stream_event_is_its_own_body);
     tcase_add_loop_test(t, other_shapes_are_refused_and_hold_nothing, 0, ROWS(refused));
     tcase_add_test(t, members_of_a_wrong_kind_that_matter_little_are_absent);
     tcase_add_test(t, of_a_member_given_twice_the_first_counts);

@@ -430,6 +430,16 @@ START_TEST(a_connect_carries_its_token_as_query_parameter)
 }
 END_TEST
 
+START_TEST(a_stream_is_dispatched_by_one_call)
+{
+    wsrt_runtime *rt = runtime("$stream", echo);
+
+    ck_assert_int_eq(wsrt_mock_stream(m, rt, "{\"Records\":[]}"), 200);
+    ck_assert_str_eq(record(WSRT_MOCK_RESPONSE, 0).data.ptr, "{\"Records\":[]}");
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
 static int see_binary(wsrt_context *ctx, const wsrt_request *req, void *user)
 {
     (void)user;
@@ -701,6 +711,7 @@ Suite *suite(void)
     tcase_add_test(t, a_handler_is_tested_by_three_calls);
     tcase_add_test(t, a_refused_connect_opens_nothing);
     tcase_add_test(t, a_connect_carries_its_token_as_query_parameter);
+    tcase_add_test(t, a_stream_is_dispatched_by_one_call);
     tcase_add_test(t, an_event_can_be_changed_before_it_is_dispatched);
     tcase_add_test(t, what_the_runtime_refuses_is_returned);
     tcase_add_test(t, records_are_counted_and_found_by_kind);

@@ -1159,6 +1159,73 @@ START_TEST(a_routes_user_pointer_is_destroyed_with_the_runtime)
 }
 END_TEST
 
+/* ---- streams ---- */
+
+static int take_stream(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    int fails = wsrt_span_equal(req->event->body, wsrt_span_cstr("bad"));
+
+    (void)user;
+    ck_assert_ptr_null(wsrt_context_principal(ctx));
+    ck_assert(wsrt_span_equal(req->route_key, wsrt_span_cstr("$stream")));
+    return fails ? WSRT_ERR_UNAVAILABLE : wsrt_reply(ctx, req->event->body);
+}
+
+static int stream(const char *body)
+{
+    wsrt_event ev = event(WSRT_EVENT_STREAM, NULL, NULL);
+
+    ev.body = wsrt_span_cstr(body);
+    return dispatch(&ev);
+}
+
+START_TEST(a_stream_goes_to_its_own_route_and_is_answered_in_the_response)
+{
+    add("$stream", take_stream, &(wsrt_route){.access = WSRT_ACCESS_SIGNED_IN});
+    add("$default", say_route, NULL);
+    ck_assert_int_eq(stream("{\"Records\":[]}"), WSRT_OK);
+    ck_assert_int_eq(w.status, 200);
+    ck_assert_str_eq(w.body, "{\"Records\":[]}");
+    ck_assert_uint_eq(w.post_count, 0);
+    ck_assert_int_eq(message("c1", NULL, "{\"type\":\"$stream\"}"), WSRT_OK);
+    ck_assert_str_eq(last_post(), "$default");
+}
+END_TEST
+
+START_TEST(a_stream_that_fails_or_has_no_route_says_so_by_its_status)
+{
+    wsrt_runtime_options o = options();
+
+    ck_assert_int_eq(stream("good"), WSRT_OK);
+    ck_assert_int_eq(w.status, 404);
+    begin(&o);
+    add("$stream", take_stream, NULL);
+    ck_assert_int_eq(stream("bad"), WSRT_OK);
+    ck_assert_int_eq(w.status, 502);
+    ck_assert_ptr_nonnull(strstr(w.body, "\"success\":false"));
+    ck_assert_uint_eq(w.post_count, 0);
+}
+END_TEST
+
+START_TEST(a_stream_counts_as_its_routes_operation_and_as_no_conversation)
+{
+    struct guarded g = {0};
+    wsrt_op_totals t = {.struct_size = sizeof t};
+    wsrt_monitor *m = wsrt_runtime_monitor(w.rt);
+    wsrt_span name = wsrt_span_cstr("stream_processor");
+    int id = -1;
+
+    add("$stream", call_outside, &(wsrt_route){.user = &g, .operation = name});
+    ck_assert_int_eq(stream("records"), WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_operation(m, name, &id), WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_totals(m, id, &t), WSRT_OK);
+    ck_assert_uint_eq(t.count, 1);
+    ck_assert_uint_eq(t.external_calls, 1);
+    ck_assert_int_eq(wsrt_monitor_totals(m, WSRT_OP_CONVERSATION, &t), WSRT_OK);
+    ck_assert_uint_eq(t.count, 0);
+}
+END_TEST
+
 START_TEST(the_shipped_operations_are_counted)
 {
     wsrt_op_totals t = {.struct_size = sizeof t};
@@ -1410,6 +1477,9 @@ Suite *suite(void)
     tcase_add_test(t, activity_keeps_a_record_alive);
     tcase_add_test(t, a_connection_with_a_session_never_expires_by_time);
     tcase_add_test(t, a_routes_user_pointer_is_destroyed_with_the_runtime);
+    tcase_add_test(t, a_stream_goes_to_its_own_route_and_is_answered_in_the_response);
+    tcase_add_test(t, a_stream_that_fails_or_has_no_route_says_so_by_its_status);
+    tcase_add_test(t, a_stream_counts_as_its_routes_operation_and_as_no_conversation);
     tcase_add_test(t, the_shipped_operations_are_counted);
     tcase_add_test(t, every_transition_and_rejection_of_a_breaker_is_in_the_metrics_once);
     tcase_add_test(t, refusals_by_the_limiter_are_in_the_metrics_by_scope);
