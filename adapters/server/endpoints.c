@@ -10,6 +10,7 @@ typedef struct call {
     wsrt_loop *loop;
     wsrt_conn *conn;
     const wsrt_http_request *req;
+    wsrt_span body;
     int head_only;
 } call;
 
@@ -158,17 +159,61 @@ static void answer_metrics(const call *k)
     wsrt_server_release(t.mem, t.bytes, t.cap);
 }
 
+/* ---- updates -------------------------------------------------------------------------------- */
+
+static void answer_publish(const call *k)
+{
+    wsrt_published done;
+
+    if (k->loop->set->feed == NULL) {
+        answer(k, (wsrt_answer){.status = 404});
+        return;
+    }
+    if (!is_admin(k)) {
+        answer(k, (wsrt_answer){.status = 403});
+        return;
+    }
+    wsrt_publish_run(k->loop, k->req, k->body, &done);
+    answer(k, (wsrt_answer){.status = done.status, .body = {done.text, done.len}});
+}
+
 /* ---- which ---------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
+typedef struct endpoint {
+    const char *path; /* without the first slash */
     void (*answer)(const call *k);
-} endpoints[] = {
-    {"healthz", answer_health},
-    {"metrics", answer_metrics},
-    {"readyz", answer_ready},
-    {"version", answer_version},
+    int posts; /* 1 = takes POST, else GET and HEAD */
+} endpoint;
+
+static const endpoint endpoints[] = {
+    {"api/publish", answer_publish, 1}, {"healthz", answer_health, 0},
+    {"metrics", answer_metrics, 0},     {"readyz", answer_ready, 0},
+    {"version", answer_version, 0},
 };
+
+/* Segment by segment, since an escaped slash separates nothing. */
+static int is_path(wsrt_loop *l, wsrt_span path, const char *wanted)
+{
+    wsrt_span segment;
+
+    while (wsrt_http_segment(&path, &segment)) {
+        size_t len = strcspn(wanted, "/");
+        if (len == 0 || segment.len > sizeof l->text ||
+            !wsrt_span_equal((wsrt_span){l->text, wsrt_http_unescape(l->text, segment)},
+                             (wsrt_span){wanted, len}))
+            return 0;
+        wanted += len + (wanted[len] == '/');
+    }
+    return wanted[0] == '\0';
+}
+
+static const endpoint *find_endpoint(wsrt_loop *l, wsrt_span path)
+{
+    for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++)
+        if (is_path(l, path, endpoints[i].path))
+            return &endpoints[i];
+    return NULL;
+}
 
 /* The path's only segment, decoded; 0 when it has several. */
 static int only_segment(wsrt_loop *l, wsrt_span path, wsrt_span *name)
@@ -194,27 +239,33 @@ static void answer_plain_socket_path(const call *k)
                             .extra_cstr = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"});
 }
 
-void wsrt_endpoint_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
+static int takes_method(const call *k, const endpoint *e)
 {
-    call k = {l, c, req, wsrt_span_equal(req->method, wsrt_span_cstr("HEAD"))};
-    int reads = k.head_only || wsrt_span_equal(req->method, wsrt_span_cstr("GET"));
-    void (*found)(const call *) = NULL;
+    if (e->posts)
+        return wsrt_span_equal(k->req->method, wsrt_span_cstr("POST"));
+    return k->head_only || wsrt_span_equal(k->req->method, wsrt_span_cstr("GET"));
+}
+
+void wsrt_endpoint_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, wsrt_span body)
+{
+    static const endpoint plain_socket_path = {"", answer_plain_socket_path, 0};
+    call k = {l, c, req, body, wsrt_span_equal(req->method, wsrt_span_cstr("HEAD"))};
+    const endpoint *found;
     wsrt_span name;
 
-    if (only_segment(l, req->path, &name)) {
-        if (takes_websockets(l, name)) {
-            if (wsrt_upgrade_try(l, c, req))
-                return;
-            found = answer_plain_socket_path;
-        }
-        for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0] && found == NULL; i++)
-            if (wsrt_span_equal(name, wsrt_span_cstr(endpoints[i].name)))
-                found = endpoints[i].answer;
+    if (only_segment(l, req->path, &name) && takes_websockets(l, name)) {
+        if (wsrt_upgrade_try(l, c, req))
+            return;
+        found = &plain_socket_path;
+    } else {
+        found = find_endpoint(l, req->path);
     }
     if (found == NULL)
         answer(&k, (wsrt_answer){.status = 404});
-    else if (!reads)
-        answer(&k, (wsrt_answer){.status = 405, .extra_cstr = "Allow: GET, HEAD\r\n"});
+    else if (!takes_method(&k, found))
+        answer(&k, (wsrt_answer){.status = 405,
+                                 .extra_cstr =
+                                     found->posts ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n"});
     else
-        found(&k);
+        found->answer(&k);
 }

@@ -85,10 +85,12 @@ static void refuse(wsrt_loop *l, wsrt_conn *c, int status)
     wsrt_http_answer(l, c, &(wsrt_answer){.status = status, .close = 1});
 }
 
-static void serve(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
+static void serve(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, const char *head)
 {
+    wsrt_span body = {head + req->head_len, (size_t)req->content_length};
+
     c->state = WSRT_CONN_HTTP;
-    wsrt_endpoint_answer(l, c, req);
+    wsrt_endpoint_answer(l, c, req, body);
 }
 
 /* The head is there, its body is not. */
@@ -123,9 +125,10 @@ size_t wsrt_http_input(wsrt_loop *l, wsrt_conn *c, char *buf, size_t len)
             await_body(l, c, req, len - at);
             return at;
         }
+        const char *head = buf + at;
         at += req->head_len + (size_t)req->content_length;
         l->scanned = 0;
-        serve(l, c, req);
+        serve(l, c, req, head);
     }
     return at;
 }

@@ -220,6 +220,7 @@ typedef struct wsrt_loop {
     int64_t runtime_due;
     int32_t runtime_dirty;
     uint32_t runtime_tick; /* of the last question */
+    int64_t feed_due;
 } wsrt_loop;
 
 typedef struct wsrt_listener {
@@ -308,7 +309,16 @@ void wsrt_http_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a);
 const char *wsrt_http_reason(int status);
 
 /* endpoints.c */
-void wsrt_endpoint_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req);
+void wsrt_endpoint_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, wsrt_span body);
+
+/* publish.c */
+typedef struct wsrt_published {
+    int status;
+    size_t len;
+    char text[2048]; /* JSON; empty = none */
+} wsrt_published;
+void wsrt_publish_run(wsrt_loop *l, const wsrt_http_request *req, wsrt_span body,
+                      wsrt_published *out);
 
 /* upgrade.c */
 int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req);

@@ -61,7 +61,7 @@ int wsrt_loop_init(wsrt_loop *l, wsrt_server *s)
     l->server = s;
     l->set = &s->set;
     l->free_slot = l->retiring = l->ready_first = l->ready_last = WSRT_NONE;
-    l->runtime_due = INT64_MAX;
+    l->runtime_due = l->feed_due = INT64_MAX;
     l->runtime_dirty = 1;
     l->event = (wsrt_event){.struct_size = sizeof l->event,
                             .kind = WSRT_EVENT_MESSAGE,
@@ -148,6 +148,23 @@ static void tick_runtime(wsrt_loop *l)
     l->runtime_due = wsrt_runtime_next_deadline(l->server->runtime);
 }
 
+/* Others may publish, too: so it is asked each turn. */
+static void tick_feed(wsrt_loop *l)
+{
+    wsrt_feed *feed = l->set->feed;
+
+    if (feed == NULL)
+        return;
+    l->feed_due = wsrt_feed_next_deadline(feed);
+    if (l->now < l->feed_due)
+        return;
+    int rc = wsrt_feed_tick(feed, l->now, NULL);
+    if (rc != WSRT_OK)
+        wsrt_loop_log(l, WSRT_LEVEL_WARN, "server.feed_failed", "error",
+                      wsrt_span_cstr(wsrt_status_name(rc)));
+    l->feed_due = wsrt_feed_next_deadline(feed);
+}
+
 static int64_t earliest(const wsrt_loop *l)
 {
     const wsrt_server *s = l->server;
@@ -158,6 +175,8 @@ static int64_t earliest(const wsrt_loop *l)
         due = time_of(l, l->tick + 1);
     if (l->runtime_due < due)
         due = l->runtime_due;
+    if (l->feed_due < due)
+        due = l->feed_due;
     if (s->accept_due < due)
         due = s->accept_due;
     if (s->draining != 0 && s->drain_due < due)
@@ -284,6 +303,7 @@ static void take_turn(wsrt_loop *l, const struct epoll_event *events, int count)
     wsrt_drain_step(l->server);
     ask_runtime(l);
     tick_runtime(l);
+    tick_feed(l);
     l->entropy_left = 0;
     wsrt_loop_publish(l);
     atomic_store_explicit(&l->owner, (pthread_t)0, memory_order_relaxed);

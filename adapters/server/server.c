@@ -52,6 +52,8 @@ int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_optio
     wsrt_server_sender(s, &sender);
     if (rc == WSRT_OK)
         rc = wsrt_runtime_set_sender(rt, &sender);
+    if (rc == WSRT_OK && set.feed != NULL)
+        (void)wsrt_feed_set_sender(set.feed, &sender);
     if (rc != WSRT_OK) {
         int why = errno;
         free_parts(s);
@@ -208,5 +210,7 @@ void wsrt_server_free(wsrt_server *s)
     wsrt_sender_take_up(&s->loop);
     end_all(s);
     wsrt_runtime_set_sender(s->runtime, NULL);
+    if (s->set.feed != NULL)
+        (void)wsrt_feed_set_sender(s->set.feed, NULL);
     free_parts(s);
 }

@@ -241,6 +241,7 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
         return WSRT_ERR_INVALID;
     out->mem = o.allocator;
     out->flags = o.flags;
+    out->feed = o.feed;
     if (load_sizes(out, &o) != WSRT_OK || load_times(out, &o) != WSRT_OK)
         return WSRT_ERR_INVALID;
     rc = load_env(&out->env, rt, o.env);

@@ -43,6 +43,7 @@ typedef struct wsrt_settings {
     uint32_t stall;
     uint32_t sign_in;
     int64_t expired_ms; /* -1 = never */
+    wsrt_feed *feed;    /* NULL = none */
 } wsrt_settings;
 
 /* WSRT_OK, or nothing is held: WSRT_ERR_INVALID, WSRT_ERR_UNSUPPORTED, WSRT_ERR_NOMEM. */

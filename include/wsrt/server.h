@@ -13,6 +13,7 @@
 #include <wsrt/base.h>
 #include <wsrt/runtime.h>
 #include <wsrt/sender.h>
+#include <wsrt/stream.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -78,8 +79,11 @@ typedef struct wsrt_server_options {
     int64_t
         sign_in_ms; /**< nobody has signed in so long after the 101: closed with 4401; default off */
     int64_t
-        expired_ms; /**< what remains open after an identity's end, without a new one: closed with
+        expired_ms;  /**< what remains open after an identity's end, without a new one: closed with
                              4401, at the latest with the next ping; default 60000; -1 = never */
+    wsrt_feed *feed; /**< sends through this server, which ticks it and takes updates for it at
+                          `POST /api/publish`; outlives the server; NULL = none. Who publishes into a
+                          feed that coalesces from a thread of its own ticks it there */
 } wsrt_server_options;
 
 /**
