@@ -1,6 +1,7 @@
 #include "app.h"
 
 #include "chat.h"
+#include "dashboard.h"
 
 #include <string.h>
 
@@ -10,12 +11,17 @@ static int echo(wsrt_context *ctx, const wsrt_request *req, void *user)
     return wsrt_reply(ctx, req->event->body);
 }
 
-int app_install(wsrt_runtime *rt, const char *name)
+int app_install(wsrt_runtime *rt, const struct app_settings *s, wsrt_feed **feed)
 {
     wsrt_route route = {
         .struct_size = sizeof route, .key = wsrt_span_cstr("$default"), .handler = echo};
+    dashboard_options board = {
+        .latest = s->latest, .coalesce_ms = s->coalesce_ms, .signed_in = s->signed_in};
 
-    if (strcmp(name, "echo") == 0)
+    *feed = NULL;
+    if (strcmp(s->name, "echo") == 0)
         return wsrt_runtime_route(rt, &route);
+    if (strcmp(s->name, "dashboard") == 0)
+        return dashboard_add_routes(rt, &board, feed);
     return chat_add_routes(rt, NULL);
 }

@@ -24,6 +24,7 @@ struct serve_settings {
     int64_t ping_ms;
     int64_t pong_ms;
     int64_t drain_ms;
+    int64_t coalesce_ms;
     int32_t no_rate_limit;
     int32_t developer_errors;
     int32_t insecure;

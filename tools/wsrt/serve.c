@@ -27,6 +27,7 @@ struct service {
     wsrt_static_auth *auth;
     struct jwks_judge *judge;
     wsrt_runtime *runtime;
+    wsrt_feed *feed; /* NULL = the application has none */
     wsrt_server *server;
 };
 
@@ -115,6 +116,13 @@ static int check_auth(const struct serve_settings *s)
     return 0;
 }
 
+static int check_app(const struct serve_settings *s)
+{
+    if (s->coalesce_ms > 0 && strcmp(s->app, "dashboard") != 0)
+        return complain(TOOL_CONFIG, "--coalesce is for --app dashboard");
+    return 0;
+}
+
 static int make_judge(struct service *v)
 {
     const struct serve_settings *s = v->settings;
@@ -164,6 +172,16 @@ static uint32_t runtime_flags(const struct serve_settings *s)
            (s->require_auth ? WSRT_RUNTIME_REQUIRE_AUTH : 0U);
 }
 
+static int install(struct service *v)
+{
+    struct app_settings app = {.name = v->settings->app,
+                               .coalesce_ms = v->settings->coalesce_ms,
+                               .latest = v->store.opened != NULL ? &v->store.latest : NULL,
+                               .signed_in = v->auth != NULL || v->judge != NULL};
+
+    return app_install(v->runtime, &app, &v->feed);
+}
+
 static int make_runtime(struct service *v)
 {
     wsrt_authenticator authenticator = {0};
@@ -184,7 +202,7 @@ static int make_runtime(struct service *v)
     }
     int rc = wsrt_runtime_new(&v->runtime, &opts);
     if (rc == WSRT_OK)
-        rc = app_install(v->runtime, v->settings->app);
+        rc = install(v);
     return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
 }
 
@@ -228,6 +246,7 @@ static int make_server(struct service *v)
         .ping_ms = s->ping_ms,
         .pong_ms = s->pong_ms,
         .drain_ms = s->drain_ms,
+        .feed = v->feed,
         .sign_in_ms = s->jwks != NULL ? SIGN_IN_MS : -1,
     };
 
@@ -321,6 +340,8 @@ static int start(struct service *v)
 
     if (status == 0)
         status = check_auth(v->settings);
+    if (status == 0)
+        status = check_app(v->settings);
     if (status == 0)
         status = make_auth(v);
     if (status == 0)

@@ -1,4 +1,4 @@
-/* Where `wsrt serve` keeps connections and history when not in memory. */
+/* Where `wsrt serve` keeps connections, history and latest values when not in memory. */
 #ifndef WSRT_TOOL_STORE_H
 #define WSRT_TOOL_STORE_H
 
@@ -8,6 +8,7 @@ struct tool_store {
     void *opened; /* NULL = the runtime's own, in memory */
     wsrt_store connections;
     wsrt_history history;
+    wsrt_latest latest;
 };
 
 /* Opens "sqlite:PATH"; without what an earlier run of the server left behind. An exit status. */

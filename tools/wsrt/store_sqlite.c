@@ -42,6 +42,7 @@ int tool_store_open(struct tool_store *out, const char *path, const wsrt_env *en
     tell_removed(env, removed);
     wsrt_sqlite_store_connections(s, &out->connections);
     wsrt_sqlite_store_history(s, &out->history);
+    wsrt_sqlite_store_latest(s, &out->latest);
     return TOOL_OK;
 }
 
