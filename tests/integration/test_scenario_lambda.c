@@ -1,8 +1,10 @@
-/* The chat scenario through the Lambda adapter: each step is an invocation handed out by a Runtime
+/* The scenarios through the Lambda adapter: each step is an invocation handed out by a Runtime
  * API of our own, and what the function posts goes to a recording sender. */
 #include "chat.h"
 #include "chat_fixture.h"
+#include "dashboard.h"
 #include "runtime_api.h"
+#include "stream_event.h"
 #include "suite.h"
 
 #include <wsrt/json.h>
@@ -19,6 +21,7 @@ struct function {
     wsrt_runtime *rt;
     pthread_t thread;
     size_t invocations;
+    uint64_t sequence; /* of the table's stream */
     int result;
 };
 
@@ -122,10 +125,24 @@ static uint64_t lambda_records(void *self)
     return chat_records(((struct function *)self)->rt);
 }
 
-static const struct scenario_driver driver = {lambda_connect, lambda_send,   lambda_receive,
-                                              lambda_close,   lambda_vanish, lambda_records};
+/* The table's stream invokes the function, too. */
+static void lambda_publish(void *self, const char *updates)
+{
+    static char event[SCENARIO_MESSAGE];
+    struct function *f = self;
 
-START_TEST(the_chat_scenario_plays_through_the_lambda_adapter)
+    stream_event(updates, &f->sequence, event, sizeof event);
+    runtime_api_push(f->api, &(struct api_plan){.event = event});
+    const struct api_result *r = runtime_api_result(f->api, f->invocations++);
+    ck_assert_str_eq(r->kind, "response");
+    ck_assert_str_eq(r->body, "{\"batchItemFailures\":[]}");
+}
+
+static const struct scenario_driver driver = {lambda_connect, lambda_send,   lambda_receive,
+                                              lambda_close,   lambda_vanish, lambda_records,
+                                              lambda_publish};
+
+static void play(const char *name, int (*install)(struct function *f))
 {
     struct function f = {.mail = {.generation = 1}};
     wsrt_static_auth *auth = chat_auth();
@@ -136,9 +153,9 @@ START_TEST(the_chat_scenario_plays_through_the_lambda_adapter)
     f.api = runtime_api_start();
     ck_assert_int_eq(wsrt_mock_new(&f.mail.mock, NULL), WSRT_OK);
     ck_assert_int_eq(wsrt_mock_runtime(&f.rt, f.mail.mock, &parts), WSRT_OK);
-    ck_assert_int_eq(chat_add_routes(f.rt, &(chat_options){.skip_sender = 1}), WSRT_OK);
+    ck_assert_int_eq(install(&f), WSRT_OK);
     pthread_create(&f.thread, NULL, serve, &f);
-    printf("# lines played: %zu\n", scenario_play(getenv("WSRT_SCENARIO"), &driver, &f));
+    printf("# lines played: %zu\n", scenario_play(scenario_path(name), &driver, &f));
     wsrt_lambda_stop();
     pthread_join(f.thread, NULL);
     ck_assert_int_eq(f.result, WSRT_OK);
@@ -147,6 +164,37 @@ START_TEST(the_chat_scenario_plays_through_the_lambda_adapter)
     wsrt_runtime_free(f.rt);
     wsrt_mock_free(f.mail.mock);
     wsrt_static_auth_free(auth);
+}
+
+static int install_chat(struct function *f)
+{
+    return chat_add_routes(f->rt, &(chat_options){.skip_sender = 1});
+}
+
+START_TEST(the_chat_scenario_plays_through_the_lambda_adapter)
+{
+    play("chat", install_chat);
+}
+END_TEST
+
+static wsrt_memory_store *table; /* where the latest values are */
+
+static int install_dashboard(struct function *f)
+{
+    wsrt_sender sender;
+    wsrt_latest latest;
+    dashboard_options opts = {.sender = &sender, .latest = &latest, .stored = 1};
+
+    wsrt_mock_sender(f->mail.mock, &sender);
+    wsrt_memory_store_latest(table, &latest);
+    return dashboard_add_routes(f->rt, &opts, NULL);
+}
+
+START_TEST(the_dashboard_scenario_plays_through_the_lambda_adapter_with_stored_subscriptions)
+{
+    ck_assert_int_eq(wsrt_memory_store_new(&table, NULL), WSRT_OK);
+    play("dashboard", install_dashboard);
+    wsrt_memory_store_free(table);
 }
 END_TEST
 
@@ -157,6 +205,8 @@ Suite *suite(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_test(t, the_chat_scenario_plays_through_the_lambda_adapter);
+    tcase_add_test(
+        t, the_dashboard_scenario_plays_through_the_lambda_adapter_with_stored_subscriptions);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,7 +1,9 @@
-/* The chat scenario under mocks, and what only mocks can do to it. */
+/* The scenarios under mocks, and what only mocks can do to it. */
 #include "chat.h"
 #include "chat_fixture.h"
+#include "dashboard.h"
 #include "heap.h"
+#include "stream_event.h"
 #include "suite.h"
 
 #include <stdio.h>
@@ -15,15 +17,7 @@ static wsrt_static_auth *auth;
 static wsrt_runtime *rt;
 static struct mailboxes mail;
 
-static const char *scenario_path(void)
-{
-    const char *path = getenv("WSRT_SCENARIO");
-
-    ck_assert_ptr_nonnull(path);
-    return path;
-}
-
-static void make(const wsrt_allocator *allocator, const chat_options *opts)
+static void make_runtime(const wsrt_allocator *allocator)
 {
     wsrt_authenticator who;
     wsrt_runtime_options parts = {.struct_size = sizeof parts, .authenticator = &who};
@@ -35,6 +29,11 @@ static void make(const wsrt_allocator *allocator, const chat_options *opts)
     mail = (struct mailboxes){.generation = 1};
     ck_assert_int_eq(wsrt_mock_new(&mail.mock, NULL), WSRT_OK);
     ck_assert_int_eq(wsrt_mock_runtime(&rt, mail.mock, &parts), WSRT_OK);
+}
+
+static void make(const wsrt_allocator *allocator, const chat_options *opts)
+{
+    make_runtime(allocator);
     ck_assert_int_eq(chat_add_routes(rt, opts), WSRT_OK);
 }
 
@@ -88,12 +87,91 @@ static uint64_t mock_records(void *self)
     return chat_records(rt);
 }
 
-static const struct scenario_driver driver = {mock_connect, mock_send,   mock_receive,
-                                              mock_close,   mock_vanish, mock_records};
+static void mock_publish(void *self, const char *updates)
+{
+    static char event[SCENARIO_MESSAGE];
+    static uint64_t sequence;
+
+    (void)self;
+    stream_event(updates, &sequence, event, sizeof event);
+    (void)wsrt_mock_stream(mail.mock, rt, event);
+}
+
+static const struct scenario_driver driver = {mock_connect, mock_send,    mock_receive, mock_close,
+                                              mock_vanish,  mock_records, mock_publish};
 
 START_TEST(the_chat_scenario_plays_under_mocks)
 {
-    printf("# lines played: %zu\n", scenario_play(scenario_path(), &driver, &mail));
+    printf("# lines played: %zu\n", scenario_play(scenario_path("chat"), &driver, &mail));
+}
+END_TEST
+
+/* ---- the dashboard ------------------------------------------------------------------------ */
+
+static void make_dashboard(const dashboard_options *more)
+{
+    wsrt_sender sender;
+    dashboard_options opts = *more;
+
+    teardown();
+    make_runtime(NULL);
+    wsrt_mock_sender(mail.mock, &sender);
+    opts.sender = &sender;
+    ck_assert_int_eq(dashboard_add_routes(rt, &opts, NULL), WSRT_OK);
+}
+
+START_TEST(the_dashboard_scenario_plays_under_mocks)
+{
+    make_dashboard(&(dashboard_options){0});
+    printf("# lines played: %zu\n", scenario_play(scenario_path("dashboard"), &driver, &mail));
+}
+END_TEST
+
+#define SUBSCRIBE "{\"type\":\"subscribe\",\"data\":{\"filter\":{}%s}}"
+
+static const char *subscribe(const char *more)
+{
+    char text[128];
+
+    snprintf(text, sizeof text, SUBSCRIBE, more);
+    wsrt_mock_message(mail.mock, rt, "a", text);
+    return wsrt_mock_last(mail.mock, "a");
+}
+
+START_TEST(a_dashboard_for_those_who_signed_in_takes_no_other_subscriber)
+{
+    make_dashboard(&(dashboard_options){.signed_in = 1});
+    wsrt_mock_connect(mail.mock, rt, "a", NULL);
+    ck_assert_ptr_nonnull(strstr(subscribe(""), "UNAUTHENTICATED_CONNECTION"));
+    wsrt_mock_message(mail.mock, rt, "a", LOGIN);
+    ck_assert_ptr_nonnull(strstr(subscribe(""), "\"subscribed\""));
+}
+END_TEST
+
+START_TEST(a_dashboard_without_latest_values_says_that_it_has_no_snapshots)
+{
+    make_dashboard(&(dashboard_options){.stored = 1});
+    wsrt_mock_connect(mail.mock, rt, "a", NULL);
+    ck_assert_ptr_nonnull(strstr(subscribe(",\"snapshot\":true"), "NO_SNAPSHOT"));
+    ck_assert_ptr_nonnull(strstr(subscribe(",\"snapshot\":false"), "\"subscribed\""));
+}
+END_TEST
+
+START_TEST(a_connection_has_sixteen_subscriptions_and_hears_why_not_more)
+{
+    char text[128];
+
+    make_dashboard(&(dashboard_options){0});
+    wsrt_mock_connect(mail.mock, rt, "a", NULL);
+    for (int i = 0; i < 17; i++) {
+        snprintf(text, sizeof text,
+                 "{\"type\":\"subscribe\",\"data\":{\"filter\":{\"entity_id\":[%d]}}}", i);
+        wsrt_mock_advance(mail.mock, 1000000000);
+        wsrt_mock_message(mail.mock, rt, "a", text);
+        ck_assert_msg(strstr(wsrt_mock_last(mail.mock, "a"),
+                             i < 16 ? "\"subscribed\"" : "TOO_MANY_FILTERS") != NULL,
+                      "%s", wsrt_mock_last(mail.mock, "a"));
+    }
 }
 END_TEST
 
@@ -196,7 +274,7 @@ START_TEST(no_line_of_the_log_holds_a_token_or_a_message)
     wsrt_mock_record r = {.struct_size = sizeof r};
     size_t lines = 0;
 
-    scenario_play(scenario_path(), &driver, &mail);
+    scenario_play(scenario_path("chat"), &driver, &mail);
     for (; wsrt_mock_get(mail.mock, WSRT_MOCK_LOG, lines, &r) == WSRT_OK; lines++)
         for (size_t i = 0; i < r.field_count; i++) {
             ck_assert_ptr_null(strstr(r.fields[i].text.ptr, "token"));
@@ -228,7 +306,7 @@ static int storm(struct heap *heap, size_t n, int sticky)
     heap_arm(heap, 0, 0);
     make(&heap->allocator, &(chat_options){.skip_sender = 1});
     heap_arm(heap, n, sticky);
-    scenario_storm(scenario_path(), &driver, &mail);
+    scenario_storm(scenario_path("chat"), &driver, &mail);
     int tripped = heap->tripped;
     heap_arm(heap, 0, 0);
     wsrt_mock_advance(mail.mock, 120000000000);
@@ -260,6 +338,10 @@ Suite *suite(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, the_chat_scenario_plays_under_mocks);
+    tcase_add_test(t, the_dashboard_scenario_plays_under_mocks);
+    tcase_add_test(t, a_dashboard_for_those_who_signed_in_takes_no_other_subscriber);
+    tcase_add_test(t, a_dashboard_without_latest_values_says_that_it_has_no_snapshots);
+    tcase_add_test(t, a_connection_has_sixteen_subscriptions_and_hears_why_not_more);
     tcase_add_test(t, both_sides_of_a_message_are_stored);
     tcase_add_loop_test(t, nothing_is_acknowledged_when_storing_fails, 0, 2);
     tcase_add_test(t, a_responder_that_fails_ends_the_typing_and_says_why);

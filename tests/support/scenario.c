@@ -264,6 +264,13 @@ static void play_records(struct scenario *s, const char *rest)
                       (unsigned long long)got, (unsigned long long)wanted);
 }
 
+static void play_publish(struct scenario *s, const char *rest)
+{
+    ck_assert_msg(s->driver->publish != NULL, "%s:%zu: nothing is published here", s->path,
+                  s->line);
+    s->driver->publish(s->self, rest);
+}
+
 static void play_line(struct scenario *s, char *line)
 {
     char *verb = strchr(line, ' ');
@@ -272,6 +279,10 @@ static void play_line(struct scenario *s, char *line)
     *verb++ = '\0';
     if (strcmp(line, "records") == 0) {
         play_records(s, verb);
+        return;
+    }
+    if (strcmp(line, "publish") == 0) {
+        play_publish(s, verb);
         return;
     }
     size_t client = client_number(s, line);
@@ -314,6 +325,16 @@ static size_t play(const char *path, const struct scenario_driver *driver, void 
     for (size_t i = 0; i < SCENARIO_CLIENTS && !strict; i++)
         play_leave(&s, i, 1);
     return s.played;
+}
+
+const char *scenario_path(const char *name)
+{
+    static char path[1024];
+    const char *folder = getenv("WSRT_SCENARIOS");
+
+    ck_assert_ptr_nonnull(folder);
+    snprintf(path, sizeof path, "%s/%s.scenario", folder, name);
+    return path;
 }
 
 size_t scenario_play(const char *path, const struct scenario_driver *driver, void *self)

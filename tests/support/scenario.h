@@ -8,6 +8,7 @@
  *     alice close                    leaves with a close frame
  *     bob vanish                     leaves without a word
  *     records N                      so many connections are known
+ *     publish JSON                   updates happen: one, or an array of them
  *
  * In expected JSON "<any>" is any value, "<text>" a text that is not empty, "<uuid>" a UUIDv7, "<ms>"
  * a Unix time in milliseconds, "<iso>" the same as text; "<uuid:name>" and "<text:name>" also keep it
@@ -29,7 +30,11 @@ struct scenario_driver {
     void (*close)(void *self, size_t client);
     void (*vanish)(void *self, size_t client);
     uint64_t (*records)(void *self);
+    void (*publish)(void *self, const char *updates); /* NULL = none happen there */
 };
+
+/* The file of a scenario, by its name: in the folder that the variable WSRT_SCENARIOS names. */
+const char *scenario_path(const char *name);
 
 /* Plays a file; what does not happen as told fails the test with the file's line. Returns the number
  * of lines played. */
