@@ -130,6 +130,88 @@ WSRT_API int wsrt_schema_builtin(wsrt_schema **out, const char *name_cstr,
  */
 WSRT_API int wsrt_schema_builtin_text(const char *name_cstr, wsrt_span *out);
 
+/* ---- building ----------------------------------------------------------------------------- */
+
+/**
+ * A schema in the making, for programs that would rather call than write JSON:
+ *
+ *     wsrt_builder_open(b, "object");
+ *     wsrt_builder_required(b, "name", "A name, please");
+ *     wsrt_builder_at(b, "properties", "name");
+ *     wsrt_builder_open(b, "string");
+ *     wsrt_builder_rule(b, "minLength", "1", "The name is empty");
+ *     wsrt_builder_text(b, "x-wsrt-extract", "name", NULL);
+ *     wsrt_builder_close(b);
+ *     wsrt_builder_close(b);
+ *     int rc = wsrt_builder_finish(&s, b, NULL, &why);
+ *
+ * Keywords are those of JSON Schema, and mean the same. Calls copy what they are given. They return
+ * nothing: the first failure sticks, and finish tells it. A NULL builder is ignored. One thread at a
+ * time. @since 0.1
+ */
+typedef struct wsrt_builder wsrt_builder;
+
+/**
+ * Makes a builder. @param out NULL on failure; @param allocator NULL = libc
+ * @return WSRT_OK, WSRT_ERR_NOMEM, WSRT_ERR_INVALID. @since 0.1
+ */
+WSRT_API int wsrt_builder_new(wsrt_builder **out, const wsrt_allocator *allocator);
+
+/** Frees a builder, not the schemas made with it; NULL is fine. @since 0.1 */
+WSRT_API void wsrt_builder_free(wsrt_builder *b);
+
+/**
+ * Opens the schema itself or, after wsrt_builder_at(), one inside the open schema.
+ * @param type_cstr  "object", "array", "string", "integer", "number", "boolean" or "null"; NULL = any.
+ * @since 0.1
+ */
+WSRT_API void wsrt_builder_open(wsrt_builder *b, const char *type_cstr);
+
+/** Closes the open schema. @since 0.1 */
+WSRT_API void wsrt_builder_close(wsrt_builder *b);
+
+/**
+ * Says where in the open schema the next one goes.
+ * @param keyword_cstr  a keyword that holds schemas: "properties", "items", "oneOf", "$defs", "if" …
+ * @param name_cstr     the name below "properties", "patternProperties", "$defs", "dependentSchemas";
+ *                      NULL elsewhere. Each call with "oneOf" and its like adds one to the list.
+ * @since 0.1
+ */
+WSRT_API void wsrt_builder_at(wsrt_builder *b, const char *keyword_cstr, const char *name_cstr);
+
+/**
+ * Adds a rule to the open schema.
+ * @param json_cstr     its value as JSON: "10", "[\"a\",\"b\"]", "true"
+ * @param message_cstr  text of its issues; NULL = the default. @since 0.1
+ */
+WSRT_API void wsrt_builder_rule(wsrt_builder *b, const char *keyword_cstr, const char *json_cstr,
+                                const char *message_cstr);
+
+/** As wsrt_builder_rule() with a string that needs no quotes: pattern, format, $ref. @since 0.1 */
+WSRT_API void wsrt_builder_text(wsrt_builder *b, const char *keyword_cstr, const char *text_cstr,
+                                const char *message_cstr);
+
+/** Demands a member of the open schema; `message_cstr` NULL = the default text. @since 0.1 */
+WSRT_API void wsrt_builder_required(wsrt_builder *b, const char *name_cstr,
+                                    const char *message_cstr);
+
+/** Text of all issues of the open schema that have none of their own. @since 0.1 */
+WSRT_API void wsrt_builder_message(wsrt_builder *b, const char *message_cstr);
+
+/**
+ * Compiles what was built. The builder stays the caller's, and may go on or be finished again.
+ *
+ * @param out   the schema; NULL on failure
+ * @param opts  as of wsrt_schema_new(), but for `warnings`, which are not used; NULL = defaults
+ * @param why   place and reason; NULL is fine
+ * @return as wsrt_schema_new(); rules that contradict each other are WSRT_ERR_REJECTED here;
+ *         WSRT_ERR_STATE for calls that do not fit together; the first failure of a call. @since 0.1
+ */
+WSRT_API int wsrt_builder_finish(wsrt_schema **out, wsrt_builder *b,
+                                 const wsrt_schema_options *opts, wsrt_schema_error *why);
+
+/* ---- keeping ------------------------------------------------------------------------------ */
+
 /**
  * Writes a compiled schema as bytes, for wsrt_schema_load() of the same release on a machine of the
  * same byte order. They hold the whole schema and nothing else: no pointer, no allocator.
