@@ -136,11 +136,12 @@ WSRT_API int wsrt_event_query(const wsrt_event *ev, const char *name_cstr, wsrt_
 typedef struct wsrt_response {
     uint32_t struct_size; /**< sizeof(wsrt_response) */
     uint32_t flags;       /**< WSRT_EVENT_BINARY when the body is binary */
-    int32_t status;       /**< HTTP status; a CONNECT outside 200..299 is refused */
+    int32_t status;       /**< HTTP status; a CONNECT or AUTHORIZE outside 200..299 is refused */
     uint32_t reserved;    /**< 0 */
     wsrt_span body;       /**< empty = none */
     const wsrt_pair *headers;
     size_t header_count;
+    const wsrt_principal *principal; /**< AUTHORIZE: who asks; NULL = nobody known */
 } wsrt_response;
 
 /** Takes the response of a dispatch, once, before the dispatch returns. @since 0.1 */
@@ -279,12 +280,17 @@ WSRT_API int wsrt_runtime_set_sender(wsrt_runtime *rt, const wsrt_sender *sender
  * its reply is the response's body, its error an envelope with a status outside 200..299, and 404
  * stands for no such route.
  *
+ * An AUTHORIZE asks whether its headers and query would be let in by a CONNECT, without one: 200 and
+ * the principal of the token; 401 for no token or a bad one; 403 and the principal when the access of
+ * the route `$connect` is not for it; 5xx when the token could not be judged. No handler runs.
+ *
  * @param ev       the event
  * @param respond  takes the response, exactly once on WSRT_OK, but for a MESSAGE of a transport with a
  *                 `reply` of its own, which hears of a response only when that has a body; NULL drops
  *                 it
  * @return WSRT_OK when the event was handled, whatever the answer; WSRT_ERR_INVALID for an event
- *         that breaks a rule of wsrt_event; WSRT_ERR_NOMEM. Any thread. @since 0.1
+ *         that breaks a rule of wsrt_event; WSRT_ERR_UNSUPPORTED for an AUTHORIZE without an
+ *         authenticator, and for a STREAM; WSRT_ERR_NOMEM. Any thread. @since 0.1
  */
 WSRT_API int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_fn respond,
                                    void *user);

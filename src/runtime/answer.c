@@ -202,6 +202,7 @@ void wsrt_answer_respond(wsrt_context *ctx, wsrt_response_fn respond, void *user
         .body = ctx->response_body,
         .headers = ctx->headers,
         .header_count = ctx->header_count,
+        .principal = ctx->event->kind == WSRT_EVENT_AUTHORIZE ? ctx->principal : NULL,
     };
     respond(&r, user);
 }

@@ -1,4 +1,4 @@
-/* Connects and disconnects: who comes, what is stored, what is cleaned up. */
+/* Connects, authorizers and disconnects: who comes, what is stored, what is cleaned up. */
 #include "runtime/runtime_internal.h"
 
 #include <string.h>
@@ -48,7 +48,6 @@ static wsrt_span token_of_protocols(wsrt_span list)
 struct offered {
     wsrt_span token;
     int sources;
-    int by_protocol;
 };
 
 static struct offered offered_token(const wsrt_event *ev)
@@ -65,7 +64,6 @@ static struct offered offered_token(const wsrt_event *ev)
     if (wsrt_event_header(ev, "sec-websocket-protocol", &value) == WSRT_OK &&
         (value = token_of_protocols(value)).len > 0) {
         o.token = value;
-        o.by_protocol = 1;
         o.sources++;
     }
     if (wsrt_event_query(ev, "token", &value) == WSRT_OK && value.len > 0) {
@@ -81,9 +79,7 @@ static int identify(wsrt_context *ctx, wsrt_auth_result *result, const wsrt_prin
     struct offered o;
 
     *who = ctx->event->principal;
-    if (*who != NULL)
-        return WSRT_OK;
-    if (ctx->rt->authenticator.ops != NULL) {
+    if (*who == NULL && ctx->rt->authenticator.ops != NULL) {
         o = offered_token(ctx->event);
         if (o.sources > 1)
             return wsrt_fail(ctx, WSRT_ERR_REJECTED, "AMBIGUOUS_TOKEN", "More than one token");
@@ -92,13 +88,9 @@ static int identify(wsrt_context *ctx, wsrt_auth_result *result, const wsrt_prin
             if (rc != WSRT_OK)
                 return rc;
             *who = &result->principal;
-            return o.by_protocol
-                       ? wsrt_respond_header(ctx, wsrt_span_cstr("Sec-WebSocket-Protocol"),
-                                             wsrt_span_cstr(bearer_protocol))
-                       : WSRT_OK;
         }
     }
-    if ((ctx->rt->flags & WSRT_RUNTIME_REQUIRE_AUTH) != 0)
+    if (*who == NULL && (ctx->rt->flags & WSRT_RUNTIME_REQUIRE_AUTH) != 0)
         return wsrt_fail(ctx, WSRT_ERR_UNAUTHENTICATED, "MISSING_TOKEN", NULL);
     return WSRT_OK;
 }
@@ -122,6 +114,18 @@ static int accepted(const wsrt_context *ctx)
            (ctx->response_status >= 200 && ctx->response_status <= 299);
 }
 
+/* A client that brought its token as a subprotocol waits for its choice, whoever judged the token. */
+static int choose_protocol(wsrt_context *ctx)
+{
+    wsrt_span value;
+
+    if (wsrt_event_header(ctx->event, "sec-websocket-protocol", &value) != WSRT_OK ||
+        token_of_protocols(value).len == 0)
+        return WSRT_OK;
+    return wsrt_respond_header(ctx, wsrt_span_cstr("Sec-WebSocket-Protocol"),
+                               wsrt_span_cstr(bearer_protocol));
+}
+
 static int connect_client(wsrt_context *ctx, const wsrt_principal *who)
 {
     int rc = WSRT_OK;
@@ -129,7 +133,9 @@ static int connect_client(wsrt_context *ctx, const wsrt_principal *who)
     ctx->principal = who;
     ctx->principal_known = 1;
     ctx->route = ctx->rt->on_connect;
-    if (ctx->route != NULL)
+    if (who != NULL)
+        rc = choose_protocol(ctx);
+    if (rc == WSRT_OK && ctx->route != NULL)
         rc = wsrt_run_handler(ctx);
     if (rc != WSRT_OK || !accepted(ctx))
         return rc;
@@ -176,6 +182,43 @@ void wsrt_on_connect(wsrt_context *ctx)
     wsrt_operations_complete(ctx, accepted(ctx) ? WSRT_OK : WSRT_ERR_REJECTED, fields,
                              rc < 0 ? 2 : 1);
 }
+
+/* ---- authorizers ---- */
+
+/* Who asks to connect: a token that is good, and what the route of connects demands of its bearer. */
+static int authorize(wsrt_context *ctx, wsrt_auth_result *result)
+{
+    const wsrt_principal *who = NULL;
+    int rc = identify(ctx, result, &who);
+
+    if (rc == WSRT_OK && who == NULL)
+        rc = wsrt_token_check(ctx, (wsrt_span){0}, result);
+    if (rc != WSRT_OK)
+        return rc;
+    ctx->principal = who;
+    ctx->route = ctx->rt->on_connect;
+    return ctx->route != NULL && ctx->route->access != WSRT_ACCESS_ANYONE ? wsrt_check_access(ctx)
+                                                                          : WSRT_OK;
+}
+
+void wsrt_on_authorize(wsrt_context *ctx)
+{
+    wsrt_auth_result *result = wsrt_arena_alloc(&ctx->arena, sizeof *result);
+
+    ctx->principal_known = 1; /* NULL: nobody, and no record to look for */
+    int rc = result == NULL ? WSRT_ERR_NOMEM : authorize(ctx, result);
+    if (rc < 0)
+        wsrt_answer_error(ctx, rc);
+    const wsrt_principal *who = ctx->principal;
+    wsrt_field line[] = {
+        wsrt_text_field("userId", who == NULL ? (wsrt_span){0} : who->user_id),
+        wsrt_text_field("sourceIp", ctx->event->source_ip),
+        wsrt_int_field("code", ctx->response_status == 0 ? 200 : ctx->response_status),
+    };
+    wsrt_context_log(ctx, WSRT_LEVEL_INFO, "authorize", line, 3);
+}
+
+/* ---- disconnects ---- */
 
 static const char *reason_class(const wsrt_event *ev)
 {

@@ -157,7 +157,7 @@ static int has_all(wsrt_span held, wsrt_span wanted)
     return 1;
 }
 
-static __attribute__((noinline)) int check_access(wsrt_context *ctx)
+__attribute__((noinline)) int wsrt_check_access(wsrt_context *ctx)
 {
     const struct route *route = ctx->route;
     const wsrt_principal *who = wsrt_session_principal(ctx);
@@ -294,7 +294,7 @@ int wsrt_run_handler(wsrt_context *ctx)
     if (rc == WSRT_OK && route->schema != NULL)
         rc = validate(ctx);
     if (rc == WSRT_OK && route->access != WSRT_ACCESS_ANYONE)
-        rc = check_access(ctx);
+        rc = wsrt_check_access(ctx);
     return rc != WSRT_OK ? rc : call_handler(ctx);
 }
 
@@ -364,12 +364,12 @@ static void on_stream(wsrt_context *ctx)
 
 static int check_event(const wsrt_event *ev)
 {
-    if (ev->kind == WSRT_EVENT_AUTHORIZE)
-        return WSRT_ERR_UNSUPPORTED;
     if (ev->kind < WSRT_EVENT_CONNECT || ev->kind > WSRT_EVENT_AUTHORIZE)
         return WSRT_ERR_INVALID;
-    /* A transport that keeps a session had its id checked with the CONNECT; a stream has none. */
-    if (ev->kind != WSRT_EVENT_STREAM && (ev->session == NULL || ev->kind != WSRT_EVENT_MESSAGE) &&
+    /* A transport that keeps a session had its id checked with the CONNECT; streams and questions have
+     * no connection. */
+    if (ev->kind != WSRT_EVENT_STREAM && ev->kind != WSRT_EVENT_AUTHORIZE &&
+        (ev->session == NULL || ev->kind != WSRT_EVENT_MESSAGE) &&
         !wsrt_connection_id_valid(ev->connection_id))
         return WSRT_ERR_INVALID;
     if ((ev->body.ptr == NULL && ev->body.len > 0) ||
@@ -431,6 +431,8 @@ int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_
     rc = check_event(ev);
     if (rc != WSRT_OK)
         return rc;
+    if (ev->kind == WSRT_EVENT_AUTHORIZE && rt->authenticator.ops == NULL)
+        return WSRT_ERR_UNSUPPORTED;
     mark_busy(rt);
     open_context(&ctx, rt, ev);
     if (ev->kind == WSRT_EVENT_MESSAGE)
@@ -439,6 +441,8 @@ int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_
         wsrt_on_connect(&ctx);
     else if (ev->kind == WSRT_EVENT_STREAM)
         on_stream(&ctx);
+    else if (ev->kind == WSRT_EVENT_AUTHORIZE)
+        wsrt_on_authorize(&ctx);
     else
         wsrt_on_disconnect(&ctx);
     wsrt_answer_respond(&ctx, respond, user);

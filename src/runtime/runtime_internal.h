@@ -157,6 +157,7 @@ struct route *wsrt_route_find(const wsrt_runtime *rt, wsrt_span key);
 /* dispatch.c */
 /* Limits, validation and access of the context's route, then its handler. */
 int wsrt_run_handler(wsrt_context *ctx);
+int wsrt_check_access(wsrt_context *ctx);
 int wsrt_refuse_rate(wsrt_context *ctx, const wsrt_limit_result *limit);
 void wsrt_operations_start(wsrt_context *ctx, int id);
 /* Something under way has to be noted: the operation begins after all. */
@@ -170,6 +171,8 @@ const wsrt_slot *wsrt_route_slot(const wsrt_context *ctx, enum slot_name name);
 /* connection.c */
 void wsrt_on_connect(wsrt_context *ctx);
 void wsrt_on_disconnect(wsrt_context *ctx);
+/* Leaves in the context's principal who was found, also for a refusal. */
+void wsrt_on_authorize(wsrt_context *ctx);
 
 /* session.c */
 wsrt_limiter_cell *wsrt_session_cell(const wsrt_event *ev);

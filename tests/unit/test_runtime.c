@@ -21,7 +21,8 @@ struct world {
     size_t post_count;
     const char *gone; /* posts to this connection find it gone */
     int closed_code;
-    int status; /* of the last response */
+    int status;    /* of the last response */
+    char user[32]; /* its principal's */
     char body[2048];
     char header[128];
     char headers[512]; /* all of them, a line each */
@@ -147,6 +148,9 @@ static void take(const wsrt_response *r, void *user)
 {
     (void)user;
     w.status = r->status;
+    snprintf(w.user, sizeof w.user, "%.*s",
+             r->principal != NULL ? (int)r->principal->user_id.len : 0,
+             r->principal != NULL ? r->principal->user_id.ptr : "");
     snprintf(w.body, sizeof w.body, "%.*s", (int)r->body.len, r->body.ptr);
     w.header[0] = w.headers[0] = '\0';
     for (size_t i = 0, n = 0; i < r->header_count; i++)
@@ -479,6 +483,104 @@ START_TEST(a_token_by_subprotocol_is_answered_with_the_protocol_alone)
     dispatch(&ev);
     ck_assert_int_eq(w.status, 200);
     ck_assert_str_eq(w.header, "Sec-WebSocket-Protocol: wsrt.bearer");
+}
+END_TEST
+
+START_TEST(who_was_authorized_by_subprotocol_is_answered_with_the_protocol_too)
+{
+    wsrt_event ev = event(WSRT_EVENT_CONNECT, "c1", NULL);
+    wsrt_pair header = {wsrt_span_cstr("Sec-WebSocket-Protocol"),
+                        wsrt_span_cstr("wsrt.bearer, judged-before")};
+    wsrt_principal who = {.struct_size = sizeof who, .user_id = wsrt_span_cstr("ann")};
+
+    ev.headers = &header;
+    ev.header_count = 1;
+    ev.principal = &who;
+    dispatch(&ev);
+    ck_assert_int_eq(w.status, 200);
+    ck_assert_str_eq(w.headers, "Sec-WebSocket-Protocol: wsrt.bearer\n");
+    ev.principal = NULL;
+    ev.headers = NULL;
+    ev.header_count = 0;
+    dispatch(&ev);
+    ck_assert_str_eq(w.headers, "");
+}
+END_TEST
+
+/* ---- authorizers ---- */
+
+static int authorize(const char *header, const char *value, const char *query)
+{
+    wsrt_event ev = event(WSRT_EVENT_AUTHORIZE, NULL, NULL);
+    wsrt_pair h = {wsrt_span_cstr(header), wsrt_span_cstr(value)};
+    wsrt_pair q = {wsrt_span_cstr("token"), wsrt_span_cstr(query)};
+
+    ev.headers = &h;
+    ev.header_count = header != NULL;
+    ev.query = &q;
+    ev.query_count = query != NULL;
+    return dispatch(&ev);
+}
+
+static const struct {
+    const char *header, *value, *query;
+    int status;
+    const char *user, *code;
+} authorizations[] = {
+    {"Authorization", "Bearer ann-token", NULL, 200, "ann", ""},
+    {"Sec-WebSocket-Protocol", "wsrt.bearer, ann-token", NULL, 200, "ann", ""},
+    {NULL, NULL, "ann-token", 200, "ann", ""},
+    {NULL, NULL, "bob-token", 200, "bob", ""},
+    {NULL, NULL, NULL, 401, "", "MISSING_TOKEN"},
+    {NULL, NULL, "", 401, "", "MISSING_TOKEN"},
+    {"Authorization", "Basic ann-token", NULL, 401, "", "MISSING_TOKEN"},
+    {NULL, NULL, "wrong", 401, "", "INVALID_TOKEN"},
+    {"Authorization", "Bearer ann-token", "ann-token", 400, "", "AMBIGUOUS_TOKEN"},
+};
+
+START_TEST(an_authorizer_says_whose_a_token_is)
+{
+    ck_assert_int_eq(
+        authorize(authorizations[_i].header, authorizations[_i].value, authorizations[_i].query),
+        WSRT_OK);
+    ck_assert_int_eq(w.status, authorizations[_i].status);
+    ck_assert_str_eq(w.user, authorizations[_i].user);
+    ck_assert_ptr_nonnull(strstr(w.body, authorizations[_i].code));
+    ck_assert_uint_eq(connections(), 0);
+}
+END_TEST
+
+START_TEST(an_expired_token_authorizes_nobody)
+{
+    w.wall = 1700000060000;
+    authorize(NULL, NULL, "bob-token");
+    ck_assert_int_eq(w.status, 401);
+    ck_assert_str_eq(w.user, "");
+    ck_assert_ptr_nonnull(strstr(w.body, "TOKEN_EXPIRED"));
+}
+END_TEST
+
+START_TEST(an_authorizer_demands_what_the_route_of_connects_demands)
+{
+    wsrt_route r = {.access = WSRT_ACCESS_SIGNED_IN, .any_group = wsrt_span_cstr("admins")};
+
+    add("$connect", say_user, &r);
+    authorize(NULL, NULL, "ann-token");
+    ck_assert_int_eq(w.status, 200);
+    authorize(NULL, NULL, "bob-token");
+    ck_assert_int_eq(w.status, 403);
+    ck_assert_str_eq(w.user, "bob");
+    ck_assert_uint_eq(w.post_count, 0); /* no handler ran */
+}
+END_TEST
+
+START_TEST(authorizing_without_an_authenticator_is_not_supported)
+{
+    wsrt_runtime_options o = options();
+
+    o.authenticator = NULL;
+    begin(&o);
+    ck_assert_int_eq(authorize(NULL, NULL, "ann-token"), WSRT_ERR_UNSUPPORTED);
 }
 END_TEST
 
@@ -1010,6 +1112,20 @@ START_TEST(a_token_that_cannot_be_judged_is_no_fault_of_the_clients)
 }
 END_TEST
 
+START_TEST(an_authorizer_that_cannot_judge_lets_nobody_in)
+{
+    static const wsrt_authenticator_ops ops = {.struct_size = sizeof ops, .authenticate = no_keys};
+    wsrt_authenticator down = {&ops, NULL};
+    wsrt_runtime_options o = options();
+
+    o.authenticator = &down;
+    begin(&o);
+    authorize(NULL, NULL, "ann-token");
+    ck_assert_int_ge(w.status, 500);
+    ck_assert_str_eq(w.user, "");
+}
+END_TEST
+
 START_TEST(a_refused_connection_says_why_in_its_headers)
 {
     wsrt_event ev = event(WSRT_EVENT_CONNECT, "c1", NULL);
@@ -1441,6 +1557,13 @@ Suite *suite(void)
     tcase_add_test(t, a_bad_token_at_connect_is_refused);
     tcase_add_test(t, two_tokens_at_connect_are_ambiguous);
     tcase_add_test(t, a_token_by_subprotocol_is_answered_with_the_protocol_alone);
+    tcase_add_test(t, who_was_authorized_by_subprotocol_is_answered_with_the_protocol_too);
+    tcase_add_loop_test(t, an_authorizer_says_whose_a_token_is, 0,
+                        (int)(sizeof authorizations / sizeof authorizations[0]));
+    tcase_add_test(t, an_expired_token_authorizes_nobody);
+    tcase_add_test(t, an_authorizer_demands_what_the_route_of_connects_demands);
+    tcase_add_test(t, authorizing_without_an_authenticator_is_not_supported);
+    tcase_add_test(t, an_authorizer_that_cannot_judge_lets_nobody_in);
     tcase_add_test(t, where_authentication_is_required_nobody_gets_in_without);
     tcase_add_test(t, signing_in_lasts_for_the_connection);
     tcase_add_test(t, a_failed_sign_in_says_why);
