@@ -12,7 +12,7 @@ enum { CLOSE_NONE = 1005, CLOSE_LOST = 1006, CLOSE_MAX = 4999 };
 
 /* The members of interest, found in one walk over each object. */
 typedef struct parts {
-    wsrt_json records, method_arn, context, headers, multi_headers, query, multi_query, body,
+    wsrt_json records, type, method_arn, context, headers, multi_headers, query, multi_query, body,
         base64;
     wsrt_json event_type, route_key, connection_id, request_id, stage, domain, connected_at,
         identity, authorizer, close_code, close_reason;
@@ -32,6 +32,7 @@ typedef struct place {
 
 static const place root_places[] = {
     PLACE("Records", records),
+    PLACE("type", type),
     PLACE("methodArn", method_arn),
     PLACE("requestContext", context),
     PLACE("headers", headers),
@@ -103,6 +104,12 @@ static int kind_of(const parts *p, const wsrt_invocation *how)
                  {"MESSAGE", WSRT_EVENT_MESSAGE},
                  {"DISCONNECT", WSRT_EVENT_DISCONNECT}};
 
+    /* A REQUEST authorizer's event carries the request context of its CONNECT. */
+    if (p->method_arn.kind != WSRT_JSON_NONE)
+        return p->method_arn.kind == WSRT_JSON_STRING &&
+                       wsrt_json_equal(&p->type, wsrt_span_cstr("REQUEST"))
+                   ? WSRT_EVENT_AUTHORIZE
+                   : 0;
     if (p->event_type.kind == WSRT_JSON_NONE)
         return how != NULL ? how->kind : WSRT_LAMBDA_ANY; /* the same numbers */
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
@@ -134,12 +141,13 @@ static int take_apart(parts *p, const wsrt_json *root, const wsrt_invocation *ho
     gather(&p->context, context_places, p);
     gather(&p->identity, identity_places, p);
     gather(&p->authorizer, authorizer_places, p);
-    /* A REQUEST authorizer's event carries the request context of its CONNECT. */
-    *kind = p->method_arn.kind != WSRT_JSON_NONE ? 0 : kind_of(p, how);
     if (p->context.kind == WSRT_JSON_NONE && is_stream(&p->records)) {
         *kind = WSRT_EVENT_STREAM;
         return WSRT_OK;
     }
+    *kind = kind_of(p, how);
+    if (*kind == WSRT_EVENT_AUTHORIZE)
+        return WSRT_OK;
     if (*kind < WSRT_EVENT_CONNECT || *kind > WSRT_EVENT_DISCONNECT)
         return WSRT_ERR_UNSUPPORTED;
     if (p->connection_id.kind != WSRT_JSON_STRING || !is_string_or_absent(&p->body) ||
@@ -317,14 +325,27 @@ static int close_code(const wsrt_json *value)
     return code < 0 || code > CLOSE_MAX ? CLOSE_LOST : (int)code;
 }
 
+/* What only an event of a connection has. */
+static int fill_connection(wsrt_lambda_event *out, store *s, const parts *p)
+{
+    wsrt_event *ev = &out->event;
+
+    if (!wsrt_connection_id_valid(ev->connection_id))
+        return WSRT_ERR_REJECTED;
+    if (ev->kind == WSRT_EVENT_DISCONNECT) {
+        ev->disconnect_code = close_code(&p->close_code);
+        ev->disconnect_reason = plain(s, &p->close_reason);
+    }
+    take_principal(out, s, p);
+    return take_body(ev, s, p);
+}
+
 static int fill(wsrt_lambda_event *out, store *s, const parts *p, int kind)
 {
     wsrt_event *ev = &out->event;
 
     ev->kind = kind;
     ev->connection_id = plain(s, &p->connection_id);
-    if (!wsrt_connection_id_valid(ev->connection_id))
-        return WSRT_ERR_REJECTED;
     /* What API Gateway could not route, our own routes may know. */
     if (!wsrt_json_equal(&p->route_key, wsrt_span_cstr("$default")))
         ev->route_key = plain(s, &p->route_key);
@@ -336,12 +357,10 @@ static int fill(wsrt_lambda_event *out, store *s, const parts *p, int kind)
     ev->connected_at = integer(&p->connected_at, 0);
     ev->headers = take_pairs(s, richer(&p->multi_headers, &p->headers), &ev->header_count);
     ev->query = take_pairs(s, richer(&p->multi_query, &p->query), &ev->query_count);
-    if (kind == WSRT_EVENT_DISCONNECT) {
-        ev->disconnect_code = close_code(&p->close_code);
-        ev->disconnect_reason = plain(s, &p->close_reason);
-    }
-    take_principal(out, s, p);
-    return take_body(ev, s, p);
+    if (kind != WSRT_EVENT_AUTHORIZE)
+        return fill_connection(out, s, p);
+    out->method_arn = plain(s, &p->method_arn);
+    return out->method_arn.len > 0 ? WSRT_OK : WSRT_ERR_REJECTED;
 }
 
 int wsrt_lambda_event_map(wsrt_lambda_event *out, wsrt_span json, const wsrt_invocation *how,

@@ -9,11 +9,13 @@
 typedef struct wsrt_lambda_event {
     wsrt_event event;
     wsrt_principal principal;
+    wsrt_span method_arn; /* AUTHORIZE */
     void *block;
     size_t block_size;
 } wsrt_lambda_event;
 
-/* Maps a WebSocket proxy event, or a stream event, whose body is the whole text. Members may be absent or null; unknown ones are ignored. `how` may
+/* Maps a WebSocket proxy event, a REQUEST authorizer's, or a stream event, whose body is the whole
+ * text. Members may be absent or null; unknown ones are ignored. `how` may
  * be NULL. Times of the event stay 0, except connected_at.
  * WSRT_OK; WSRT_ERR_MALFORMED (not JSON), _UNSUPPORTED (another kind of event), _REJECTED (a member
  * that breaks its shape), _NOMEM: then nothing is held. */
@@ -28,6 +30,13 @@ wsrt_span wsrt_lambda_trace_root(wsrt_span header);
  * WSRT_OK; WSRT_ERR_NOMEM. */
 int wsrt_lambda_result_write(const wsrt_response *response, const wsrt_allocator *allocator,
                              char **out, size_t *size, size_t *len);
+
+/* Writes an authorizer's answer in the same way: a policy that allows a principal its connect, or
+ * denies it when `response` is no success, and what events of the connection will say of it.
+ * WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_TOO_LARGE (more than API Gateway takes). */
+int wsrt_lambda_policy_write(const wsrt_response *response, wsrt_span method_arn,
+                             const wsrt_allocator *allocator, char **out, size_t *size,
+                             size_t *len);
 
 /* What an invocation that failed with `status` reports: a Category.Reason pair, and a text that
  * tells nothing about the event. */

@@ -3,13 +3,14 @@
 
 #include "common/support.h"
 
-enum { STATUS_OK = 200, STATUS_LAST_GOOD = 299, STATUS_NOT_FOUND = 404, NS_PER_MS = 1000000 };
+enum { STATUS_OK = 200, STATUS_LAST_GOOD = 299, STATUS_NOT_FOUND = 404, SERVER_ERROR = 500 };
+enum { NS_PER_MS = 1000000 };
 
 typedef struct call {
     const wsrt_allocator *allocator;
     wsrt_lambda_result_fn result;
     void *user;
-    int kind;   /* a wsrt_event_kind */
+    const wsrt_lambda_event *mapped;
     int status; /* how giving the result went */
 } call;
 
@@ -29,20 +30,38 @@ static void give_stream_result(const wsrt_response *response, call *c)
     c->result(body.ptr, body.len, c->user);
 }
 
+static int write_answer(const call *c, const wsrt_response *r, char **json, size_t *size,
+                        size_t *len)
+{
+    static const wsrt_response plain = {.struct_size = sizeof plain, .status = STATUS_OK};
+
+    switch (c->mapped->event.kind) {
+    case WSRT_EVENT_AUTHORIZE:
+        if (r->principal != NULL)
+            return wsrt_lambda_policy_write(r, c->mapped->method_arn, c->allocator, json, size,
+                                            len);
+        return r->status < SERVER_ERROR ? WSRT_ERR_UNAUTHENTICATED : WSRT_ERR_UNAVAILABLE;
+    case WSRT_EVENT_DISCONNECT:
+        /* Nobody is left to read an answer, and an error would only be retried. */
+        r = &plain;
+        break;
+    default:
+        break;
+    }
+    return wsrt_lambda_result_write(r, c->allocator, json, size, len);
+}
+
 static void give_result(const wsrt_response *response, void *user)
 {
     call *c = user;
-    wsrt_response plain = {.struct_size = sizeof plain, .status = STATUS_OK};
     char *json = NULL;
     size_t size = 0, len = 0;
 
-    if (c->kind == WSRT_EVENT_STREAM) {
+    if (c->mapped->event.kind == WSRT_EVENT_STREAM) {
         give_stream_result(response, c);
         return;
     }
-    /* Nobody is left to read an answer to $disconnect, and an error would only be retried. */
-    const wsrt_response *answer = c->kind == WSRT_EVENT_DISCONNECT ? &plain : response;
-    c->status = wsrt_lambda_result_write(answer, c->allocator, &json, &size, &len);
+    c->status = write_answer(c, response, &json, &size, &len);
     if (c->status != WSRT_OK)
         return;
     c->result(json, len, c->user);
@@ -96,7 +115,7 @@ int wsrt_lambda_handle(wsrt_runtime *rt, wsrt_span event, const wsrt_invocation 
     call c = {.allocator = &facts.allocator,
               .result = result,
               .user = user,
-              .kind = mapped.event.kind,
+              .mapped = &mapped,
               .status = WSRT_ERR_INTERNAL};
     add_invocation(&mapped.event, &facts, wsrt_runtime_env(rt));
     rc = dispatch(rt, &mapped.event, &c);

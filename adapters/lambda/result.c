@@ -5,6 +5,8 @@
 
 #include <wsrt/json.h>
 
+enum { MAX_POLICY = 8192 };
+
 /* The body as it goes into the JSON: text, or base64 in memory of its own. */
 typedef struct body {
     wsrt_span text;
@@ -77,6 +79,81 @@ int wsrt_lambda_result_write(const wsrt_response *response, const wsrt_allocator
     return rc;
 }
 
+/* ---- authorizers -------------------------------------------------------------------------- */
+
+static void write_statement(wsrt_json_writer *w, int allow, wsrt_span arn)
+{
+    wsrt_json_key(w, "policyDocument");
+    wsrt_json_object(w);
+    wsrt_json_key(w, "Version");
+    wsrt_json_string_cstr(w, "2012-10-17");
+    wsrt_json_key(w, "Statement");
+    wsrt_json_array(w);
+    wsrt_json_object(w);
+    wsrt_json_key(w, "Action");
+    wsrt_json_string_cstr(w, "execute-api:Invoke");
+    wsrt_json_key(w, "Effect");
+    wsrt_json_string_cstr(w, allow ? "Allow" : "Deny");
+    wsrt_json_key(w, "Resource");
+    wsrt_json_string(w, arn);
+    wsrt_json_object_end(w);
+    wsrt_json_array_end(w);
+    wsrt_json_object_end(w);
+}
+
+static void write_known(wsrt_json_writer *w, const char *name, wsrt_span text)
+{
+    if (text.len == 0)
+        return;
+    wsrt_json_key(w, name);
+    wsrt_json_string(w, text);
+}
+
+/* The members that an event's authorizer object is read for: strings and numbers, nothing nested. */
+static void write_context(wsrt_json_writer *w, const wsrt_principal *who)
+{
+    wsrt_json_key(w, "context");
+    wsrt_json_object(w);
+    write_known(w, "userId", who->user_id);
+    write_known(w, "username", who->username);
+    write_known(w, "email", who->email);
+    write_known(w, "groups", who->groups);
+    write_known(w, "scopes", who->scopes);
+    if (who->expires_at != 0) {
+        wsrt_json_key(w, "exp");
+        wsrt_json_write_int64(w, who->expires_at);
+    }
+    wsrt_json_object_end(w);
+}
+
+static int write_policy(const wsrt_response *r, wsrt_span arn, char *dst, size_t cap, size_t *len)
+{
+    int allow = r->status >= 200 && r->status <= 299;
+    wsrt_json_writer w;
+
+    wsrt_json_writer_init(&w, dst, cap, WSRT_JSON_REPLACE_UTF8);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "principalId");
+    wsrt_json_string(&w, r->principal->user_id);
+    write_statement(&w, allow, arn);
+    if (allow)
+        write_context(&w, r->principal);
+    wsrt_json_object_end(&w);
+    return wsrt_json_finish(&w, len);
+}
+
+int wsrt_lambda_policy_write(const wsrt_response *response, wsrt_span method_arn,
+                             const wsrt_allocator *allocator, char **out, size_t *size, size_t *len)
+{
+    write_policy(response, method_arn, NULL, 0, size); /* how much it takes */
+    if (*size > MAX_POLICY)
+        return WSRT_ERR_TOO_LARGE;
+    *out = wsrt_adapter_realloc(allocator, NULL, 0, *size);
+    if (*out == NULL)
+        return WSRT_ERR_NOMEM;
+    return write_policy(response, method_arn, *out, *size, len);
+}
+
 /* ---- failed invocations ------------------------------------------------------------------- */
 
 typedef struct failure {
@@ -89,6 +166,9 @@ static const failure failures[] = {
     {WSRT_ERR_MALFORMED, "Wsrt.MalformedEvent", "the event is not JSON"},
     {WSRT_ERR_UNSUPPORTED, "Wsrt.UnsupportedEvent", "no route here takes such an event"},
     {WSRT_ERR_REJECTED, "Wsrt.InvalidEvent", "the event lacks a member or breaks its shape"},
+    /* API Gateway answers 401 to this text and no other. */
+    {WSRT_ERR_UNAUTHENTICATED, "Wsrt.Unauthorized", "Unauthorized"},
+    {WSRT_ERR_UNAVAILABLE, "Wsrt.AuthenticationUnavailable", "the token could not be judged"},
     {WSRT_ERR_LIMIT, "Wsrt.EventTooLarge", "the event is too large"},
     {WSRT_ERR_TOO_LARGE, "Function.ResponseSizeTooLarge", "the response is too large"},
     {WSRT_ERR_NOMEM, "Wsrt.OutOfMemory", "out of memory"},

@@ -64,17 +64,25 @@ typedef struct wsrt_invocation {
 /**
  * Handles one event: for tests and for other runtimes.
  *
- * A WebSocket proxy event becomes a CONNECT, MESSAGE or DISCONNECT and its result `{"statusCode":…}`. An
- * event of a DynamoDB stream becomes a STREAM whose body is the whole text; its result is the response's
- * body as it is, or `{"batchItemFailures":[]}` where there is none.
+ * Kinds are told apart by their shape. A WebSocket proxy event has `requestContext.connectionId` and becomes
+ * a CONNECT, MESSAGE or DISCONNECT; its result is `{"statusCode":…}`. An event of a DynamoDB stream has
+ * `Records` and becomes a STREAM whose body is the whole text; its result is the response's body as it is, or
+ * `{"batchItemFailures":[]}` where there is none. A REQUEST authorizer's has `"type":"REQUEST"` and a
+ * `methodArn`; it goes to the runtime's authenticator, and a good token is answered with an IAM policy for
+ * that very `methodArn`: Allow, or Deny when the access of the route `$connect` is not for its bearer. The
+ * policy's `context` holds what the event of each later message is read for: userId, username, email,
+ * groups, scopes, exp.
  *
- * @param event    the JSON text of one of these
+ * @param event    the JSON text
  * @param how      NULL = nothing known
- * @param result   called once on WSRT_OK
- * @return WSRT_OK; WSRT_ERR_MALFORMED (not JSON); WSRT_ERR_UNSUPPORTED (no event known here, or a stream
- *         without a route `$stream`); WSRT_ERR_REJECTED (an event that breaks its shape);
- *         WSRT_ERR_INTERNAL (the handler of a stream failed: the batch is to be repeated);
- *         WSRT_ERR_NOMEM. Any thread. @since 0.1
+ * @param result   called once on WSRT_OK with `{"statusCode":…}` or `{"principalId":…}`
+ * @return WSRT_OK; WSRT_ERR_MALFORMED (not JSON); WSRT_ERR_UNSUPPORTED (no event known here, no
+ *         authenticator, or a stream without a route `$stream`); WSRT_ERR_REJECTED (an event that breaks
+ *         its shape); WSRT_ERR_NOMEM; WSRT_ERR_INTERNAL (a stream's handler failed: the batch is to be
+ *         repeated). Of an authorizer also: WSRT_ERR_UNAUTHENTICATED (no token or a bad one: the
+ *         invocation fails with "Unauthorized", and the client sees 401); WSRT_ERR_UNAVAILABLE (it could
+ *         not be judged);
+ *         WSRT_ERR_TOO_LARGE (a policy over 8 KiB). Any thread. @since 0.1
  */
 WSRT_API int wsrt_lambda_handle(wsrt_runtime *rt, wsrt_span event, const wsrt_invocation *how,
                                 wsrt_lambda_result_fn result, void *user);

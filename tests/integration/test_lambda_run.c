@@ -22,6 +22,7 @@ static wsrt_mock *mock;
 static wsrt_runtime *rt;
 static wsrt_lambda_options opts;
 static unsigned handled;
+static const wsrt_authenticator *authenticator;
 
 /* What a handler saw last. */
 static int64_t seen_deadline;
@@ -49,8 +50,10 @@ static void add_route(const char *key, wsrt_handler handler)
 static void make_runtime(const wsrt_allocator *allocator)
 {
     wsrt_env env;
-    wsrt_runtime_options parts = {
-        .struct_size = sizeof parts, .flags = WSRT_RUNTIME_NO_LIMITS, .env = &env};
+    wsrt_runtime_options parts = {.struct_size = sizeof parts,
+                                  .flags = WSRT_RUNTIME_NO_LIMITS,
+                                  .env = &env,
+                                  .authenticator = authenticator};
 
     if (allocator != NULL)
         parts.allocator = *allocator;
@@ -62,6 +65,7 @@ static void make_runtime(const wsrt_allocator *allocator)
 static void setup(void)
 {
     handled = 0;
+    authenticator = NULL;
     api = runtime_api_start();
     ck_assert_int_eq(wsrt_mock_new(&mock, NULL), WSRT_OK);
     make_runtime(NULL);
@@ -334,6 +338,66 @@ START_TEST(a_refused_error_result_is_dropped)
     ck_assert_int_eq(run(2), WSRT_OK);
     ck_assert_uint_eq(runtime_api_results(api), 2);
     check_result(1, "response", "req-2", RESULT("two"));
+}
+END_TEST
+
+/* ---- authorizers -------------------------------------------------------------------------- */
+
+static int judge(void *self, const wsrt_span *token, int64_t wall, wsrt_auth_result *out)
+{
+    wsrt_principal who = {.struct_size = sizeof who, .user_id = *token};
+
+    (void)self;
+    (void)wall;
+    if (wsrt_span_equal(*token, wsrt_span_cstr("down")))
+        return WSRT_ERR_UNAVAILABLE;
+    if (wsrt_span_equal(*token, wsrt_span_cstr("ann")))
+        return wsrt_auth_result_set(out, &who);
+    out->reason = WSRT_AUTH_INVALID_TOKEN;
+    return WSRT_ERR_UNAUTHENTICATED;
+}
+
+static const wsrt_authenticator_ops judge_ops = {.struct_size = sizeof judge_ops,
+                                                 .authenticate = judge};
+static const wsrt_authenticator judge_all = {&judge_ops, NULL};
+
+static const struct {
+    const char *query, *kind, *type, *body;
+} authorizations[] = {
+    {"{\"token\":\"ann\"}", "response", "",
+     "{\"principalId\":\"ann\",\"policyDocument\":{\"Version\":\"2012-10-17\",\"Statement\":[{"
+     "\"Action\":\"execute-api:Invoke\",\"Effect\":\"Allow\",\"Resource\":\"arn:x\"}]},"
+     "\"context\":{\"userId\":\"ann\"}}"},
+    {"{\"token\":\"eve\"}", "error", "Wsrt.Unauthorized",
+     "{\"errorMessage\":\"Unauthorized\",\"errorType\":\"Wsrt.Unauthorized\",\"stackTrace\":[]}"},
+    {"null", "error", "Wsrt.Unauthorized",
+     "{\"errorMessage\":\"Unauthorized\",\"errorType\":\"Wsrt.Unauthorized\",\"stackTrace\":[]}"},
+    {"{\"token\":\"down\"}", "error", "Wsrt.AuthenticationUnavailable", NULL},
+};
+
+START_TEST(an_authorizer_answers_with_a_policy_or_the_word_that_means_401)
+{
+    char event[256];
+
+    authenticator = &judge_all;
+    wsrt_runtime_free(rt);
+    make_runtime(NULL);
+    snprintf(event, sizeof event,
+             "{\"type\":\"REQUEST\",\"methodArn\":\"arn:x\",\"queryStringParameters\":%s}",
+             authorizations[_i].query);
+    push(event, 0);
+    ck_assert_int_eq(run(1), WSRT_OK);
+    check_result(0, authorizations[_i].kind, "req-1", authorizations[_i].body);
+    ck_assert_str_eq(runtime_api_result(api, 0)->error_type, authorizations[_i].type);
+}
+END_TEST
+
+START_TEST(an_authorizer_that_has_nobody_to_ask_fails)
+{
+    push("{\"type\":\"REQUEST\",\"methodArn\":\"arn:x\"}", 0);
+    ck_assert_int_eq(run(1), WSRT_OK);
+    check_result(0, "error", "req-1", NULL);
+    ck_assert_str_eq(runtime_api_result(api, 0)->error_type, "Wsrt.UnsupportedEvent");
 }
 END_TEST
 
@@ -732,6 +796,9 @@ Suite *suite(void)
     tcase_add_loop_test(t, each_answer_to_a_result_has_its_reaction, 0, ROWS(posts));
     tcase_add_test(t, a_result_too_large_becomes_an_error_result_of_the_same_invocation);
     tcase_add_test(t, a_refused_error_result_is_dropped);
+    tcase_add_loop_test(t, an_authorizer_answers_with_a_policy_or_the_word_that_means_401, 0,
+                        ROWS(authorizations));
+    tcase_add_test(t, an_authorizer_that_has_nobody_to_ask_fails);
     tcase_add_test(t, a_kept_connection_that_died_is_replaced_without_a_word);
     tcase_add_test(t, a_post_that_met_a_close_is_repeated_on_a_new_connection);
     tcase_add_test(t, a_post_that_cannot_be_delivered_ends_the_loop);

@@ -296,10 +296,17 @@ static const struct {
     {"a schedule", "{\"source\":\"aws.events\",\"detail\":{}}", WSRT_ERR_UNSUPPORTED},
     {"an HTTP request", "{\"requestContext\":{\"http\":{\"method\":\"GET\"}}}",
      WSRT_ERR_UNSUPPORTED},
-    {"a REQUEST authorizer",
-     "{\"type\":\"REQUEST\",\"methodArn\":\"arn:x/$connect\",\"requestContext\":{\"eventType\":"
-     "\"CONNECT\",\"connectionId\":\"c1\"}}",
+    {"a TOKEN authorizer",
+     "{\"type\":\"TOKEN\",\"methodArn\":\"arn:x/$connect\",\"authorizationToken\":\"t\"}",
      WSRT_ERR_UNSUPPORTED},
+    {"an authorizer without its type",
+     "{\"methodArn\":\"arn:x/$connect\",\"requestContext\":{\"eventType\":\"CONNECT\","
+     "\"connectionId\":\"c1\"}}",
+     WSRT_ERR_UNSUPPORTED},
+    {"an authorizer whose ARN is no string", "{\"type\":\"REQUEST\",\"methodArn\":7}",
+     WSRT_ERR_UNSUPPORTED},
+    {"an authorizer with an empty ARN", "{\"type\":\"REQUEST\",\"methodArn\":\"\"}",
+     WSRT_ERR_REJECTED},
     {"an unknown type", "{\"requestContext\":{\"eventType\":\"PAUSE\",\"connectionId\":\"c1\"}}",
      WSRT_ERR_UNSUPPORTED},
     {"a type that is no string", "{\"requestContext\":{\"eventType\":1,\"connectionId\":\"c1\"}}",
@@ -396,6 +403,144 @@ START_TEST(mapping_without_memory_holds_nothing)
     ck_assert_uint_eq(heap.live, 0);
     ck_assert_uint_eq(n, 2);
     printf("# allocation points: %zu\n", n - 1);
+}
+END_TEST
+
+/* ---- authorizers -------------------------------------------------------------------------- */
+
+#define ARN "arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3/prod/$connect"
+
+static const char authorizer_event[] =
+    "{\"type\":\"REQUEST\",\"methodArn\":\"arn:aws-cn:execute-api:cn-north-1:111122223333:a1b2c3\\/"
+    "prod\\/$connect\",\"headers\":{\"Authorization\":\"Bearer one\"},\"multiValueHeaders\":{"
+    "\"Authorization\":[\"Bearer one\"]},\"queryStringParameters\":{\"token\":\"two\"},"
+    "\"multiValueQueryStringParameters\":{\"token\":[\"two\"]},\"stageVariables\":{},"
+    "\"requestContext\":{\"routeKey\":\"$connect\",\"eventType\":\"CONNECT\",\"stage\":\"prod\","
+    "\"identity\":{\"userAgent\":\"it/1\",\"sourceIp\":\"203.0.113.9\"},\"requestId\":\"r1\","
+    "\"connectionId\":\"QbT4ecNrDoECJ0A=\"}}";
+
+START_TEST(an_authorizers_event_asks_for_its_arn_with_headers_and_query)
+{
+    ck_assert_int_eq(map(authorizer_event), WSRT_OK);
+    ck_assert_int_eq(e.event.kind, WSRT_EVENT_AUTHORIZE);
+    check_text(e.method_arn, ARN);
+    check_text(e.event.headers[0].value, "Bearer one");
+    check_text(e.event.query[0].value, "two");
+    check_text(e.event.source_ip, "203.0.113.9");
+    check_text(e.event.stage, "prod");
+    ck_assert_ptr_null(e.event.principal);
+}
+END_TEST
+
+START_TEST(an_authorizers_event_needs_no_connection)
+{
+    ck_assert_int_eq(map("{\"type\":\"REQUEST\",\"methodArn\":\"arn:x\"}"), WSRT_OK);
+    ck_assert_int_eq(e.event.kind, WSRT_EVENT_AUTHORIZE);
+    ck_assert_uint_eq(e.event.header_count + e.event.query_count, 0);
+}
+END_TEST
+
+/* Whoever sends an authorizer's event cannot bring an authorizer's word along. */
+START_TEST(an_authorizers_event_names_no_principal)
+{
+    ck_assert_int_eq(map("{\"type\":\"REQUEST\",\"methodArn\":\"arn:x\",\"requestContext\":{"
+                         "\"authorizer\":{\"userId\":\"root\"}}}"),
+                     WSRT_OK);
+    ck_assert_ptr_null(e.event.principal);
+}
+END_TEST
+
+static wsrt_principal seven(void)
+{
+    return (wsrt_principal){.struct_size = sizeof(wsrt_principal),
+                            .user_id = wsrt_span_cstr("user-7"),
+                            .username = wsrt_span_cstr("s\xc3\xa9ven \"7\""),
+                            .groups = wsrt_span_cstr("a b"),
+                            .expires_at = 1795172400};
+}
+
+static char *policy(int status, const wsrt_principal *who, size_t *len)
+{
+    wsrt_response r = {.struct_size = sizeof r, .status = status, .principal = who};
+    char *json;
+    size_t size;
+
+    ck_assert_int_eq(
+        wsrt_lambda_policy_write(&r, wsrt_span_cstr(ARN), &libc_memory, &json, &size, len),
+        WSRT_OK);
+    return json;
+}
+
+static const struct {
+    int status;
+    const char *json;
+} policies[] = {
+    {200,
+     "{\"principalId\":\"user-7\",\"policyDocument\":{\"Version\":\"2012-10-17\",\"Statement\":"
+     "[{\"Action\":\"execute-api:Invoke\",\"Effect\":\"Allow\",\"Resource\":\"" ARN "\"}]},"
+     "\"context\":{\"userId\":\"user-7\",\"username\":\"s\xc3\xa9ven \\\"7\\\"\","
+     "\"groups\":\"a b\",\"exp\":1795172400}}"},
+    {403,
+     "{\"principalId\":\"user-7\",\"policyDocument\":{\"Version\":\"2012-10-17\",\"Statement\":"
+     "[{\"Action\":\"execute-api:Invoke\",\"Effect\":\"Deny\",\"Resource\":\"" ARN "\"}]}}"},
+};
+
+START_TEST(a_policy_names_the_principal_and_the_arn_that_was_asked_for)
+{
+    wsrt_principal who = seven();
+    size_t len;
+    char *json = policy(policies[_i].status, &who, &len);
+
+    check_text((wsrt_span){json, len}, policies[_i].json);
+    free(json);
+}
+END_TEST
+
+START_TEST(what_a_policy_says_of_a_principal_comes_back_with_the_events)
+{
+    wsrt_principal who = seven();
+    size_t len;
+    char *json = policy(200, &who, &len), event[1024];
+    wsrt_json root, context;
+
+    ck_assert_int_eq(wsrt_json_parse(&root, (wsrt_span){json, len}, NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_json_find(&root, wsrt_span_cstr("/context"), &context), WSRT_OK);
+    snprintf(event, sizeof event,
+             "{\"requestContext\":{\"eventType\":\"MESSAGE\",\"connectionId\":\"c1\","
+             "\"authorizer\":%.*s}}",
+             (int)context.text.len, context.text.ptr);
+    free(json);
+    ck_assert_int_eq(map(event), WSRT_OK);
+    ck_assert_ptr_nonnull(e.event.principal);
+    check_text(e.event.principal->user_id, "user-7");
+    check_text(e.event.principal->username, "s\xc3\xa9ven \"7\"");
+    check_text(e.event.principal->groups, "a b");
+    check_text(e.event.principal->email, "");
+    ck_assert_int_eq(e.event.principal->expires_at, 1795172400);
+}
+END_TEST
+
+START_TEST(a_policy_that_the_gateway_would_not_take_is_not_written)
+{
+    static char long_name[8192];
+    wsrt_principal who = seven();
+    wsrt_response r = {.struct_size = sizeof r, .status = 200, .principal = &who};
+    char *json = NULL;
+    size_t size, len, whole;
+
+    json = policy(200, &who, &whole);
+    free(json);
+    memset(long_name, 'n', sizeof long_name);
+    for (size_t over = 0; over < 2; over++) {
+        who.email = (wsrt_span){long_name, 8192 - whole - strlen(",\"email\":\"\"") + over};
+        int rc =
+            wsrt_lambda_policy_write(&r, wsrt_span_cstr(ARN), &libc_memory, &json, &size, &len);
+        ck_assert_int_eq(rc, over ? WSRT_ERR_TOO_LARGE : WSRT_OK);
+        if (rc == WSRT_OK) {
+            ck_assert_uint_eq(len, 8192);
+            free(json);
+        }
+    }
 }
 END_TEST
 
@@ -538,6 +683,13 @@ Suite *suite(void)
     tcase_add_test(t, of_a_member_given_twice_the_first_counts);
     tcase_add_test(t, every_cut_of_an_event_is_refused);
     tcase_add_test(t, mapping_without_memory_holds_nothing);
+    tcase_add_test(t, an_authorizers_event_asks_for_its_arn_with_headers_and_query);
+    tcase_add_test(t, an_authorizers_event_needs_no_connection);
+    tcase_add_test(t, an_authorizers_event_names_no_principal);
+    tcase_add_loop_test(t, a_policy_names_the_principal_and_the_arn_that_was_asked_for, 0,
+                        ROWS(policies));
+    tcase_add_test(t, what_a_policy_says_of_a_principal_comes_back_with_the_events);
+    tcase_add_test(t, a_policy_that_the_gateway_would_not_take_is_not_written);
     tcase_add_loop_test(t, a_traces_root_is_found, 0, ROWS(traces));
     tcase_add_test(t, a_result_is_json_with_what_there_is);
     tcase_add_test(t, a_binary_body_goes_out_as_base64);
