@@ -5,26 +5,14 @@
 
 #include <wsrt/lambda.h>
 
-#include <signal.h>
-#include <stdio.h>
-
-static void on_term(int number)
+static int make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
 {
-    (void)number;
-    wsrt_lambda_stop();
+    int rc = wsrt_runtime_new(out, parts);
+
+    return rc != WSRT_OK ? rc : chat_add_routes(*out, user);
 }
 
 int main(void)
 {
-    wsrt_runtime *rt = NULL;
-    struct sigaction action = {.sa_handler = on_term};
-    int rc = wsrt_runtime_new(&rt, NULL);
-
-    sigaction(SIGTERM, &action, NULL);
-    rc = rc != WSRT_OK ? rc : chat_add_routes(rt, NULL);
-    rc = rc != WSRT_OK ? rc : wsrt_lambda_run(rt, NULL);
-    if (rc != WSRT_OK)
-        fprintf(stderr, "chat-lambda: %s\n", wsrt_status_name(rc));
-    wsrt_runtime_free(rt);
-    return rc == WSRT_OK ? 0 : 1;
+    return wsrt_lambda_main(NULL, make, NULL);
 }

@@ -128,12 +128,11 @@ static int open_connection(wsrt_lambda_client *c)
 
 static int format_head(const wsrt_lambda_client *c, const wsrt_lambda_request *r, char *dst)
 {
-    const char *error = r->error_type;
-    int len = snprintf(dst, REQUEST_HEAD,
-                       "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: libwsrt/%s\r\n%s%s%s", r->method,
-                       r->path, c->host, wsrt_version_string(),
-                       error != NULL ? "Lambda-Runtime-Function-Error-Type: " : "",
-                       error != NULL ? error : "", error != NULL ? "\r\n" : "");
+    const char *name = r->header_name;
+    int len = snprintf(
+        dst, REQUEST_HEAD, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: libwsrt/%s\r\n%s%s%s%s",
+        r->method, r->path, c->host, wsrt_version_string(), name != NULL ? name : "",
+        name != NULL ? ": " : "", name != NULL ? r->header_value : "", name != NULL ? "\r\n" : "");
 
     if (r->body.len > 0 && len > 0 && len < REQUEST_HEAD)
         len += snprintf(dst + len, (size_t)(REQUEST_HEAD - len),
@@ -286,16 +285,19 @@ static int64_t parse_ms(wsrt_span text)
 
 static void take_facts(wsrt_lambda_answer *answer, const wsrt_http_response *head)
 {
-    wsrt_span id = {0}, trace = {0}, deadline = {0};
+    wsrt_span id = {0}, trace = {0}, deadline = {0}, extension = {0};
 
     wsrt_http_find(&head->fields, "Lambda-Runtime-Aws-Request-Id", &id);
     wsrt_http_find(&head->fields, "Lambda-Runtime-Trace-Id", &trace);
     wsrt_http_find(&head->fields, "Lambda-Runtime-Deadline-Ms", &deadline);
+    wsrt_http_find(&head->fields, "Lambda-Extension-Identifier", &extension);
     answer->status = head->status;
     answer->deadline_ms = parse_ms(deadline);
     copy_text(answer->trace_id, sizeof answer->trace_id, trace);
     if (fits_path(id))
         copy_text(answer->request_id, sizeof answer->request_id, id);
+    if (fits_path(extension))
+        copy_text(answer->extension_id, sizeof answer->extension_id, extension);
 }
 
 /* The body follows the head in the buffer; chunks are moved together as they come. */
@@ -352,13 +354,22 @@ static int receive_answer(wsrt_lambda_client *c, const wsrt_lambda_request *r,
     return WSRT_OK;
 }
 
+int wsrt_lambda_send(wsrt_lambda_client *c, const wsrt_lambda_request *request)
+{
+    int rc = open_connection(c);
+
+    if (rc == WSRT_OK)
+        rc = send_request(c, request);
+    if (rc != WSRT_OK)
+        wsrt_lambda_client_close(c);
+    return rc;
+}
+
 int wsrt_lambda_exchange(wsrt_lambda_client *c, const wsrt_lambda_request *request,
                          wsrt_lambda_answer *answer)
 {
     *answer = (wsrt_lambda_answer){0};
-    int rc = open_connection(c);
-    if (rc == WSRT_OK)
-        rc = send_request(c, request);
+    int rc = wsrt_lambda_send(c, request);
     if (rc == WSRT_OK)
         rc = receive_answer(c, request, answer);
     if (rc != WSRT_OK)

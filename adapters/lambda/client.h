@@ -24,7 +24,8 @@ typedef struct wsrt_lambda_client {
 typedef struct wsrt_lambda_request {
     const char *method;
     const char *path;
-    const char *error_type; /* NULL = none */
+    const char *header_name; /* one of its own; NULL = none */
+    const char *header_value;
     wsrt_span body;
     int may_stop; /* waits for work: without end, but not past a stop */
 } wsrt_lambda_request;
@@ -33,9 +34,10 @@ typedef struct wsrt_lambda_request {
 typedef struct wsrt_lambda_answer {
     int status;
     wsrt_span body;
-    int64_t deadline_ms;                      /* 0 = none given */
-    char request_id[WSRT_LAMBDA_ID_MAX + 1];  /* "" = none, or none that fits a path */
-    char trace_id[WSRT_LAMBDA_TRACE_MAX + 1]; /* "" = none */
+    int64_t deadline_ms;                       /* 0 = none given */
+    char extension_id[WSRT_LAMBDA_ID_MAX + 1]; /* "" = none, as the next */
+    char request_id[WSRT_LAMBDA_ID_MAX + 1];   /* "" = none, or none that fits a path */
+    char trace_id[WSRT_LAMBDA_TRACE_MAX + 1];  /* "" = none */
 } wsrt_lambda_answer;
 
 /* `endpoint` is "address:port", the address numeric or "localhost": names are never looked up.
@@ -51,5 +53,8 @@ void wsrt_lambda_client_free(wsrt_lambda_client *c);
  * all else of the answer is there). */
 int wsrt_lambda_exchange(wsrt_lambda_client *c, const wsrt_lambda_request *request,
                          wsrt_lambda_answer *answer);
+
+/* Sends a request whose answer nobody waits for; as wsrt_lambda_exchange(). */
+int wsrt_lambda_send(wsrt_lambda_client *c, const wsrt_lambda_request *request);
 
 #endif

@@ -43,4 +43,7 @@ int wsrt_lambda_policy_write(const wsrt_response *response, wsrt_span method_arn
 const char *wsrt_lambda_error_type(int status);
 const char *wsrt_lambda_error_text(int status);
 
+/* Writes the body of an error report. WSRT_OK; WSRT_ERR_LIMIT. */
+int wsrt_lambda_error_write(char *dst, size_t cap, const char *type, const char *text, size_t *len);
+
 #endif

@@ -83,6 +83,7 @@ static int64_t to_monotonic(const wsrt_env *env, int64_t now, int64_t deadline_w
 static void add_invocation(wsrt_event *ev, const wsrt_invocation *how, const wsrt_env *env)
 {
     ev->now = env->now(env->user);
+    ev->flags |= WSRT_EVENT_DEVELOPER; /* the runtime decides */
     if (how->deadline_wall > 0)
         ev->deadline = to_monotonic(env, ev->now, how->deadline_wall);
     if (ev->request_id.len == 0)

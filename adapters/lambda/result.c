@@ -193,3 +193,20 @@ const char *wsrt_lambda_error_text(int status)
 {
     return find_failure(status)->text;
 }
+
+int wsrt_lambda_error_write(char *dst, size_t cap, const char *type, const char *text, size_t *len)
+{
+    wsrt_json_writer w;
+
+    wsrt_json_writer_init(&w, dst, cap, WSRT_JSON_REPLACE_UTF8);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "errorMessage");
+    wsrt_json_string_cstr(&w, text);
+    wsrt_json_key(&w, "errorType");
+    wsrt_json_string_cstr(&w, type);
+    wsrt_json_key(&w, "stackTrace");
+    wsrt_json_array(&w);
+    wsrt_json_array_end(&w);
+    wsrt_json_object_end(&w);
+    return wsrt_json_finish(&w, len);
+}

@@ -1,10 +1,10 @@
 /* The loop over the Runtime API: next, handle, answer. */
 #include "lambda/client.h"
 #include "lambda/event.h"
+#include "lambda/init.h"
+#include "lambda/upkeep.h"
 
 #include "common/support.h"
-
-#include <wsrt/json.h>
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -17,13 +17,15 @@
 
 #define API "/2018-06-01/runtime/invocation/"
 
-enum { MAX_EVENT = 6291556, MAX_FAILURES = 3, PAUSE_NS = 20000000, PATH_SIZE = 192 };
+enum { STATUS_OK = 200, MAX_FAILURES = 3, PAUSE_NS = 20000000, PATH_SIZE = 192 };
 
 typedef struct loop {
     wsrt_runtime *rt;
     const wsrt_env *env;
     wsrt_lambda_options opts;
     wsrt_lambda_client client;
+    wsrt_lambda_client extension; /* open while it is registered */
+    wsrt_lambda_upkeep upkeep;
     wsrt_lambda_answer next; /* the invocation under way */
     char *result;            /* kept, grows */
     size_t result_cap;
@@ -106,7 +108,11 @@ static int post(loop *l, const char *what, const char *error_type, wsrt_span bod
 {
     char path[PATH_SIZE];
     wsrt_lambda_request request = {
-        .method = "POST", .path = path, .error_type = error_type, .body = body};
+        .method = "POST",
+        .path = path,
+        .header_name = error_type != NULL ? "Lambda-Runtime-Function-Error-Type" : NULL,
+        .header_value = error_type,
+        .body = body};
     wsrt_lambda_answer answer;
 
     snprintf(path, sizeof path, API "%s/%s", l->next.request_id, what);
@@ -124,20 +130,9 @@ static int post_error(loop *l, int status)
     const char *type = wsrt_lambda_error_type(status);
     char json[256];
     size_t len;
-    wsrt_json_writer w;
 
     tell(l, WSRT_LEVEL_ERROR, "lambda_event_failed", status, type);
-    wsrt_json_writer_init(&w, json, sizeof json, 0);
-    wsrt_json_object(&w);
-    wsrt_json_key(&w, "errorMessage");
-    wsrt_json_string_cstr(&w, wsrt_lambda_error_text(status));
-    wsrt_json_key(&w, "errorType");
-    wsrt_json_string_cstr(&w, type);
-    wsrt_json_key(&w, "stackTrace");
-    wsrt_json_array(&w);
-    wsrt_json_array_end(&w);
-    wsrt_json_object_end(&w);
-    int rc = wsrt_json_finish(&w, &len);
+    int rc = wsrt_lambda_error_write(json, sizeof json, type, wsrt_lambda_error_text(status), &len);
     if (rc == WSRT_OK)
         rc = post(l, "error", type, (wsrt_span){json, len});
     return rc == WSRT_ERR_TOO_LARGE ? WSRT_OK : rc;
@@ -181,14 +176,6 @@ static int handle(loop *l)
     else
         return post_error(l, rc);
     return rc == WSRT_ERR_TOO_LARGE ? post_error(l, rc) : rc;
-}
-
-static void tick(loop *l)
-{
-    int64_t now = l->env->now(l->env->user);
-
-    if (now >= wsrt_runtime_next_deadline(l->rt))
-        wsrt_runtime_tick(l->rt, now, l->env->wall(l->env->user));
 }
 
 /* ---- waiting for work --------------------------------------------------------------------- */
@@ -240,7 +227,6 @@ static int serve(loop *l)
     uint64_t served = 0;
 
     while (atomic_load(&stop_wanted) == 0) {
-        tick(l);
         int rc = wait_for_work(l);
         if (rc == WSRT_ERR_STATE)
             break;
@@ -248,6 +234,7 @@ static int serve(loop *l)
             rc = handle(l);
         else if (rc == WSRT_ERR_NOMEM || rc == WSRT_ERR_TOO_LARGE)
             rc = post_error(l, rc == WSRT_ERR_TOO_LARGE ? WSRT_ERR_LIMIT : rc);
+        wsrt_lambda_upkeep_run(&l->upkeep);
         if (rc != WSRT_OK)
             return rc;
         if (++served == l->opts.max_invocations)
@@ -256,38 +243,84 @@ static int serve(loop *l)
     return WSRT_OK;
 }
 
+/* ---- start and end ------------------------------------------------------------------------ */
+
+/* SIGTERM comes before SIGKILL only where an extension is registered; this one wants no events, and
+ * its request for the next one is never answered. A refusal costs no more than the signal. */
+static void register_extension(loop *l)
+{
+    wsrt_lambda_request request = {.method = "POST",
+                                   .path = "/2020-01-01/extension/register",
+                                   .header_name = "Lambda-Extension-Name",
+                                   .header_value = "wsrt",
+                                   .body = wsrt_span_cstr("{\"events\":[]}")};
+    wsrt_lambda_answer answer = {0};
+    int rc = wsrt_lambda_client_init(&l->extension, l->opts.endpoint, &l->opts.allocator);
+
+    l->extension.max_body = l->opts.max_event;
+    if (rc == WSRT_OK)
+        rc = wsrt_lambda_exchange(&l->extension, &request, &answer);
+    if (rc == WSRT_OK && (answer.status != STATUS_OK || answer.extension_id[0] == '\0'))
+        rc = WSRT_ERR_UNAVAILABLE;
+    request = (wsrt_lambda_request){.method = "GET",
+                                    .path = "/2020-01-01/extension/event/next",
+                                    .header_name = "Lambda-Extension-Identifier",
+                                    .header_value = answer.extension_id};
+    if (rc == WSRT_OK)
+        rc = wsrt_lambda_send(&l->extension, &request);
+    if (rc == WSRT_OK)
+        return;
+    wsrt_lambda_client_close(&l->extension);
+    tell(l, WSRT_LEVEL_WARN, "lambda_extension_refused", answer.status, wsrt_status_name(rc));
+}
+
 static int load_settings(loop *l, const wsrt_lambda_options *given)
 {
     wsrt_lambda_options *o = &l->opts;
-    int rc = wsrt_adapter_options(o, sizeof *o, sizeof(wsrt_lambda_options), given);
+    int rc = wsrt_lambda_options_load(o, given);
 
+    if (rc == WSRT_OK)
+        rc = wsrt_lambda_client_init(&l->client, o->endpoint, &o->allocator);
     if (rc != WSRT_OK)
         return rc;
-    if (o->kind < WSRT_LAMBDA_ANY || o->kind > WSRT_LAMBDA_DISCONNECT)
-        return WSRT_ERR_INVALID;
-    if (o->endpoint.len == 0)
-        o->endpoint = wsrt_span_cstr(getenv("AWS_LAMBDA_RUNTIME_API"));
-    if (o->max_event == 0)
-        o->max_event = MAX_EVENT;
+    l->client.max_body = o->max_event;
+    l->client.stop_fd = stop_descriptor();
+    return WSRT_OK;
+}
+
+static int start(loop *l)
+{
+    static const char text[] = "the document of WSRT_BREAKERS cannot be used";
+    int rc = wsrt_lambda_upkeep_start(&l->upkeep, l->rt, &l->opts.allocator, l->opts.metrics_fd,
+                                      l->opts.breakers_cstr);
+
+    if (rc == WSRT_ERR_NOMEM)
+        return rc;
+    if (rc != WSRT_OK) {
+        (void)wsrt_lambda_init_post(&l->client, rc, text);
+        return rc;
+    }
+    if ((l->opts.flags & WSRT_LAMBDA_EXTENSION) != 0)
+        register_extension(l);
     return WSRT_OK;
 }
 
 int wsrt_lambda_run(wsrt_runtime *rt, const wsrt_lambda_options *opts)
 {
-    loop l = {.rt = rt};
+    loop l = {.rt = rt, .extension = {.fd = -1}};
 
     if (rt == NULL)
         return WSRT_ERR_INVALID;
     l.env = wsrt_runtime_env(rt);
     int rc = load_settings(&l, opts);
-    if (rc == WSRT_OK)
-        rc = wsrt_lambda_client_init(&l.client, l.opts.endpoint, &l.opts.allocator);
     if (rc != WSRT_OK)
         return rc;
-    l.client.max_body = l.opts.max_event;
-    l.client.stop_fd = stop_descriptor();
-    rc = serve(&l);
+    rc = start(&l);
+    if (rc == WSRT_OK)
+        rc = serve(&l);
     forget_stop();
+    wsrt_lambda_upkeep_free(&l.upkeep);
+    wsrt_lambda_client_free(&l.extension);
     wsrt_lambda_client_free(&l.client);
     if (l.result != NULL)
         wsrt_adapter_realloc(&l.opts.allocator, l.result, l.result_cap, 0);

@@ -23,30 +23,99 @@ typedef enum wsrt_lambda_kind {
     WSRT_LAMBDA_KIND_MAX_ = 2147483647
 } wsrt_lambda_kind;
 
+/** Bits of wsrt_lambda_options.flags. @since 0.1 */
+typedef enum wsrt_lambda_flag {
+    /** A no-op extension is registered at the start: Lambda sends SIGTERM before it kills a process
+        only where there is one. It costs one exchange at the cold start */
+    WSRT_LAMBDA_EXTENSION = 1,
+    WSRT_LAMBDA_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_LAMBDA_FLAG_MAX_ = 2147483647
+} wsrt_lambda_flag;
+
 /** Settings; zero = default. @since 0.1 */
 typedef struct wsrt_lambda_options {
-    uint32_t struct_size;     /**< sizeof(wsrt_lambda_options) */
-    int32_t kind;             /**< a wsrt_lambda_kind */
-    wsrt_allocator allocator; /**< zero = libc */
-    wsrt_span endpoint;       /**< "host:port"; empty = the variable AWS_LAMBDA_RUNTIME_API */
-    uint64_t max_event;       /**< bytes of one event; 0 = 6291556 */
-    uint64_t max_invocations; /**< stop after so many; 0 = never */
+    uint32_t struct_size;      /**< sizeof(wsrt_lambda_options) */
+    int32_t kind;              /**< a wsrt_lambda_kind */
+    wsrt_allocator allocator;  /**< zero = libc */
+    wsrt_span endpoint;        /**< "host:port"; empty = the variable AWS_LAMBDA_RUNTIME_API */
+    uint64_t max_event;        /**< bytes of one event; 0 = 6291556 */
+    uint64_t max_invocations;  /**< stop after so many; 0 = never */
+    uint32_t flags;            /**< bits of wsrt_lambda_flag */
+    int32_t metrics_fd;        /**< where EMF lines go; 0 = standard output, -1 = nowhere */
+    const char *breakers_cstr; /**< path of a document for wsrt_breakers_configure(); NULL = the
+                                    variable WSRT_BREAKERS, "" = none */
+    const char *required_cstr; /**< wsrt_lambda_main(): variables that must be there, separated by
+                                    single spaces; NULL = none */
 } wsrt_lambda_options;
 
 /**
  * Serves invocations until the process is told to stop. A result that cannot be delivered is logged
  * and dropped as aws-lambda's contract says; a broken runtime interface ends the loop.
  *
+ * After each answer, before it asks for work again, the loop writes what the monitor has counted since
+ * the last time as lines of CloudWatch's embedded metric format, all in one write, and runs
+ * wsrt_runtime_tick() when it is due. When the document of breakers has not been read for a minute, it
+ * is read again and put in force with WSRT_RECONFIGURE_EXISTING; one that cannot be used is logged, and
+ * the settings stay. Nothing of this happens while an event is being handled.
+ *
  * @param rt    routes added; borrowed
  * @param opts  NULL = defaults
  * @return WSRT_OK after SIGTERM (where the host installed wsrt_lambda_stop()) or max_invocations;
- *         WSRT_ERR_INVALID (no endpoint); WSRT_ERR_UNAVAILABLE (three failures in a row, or a 500
+ *         WSRT_ERR_INVALID (no endpoint); WSRT_ERR_IO, WSRT_ERR_TOO_LARGE (64 KiB),
+ *         WSRT_ERR_MALFORMED, WSRT_ERR_REJECTED (the document of breakers, at the start only; told to
+ *         the interface as an init error); WSRT_ERR_UNAVAILABLE (three failures in a row, or a 500
  *         from the interface): exit non-zero; WSRT_ERR_NOMEM. One thread. @since 0.1
  */
 WSRT_API int wsrt_lambda_run(wsrt_runtime *rt, const wsrt_lambda_options *opts);
 
 /** Makes wsrt_lambda_run() return after the invocation under way. Async-signal-safe. @since 0.1 */
 WSRT_API void wsrt_lambda_stop(void);
+
+/**
+ * Tells the interface that the function cannot start: to be called before wsrt_lambda_run() and followed
+ * by an exit.
+ *
+ * @param opts          as for wsrt_lambda_run(); `allocator` and `endpoint` are used
+ * @param status        a negative status: the error's type
+ * @param message_cstr  what is wrong, for the operator: no secrets. At most 512 bytes
+ * @return WSRT_OK; WSRT_ERR_UNAVAILABLE (nobody took it); WSRT_ERR_INVALID; WSRT_ERR_NOMEM. @since 0.1
+ */
+WSRT_API int wsrt_lambda_init_error(const wsrt_lambda_options *opts, int status,
+                                    const char *message_cstr);
+
+/**
+ * Makes the runtime of a function, with its routes.
+ *
+ * @param out    as wsrt_runtime_new(); NULL or a runtime that wsrt_lambda_main() frees, on failure too
+ * @param parts  prepared as wsrt_lambda_main() says; change what you like
+ * @param user   as given to wsrt_lambda_main()
+ * @return WSRT_OK; a negative status: then the function does not start. @since 0.1
+ */
+typedef int (*wsrt_lambda_make_fn)(wsrt_runtime **out, wsrt_runtime_options *parts, void *user);
+
+/**
+ * A whole `main`: reads the environment, makes the runtime, serves, cleans up.
+ *
+ * Of the environment: ENVIRONMENT names the stage in the metrics ("dev"); WSRT_DEVELOPER_ERRORS=1 shows
+ * clients what developers see; WSRT_REQUIRE_AUTH=1 refuses connects without an identity; WSRT_LOG_LEVEL
+ * is trace, debug, info (the default), warn or error; besides what wsrt_lambda_run() reads. The log goes
+ * to standard error, one JSON object a line, and metrics alone to standard output. SIGTERM ends the loop
+ * after the invocation under way; SIGPIPE is ignored.
+ *
+ *     static int make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
+ *     {
+ *         int rc = wsrt_runtime_new(out, parts);
+ *         return rc != WSRT_OK ? rc : wsrt_runtime_route(*out, user);
+ *     }
+ *
+ * @param opts  NULL = defaults
+ * @param make  called once, in this thread
+ * @return the exit code: 0; 78 for a setting that is missing or wrong, 1 for anything else. Either is
+ *         said on standard error and, before the first event, told to the interface as an init error
+ *         that names what is missing. @since 0.1
+ */
+WSRT_API int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make,
+                              void *user);
 
 /** Takes the result of one event as JSON, borrowed during the call. @since 0.1 */
 typedef void (*wsrt_lambda_result_fn)(const void *json, size_t len, void *user);
@@ -62,7 +131,8 @@ typedef struct wsrt_invocation {
 } wsrt_invocation;
 
 /**
- * Handles one event: for tests and for other runtimes.
+ * Handles one event: for tests and for other runtimes. It may see developer errors where the runtime
+ * allows them.
  *
  * Kinds are told apart by their shape. A WebSocket proxy event has `requestContext.connectionId` and becomes
  * a CONNECT, MESSAGE or DISCONNECT; its result is `{"statusCode":…}`. An event of a DynamoDB stream has

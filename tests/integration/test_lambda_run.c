@@ -70,6 +70,7 @@ static void setup(void)
     ck_assert_int_eq(wsrt_mock_new(&mock, NULL), WSRT_OK);
     make_runtime(NULL);
     opts = (wsrt_lambda_options){.struct_size = sizeof opts,
+                                 .metrics_fd = -1,
                                  .endpoint = wsrt_span_cstr(runtime_api_endpoint(api))};
 }
 

@@ -29,6 +29,7 @@ static void *serve(void *user)
 {
     struct function *f = user;
     wsrt_lambda_options opts = {.struct_size = sizeof opts,
+                                .metrics_fd = -1,
                                 .endpoint = wsrt_span_cstr(runtime_api_endpoint(f->api))};
 
     f->result = wsrt_lambda_run(f->rt, &opts);

@@ -33,6 +33,9 @@ struct runtime_api {
     struct api_result *results;
     size_t result_count;
     unsigned connections, nexts;
+    struct api_extension extension;
+    int extension_fd; /* its connection, which waits; -1 = none */
+    int refuses_extensions;
     char *buf;
     size_t len;
     int reads; /* of the request under way */
@@ -240,6 +243,51 @@ static int serve_post(struct runtime_api *api, int fd, const wsrt_http_request *
     return (p->faults & API_STALE) == 0;
 }
 
+/* ---- extensions --------------------------------------------------------------------------- */
+
+static int is_extension(const wsrt_http_request *req)
+{
+    static const char prefix[] = "/2020-01-01/extension/";
+
+    return req->path.len > sizeof prefix - 1 &&
+           memcmp(req->path.ptr, prefix, sizeof prefix - 1) == 0;
+}
+
+static void put_registered(int fd)
+{
+    static const char text[] = "HTTP/1.1 200 OK\r\nLambda-Extension-Identifier: ext-1\r\n"
+                               "Content-Length: 2\r\n\r\n{}";
+
+    put(fd, text, sizeof text - 1, 0);
+}
+
+/* A registration is answered, the request for an event never; 0 = the connection is not ours now. */
+static int serve_extension(struct runtime_api *api, int fd, const wsrt_http_request *req)
+{
+    struct api_extension *e = &api->extension;
+    wsrt_span body = {api->buf + req->head_len, (size_t)req->content_length}, text = {0};
+    int waits = wsrt_http_same_text(req->method, wsrt_span_cstr("GET"));
+
+    pthread_mutex_lock(&api->lock);
+    if (waits) {
+        wsrt_http_find(&req->fields, "Lambda-Extension-Identifier", &text);
+        copy(e->identifier, sizeof e->identifier, text);
+        e->nexts = api->nexts;
+        api->extension_fd = fd;
+    } else {
+        wsrt_http_find(&req->fields, "Lambda-Extension-Name", &text);
+        copy(e->name, sizeof e->name, text);
+        copy(e->body, sizeof e->body, body);
+    }
+    pthread_mutex_unlock(&api->lock);
+    if (!waits && api->refuses_extensions)
+        put_status(fd, 403);
+    else if (!waits)
+        put_registered(fd);
+    drop_request(api, req);
+    return !waits;
+}
+
 static void serve_connection(struct runtime_api *api, int fd)
 {
     static wsrt_http_request req;
@@ -248,6 +296,11 @@ static void serve_connection(struct runtime_api *api, int fd)
     api->len = 0;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     while (open && read_request(api, fd, &req)) {
+        if (is_extension(&req)) {
+            if (!serve_extension(api, fd, &req))
+                return;
+            continue;
+        }
         int is_next = wsrt_http_same_text(req.method, wsrt_span_cstr("GET"));
         if (is_next) {
             drop_request(api, &req);
@@ -290,6 +343,7 @@ struct runtime_api *runtime_api_start(void)
     pthread_cond_init(&api->pushed_more, NULL);
     api->results = calloc(MAX_RESULTS, sizeof *api->results);
     api->buf = malloc(BUFFER);
+    api->extension_fd = -1;
     api->wake = eventfd(0, EFD_CLOEXEC);
     api->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     ck_assert_int_eq(bind(api->listener, (struct sockaddr *)&at, len), 0);
@@ -366,6 +420,19 @@ unsigned runtime_api_nexts(struct runtime_api *api)
     return n;
 }
 
+void runtime_api_refuse_extensions(struct runtime_api *api)
+{
+    api->refuses_extensions = 1;
+}
+
+struct api_extension runtime_api_extension(struct runtime_api *api)
+{
+    pthread_mutex_lock(&api->lock);
+    struct api_extension e = api->extension;
+    pthread_mutex_unlock(&api->lock);
+    return e;
+}
+
 void runtime_api_stop(struct runtime_api *api)
 {
     uint64_t one = 1;
@@ -376,6 +443,8 @@ void runtime_api_stop(struct runtime_api *api)
     pthread_mutex_unlock(&api->lock);
     ck_assert_int_eq(write(api->wake, &one, sizeof one), sizeof one);
     pthread_join(api->thread, NULL);
+    if (api->extension_fd >= 0)
+        close(api->extension_fd);
     close(api->listener);
     close(api->wake);
     free(api->results);

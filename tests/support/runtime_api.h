@@ -33,7 +33,7 @@ struct api_plan {
     const char *trace_id; /* Lambda-Runtime-Trace-Id; NULL = none */
 };
 
-/* One post that arrived whole. */
+/* One post that arrived whole; an init error's request id is "init". */
 struct api_result {
     char kind[16]; /* "response" or "error" */
     char request_id[64];
@@ -42,6 +42,14 @@ struct api_result {
     size_t body_len;
     unsigned connection; /* number of the connection it came on, from 1 */
     int one_segment;     /* head and body came by one read */
+};
+
+/* An extension, as far as it has come; it is never sent an event. */
+struct api_extension {
+    char name[64];
+    char body[64];
+    char identifier[64]; /* given with the request for its next event; "ext-1" is right */
+    unsigned nexts;      /* requests for work before that */
 };
 
 struct runtime_api *runtime_api_start(void);
@@ -54,6 +62,8 @@ size_t runtime_api_results(struct runtime_api *api);
 unsigned runtime_api_connections(struct runtime_api *api);
 unsigned runtime_api_nexts(struct runtime_api *api); /* requests for work so far */
 void runtime_api_wait_nexts(struct runtime_api *api, unsigned n);
+void runtime_api_refuse_extensions(struct runtime_api *api); /* before they come */
+struct api_extension runtime_api_extension(struct runtime_api *api);
 void runtime_api_stop(struct runtime_api *api);
 
 #endif
