@@ -2,7 +2,10 @@
 import http.server
 import json
 import os
+import pathlib
+import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -210,6 +213,27 @@ def the_authorizer_names_what_is_missing():
 def the_authorizer_cannot_start_without_keys():
     run = Run("authorizer-lambda", WSRT_JWKS="/nowhere", WSRT_ISSUER="x", WSRT_AUDIENCE="y")
     equal((run.status, [r[0] for r in run.results]), (78, ["init/error"]), run.err)
+
+
+# ---- documentation ----
+
+def the_local_run_of_the_guide_does_what_it_says():
+    guide = (pathlib.Path(__file__).parents[2] / "docs" / "lambda.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", guide, re.S)
+    (wanted,) = re.findall(r"It prints `(response .*?)`", guide)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    expect("9001" in program, "the guide's port")
+    with subprocess.Popen([sys.executable, "-c", program.replace("9001", str(port))],
+                          stdout=subprocess.PIPE, text=True) as api:
+        until = time.monotonic() + 10
+        while socket.socket().connect_ex(("127.0.0.1", port)) != 0 and time.monotonic() < until:
+            pass
+        function = subprocess.run([os.path.join(EXAMPLES, "echo-lambda")], capture_output=True,
+                                  env={"AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}"}, check=False,
+                                  timeout=20)
+        equal(api.communicate(timeout=10)[0], wanted + "\n")
+        equal(function.returncode, 1)
 
 
 if __name__ == "__main__":
