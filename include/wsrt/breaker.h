@@ -80,16 +80,83 @@ typedef struct wsrt_breaker_config {
  */
 WSRT_API int wsrt_breaker_config_check(const wsrt_breaker_config *config, const char **member_cstr);
 
+/* ---- shared state ------------------------------------------------------------------------- */
+
+/** What a fleet knows of one breaker. @since 0.1 */
+typedef struct wsrt_breaker_shared {
+    uint32_t struct_size; /**< sizeof(wsrt_breaker_shared) */
+    int32_t state;        /**< CLOSED; OPEN; HALF_OPEN: `owner` has the probe */
+    uint64_t version;     /**< 1, 2, 3, ... with every write; 0 = nothing stored */
+    int64_t until;        /**< Unix ms: end of the wait, or of the probe's lease; 0 when CLOSED */
+    uint64_t owner;       /**< random number of the registry that wrote it */
+    uint32_t growth_step; /**< failed recoveries in a row */
+    uint32_t reserved;    /**< 0 */
+} wsrt_breaker_shared;
+
+/** Which record a store is asked for, and for how long. @since 0.1 */
+typedef struct wsrt_breaker_shared_key {
+    uint32_t struct_size; /**< sizeof(wsrt_breaker_shared_key) */
+    uint32_t budget_ms;   /**< come back within it, with WSRT_ERR_TIMEOUT if need be */
+    wsrt_span service;    /**< valid during the call */
+    wsrt_span operation;
+} wsrt_breaker_shared_key;
+
+/**
+ * Where a fleet of processes shares the state of its breakers. Called from any thread, without a lock;
+ * may block for the budget. It makes no call that this registry guards. @since 0.1
+ */
+typedef struct wsrt_breaker_store_ops {
+    uint32_t struct_size; /**< sizeof(wsrt_breaker_store_ops) */
+    uint32_t flags;       /**< 0 */
+    /** Fills `out`; WSRT_OK; WSRT_ERR_NOT_FOUND: nothing stored; anything else is an error. */
+    int (*load)(void *self, const wsrt_breaker_shared_key *key, wsrt_breaker_shared *out);
+    /**
+     * Stores `record`, whose version is `expected` + 1, if the stored version is `expected` (0 =
+     * nothing stored). WSRT_OK; WSRT_ERR_EXISTS: another version is, and `seen` holds that record;
+     * anything else is an error.
+     */
+    int (*compare_and_swap)(void *self, const wsrt_breaker_shared_key *key, uint64_t expected,
+                            const wsrt_breaker_shared *record, wsrt_breaker_shared *seen);
+} wsrt_breaker_store_ops;
+
+/** A store in the memory of this process, for tests and threads; thread-safe. @since 0.1 */
+typedef struct wsrt_memory_breaker_store wsrt_memory_breaker_store;
+
+/**
+ * Makes an empty store. It keeps what it was given until it is freed.
+ * @param out        NULL on failure; give it back with wsrt_memory_breaker_store_free()
+ * @param allocator  copied; NULL = libc
+ * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID. @since 0.1
+ */
+WSRT_API int wsrt_memory_breaker_store_new(wsrt_memory_breaker_store **out,
+                                           const wsrt_allocator *allocator);
+
+/** Frees a store, after the registries that use it; NULL is fine. @since 0.1 */
+WSRT_API void wsrt_memory_breaker_store_free(wsrt_memory_breaker_store *store);
+
+/** Its functions, constant; `self` is the store. Never fails. Any thread. @since 0.1 */
+WSRT_API const wsrt_breaker_store_ops *wsrt_memory_breaker_store_ops(void);
+
+/* ---- the registry ------------------------------------------------------------------------- */
+
 /** Options of a registry; zero = default. @since 0.1 */
 typedef struct wsrt_breakers_options {
     uint32_t struct_size;     /**< sizeof(wsrt_breakers_options) */
     uint32_t flags;           /**< 0 */
     wsrt_allocator allocator; /**< zero = libc */
-    const wsrt_env *env;      /**< random (for jitter) and, at the cap and in execute, now; copied;
-                                   NULL = defaults. `now` must be the clock of the callers */
+    const wsrt_env *env;      /**< random (for jitter) and, at the cap, in execute and with a store,
+                                   now and wall; copied; NULL = defaults. `now` must be the clock of
+                                   the callers */
     int64_t now;              /**< monotonic ns at creation: any clock origin works */
     uint32_t max_breakers;    /**< 0 = 10000 */
     uint32_t event_capacity;  /**< events kept for those who fall behind; 0 = 256 */
+    /** State shared with a fleet: copied; NULL = none. One process then probes for all, the others
+     *  hear of it within a second. A healthy call never waits for the store, and one that fails is
+     *  left alone for 5 s, as if there were none. Wall clocks may differ by less than a lease. */
+    const wsrt_breaker_store_ops *store;
+    void *store_self;         /**< outlives the registry */
+    uint32_t store_budget_ms; /**< 0 = 250; an answer that takes longer is an error */
+    uint32_t reserved;        /**< 0 */
 } wsrt_breakers_options;
 
 /**
@@ -205,7 +272,7 @@ typedef enum wsrt_reject_reason {
     WSRT_REJECT_OPEN = 1,
     WSRT_REJECT_PROBE_BUSY = 2,
     WSRT_REJECT_FORCED = 3,
-    WSRT_REJECT_CLAIM = 4,
+    WSRT_REJECT_CLAIM = 4, /**< another thread asks the shared state for the probe */
     WSRT_REJECT_REASON_MIN_ = -2147483647 - 1,
     WSRT_REJECT_REASON_MAX_ = 2147483647
 } wsrt_reject_reason;
@@ -232,7 +299,8 @@ typedef enum wsrt_outcome {
  * @param now  monotonic ns, the clock of record()
  * @param out  written on WSRT_OK; settle it once by record or release
  * @param why  written on refusal; NULL is fine
- * @return WSRT_OK; WSRT_ERR_CIRCUIT_OPEN. No lock, no allocation. Any thread. @since 0.1
+ * @return WSRT_OK; WSRT_ERR_CIRCUIT_OPEN. No lock, no allocation; with a shared state the first call
+ *         and one after a wait may block for its budget. Any thread. @since 0.1
  */
 WSRT_API int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out,
                                       wsrt_rejection *why);

@@ -71,6 +71,8 @@ static void take_effect(wsrt_breaker *b, uint64_t to, const struct move *m)
     if (m->state != WSRT_BREAKER_HALF_OPEN)
         wsrt_window_clear(b, word_generation(to));
     freshen_probes(b, to);
+    if (settings_share(breaker_settings(b)))
+        wsrt_fleet_moved(b, m->cause);
 }
 
 int wsrt_breaker_move(wsrt_breaker *b, uint64_t from, const struct move *m)
@@ -243,21 +245,47 @@ static void start_round(wsrt_breaker *b, const struct settings *s, uint64_t word
     (void)wsrt_breaker_move(b, word, &m);
 }
 
+/* A new round, if the fleet leaves it to this process. The store may take its time. */
+static int ask_fleet(wsrt_breaker *b, const struct settings *s, uint64_t word, int64_t *now,
+                     wsrt_rejection *why)
+{
+    wsrt_rejection because;
+    int claim = CLAIM_GRANTED;
+
+    if (settings_share(s)) {
+        claim = wsrt_fleet_claim(b, *now, &because);
+        *now = s->registry->env.now(s->registry->env.user);
+    }
+    if (claim == CLAIM_REFUSED)
+        return reject(b, s, *now, because, why);
+    if (claim == CLAIM_GRANTED)
+        start_round(b, s, word, breaker_time(s, *now));
+    return 1;
+}
+
+static int look_first(wsrt_breaker *b, const struct settings *s, uint64_t word, int64_t *now)
+{
+    wsrt_fleet_first_look(b, word);
+    *now = s->registry->env.now(s->registry->env.user);
+    return 1;
+}
+
 /* One look at a breaker that is not CLOSED: a status, or 1 to look again. */
-static COLD int ask(wsrt_breaker *b, uint64_t word, int64_t now, wsrt_permit *out,
+static COLD int ask(wsrt_breaker *b, uint64_t word, int64_t *clock, wsrt_permit *out,
                     wsrt_rejection *why)
 {
     const struct settings *s = breaker_settings(b);
-    int64_t t = breaker_time(s, now);
+    int64_t now = *clock, t = breaker_time(s, now);
     uint64_t ticket;
 
+    if (word_is_unseen(word))
+        return look_first(b, s, word, clock);
     switch (word_state(word)) {
     case WSRT_BREAKER_OPEN:
         if (!word_is_due(word, t))
             return reject(b, s, now, (wsrt_rejection){WSRT_REJECT_OPEN, 0, word_left(word, t)},
                           why);
-        start_round(b, s, word, t);
-        return 1;
+        return ask_fleet(b, s, word, clock, why);
     case WSRT_BREAKER_HALF_OPEN:
         switch (take_probe(b, s, word, t, &ticket)) {
         case PROBE_TAKEN:
@@ -267,7 +295,7 @@ static COLD int ask(wsrt_breaker *b, uint64_t word, int64_t now, wsrt_permit *ou
             if (!word_is_due(word, t))
                 return reject(b, s, now,
                               (wsrt_rejection){WSRT_REJECT_PROBE_BUSY, 0, word_left(word, t)}, why);
-            start_round(b, s, word, t);
+            return ask_fleet(b, s, word, clock, why);
         }
         return 1;
     case WSRT_BREAKER_FORCED_OPEN:
@@ -285,7 +313,7 @@ int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsr
     if (b == NULL || out == NULL)
         return WSRT_ERR_INVALID;
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
-    if (word_state(word) == WSRT_BREAKER_CLOSED) {
+    if (word_is_closed(word)) {
         grant(b, word, now, 0, out);
         return WSRT_OK;
     }
@@ -295,7 +323,7 @@ int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsr
         if (left > 0)
             return reject(b, s, now, (wsrt_rejection){WSRT_REJECT_OPEN, 0, left}, why);
     }
-    while ((rc = ask(b, word, now, out, why)) > 0)
+    while ((rc = ask(b, word, &now, out, why)) > 0)
         word = atomic_load(&b->word);
     return rc;
 }
@@ -530,6 +558,8 @@ static int settle_live(wsrt_breaker *b, const wsrt_permit *p, uint64_t word, int
         count(b, s, word, &e);
     if (rc == WSRT_OK && outcome == WSRT_IGNORED)
         atomic_fetch_add_explicit(&b->ignored, 1, memory_order_relaxed);
+    if (rc == WSRT_OK && settings_share(s))
+        wsrt_fleet_settled(b, e.outcome == WSRT_FAILURE);
     return rc;
 }
 
@@ -556,7 +586,7 @@ static int settle_success(wsrt_breaker *b, wsrt_permit *p, int64_t now)
     struct window *w = breaker_stripe(b, b->stripe_mask == 0 ? 0 : stripe_of(b, p));
     int64_t elapsed, t;
 
-    if (word_state(word) != WSRT_BREAKER_CLOSED || s->config.mode != WSRT_BREAKER_WINDOW ||
+    if (!word_is_closed(word) || s->config.mode != WSRT_BREAKER_WINDOW ||
         p->opaque[0] != (permit_valid | wsrt_breaker_generation(b, word)) ||
         __builtin_sub_overflow(now, (int64_t)p->opaque[1], &elapsed) || elapsed > s->slow_ns ||
         __builtin_sub_overflow(now, s->base, &t) || t < 0 ||

@@ -80,6 +80,30 @@ struct wsrt_breaker {
 
 enum { PIN_EVICTED = 1 << 30 };
 
+/* What a breaker knows of the shared state; in registries with a store it lies before the breaker.
+ * Whoever set `busy` talks to the store; what is not atomic is of that thread. */
+struct shared {
+    _Alignas(16) _Atomic int busy;
+    _Atomic int pending; /* a change of state is to be written */
+    _Atomic int local;   /* by hand: the fleet neither hears of it nor changes it */
+    int dirty;           /* the latest change of state could not be written */
+    uint64_t version;    /* of the record seen last */
+    int32_t state;
+    uint32_t growth;
+    _Atomic int64_t until;     /* its wait or lease ends, ms since the registry's creation */
+    _Atomic int64_t next_look; /* likewise */
+    _Atomic uint64_t errors;
+};
+
+struct fleet {
+    wsrt_breaker_store_ops ops; /* `load` NULL = no store */
+    void *self;
+    int64_t budget_ms;
+    uint64_t owner;
+    _Atomic int64_t alone_until; /* ms since the registry's creation */
+    _Atomic int down;
+};
+
 struct event_slot {
     wsrt_breaker *breaker;
     wsrt_breaker_event event;
@@ -122,15 +146,30 @@ struct wsrt_breakers {
     struct document *document;
     struct settings *settings[SETTINGS_CHAINS];
     struct events events;
+    struct fleet fleet;
 };
 
 /* ---- the word ---- */
 
 enum { STATE_SHIFT = 61, GENERATION_SHIFT = 41, GENERATION_BITS = 20 };
 
+/* In the word only: CLOSED, and the shared state has not been asked. */
+enum { STATE_UNSEEN = 6 };
+
+static inline int word_is_unseen(uint64_t word)
+{
+    return word >> STATE_SHIFT == STATE_UNSEEN;
+}
+
 static inline int word_state(uint64_t word)
 {
-    return (int)(word >> STATE_SHIFT);
+    return word_is_unseen(word) ? WSRT_BREAKER_CLOSED : (int)(word >> STATE_SHIFT);
+}
+
+/* The state of by far the most calls, at one glance. */
+static inline int word_is_closed(uint64_t word)
+{
+    return word >> STATE_SHIFT == WSRT_BREAKER_CLOSED;
 }
 
 static inline uint64_t word_generation(uint64_t word)
@@ -200,6 +239,30 @@ int64_t wsrt_breaker_wait(const struct settings *s, uint32_t growth);
 /* What the statistics show: of the window, or those of the trip. */
 struct counts wsrt_breaker_counts(const wsrt_breaker *b, const struct settings *s, uint64_t word,
                                   int64_t t);
+
+/* ---- fleet.c: of registries with a store ---- */
+
+static inline int settings_share(const struct settings *s)
+{
+    return s->registry->fleet.ops.load != NULL;
+}
+
+static inline struct shared *breaker_shared(const wsrt_breaker *b)
+{
+    return (struct shared *)(uintptr_t)b - 1;
+}
+
+int wsrt_fleet_init(wsrt_breakers *r, const wsrt_breakers_options *o);
+/* The first call of a breaker. */
+void wsrt_fleet_first_look(wsrt_breaker *b, uint64_t word);
+/* A state was entered; what has to be written is written by wsrt_fleet_settled(). */
+void wsrt_fleet_moved(wsrt_breaker *b, int cause);
+void wsrt_fleet_settled(wsrt_breaker *b, int failure);
+
+enum { CLAIM_GRANTED, CLAIM_REFUSED, CLAIM_AGAIN };
+
+/* A wait or a lease is over: who probes? CLAIM_AGAIN: the state has changed. */
+int wsrt_fleet_claim(wsrt_breaker *b, int64_t now, wsrt_rejection *why);
 
 /* ---- config.c ---- */
 

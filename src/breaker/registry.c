@@ -40,7 +40,7 @@ int wsrt_breakers_new(wsrt_breakers **out, const wsrt_breakers_options *opts)
         (rc = wsrt_allocator_load(&allocator, &o.allocator)) != WSRT_OK ||
         (rc = wsrt_env_load(&env, o.env)) != WSRT_OK)
         return rc;
-    if (o.flags != 0)
+    if (o.flags != 0 || o.reserved != 0)
         return WSRT_ERR_UNSUPPORTED;
     wsrt_breakers *r = wsrt_mem_zalloc(&allocator, sizeof *r);
     if (r == NULL)
@@ -51,9 +51,9 @@ int wsrt_breakers_new(wsrt_breakers **out, const wsrt_breakers_options *opts)
     r->cap = o.max_breakers != 0 ? o.max_breakers : DEFAULT_CAP;
     r->credit = r->cap;
     r->chain_count = FIRST_CHAINS;
-    if (make(r, o.event_capacity) != WSRT_OK) {
+    if ((rc = wsrt_fleet_init(r, &o)) != WSRT_OK || (rc = make(r, o.event_capacity)) != WSRT_OK) {
         wsrt_mem_free(&allocator, r, sizeof *r);
-        return WSRT_ERR_NOMEM;
+        return rc;
     }
     *out = r;
     return WSRT_OK;
@@ -98,10 +98,16 @@ wsrt_span wsrt_breaker_operation(const wsrt_breaker *b)
                      : (wsrt_span){key_of(b) + b->service_len, b->operation_len};
 }
 
+/* What the shared state takes, before the breaker. */
+static size_t room_before(const wsrt_breakers *r)
+{
+    return r->fleet.ops.load != NULL ? sizeof(struct shared) : 0;
+}
+
 void wsrt_breaker_destroy(wsrt_breakers *r, wsrt_breaker *b)
 {
     wsrt_mem_free(&r->allocator, atomic_load(&b->slow), ((size_t)b->stripe_mask + 1) * STRIPE_ROOM);
-    wsrt_mem_free(&r->allocator, b, size_of_breaker(b));
+    wsrt_mem_free(&r->allocator, (char *)b - room_before(r), size_of_breaker(b) + room_before(r));
 }
 
 static void free_settings(wsrt_breakers *r)
@@ -319,11 +325,15 @@ static wsrt_breaker *new_breaker(wsrt_breakers *r, wsrt_span service, wsrt_span 
                                  const struct settings *s)
 {
     size_t stripes = (size_t)s->config.stripes;
-    wsrt_breaker *b = wsrt_mem_zalloc(&r->allocator, size_of(stripes, service.len + operation.len));
+    size_t size = room_before(r) + size_of(stripes, service.len + operation.len);
+    char *block = wsrt_mem_zalloc(&r->allocator, size);
 
-    if (b == NULL)
+    if (block == NULL)
         return NULL;
+    wsrt_breaker *b = (wsrt_breaker *)(void *)(block + room_before(r));
     init(b, stripes, s);
+    if (settings_share(s))
+        atomic_init(&b->word, (uint64_t)STATE_UNSEEN << STATE_SHIFT);
     b->service_len = (uint8_t)service.len;
     b->operation_len = (uint8_t)operation.len;
     char *key = (char *)b + stripes_end(b);

@@ -53,6 +53,8 @@ static void fill_lifetime(const wsrt_breaker *b, wsrt_breaker_stats *s)
     s->lifetime_failures = lifetime.failures;
     s->lifetime_successes = lifetime.successes;
     s->config_mismatch = atomic_load(&b->config_mismatch);
+    if (settings_share(breaker_settings(b)))
+        s->store_errors = atomic_load(&breaker_shared(b)->errors);
 }
 
 static void fill_times(const wsrt_breaker *b, uint64_t word, int64_t t, int64_t wall,
