@@ -1,7 +1,10 @@
 /* Calls to outside services behind their breakers. */
 #include "runtime/runtime_internal.h"
 
+#include "base/hash.h"
 #include "error/types.h"
+
+enum { FALLBACK_SILENCE_MS = 10000, LOGGED_BITS = 40, NS_PER_MS = 1000000 };
 
 static int outcome_of(int status)
 {
@@ -91,22 +94,54 @@ static void blame(wsrt_context *ctx, const struct guarded *g, wsrt_breaker *b, i
                        wsrt_span_cstr(g->operation_cstr), known ? &stats : NULL);
 }
 
+/* Once in 10 s for each service and operation. Two that share a slot are told apart by the tag, and
+ * may be logged more often. */
+static int is_silent(wsrt_context *ctx, const struct guarded *g)
+{
+    const uint64_t times = ((uint64_t)1 << LOGGED_BITS) - 1;
+    wsrt_span service = wsrt_span_cstr(g->service_cstr);
+    wsrt_span operation = wsrt_span_cstr(g->operation_cstr);
+    uint64_t hash = wsrt_hash(wsrt_hash(0, service.ptr, service.len), operation.ptr, operation.len);
+    _Atomic uint64_t *slot = &ctx->rt->fallback_logged[hash % FALLBACK_SLOTS];
+    uint64_t tag = (hash | (uint64_t)1 << LOGGED_BITS) & ~times; /* never 0: nothing logged yet */
+    uint64_t ms = (uint64_t)(ctx->now / NS_PER_MS) & times, old = atomic_load(slot);
+
+    return ((old & ~times) == tag && ((ms - old) & times) < FALLBACK_SILENCE_MS) ||
+           !atomic_compare_exchange_strong(slot, &old, tag | ms);
+}
+
+static void log_fallback(wsrt_context *ctx, const struct guarded *g, int status)
+{
+    wsrt_field fields[] = {
+        wsrt_text_field("service", wsrt_span_cstr(g->service_cstr)),
+        wsrt_text_field("operation", wsrt_span_cstr(g->operation_cstr)),
+        wsrt_text_field("reason", wsrt_span_cstr(wsrt_status_name(status))),
+    };
+
+    if (!is_silent(ctx, g))
+        wsrt_context_log(ctx, WSRT_LEVEL_WARN, "fallback", fields, 3);
+}
+
+/* Every one is counted, the first is logged. */
+static void note_unguarded(wsrt_context *ctx, const struct guarded *g, int why)
+{
+    wsrt_field fields[] = {
+        wsrt_text_field("service", wsrt_span_cstr(g->service_cstr)),
+        wsrt_text_field("operation", wsrt_span_cstr(g->operation_cstr)),
+        wsrt_text_field("reason", wsrt_span_cstr(wsrt_status_name(why))),
+    };
+
+    if (atomic_fetch_add(&ctx->rt->counts.unguarded, 1) == 0)
+        wsrt_context_log(ctx, WSRT_LEVEL_ERROR, "unguarded", fields, 3);
+}
+
 static int run_fallback(wsrt_context *ctx, const struct guarded *g, wsrt_breaker *b, int status)
 {
     if (g->fallback == NULL) {
         blame(ctx, g, b, status);
         return status;
     }
-    wsrt_field fields[] = {
-        {.name_cstr = "service", .kind = WSRT_FIELD_TEXT, .text = wsrt_span_cstr(g->service_cstr)},
-        {.name_cstr = "operation",
-         .kind = WSRT_FIELD_TEXT,
-         .text = wsrt_span_cstr(g->operation_cstr)},
-        {.name_cstr = "reason",
-         .kind = WSRT_FIELD_TEXT,
-         .text = wsrt_span_cstr(wsrt_status_name(status))},
-    };
-    wsrt_context_log(ctx, WSRT_LEVEL_WARN, "fallback", fields, 3);
+    log_fallback(ctx, g, status);
     return g->fallback(ctx, g->arg);
 }
 
@@ -146,6 +181,8 @@ int wsrt_call(wsrt_context *ctx, const char *service_cstr, const char *operation
         return rc;
     ctx->now = env->now(env->user);
     /* A registry that is full or out of memory leaves the call unguarded rather than undone. */
+    if (rc != WSRT_OK)
+        note_unguarded(ctx, &g, rc);
     int status = WSRT_ERR_CIRCUIT_OPEN, outcome = WSRT_FAILURE;
     if (rc != WSRT_OK || wsrt_breaker_try_acquire(b, ctx->now, &permit, NULL) == WSRT_OK)
         status = run_guarded(ctx, &g, b, &permit, &outcome);

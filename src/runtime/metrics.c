@@ -174,6 +174,11 @@ static void read_send_failures(wsrt_samples *to, void *user)
     read_count(to, &((const struct metric_source *)user)->rt->counts.send_failures);
 }
 
+static void read_unguarded(wsrt_samples *to, void *user)
+{
+    read_count(to, &((const struct metric_source *)user)->rt->counts.unguarded);
+}
+
 static void read_stale_removed(wsrt_samples *to, void *user)
 {
     read_count(to, &((const struct metric_source *)user)->rt->counts.stale_removed);
@@ -200,6 +205,7 @@ static const struct {
     {"IntegrationErrors", WSRT_SOURCE_COUNTER, read_server_errors, 0},
     {"SendFailures", WSRT_SOURCE_COUNTER, read_send_failures, 0},
     {"StaleConnectionsRemoved", WSRT_SOURCE_COUNTER, read_stale_removed, 0},
+    {"UnguardedCalls", WSRT_SOURCE_COUNTER, read_unguarded, 0},
     {"ProcessResidentBytes", WSRT_SOURCE_GAUGE, read_resident, 0},
 };
 enum { OTHERS = sizeof others / sizeof others[0] };

@@ -50,7 +50,7 @@ struct selection {
     size_t text_size;
 };
 
-enum { CIRCUIT_SOURCES = 10 };
+enum { CIRCUIT_SOURCES = 10, FALLBACK_SLOTS = 64 };
 
 /* What a source of the monitor reads: the runtime's number `which`. */
 struct metric_source {
@@ -97,11 +97,14 @@ struct wsrt_runtime {
         _Atomic uint64_t server_errors; /* events answered with a status of 500 or more */
         _Atomic uint64_t send_failures;
         _Atomic uint64_t stale_removed; /* records of connections that had gone or expired */
+        _Atomic uint64_t unguarded;     /* calls made without a breaker, for want of room */
     } counts;
     struct metric_source sources[CIRCUIT_SOURCES]; /* the first serves all but the circuits */
     wsrt_breaker_listener *listener;
     _Atomic int64_t last_tick;
     _Atomic int64_t last_sweep;
+    /* By hash of service and operation, when a fallback was logged: tag (24 bits) | ms (40). */
+    _Atomic uint64_t fallback_logged[FALLBACK_SLOTS];
 };
 
 /* The error a handler, a guarded call or the runtime itself wants the client to see. */

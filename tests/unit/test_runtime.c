@@ -28,6 +28,9 @@ struct world {
     char headers[512]; /* all of them, a line each */
     size_t lines;      /* log lines at warning and above */
     size_t breaker_lines;
+    size_t fallback_lines;
+    size_t unguarded_lines;
+    char last[256];   /* the fields of the latest of these two: name=text, a space after each */
     const char *slow; /* posts to this connection are throttled */
 };
 
@@ -45,8 +48,15 @@ static int64_t world_wall(void *user)
 
 static void world_log(void *user, int level, const char *event, const wsrt_field *f, size_t n)
 {
-    (void)f;
-    (void)n;
+    struct world *world = user;
+    size_t len = 0;
+
+    world->fallback_lines += strcmp(event, "fallback") == 0;
+    world->unguarded_lines += strcmp(event, "unguarded") == 0;
+    if (strcmp(event, "fallback") == 0 || strcmp(event, "unguarded") == 0)
+        for (size_t i = 0; i < n && len < sizeof world->last; i++)
+            len += (size_t)snprintf(world->last + len, sizeof world->last - len, "%s=%.*s ",
+                                    f[i].name_cstr, (int)f[i].text.len, f[i].text.ptr);
     ((struct world *)user)->breaker_lines += strcmp(event, "breaker") == 0;
     if (level >= WSRT_LEVEL_WARN)
         ((struct world *)user)->lines++;
@@ -1182,6 +1192,27 @@ START_TEST(a_fallback_serves_failures_and_refusals)
 }
 END_TEST
 
+START_TEST(a_fallback_is_logged_once_in_ten_seconds_for_each_operation)
+{
+    struct guarded g = {.status = WSRT_ERR_TIMEOUT, .fallback = 1};
+    wsrt_route r = {.user = &g};
+
+    add("$default", call_outside, &r);
+    for (int i = 0; i < 8; i++)
+        message("c1", NULL, "{}");
+    ck_assert_uint_eq(w.fallback_lines, 1);
+    ck_assert_ptr_nonnull(strstr(
+        w.last, "service=cognito operation=verifyJWT reason=WSRT_ERR_TIMEOUT correlationId="));
+    w.now += INT64_C(9999000000);
+    message("c1", NULL, "{}");
+    ck_assert_uint_eq(w.fallback_lines, 1);
+    w.now += 1000000;
+    message("c1", NULL, "{}");
+    ck_assert_uint_eq(w.fallback_lines, 2);
+    ck_assert_ptr_nonnull(strstr(w.last, "reason=WSRT_ERR_CIRCUIT_OPEN"));
+}
+END_TEST
+
 /* ---- the rest ---- */
 
 START_TEST(events_that_break_their_rules_are_refused)
@@ -1483,6 +1514,42 @@ START_TEST(failed_sends_and_removed_records_are_in_the_metrics)
 }
 END_TEST
 
+static int call_two(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    struct guarded *g = user;
+
+    (void)req;
+    g->result = wsrt_call(ctx, "first", "op", outside, instead, g);
+    return wsrt_call(ctx, "second", "op", outside, instead, g);
+}
+
+START_TEST(a_call_that_finds_no_room_for_a_breaker_is_made_counted_and_logged_once)
+{
+    struct guarded g = {.status = WSRT_ERR_TIMEOUT};
+    wsrt_route r = {.user = &g};
+    wsrt_breakers_options small = {.struct_size = sizeof small, .max_breakers = 1};
+    wsrt_runtime_options o = options();
+    wsrt_breaker *held;
+
+    ck_assert_int_eq(wsrt_breakers_new(&o.breakers, &small), WSRT_OK);
+    ck_assert_int_eq(wsrt_breakers_get(o.breakers, wsrt_span_cstr("first"), wsrt_span_cstr("op"),
+                                       NULL, &held, NULL),
+                     WSRT_OK);
+    begin(&o);
+    add("$default", call_two, &r);
+    for (int i = 0; i < 10; i++)
+        message("c1", NULL, "{}");
+    ck_assert_int_eq(g.calls, 15); /* five until the first opens, all ten of the second */
+    ck_assert_uint_eq(w.unguarded_lines, 1);
+    ck_assert_uint_eq(w.fallback_lines, 2); /* each operation has a line of its own */
+    expect_line("wsrt_app_unguarded_calls_total{environment=\"dev\"} 10\n");
+    wsrt_runtime_free(w.rt);
+    w.rt = NULL;
+    wsrt_breaker_release_ref(held);
+    wsrt_breakers_free(o.breakers);
+}
+END_TEST
+
 /* One life of a small service; its steps may fail, its end must leave nothing. */
 static void one_life(void)
 {
@@ -1594,6 +1661,8 @@ Suite *suite(void)
     tcase_add_test(t, bad_requests_of_ours_never_open_a_breaker);
     tcase_add_test(t, a_function_can_say_its_outcome_itself);
     tcase_add_test(t, a_fallback_serves_failures_and_refusals);
+    tcase_add_test(t, a_fallback_is_logged_once_in_ten_seconds_for_each_operation);
+    tcase_add_test(t, a_call_that_finds_no_room_for_a_breaker_is_made_counted_and_logged_once);
     tcase_add_test(t, events_that_break_their_rules_are_refused);
     tcase_add_test(t, an_idle_runtime_has_no_deadline);
     tcase_add_test(t, records_without_a_session_expire_and_are_swept);
