@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """What is installed serves those who never saw the tree: plain cc and pkg-config, shared and static,
 from a staged folder."""
+import asyncio
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 
 import tree
@@ -57,14 +60,17 @@ def third_parties(stage):
     return place
 
 
-def shell(command, stage, **more):
+def environment(stage):
     lib = [p for p in (os.path.join(stage, "usr", "lib", a) for a in ("x86_64-linux-gnu", ""))
            if os.path.isdir(os.path.join(p, "pkgconfig"))][0]
     found = os.path.join(lib, "pkgconfig") + ":" + third_parties(stage)
-    env = dict(os.environ, PKG_CONFIG_LIBDIR=found,
-               PKG_CONFIG_SYSROOT_DIR=stage, LD_LIBRARY_PATH=lib)
-    return subprocess.run(command, shell=True, env=env, text=True, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, **more)
+    return dict(os.environ, PKG_CONFIG_LIBDIR=found, PKG_CONFIG_SYSROOT_DIR=stage,
+                LD_LIBRARY_PATH=lib)
+
+
+def shell(command, stage, **more):
+    return subprocess.run(command, shell=True, env=environment(stage), text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
 
 
 def consumer(stage, place, library, compiler, extra):
@@ -86,6 +92,57 @@ def needed(program, library):
               "libgcc_s.so.1"}
     found = set(re.findall(r"NEEDED.*\[(.*)\]", tree.run("readelf", "-d", program)))
     return sorted(f"needs {name}" for name in found - wanted)
+
+
+def service(stage, place):
+    """A service new to the tree: tests/consumers/leader.c, of 60 lines at most, and two clients."""
+    source = os.path.join(tree.ROOT, "tests", "consumers", "leader.c")
+    with open(source, encoding="utf-8") as text:
+        if len(text.readlines()) > 60:
+            return ["longer than 60 lines"]
+    program = os.path.join(place, "leader")
+    done = shell(f"cc -std=c11 -Wall -Wextra -Werror {source} -o {program} "
+                 "$(pkg-config --cflags --libs wsrt-server)", stage)
+    if done.returncode != 0:
+        return done.stdout.splitlines()
+    with subprocess.Popen([program], env=environment(stage), stdout=subprocess.PIPE,
+                          text=True) as server:
+        try:
+            return asyncio.run(play("ws://" + server.stdout.readline().strip() + "/"))
+        finally:
+            server.terminate()
+
+
+async def play(url):
+    import websockets
+    said = []
+
+    async def hear(client):
+        return json.loads(await asyncio.wait_for(client.recv(), 10))
+
+    async def send(client, player, points):
+        await client.send(json.dumps({"type": "score", "player": player, "points": points}))
+        return await hear(client)
+
+    async with websockets.connect(url) as ann, websockets.connect(url) as ben:
+        said.append(await send(ann, "ann", 7) == {"type": "leader", "player": "ann", "points": 7})
+        said.append((await hear(ben))["player"] == "ann")
+        said.append(await send(ben, "ben", 5) == {"type": "beaten"})
+        refused = await send(ben, "Ben!", 9)
+        said.append(refused.get("error", {}).get("type") == "VALIDATION_ERROR")
+    return [f"answer {i} is another" for i, as_wanted in enumerate(said, 1) if not as_wanted]
+
+
+def binding(stage):
+    """The worked binding in Python, on the installed library and declarations."""
+    library = os.path.join(environment(stage)["LD_LIBRARY_PATH"], "libwsrt.so.0")
+    header = os.path.join(stage, "usr", "share", "wsrt", "ffi", "wsrt.ffi.h")
+    done = subprocess.run(
+        [sys.executable, os.path.join(tree.ROOT, "tests", "bindings", "python", "test_binding.py"),
+         library, header], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    lines = done.stdout.splitlines()
+    good = done.returncode == 0 and sum(line.startswith("ok ") for line in lines) >= 12
+    return [] if good else lines
 
 
 def outside(stage):
@@ -130,4 +187,7 @@ with tempfile.TemporaryDirectory() as stage:
                       problems + (needed(program, library) if program else []))
             problems, _ = consumer(stage, place, library, "cc", "-static")
             check(f"{library}: a fully static program builds and runs", problems)
+        if "wsrt-server" in tree.LIBRARIES:
+            check("a new service of 60 lines builds and serves real clients", service(stage, place))
+    check("a binding in Python works with what is installed", binding(stage))
 plan()
