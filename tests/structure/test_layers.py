@@ -39,7 +39,7 @@ def core_problems():
 def header_problems():
     for path in tree.sources("include"):
         room = os.path.basename(path)[:-2]
-        floor = PUBLIC_FLOOR.get(room, 3 if room in ("server", "lambda", "mock", "jwt", "sqlite") else 1)
+        floor = PUBLIC_FLOOR.get(room, 3 if room in ("server", "lambda", "mock", "jwt", "sqlite", "aws") else 1)
         for n, _, name in includes(path):
             if not name.startswith("wsrt/"):
                 if name not in ("stdint.h", "stddef.h"):

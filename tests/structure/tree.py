@@ -11,7 +11,7 @@ BUILD = os.environ.get("WSRT_BUILD", os.path.join(ROOT, "build"))
 CORE = ["auth", "base", "breaker", "error", "json", "limiter", "message", "monitor",
         "reconnect", "runtime", "schema", "sender", "store", "stream"]
 LIBRARIES = {"wsrt": ("src", CORE)}
-for _name in ("server", "lambda", "mock", "jwt", "sqlite"):
+for _name in ("server", "lambda", "mock", "jwt", "sqlite", "aws"):
     if os.path.exists(os.path.join(BUILD, "adapters", _name, f"libwsrt-{_name}.so")):
         LIBRARIES[f"wsrt-{_name}"] = (f"adapters/{_name}", [_name])
 

@@ -1,0 +1,142 @@
+/**
+ * @file aws.h
+ * libwsrt-aws: the services of AWS that a WebSocket backend behind API Gateway needs.
+ *
+ *     wsrt_aws *aws; wsrt_aws_sender *posts; wsrt_sender sender;
+ *     wsrt_aws_sender_options o = {.struct_size = sizeof o, .endpoint = endpoint};
+ *     if (wsrt_aws_new(&aws, NULL) == WSRT_OK && wsrt_aws_sender_new(&posts, aws, &o) == WSRT_OK)
+ *         wsrt_aws_sender_interface(posts, &sender);
+ *
+ * Requests go over connections that are kept and are signed with Signature Version 4. Every call
+ * blocks until it is answered or its time is over; none starts a thread. Secrets are wiped from
+ * memory after use and never logged.
+ */
+#ifndef WSRT_AWS_H
+#define WSRT_AWS_H
+
+#include <wsrt/base.h>
+#include <wsrt/sender.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Credentials, region, connections and the rules of retrying; thread-safe. @since 0.1 */
+typedef struct wsrt_aws wsrt_aws;
+
+/**
+ * Settings; zero = default. Text is copied.
+ *
+ * Credentials are, of these, the first that is there: the ones given here; the environment
+ * (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN); the profile in the files
+ * ~/.aws/credentials and ~/.aws/config, or those that AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE
+ * name; the endpoint of a container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI); the
+ * instance metadata service, version 2 only, unless AWS_EC2_METADATA_DISABLED is "true". Those that
+ * expire are asked for again from 15 minutes before, by one caller at a time; while that fails, the
+ * old ones serve until they expire. @since 0.1
+ */
+typedef struct wsrt_aws_options {
+    uint32_t struct_size;        /**< sizeof(wsrt_aws_options) */
+    uint32_t flags;              /**< 0 */
+    wsrt_allocator allocator;    /**< zero = libc; libcurl has its own */
+    const wsrt_env *env;         /**< `now`, `wall`, `random` and `log`; copied; NULL = defaults */
+    wsrt_span region;            /**< default AWS_REGION, AWS_DEFAULT_REGION, then the profile's */
+    wsrt_span access_key;        /**< with `secret_key` */
+    wsrt_span secret_key;        /**< at most 1024 bytes */
+    wsrt_span session_token;     /**< of temporary credentials */
+    wsrt_span profile;           /**< default AWS_PROFILE, then "default" */
+    wsrt_span metadata_endpoint; /**< default `http://169.254.169.254` */
+    uint32_t attempts;           /**< of one request, the first included; 0 = 3, at most 10 */
+    uint32_t timeout_ms;         /**< of one attempt; 0 = 10000 */
+    uint32_t connect_timeout_ms; /**< 0 = 3000 */
+    uint32_t backoff_ms;         /**< the wait before a retry is random, at most so long before the
+                                      first, twice before the second, ..., 20 s; after being throttled
+                                      20 times so long; 0 = 50 */
+} wsrt_aws_options;
+
+/**
+ * Makes one. The region is looked for now, credentials when the first request needs them.
+ *
+ * @param out   NULL on failure; give it back with wsrt_aws_free()
+ * @param opts  borrowed during the call; NULL = defaults
+ * @return WSRT_OK; WSRT_ERR_INVALID (NULL, one key without the other, a number out of range, an
+ *         endpoint that is no http or https URL); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM. Any thread.
+ * @since 0.1
+ */
+WSRT_API int wsrt_aws_new(wsrt_aws **out, const wsrt_aws_options *opts);
+
+/** Closes the connections and wipes the credentials; NULL is fine. Nothing made with it may be in use
+ *  any more. @since 0.1 */
+WSRT_API void wsrt_aws_free(wsrt_aws *a);
+
+/**
+ * Finds credentials now, as the first request would.
+ *
+ * @param access_key  receives the access key id, NUL-terminated: 129 bytes hold any; NULL = not wanted
+ * @param cap         bytes at `access_key`
+ * @return WSRT_OK; WSRT_ERR_NOT_FOUND: nothing of the list is there; WSRT_ERR_UNAVAILABLE or
+ *         WSRT_ERR_TIMEOUT: the endpoint does not answer; WSRT_ERR_FORBIDDEN: an endpoint that may not
+ *         be asked; WSRT_ERR_MALFORMED: no credentials in the answer; WSRT_ERR_LIMIT; WSRT_ERR_NOMEM;
+ *         WSRT_ERR_INVALID. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_aws_credentials(wsrt_aws *a, char *access_key, size_t cap);
+
+/* ---- API Gateway's Management API ----------------------------------------------------------- */
+
+/** A sender to WebSocket clients behind API Gateway; thread-safe. @since 0.1 */
+typedef struct wsrt_aws_sender wsrt_aws_sender;
+
+/** Bits of wsrt_aws_sender_options.flags. @since 0.1 */
+typedef enum wsrt_aws_sender_flag {
+    WSRT_AWS_AT_MOST_ONCE = 1, /**< no retry where the message may have been delivered; else after a
+                                    lost answer a client can get a message twice */
+    WSRT_AWS_SENDER_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_AWS_SENDER_FLAG_MAX_ = 2147483647
+} wsrt_aws_sender_flag;
+
+/** Settings of a sender; zero = default. Text is copied. @since 0.1 */
+typedef struct wsrt_aws_sender_options {
+    uint32_t struct_size; /**< sizeof(wsrt_aws_sender_options) */
+    uint32_t flags;       /**< bits of wsrt_aws_sender_flag */
+    wsrt_span endpoint;   /**< `https://{api}.execute-api.{region}.amazonaws.com/{stage}`; behind a
+                               custom domain without the stage. Default WEBSOCKET_API_ENDPOINT. For
+                               `wss:` `https:` is taken */
+    uint32_t width;       /**< requests of one post_many at a time; 0 = 64, at most 1024 */
+    uint32_t rate;        /**< of one post_many a second; 0 = as fast as it goes */
+    int64_t timeout_ms;   /**< of a call whose post names no deadline; 0 = 15000 */
+} wsrt_aws_sender_options;
+
+/**
+ * Makes a sender.
+ *
+ * @param out   NULL on failure; give it back with wsrt_aws_sender_free()
+ * @param a     borrowed: must outlive the sender
+ * @param opts  borrowed during the call; NULL = defaults
+ * @return WSRT_OK; WSRT_ERR_INVALID (NULL, a number out of range, no endpoint, or one that is no http
+ *         or https URL); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOT_FOUND: no region; WSRT_ERR_NOMEM. Any
+ *         thread. @since 0.1
+ */
+WSRT_API int wsrt_aws_sender_new(wsrt_aws_sender **out, wsrt_aws *a,
+                                 const wsrt_aws_sender_options *opts);
+
+/** Frees it; NULL is fine. Nobody may be using it. @since 0.1 */
+WSRT_API void wsrt_aws_sender_free(wsrt_aws_sender *s);
+
+/**
+ * Its sender interface (sender.h), valid as long as the object; NULL arguments do nothing. Any thread.
+ *
+ * Each call asks API Gateway and waits. 410 is WSRT_ERR_GONE; a message above 131072 bytes is
+ * WSRT_ERR_TOO_LARGE before anything is sent, and so is 413; 400 is WSRT_ERR_INVALID; 401, 403, 404
+ * and missing credentials are WSRT_ERR_FORBIDDEN: the settings are wrong, and no connection is gone.
+ * 429, which stands for a slow client too, is tried again, then WSRT_ERR_THROTTLED; 500 and above and
+ * lost connections likewise, then WSRT_ERR_UNAVAILABLE; WSRT_ERR_TIMEOUT when the time is over.
+ * post_many posts to several clients at a time. disconnect sends neither code nor reason: API Gateway
+ * has no place for them. Text is not checked for UTF-8.
+ * @since 0.1
+ */
+WSRT_API void wsrt_aws_sender_interface(wsrt_aws_sender *s, wsrt_sender *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

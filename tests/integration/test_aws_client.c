@@ -1,0 +1,856 @@
+/* libwsrt-aws against a service on the loopback: credentials, retries, and posts to connections. */
+#include "fake_aws.h"
+#include "heap.h"
+#include "scratch.h"
+#include "suite.h"
+
+#include <wsrt/aws.h>
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(a) (sizeof(a) / sizeof(a)[0])
+
+enum { MANY = 200, WALL = 1795168800 }; /* 2026-11-20T10:00:00Z */
+
+static int64_t wall_ms;
+
+static int64_t wall(void *user)
+{
+    (void)user;
+    return wall_ms;
+}
+
+/* What the fake does, and what it has seen. */
+struct script {
+    struct fake_answer answer; /* to each request ... */
+    int only_first;            /* ... to so many, 0 = all; then 200 */
+    int unsigned_ones;
+    int gone_every; /* 410 to the ids whose number this divides */
+    char last_path[256];
+    char last_method[8];
+    char last_type[64];
+    char last_body[64];
+    char last_token[64];
+    int64_t wants_date; /* answers 403 to any other x-amz-date hour; 0 = does not care */
+};
+
+struct rig {
+    struct script script;
+    struct fake_aws *fake;
+    wsrt_env env;
+    wsrt_aws *aws;
+    wsrt_aws_sender *posts;
+    wsrt_sender sender;
+    char url[64];
+};
+
+static void copy(char *dst, size_t cap, wsrt_span text)
+{
+    size_t len = text.len < cap - 1 ? text.len : cap - 1;
+
+    memcpy(dst, text.ptr, len);
+    dst[len] = '\0';
+}
+
+static void remember(struct script *s, const struct fake_request *q)
+{
+    wsrt_span value = {"", 0};
+
+    copy(s->last_path, sizeof s->last_path, q->head->path);
+    copy(s->last_method, sizeof s->last_method, q->head->method);
+    copy(s->last_body, sizeof s->last_body, q->body.len > 0 ? q->body : value);
+    wsrt_http_find(&q->head->fields, "content-type", &value);
+    copy(s->last_type, sizeof s->last_type, value);
+    value = (wsrt_span){"", 0};
+    wsrt_http_find(&q->head->fields, "x-amz-security-token", &value);
+    copy(s->last_token, sizeof s->last_token, value);
+}
+
+static int number_in(wsrt_span path)
+{
+    const char *at = memmem(path.ptr, path.len, "/c", 2);
+
+    while (at != NULL && (at[2] < '0' || at[2] > '9'))
+        at = memmem(at + 2, (size_t)(path.ptr + path.len - at - 2), "/c", 2);
+    return at == NULL ? 0 : atoi(at + 2);
+}
+
+static void serve(void *user, const struct fake_request *q, struct fake_answer *answer)
+{
+    struct script *s = user;
+
+    remember(s, q);
+    if (!q->signed_ok) {
+        s->unsigned_ones++;
+        answer->status = 403;
+    } else if (s->gone_every > 0) {
+        answer->status = number_in(q->head->path) % s->gone_every == 0 ? 410 : 200;
+    } else if (s->wants_date != 0) {
+        wsrt_span date;
+        wsrt_http_find(&q->head->fields, "x-amz-date", &date);
+        if (memcmp(date.ptr, "20261120T12", 11) != 0) {
+            answer->status = 403;
+            strcpy(answer->fields, "Date: Fri, 20 Nov 2026 12:00:00 GMT\r\n"
+                                   "x-amzn-ErrorType: InvalidSignatureException:\r\n");
+        }
+    } else if (s->only_first == 0 || q->number <= s->only_first) {
+        *answer = s->answer;
+    }
+}
+
+static void clear_environment(void)
+{
+    static const char *const names[] = {"AWS_ACCESS_KEY_ID",
+                                        "AWS_SECRET_ACCESS_KEY",
+                                        "AWS_SESSION_TOKEN",
+                                        "AWS_PROFILE",
+                                        "AWS_REGION",
+                                        "AWS_DEFAULT_REGION",
+                                        "WEBSOCKET_API_ENDPOINT",
+                                        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+                                        "AWS_EC2_METADATA_DISABLED",
+                                        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+                                        "AWS_CONFIG_FILE",
+                                        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+                                        "AWS_SHARED_CREDENTIALS_FILE",
+                                        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"};
+
+    for (size_t i = 0; i < COUNT(names); i++)
+        unsetenv(names[i]);
+    setenv("HOME", "/nonexistent", 1);
+    setenv("http_proxy", "http://127.0.0.1:1", 1); /* must not be asked for what is near */
+}
+
+static wsrt_aws_options options(struct rig *r)
+{
+    wsrt_aws_options o = {.struct_size = sizeof o,
+                          .env = &r->env,
+                          .region = wsrt_span_cstr("us-east-1"),
+                          .access_key = wsrt_span_cstr(FAKE_ACCESS_KEY),
+                          .secret_key = wsrt_span_cstr(FAKE_SECRET_KEY),
+                          .backoff_ms = 1};
+
+    return o;
+}
+
+static void start(struct rig *r, fake_handler handler)
+{
+    memset(r, 0, sizeof *r);
+    clear_environment();
+    wall_ms = (int64_t)WALL * 1000;
+    r->env = (wsrt_env){.struct_size = sizeof r->env, .wall = wall};
+    r->script.answer.status = 200;
+    r->fake = fake_aws_start(handler, &r->script);
+    snprintf(r->url, sizeof r->url, "http://127.0.0.1:%d", fake_aws_port(r->fake));
+}
+
+static void open_sender(struct rig *r, const wsrt_aws_options *given, uint32_t flags)
+{
+    wsrt_aws_options o = given != NULL ? *given : options(r);
+    char url[80];
+    wsrt_aws_sender_options p = {.struct_size = sizeof p, .flags = flags, .width = 16};
+
+    snprintf(url, sizeof url, "%s/prod", r->url);
+    p.endpoint = wsrt_span_cstr(url);
+    ck_assert_int_eq(wsrt_aws_new(&r->aws, &o), WSRT_OK);
+    ck_assert_int_eq(wsrt_aws_sender_new(&r->posts, r->aws, &p), WSRT_OK);
+    wsrt_aws_sender_interface(r->posts, &r->sender);
+}
+
+static void rig_open(struct rig *r)
+{
+    start(r, serve);
+    open_sender(r, NULL, 0);
+}
+
+static void rig_close(struct rig *r)
+{
+    wsrt_aws_sender_free(r->posts);
+    wsrt_aws_free(r->aws);
+    fake_aws_stop(r->fake);
+}
+
+static int post_to(struct rig *r, const char *id, const char *text)
+{
+    wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr(text)};
+    wsrt_span to = wsrt_span_cstr(id);
+
+    return r->sender.ops->post(r->sender.self, &to, &post);
+}
+
+/* ---- one post ------------------------------------------------------------------------------- */
+
+START_TEST(a_post_is_signed_and_goes_to_the_connection)
+{
+    struct rig r;
+
+    rig_open(&r);
+    ck_assert_int_eq(post_to(&r, "L0SM9/OFv+cCIhw=", "{\"type\":\"ping\"}"), WSRT_OK);
+    ck_assert_str_eq(r.script.last_method, "POST");
+    ck_assert_str_eq(r.script.last_path, "/prod/@connections/L0SM9%2FOFv%2BcCIhw%3D");
+    ck_assert_str_eq(r.script.last_body, "{\"type\":\"ping\"}");
+    ck_assert_str_eq(r.script.last_type, "application/json");
+    ck_assert_int_eq(r.script.unsigned_ones, 0);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 1);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_session_token_goes_along_and_is_signed)
+{
+    struct rig r;
+
+    start(&r, serve);
+    wsrt_aws_options o = options(&r);
+    o.session_token = wsrt_span_cstr("TOKEN/EXAMPLE+==");
+    open_sender(&r, &o, 0);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+    ck_assert_str_eq(r.script.last_token, "TOKEN/EXAMPLE+==");
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_wrong_secret_is_forbidden_and_said_so)
+{
+    struct rig r;
+
+    start(&r, serve);
+    wsrt_aws_options o = options(&r);
+    o.secret_key = wsrt_span_cstr("another");
+    open_sender(&r, &o, 0);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_FORBIDDEN);
+    ck_assert_int_eq(r.script.unsigned_ones, 1);
+    rig_close(&r);
+}
+END_TEST
+
+static const struct status_row {
+    int status, result, requests;
+    enum fake_manner manner;
+} status_rows[] = {
+    {200, WSRT_OK, 1, FAKE_PLAIN},
+    {204, WSRT_OK, 1, FAKE_PLAIN},
+    {200, WSRT_OK, 1, FAKE_CHUNKED},
+    {302, WSRT_ERR_UNAVAILABLE, 1, FAKE_PLAIN},
+    {400, WSRT_ERR_INVALID, 1, FAKE_PLAIN},
+    {401, WSRT_ERR_FORBIDDEN, 1, FAKE_PLAIN},
+    {403, WSRT_ERR_FORBIDDEN, 1, FAKE_PLAIN},
+    {404, WSRT_ERR_FORBIDDEN, 1, FAKE_PLAIN},
+    {410, WSRT_ERR_GONE, 1, FAKE_PLAIN},
+    {410, WSRT_ERR_GONE, 1, FAKE_CHUNKED},
+    {413, WSRT_ERR_TOO_LARGE, 1, FAKE_PLAIN},
+    {429, WSRT_ERR_THROTTLED, 3, FAKE_PLAIN},
+    {500, WSRT_ERR_UNAVAILABLE, 3, FAKE_PLAIN},
+    {502, WSRT_ERR_UNAVAILABLE, 3, FAKE_PLAIN},
+    {503, WSRT_ERR_UNAVAILABLE, 3, FAKE_CHUNKED},
+    {504, WSRT_ERR_UNAVAILABLE, 3, FAKE_PLAIN},
+    {200, WSRT_ERR_UNAVAILABLE, 3, FAKE_TRUNCATED},
+    {200, WSRT_ERR_UNAVAILABLE, 3, FAKE_CLOSE},
+};
+
+START_TEST(each_answer_has_its_result_and_is_repeated_or_not)
+{
+    const struct status_row *row = &status_rows[_i];
+    struct rig r;
+
+    rig_open(&r);
+    r.script.answer.status = row->status;
+    r.script.answer.manner = row->manner;
+    strcpy(r.script.answer.body, row->status == 204 ? "" : "{\"message\":\"as asked\"}");
+    ck_assert_int_eq(post_to(&r, "a", "x"), row->result);
+    ck_assert_int_eq(fake_aws_requests(r.fake), row->requests);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_failure_that_passes_is_not_seen)
+{
+    static const int rows[] = {429, 500, 503};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rig r;
+        rig_open(&r);
+        r.script.answer.status = rows[i];
+        r.script.only_first = 2;
+        ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+        ck_assert_int_eq(fake_aws_requests(r.fake), 3);
+        rig_close(&r);
+    }
+}
+END_TEST
+
+START_TEST(at_most_once_repeats_only_what_cannot_have_arrived)
+{
+    static const struct {
+        int status;
+        enum fake_manner manner;
+        int requests;
+    } rows[] = {
+        {500, FAKE_PLAIN, 1}, {200, FAKE_CLOSE, 1}, {200, FAKE_TRUNCATED, 1}, {429, FAKE_PLAIN, 3}};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rig r;
+        start(&r, serve);
+        open_sender(&r, NULL, WSRT_AWS_AT_MOST_ONCE);
+        r.script.answer.status = rows[i].status;
+        r.script.answer.manner = rows[i].manner;
+        ck_assert_int_ne(post_to(&r, "a", "x"), WSRT_OK);
+        ck_assert_int_eq(fake_aws_requests(r.fake), rows[i].requests);
+        rig_close(&r);
+    }
+}
+END_TEST
+
+START_TEST(a_service_that_says_nothing_times_out)
+{
+    struct rig r;
+
+    start(&r, serve);
+    wsrt_aws_options o = options(&r);
+    o.timeout_ms = 30;
+    o.attempts = 2;
+    open_sender(&r, &o, 0);
+    r.script.answer.manner = FAKE_SILENT;
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_TIMEOUT);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 2);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_deadline_ends_the_retries)
+{
+    wsrt_env env = {.struct_size = sizeof env};
+    wsrt_span id = wsrt_span_cstr("a");
+    struct rig r;
+
+    start(&r, serve);
+    wsrt_aws_options o = options(&r);
+    o.backoff_ms = 3600 * 1000;
+    o.attempts = 10;
+    open_sender(&r, &o, 0);
+    ck_assert_int_eq(wsrt_env_default(&env), WSRT_OK);
+    r.script.answer.status = 503;
+    wsrt_post post = {.struct_size = sizeof post,
+                      .data = wsrt_span_cstr("x"),
+                      .deadline = env.now(env.user) + 1000000};
+    ck_assert_int_lt(r.sender.ops->post(r.sender.self, &id, &post), 0);
+    ck_assert_int_le(fake_aws_requests(r.fake), 2);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(nobody_listening_is_unavailable)
+{
+    struct rig r;
+
+    rig_open(&r);
+    fake_aws_stop(r.fake);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_UNAVAILABLE);
+    r.fake = fake_aws_start(serve, &r.script);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(what_cannot_be_posted_is_refused_here)
+{
+    static char large[131073];
+    wsrt_span id = wsrt_span_cstr("a"), bad = wsrt_span_cstr("a/../b c");
+    wsrt_post post = {.struct_size = sizeof post, .data = {large, sizeof large}};
+    struct rig r;
+
+    rig_open(&r);
+    const wsrt_sender_ops *ops = r.sender.ops;
+    ck_assert_int_eq(ops->post(r.sender.self, &id, &post), WSRT_ERR_TOO_LARGE);
+    post.data.len--;
+    memset(large, 'x', sizeof large);
+    ck_assert_int_eq(ops->post(r.sender.self, &id, &post), WSRT_OK);
+    ck_assert_int_eq(ops->post(r.sender.self, &bad, &post), WSRT_ERR_INVALID);
+    ck_assert_int_eq(ops->post(r.sender.self, NULL, &post), WSRT_ERR_INVALID);
+    ck_assert_int_eq(ops->post(r.sender.self, &id, NULL), WSRT_ERR_INVALID);
+    post.flags = 1u << 30;
+    ck_assert_int_eq(ops->post(r.sender.self, &id, &post), WSRT_ERR_INVALID);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 1);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_clock_that_is_wrong_is_put_right_once)
+{
+    struct rig r;
+
+    rig_open(&r);
+    r.script.wants_date = 1; /* two hours ahead of ours */
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 2);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 3);
+    rig_close(&r);
+}
+END_TEST
+
+/* ---- many ----------------------------------------------------------------------------------- */
+
+START_TEST(posts_to_many_each_have_their_result_and_share_connections)
+{
+    char names[MANY][8];
+    wsrt_span ids[MANY];
+    int results[MANY];
+    wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr("{}")};
+    struct rig r;
+
+    rig_open(&r);
+    r.script.gone_every = 7;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], i == 50 ? "no id!" : "c%d", i);
+        ids[i] = wsrt_span_cstr(names[i]);
+        results[i] = 99;
+    }
+    for (int round = 0; round < 2; round++) {
+        ck_assert_int_eq(r.sender.ops->post_many(r.sender.self, ids, MANY, &post, results),
+                         WSRT_OK);
+        for (int i = 0; i < MANY; i++)
+            ck_assert_int_eq(results[i], i == 50      ? WSRT_ERR_INVALID
+                                         : i % 7 == 0 ? WSRT_ERR_GONE
+                                                      : WSRT_OK);
+    }
+    ck_assert_int_eq(fake_aws_requests(r.fake), 2 * (MANY - 1));
+    ck_assert_int_le(fake_aws_connections(r.fake), 16);
+    ck_assert_int_eq(r.sender.ops->post_many(r.sender.self, NULL, 0, &post, NULL), WSRT_OK);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_storm_of_failures_uses_its_quota_up)
+{
+    char names[MANY][8];
+    wsrt_span ids[MANY];
+    int results[MANY];
+    wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr("{}")};
+    struct rig r;
+
+    rig_open(&r);
+    r.script.answer.status = 503;
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "c%d", i);
+        ids[i] = wsrt_span_cstr(names[i]);
+    }
+    ck_assert_int_eq(r.sender.ops->post_many(r.sender.self, ids, MANY, &post, results), WSRT_OK);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(results[i], WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(fake_aws_requests(r.fake), MANY + 100); /* 500 tokens, 5 a retry */
+    rig_close(&r);
+}
+END_TEST
+
+/* ---- get, disconnect ------------------------------------------------------------------------ */
+
+START_TEST(a_connection_is_described)
+{
+    wsrt_connection_info info = {.struct_size = sizeof info};
+    wsrt_span id = wsrt_span_cstr("a=");
+    struct rig r;
+
+    rig_open(&r);
+    strcpy(r.script.answer.body,
+           "{\"connectedAt\":\"2026-11-20T10:00:00Z\",\"identity\":{\"sourceIp\":"
+           "\"203.0.113.9\",\"userAgent\":\"wsrt-it/1\"},\"lastActiveAt\":"
+           "\"2026-11-20T10:00:01Z\"}");
+    ck_assert_int_eq(r.sender.ops->get(r.sender.self, &id, &info), WSRT_OK);
+    ck_assert_str_eq(r.script.last_method, "GET");
+    ck_assert_str_eq(r.script.last_path, "/prod/@connections/a%3D");
+    ck_assert_int_eq(info.connected_at, (int64_t)WALL * 1000);
+    ck_assert_int_eq(info.last_active_at, (int64_t)WALL * 1000 + 1000);
+    ck_assert_str_eq(info.source_ip, "203.0.113.9");
+    ck_assert_str_eq(info.user_agent, "wsrt-it/1");
+    strcpy(r.script.answer.body, "<html>");
+    ck_assert_int_eq(r.sender.ops->get(r.sender.self, &id, &info), WSRT_ERR_UNAVAILABLE);
+    r.script.answer.status = 410;
+    ck_assert_int_eq(r.sender.ops->get(r.sender.self, &id, &info), WSRT_ERR_GONE);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_connection_is_closed)
+{
+    wsrt_span id = wsrt_span_cstr("a"), reason = wsrt_span_cstr("bye");
+    struct rig r;
+
+    rig_open(&r);
+    r.script.answer.status = 204;
+    ck_assert_int_eq(r.sender.ops->disconnect(r.sender.self, &id, 1000, &reason), WSRT_OK);
+    ck_assert_str_eq(r.script.last_method, "DELETE");
+    r.script.answer.status = 410;
+    ck_assert_int_eq(r.sender.ops->disconnect(r.sender.self, &id, 1000, &reason), WSRT_ERR_GONE);
+    rig_close(&r);
+}
+END_TEST
+
+/* ---- credentials ---------------------------------------------------------------------------- */
+
+/* A container's endpoint at /creds, the metadata service at its own paths. */
+static void hand_out(void *user, const struct fake_request *q, struct fake_answer *answer)
+{
+    static const char creds[] =
+        "{\"Code\":\"Success\",\"AccessKeyId\":\"AK%d\",\"SecretAccessKey\":"
+        "\"S\",\"Token\":\"T\",\"Expiration\":\"2026-11-20T11:00:00Z\"}";
+    struct script *s = user;
+    wsrt_span path = q->head->path;
+
+    if (s->answer.status != 200) {
+        *answer = s->answer;
+    } else if (wsrt_span_equal(path, wsrt_span_cstr("/creds"))) {
+        answer->status = fake_field_is(q, "authorization", "Basic abc") ? 200 : 401;
+        snprintf(answer->body, sizeof answer->body, creds, q->number);
+    } else if (wsrt_span_equal(path, wsrt_span_cstr("/latest/api/token"))) {
+        answer->status = wsrt_span_equal(q->head->method, wsrt_span_cstr("PUT")) &&
+                                 fake_field_is(q, "x-aws-ec2-metadata-token-ttl-seconds", "21600")
+                             ? 200
+                             : 400;
+        strcpy(answer->body, "SESSION==");
+    } else if (!fake_field_is(q, "x-aws-ec2-metadata-token", "SESSION==")) {
+        answer->status = 401;
+    } else if (wsrt_span_equal(path,
+                               wsrt_span_cstr("/latest/meta-data/iam/security-credentials/"))) {
+        strcpy(answer->body, "my-role");
+    } else if (wsrt_span_equal(
+                   path, wsrt_span_cstr("/latest/meta-data/iam/security-credentials/my-role"))) {
+        snprintf(answer->body, sizeof answer->body, creds, q->number);
+    } else {
+        answer->status = 404;
+    }
+}
+
+static wsrt_aws *chain(struct rig *r)
+{
+    wsrt_aws_options o = {.struct_size = sizeof o, .env = &r->env, .backoff_ms = 1};
+
+    o.metadata_endpoint = wsrt_span_cstr(r->url);
+    ck_assert_int_eq(wsrt_aws_new(&r->aws, &o), WSRT_OK);
+    return r->aws;
+}
+
+static void expect_key(struct rig *r, const char *wanted)
+{
+    char key[129] = "";
+
+    ck_assert_int_eq(wsrt_aws_credentials(r->aws, key, sizeof key), WSRT_OK);
+    ck_assert_str_eq(key, wanted);
+}
+
+static void use_container(const struct rig *r)
+{
+    char url[80];
+
+    snprintf(url, sizeof url, "%s/creds", r->url);
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", url, 1);
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc", 1);
+}
+
+START_TEST(the_environment_comes_first)
+{
+    struct rig r;
+
+    start(&r, hand_out);
+    use_container(&r);
+    setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    chain(&r);
+    expect_key(&r, "ENV");
+    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    rig_close(&r);
+}
+END_TEST
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+
+    ck_assert_ptr_nonnull(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+START_TEST(then_come_the_files)
+{
+    struct scratch place;
+    struct rig r;
+
+    start(&r, hand_out);
+    use_container(&r);
+    scratch_make(&place);
+    char *path = strdup(scratch_path(&place, "credentials").ptr);
+    write_file(path, "[default]\naws_access_key_id=FILE\naws_secret_access_key=s\n"
+                     "[other]\naws_access_key_id=OTHER\naws_secret_access_key=s\n");
+    setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
+    setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "", 1); /* empty is not set */
+    chain(&r);
+    expect_key(&r, "FILE");
+    wsrt_aws_free(r.aws);
+    setenv("AWS_PROFILE", "other", 1);
+    chain(&r);
+    expect_key(&r, "OTHER");
+    rig_close(&r);
+    scratch_remove(&place);
+    free(path);
+}
+END_TEST
+
+START_TEST(then_a_container_whose_token_may_be_in_a_file)
+{
+    struct scratch place;
+    struct rig r;
+
+    start(&r, hand_out);
+    use_container(&r);
+    chain(&r);
+    expect_key(&r, "AK1");
+    expect_key(&r, "AK1");
+    wsrt_aws_free(r.aws);
+    scratch_make(&place);
+    char *path = strdup(scratch_path(&place, "token").ptr);
+    write_file(path, "Basic abc");
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", path, 1);
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong", 1); /* the file wins */
+    chain(&r);
+    expect_key(&r, "AK2");
+    rig_close(&r);
+    scratch_remove(&place);
+    free(path);
+}
+END_TEST
+
+START_TEST(then_the_metadata_service_by_its_second_version)
+{
+    struct rig r;
+
+    start(&r, hand_out);
+    chain(&r);
+    expect_key(&r, "AK3");
+    ck_assert_int_eq(fake_aws_requests(r.fake), 3);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(the_metadata_service_can_be_switched_off)
+{
+    struct rig r;
+
+    start(&r, hand_out);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    chain(&r);
+    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_NOT_FOUND);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(an_old_metadata_service_is_not_asked)
+{
+    struct rig r;
+
+    start(&r, hand_out);
+    r.script.answer.status = 404;
+    chain(&r);
+    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 1);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_container_elsewhere_or_a_broken_token_is_refused)
+{
+    struct rig r;
+
+    start(&r, hand_out);
+    chain(&r);
+    setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/creds", 1);
+    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
+    use_container(&r);
+    setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc\r\nX: y", 1);
+    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(credentials_are_renewed_before_they_end)
+{
+    struct rig r;
+
+    start(&r, hand_out);
+    use_container(&r);
+    chain(&r);
+    expect_key(&r, "AK1");
+    wall_ms = ((int64_t)WALL + 44 * 60) * 1000;
+    expect_key(&r, "AK1");
+    wall_ms = ((int64_t)WALL + 46 * 60) * 1000;
+    expect_key(&r, "AK2");
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(while_renewing_fails_the_old_ones_serve_until_they_end)
+{
+    struct rig r;
+
+    start(&r, hand_out);
+    use_container(&r);
+    chain(&r);
+    expect_key(&r, "AK1");
+    r.script.answer.status = 500;
+    wall_ms = ((int64_t)WALL + 46 * 60) * 1000;
+    expect_key(&r, "AK1");
+    ck_assert_int_eq(fake_aws_requests(r.fake), 4); /* three attempts */
+    expect_key(&r, "AK1");
+    ck_assert_int_eq(fake_aws_requests(r.fake), 4); /* a pause after that */
+    wall_ms = ((int64_t)WALL + 59 * 60) * 1000;
+    expect_key(&r, "AK1");
+    ck_assert_int_eq(fake_aws_requests(r.fake), 7);
+    wall_ms = ((int64_t)WALL + 60 * 60) * 1000;
+    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_UNAVAILABLE);
+    rig_close(&r);
+}
+END_TEST
+
+START_TEST(without_credentials_a_post_is_forbidden)
+{
+    struct rig r;
+
+    start(&r, serve);
+    setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
+    wsrt_aws_options o = options(&r);
+    o.access_key = o.secret_key = (wsrt_span){0};
+    open_sender(&r, &o, 0);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_FORBIDDEN);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    rig_close(&r);
+}
+END_TEST
+
+/* ---- settings ------------------------------------------------------------------------------- */
+
+START_TEST(settings_without_sense_are_refused)
+{
+    struct rig r;
+    wsrt_aws *a;
+    wsrt_aws_sender *s;
+    wsrt_aws_sender_options p = {.struct_size = sizeof p};
+
+    start(&r, serve);
+    wsrt_aws_options o = options(&r);
+    o.secret_key = (wsrt_span){0};
+    ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
+    o = options(&r);
+    o.attempts = 11;
+    ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
+    o = options(&r);
+    o.metadata_endpoint = wsrt_span_cstr("nowhere");
+    ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
+    o = options(&r);
+    o.flags = 1;
+    ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_UNSUPPORTED);
+    ck_assert_ptr_null(a);
+    o = options(&r);
+    o.region = (wsrt_span){0};
+    ck_assert_int_eq(wsrt_aws_new(&r.aws, &o), WSRT_OK);
+    p.endpoint = wsrt_span_cstr("https://a.example/prod");
+    ck_assert_int_eq(wsrt_aws_sender_new(&s, r.aws, &p), WSRT_ERR_NOT_FOUND);
+    wsrt_aws_free(r.aws);
+    setenv("AWS_DEFAULT_REGION", "eu-west-1", 1);
+    ck_assert_int_eq(wsrt_aws_new(&r.aws, &o), WSRT_OK);
+    ck_assert_int_eq(wsrt_aws_sender_new(&s, r.aws, NULL), WSRT_ERR_INVALID);
+    p.width = 1025;
+    ck_assert_int_eq(wsrt_aws_sender_new(&s, r.aws, &p), WSRT_ERR_INVALID);
+    p.width = 0;
+    p.endpoint = wsrt_span_cstr("wss://a.example/prod");
+    ck_assert_int_eq(wsrt_aws_sender_new(&s, r.aws, &p), WSRT_OK);
+    wsrt_aws_sender_free(s);
+    wsrt_aws_sender_free(NULL);
+    wsrt_aws_free(NULL);
+    rig_close(&r);
+}
+END_TEST
+
+/* Each allocation of ours refused once; libcurl's are its own. */
+START_TEST(a_refused_allocation_fails_a_post_and_nothing_else)
+{
+    struct heap heap;
+    struct rig r;
+
+    start(&r, serve);
+    heap_init(&heap);
+    for (size_t n = 1;; n++) {
+        wsrt_aws_options o = options(&r);
+        wsrt_aws_sender_options p = {.struct_size = sizeof p};
+        char url[80];
+        o.allocator = heap.allocator;
+        snprintf(url, sizeof url, "%s/prod", r.url);
+        p.endpoint = wsrt_span_cstr(url);
+        strcpy(r.script.answer.body, "a body");
+        heap_arm(&heap, n, _i);
+        int rc = wsrt_aws_new(&r.aws, &o);
+        r.posts = NULL;
+        if (rc == WSRT_OK)
+            rc = wsrt_aws_sender_new(&r.posts, r.aws, &p);
+        if (rc == WSRT_OK) {
+            wsrt_aws_sender_interface(r.posts, &r.sender);
+            rc = post_to(&r, "a", "x");
+        }
+        int tripped = heap.tripped;
+        heap_arm(&heap, 0, 0);
+        if (r.posts != NULL)
+            ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+        wsrt_aws_sender_free(r.posts);
+        wsrt_aws_free(r.aws);
+        ck_assert_uint_eq(heap.live, 0);
+        ck_assert_int_eq(rc, tripped ? WSRT_ERR_NOMEM : WSRT_OK);
+        if (!tripped)
+            break;
+        heap.points++;
+    }
+    printf("# allocation points: %zu\n", heap.points);
+    fake_aws_stop(r.fake);
+}
+END_TEST
+
+Suite *suite(void)
+{
+    Suite *s = suite_create("aws_client");
+    TCase *t = tcase_create("aws_client");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, a_post_is_signed_and_goes_to_the_connection);
+    tcase_add_test(t, a_session_token_goes_along_and_is_signed);
+    tcase_add_test(t, a_wrong_secret_is_forbidden_and_said_so);
+    tcase_add_loop_test(t, each_answer_has_its_result_and_is_repeated_or_not, 0,
+                        COUNT(status_rows));
+    tcase_add_test(t, a_failure_that_passes_is_not_seen);
+    tcase_add_test(t, at_most_once_repeats_only_what_cannot_have_arrived);
+    tcase_add_test(t, a_service_that_says_nothing_times_out);
+    tcase_add_test(t, a_deadline_ends_the_retries);
+    tcase_add_test(t, nobody_listening_is_unavailable);
+    tcase_add_test(t, what_cannot_be_posted_is_refused_here);
+    tcase_add_test(t, a_clock_that_is_wrong_is_put_right_once);
+    tcase_add_test(t, posts_to_many_each_have_their_result_and_share_connections);
+    tcase_add_test(t, a_storm_of_failures_uses_its_quota_up);
+    tcase_add_test(t, a_connection_is_described);
+    tcase_add_test(t, a_connection_is_closed);
+    tcase_add_test(t, the_environment_comes_first);
+    tcase_add_test(t, then_come_the_files);
+    tcase_add_test(t, then_a_container_whose_token_may_be_in_a_file);
+    tcase_add_test(t, then_the_metadata_service_by_its_second_version);
+    tcase_add_test(t, the_metadata_service_can_be_switched_off);
+    tcase_add_test(t, an_old_metadata_service_is_not_asked);
+    tcase_add_test(t, a_container_elsewhere_or_a_broken_token_is_refused);
+    tcase_add_test(t, credentials_are_renewed_before_they_end);
+    tcase_add_test(t, while_renewing_fails_the_old_ones_serve_until_they_end);
+    tcase_add_test(t, without_credentials_a_post_is_forbidden);
+    tcase_add_test(t, settings_without_sense_are_refused);
+    tcase_add_loop_test(t, a_refused_allocation_fails_a_post_and_nothing_else, 0, 2);
+    suite_add_tcase(s, t);
+    return s;
+}
