@@ -94,7 +94,8 @@ static int is_utf8(wsrt_span text)
 
 static int judge(wsrt_mock *m, const wsrt_span *id, const wsrt_post *post)
 {
-    if (!wsrt_connection_id_valid(*id))
+    if (!wsrt_connection_id_valid(*id) ||
+        (post->flags & ~(uint32_t)(WSRT_POST_BINARY | WSRT_POST_REPLY)) != 0)
         return WSRT_ERR_INVALID;
     if (post->data.len > m->max_post)
         return WSRT_ERR_TOO_LARGE;
