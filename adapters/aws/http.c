@@ -14,7 +14,8 @@ enum {
     LONGEST_POLL = 1000,
     FIRST_BODY = 1024,
     MILLION = 1000000,
-    THROTTLE_FACTOR = 20
+    THROTTLE_FACTOR = 20,
+    MOST_CONNECTIONS = 1024
 };
 
 typedef enum stage { IDLE, WAITING, ACTIVE } stage;
@@ -91,6 +92,8 @@ static lane *lane_take(wsrt_aws *a)
         wsrt_adapter_realloc(&a->allocator, l, sizeof *l, 0);
         return NULL;
     }
+    /* By default libcurl closes idle connections when a batch ends, which the next would use. */
+    curl_multi_setopt(l->multi, CURLMOPT_MAXCONNECTS, (long)MOST_CONNECTIONS);
     return l;
 }
 
