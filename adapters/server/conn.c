@@ -98,6 +98,11 @@ static void destroy(wsrt_loop *l, wsrt_conn *c)
     uint32_t gen = c->gen, slot = c->slot;
 
     wsrt_wheel_remove(&l->wheel, slot);
+    if (c->tls != NULL) {
+        wsrt_handshake_leave(l, c);
+        wsrt_tls_close(c->tls);
+        c->tls = NULL;
+    }
     wsrt_input_free(l, c);
     wsrt_output_drop(l, c, 0);
     if ((c->flags & WSRT_CONN_UNIX) == 0)
@@ -114,7 +119,7 @@ static void destroy(wsrt_loop *l, wsrt_conn *c)
 void wsrt_conn_watch(wsrt_loop *l, wsrt_conn *c)
 {
     uint8_t want = (uint8_t)((c->flags & WSRT_CONN_PAUSED) == 0 ? EPOLLIN : 0) |
-                   (uint8_t)(c->out != NULL ? EPOLLOUT : 0);
+                   (uint8_t)(c->out != NULL || wsrt_conn_holds(c) ? EPOLLOUT : 0);
     struct epoll_event ev = {.events = want, .data.u64 = (uint64_t)c->gen << 32 | c->slot};
 
     if (want == c->interest)
@@ -273,9 +278,26 @@ void wsrt_conn_finish(wsrt_loop *l, wsrt_conn *c, uint32_t discard)
         wsrt_conn_sent_all(l, c);
 }
 
+/* Says goodbye and gives the session up; 0 while something of it waits for the socket. */
+static int end_tls(wsrt_loop *l, wsrt_conn *c)
+{
+    if (!wsrt_conn_holds(c))
+        wsrt_tls_bye(c->tls);
+    if (wsrt_conn_holds(c)) {
+        wsrt_conn_watch(l, c);
+        return 0;
+    }
+    wsrt_tls_close(c->tls);
+    c->tls = NULL;
+    wsrt_conn_watch(l, c);
+    return 1;
+}
+
 void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c)
 {
     if (c->state != WSRT_CONN_FINISHING || (c->flags & WSRT_CONN_DOOMED) != 0)
+        return;
+    if (c->tls != NULL && !end_tls(l, c))
         return;
     shutdown(c->fd, SHUT_WR);
     wsrt_input_free(l, c);
@@ -441,6 +463,12 @@ void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c)
     uint32_t next = WSRT_NONE;
 
     switch (c->state) {
+    case WSRT_CONN_HANDSHAKE:
+        if ((c->flags & WSRT_CONN_PAUSED) != 0)
+            wsrt_handshake_retry(l, c);
+        if (passed(l, c->since, set->handshake, &next))
+            wsrt_conn_lost(l, c);
+        break;
     case WSRT_CONN_HTTP:
         if (passed(l, c->since,
                    (c->flags & WSRT_CONN_SERVED) != 0 ? set->keep_alive : set->handshake, &next))

@@ -66,8 +66,9 @@ static void close_batch(wsrt_server *s)
         if (c->state == WSRT_CONN_OPEN) {
             close_one(l, c);
             closed++;
-        } else if (c->state == WSRT_CONN_HTTP && c->in == NULL) {
-            wsrt_conn_lost(l, c); /* between two requests */
+        } else if (c->state == WSRT_CONN_HANDSHAKE ||
+                   (c->state == WSRT_CONN_HTTP && c->in == NULL)) {
+            wsrt_conn_lost(l, c); /* no request is under way */
         }
     }
     wsrt_conn_retire(l);

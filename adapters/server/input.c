@@ -339,7 +339,7 @@ static ssize_t receive(wsrt_loop *l, wsrt_conn *c, void *dst, size_t room)
     ssize_t n;
 
     do
-        n = recv(c->fd, dst, room, 0);
+        n = c->tls != NULL ? wsrt_tls_read(c->tls, dst, room) : recv(c->fd, dst, room, 0);
     while (n < 0 && errno == EINTR);
     if (n > 0)
         l->counters.bytes_in += (uint64_t)n;
@@ -371,12 +371,13 @@ static void read_more(wsrt_loop *l, wsrt_conn *c)
     size_t room = WSRT_TURN_BYTES;
 
     if (in != NULL && in->need > 0) {
-        if (reserve_left(l, in, in->need) != WSRT_OK) {
+        size_t more = c->tls != NULL ? WSRT_TLS_RECORD : 0; /* records come whole */
+        if (reserve_left(l, in, in->need + more) != WSRT_OK) {
             out_of_memory(l, c);
             return;
         }
         buf = in->left;
-        room = in->need - have;
+        room = in->need + more - have;
     } else if (have > 0) {
         memcpy(buf, in->left + in->at, have);
     }

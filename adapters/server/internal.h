@@ -7,6 +7,7 @@
 #include "server/table.h"
 #include "server/timer.h"
 #include "common/http1.h"
+#include "common/tls/tls.h"
 #include "common/ws.h"
 
 #include <wsrt/server.h>
@@ -26,7 +27,9 @@ enum {
     WSRT_LISTENERS_MAX = 16,
     WSRT_ADDRESS_MAX = 128,
     WSRT_QUERY_MAX = 32,
-    WSRT_TEXT_MAX = 4096
+    WSRT_TEXT_MAX = 4096,
+    WSRT_HANDSHAKES_MAX = 64,
+    WSRT_TURN_EVENTS = 256
 };
 
 /* Where an epoll event points: a connection's slot, or one of these. */
@@ -75,7 +78,8 @@ typedef enum wsrt_conn_state {
     WSRT_CONN_OPEN,      /* WebSocket; its id is in the table */
     WSRT_CONN_CLOSING,   /* our close frame is out, the peer's is awaited; data is ignored */
     WSRT_CONN_FINISHING, /* sends what is queued, then shuts down */
-    WSRT_CONN_LINGER     /* has shut down; discards input, so that nothing resets what was sent */
+    WSRT_CONN_LINGER,    /* has shut down; discards input, so that nothing resets what was sent */
+    WSRT_CONN_HANDSHAKE  /* TLS, before HTTP */
 } wsrt_conn_state;
 
 enum {
@@ -108,9 +112,10 @@ typedef struct wsrt_conn {
     char id[WSRT_ID_LEN];
     unsigned char ip[16]; /* IPv4 as ::ffff:a.b.c.d */
     wsrt_ws_decoder decoder;
-    wsrt_input *in;  /* NULL = nothing waits */
-    wsrt_queue *out; /* NULL = nothing waits */
-    int64_t wall;    /* Unix ms of the upgrade */
+    wsrt_input *in;        /* NULL = nothing waits */
+    wsrt_queue *out;       /* NULL = nothing waits */
+    wsrt_tls_session *tls; /* NULL = clear text, or no byte has come yet */
+    int64_t wall;          /* Unix ms of the upgrade */
     wsrt_timer timer;
     int32_t fd;
     uint32_t gen; /* grows each time the slot is given away */
@@ -160,6 +165,11 @@ typedef struct wsrt_counters {
     uint64_t bytes_in;
     uint64_t bytes_out;
     uint64_t turns;
+    uint64_t tls_opened;
+    uint64_t tls_resumed;
+    uint64_t tls_failed;
+    uint64_t certificates_loaded; /* again, after the first */
+    uint64_t certificates_refused;
 } wsrt_counters;
 
 typedef struct wsrt_loop {
@@ -195,6 +205,12 @@ typedef struct wsrt_loop {
     wsrt_pair pairs[WSRT_HTTP_FIELDS_MAX]; /* headers of a CONNECT */
     wsrt_pair query[WSRT_QUERY_MAX];
     char text[WSRT_TEXT_MAX]; /* its decoded parameters; segments of a path */
+
+    wsrt_tls *tls;                            /* NULL = clear text */
+    uint32_t handshakes[WSRT_HANDSHAKES_MAX]; /* slots of those under way */
+    uint32_t handshake_count;
+    uint32_t due_count;
+    uint32_t due[WSRT_TURN_EVENTS]; /* slots of those to be served at the turn's end */
 
     wsrt_wheel wheel;
     wsrt_conn **chunks;
@@ -253,7 +269,9 @@ struct wsrt_server {
     uint32_t drain_slot;
     uint32_t drain_batch; /* closes a tick */
 
-    atomic_ullong published[10];
+    atomic_int reload_wanted;
+
+    atomic_ullong published[15];
 };
 
 /* output.c */
@@ -344,6 +362,15 @@ void wsrt_listen_accept(wsrt_server *s, size_t index);
 void wsrt_listen_resume(wsrt_server *s);
 wsrt_conn *wsrt_listen_adopt(wsrt_server *s, int fd, const unsigned char *ip);
 
+/* handshake.c */
+int wsrt_handshake_init(wsrt_server *s);
+void wsrt_handshake_reload(wsrt_server *s);
+int wsrt_handshake_full(const wsrt_loop *l);
+void wsrt_handshake_due(wsrt_loop *l, wsrt_conn *c, uint32_t events);
+void wsrt_handshake_run(wsrt_loop *l);
+void wsrt_handshake_retry(wsrt_loop *l, wsrt_conn *c);
+void wsrt_handshake_leave(wsrt_loop *l, const wsrt_conn *c);
+
 /* drain.c */
 void wsrt_drain_step(wsrt_server *s);
 int wsrt_drain_ended(const wsrt_server *s);
@@ -368,6 +395,12 @@ static inline wsrt_conn *wsrt_conn_at(const wsrt_loop *l, uint32_t slot)
 static inline uint32_t wsrt_stamp(const wsrt_loop *l)
 {
     return l->tick + 1;
+}
+
+/* Whether TLS has bytes that the socket did not take yet. */
+static inline int wsrt_conn_holds(const wsrt_conn *c)
+{
+    return c->tls != NULL && wsrt_tls_unsent(c->tls) > 0;
 }
 
 static inline uint32_t wsrt_conn_queued(const wsrt_conn *c)

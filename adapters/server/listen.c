@@ -300,6 +300,8 @@ wsrt_conn *wsrt_listen_adopt(wsrt_server *s, int fd, const unsigned char *ip)
         c = wsrt_conn_new(&s->loop, fd, ip);
     if (c == NULL)
         close(fd);
+    else if (s->loop.tls != NULL && ip != NULL)
+        c->state = WSRT_CONN_HANDSHAKE;
     return c;
 }
 
@@ -311,6 +313,10 @@ void wsrt_listen_accept(wsrt_server *s, size_t index)
     for (int i = 0; i < ACCEPTS_A_TURN && s->accepting; i++) {
         address a = {.any = {.sa_family = AF_UNSPEC}};
         socklen_t len = sizeof a;
+        if (wsrt_handshake_full(&s->loop)) {
+            pause_until(s, s->loop.now + pause_ns);
+            return;
+        }
         if (!take_token(s))
             return;
         int fd = accept4(s->listeners[index].fd, &a.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);

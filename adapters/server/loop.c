@@ -8,8 +8,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { TURN_EVENTS = 256 };
-
 void wsrt_loop_log(wsrt_loop *l, int level, const char *event_cstr, const char *name_cstr,
                    wsrt_span text)
 {
@@ -100,6 +98,7 @@ void wsrt_loop_free(wsrt_loop *l)
         close(l->epoll);
     if (l->wake >= 0)
         close(l->wake);
+    wsrt_tls_free(l->tls);
     wsrt_sender_free(l);
     wsrt_recorder_free(l->recorder);
     wsrt_ids_free(&l->ids);
@@ -230,6 +229,10 @@ static void serve_socket(wsrt_loop *l, const struct epoll_event *ev)
 
     if (c->gen != gen || c->state == WSRT_CONN_FREE)
         return;
+    if (c->state == WSRT_CONN_HANDSHAKE) {
+        wsrt_handshake_due(l, c, ev->events);
+        return;
+    }
     if ((ev->events & EPOLLOUT) != 0) {
         wsrt_output_writable(l, c);
         wsrt_conn_retire(l);
@@ -283,6 +286,11 @@ void wsrt_loop_publish(wsrt_loop *l)
         n->bytes_in,
         n->bytes_out,
         n->turns,
+        n->tls_opened,
+        n->tls_resumed,
+        n->tls_failed,
+        n->certificates_loaded,
+        n->certificates_refused,
     };
 
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
@@ -299,6 +307,8 @@ static void take_turn(wsrt_loop *l, const struct epoll_event *events, int count)
     run_ready(l);
     for (int i = 0; i < count; i++)
         serve_event(l, &events[i]);
+    wsrt_handshake_run(l);
+    wsrt_handshake_reload(l->server);
     wsrt_listen_resume(l->server);
     wsrt_drain_step(l->server);
     ask_runtime(l);
@@ -312,8 +322,8 @@ static void take_turn(wsrt_loop *l, const struct epoll_event *events, int count)
 /* Waits at most `timeout` ms, then does all there is to do. */
 int wsrt_loop_turn(wsrt_loop *l, int timeout)
 {
-    struct epoll_event events[TURN_EVENTS];
-    int count = epoll_wait(l->epoll, events, TURN_EVENTS, timeout);
+    struct epoll_event events[WSRT_TURN_EVENTS];
+    int count = epoll_wait(l->epoll, events, WSRT_TURN_EVENTS, timeout);
 
     if (count < 0 && errno != EINTR)
         return WSRT_ERR_IO;

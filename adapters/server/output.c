@@ -221,9 +221,12 @@ static ssize_t send_some(wsrt_loop *l, wsrt_conn *c, const unsigned char *bytes,
     ssize_t n;
 
     do
-        n = send(c->fd, bytes, len, MSG_NOSIGNAL);
+        n = c->tls != NULL ? wsrt_tls_write(c->tls, bytes, len)
+                           : send(c->fd, bytes, len, MSG_NOSIGNAL);
     while (n < 0 && errno == EINTR);
     if (n >= 0) {
+        if (c->tls != NULL)
+            wsrt_conn_watch(l, c);
         l->counters.bytes_out += (uint64_t)n;
         return n;
     }
@@ -439,14 +442,36 @@ static void advance(wsrt_loop *l, wsrt_conn *c, size_t sent)
     }
 }
 
+/* sendmsg(2) for a TLS session. */
+static ssize_t send_records(wsrt_tls_session *tls, const struct msghdr *message)
+{
+    ssize_t sent = 0;
+
+    for (size_t i = 0; i < message->msg_iovlen; i++) {
+        const struct iovec *part = &message->msg_iov[i];
+        ssize_t n = wsrt_tls_write(tls, part->iov_base, part->iov_len);
+        if (n < 0)
+            return sent > 0 ? sent : n;
+        sent += n;
+        if ((size_t)n < part->iov_len)
+            break;
+    }
+    return sent;
+}
+
 void wsrt_output_writable(wsrt_loop *l, wsrt_conn *c)
 {
     struct iovec iov[IOV_MOST];
     ssize_t n;
 
+    if (c->tls != NULL && wsrt_tls_flush(c->tls) != 0) {
+        wsrt_conn_lost(l, c);
+        return;
+    }
     if (c->out != NULL) {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)fill_iov(c->out, iov)};
-        n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
+        n = c->tls != NULL ? send_records(c->tls, &message)
+                           : sendmsg(c->fd, &message, MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
             wsrt_conn_lost(l, c);
             return;

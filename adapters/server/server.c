@@ -48,6 +48,8 @@ int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_optio
     }
     rc = wsrt_loop_init(&s->loop, s);
     if (rc == WSRT_OK)
+        rc = wsrt_handshake_init(s);
+    if (rc == WSRT_OK)
         rc = wsrt_listen_all(s);
     wsrt_server_sender(s, &sender);
     if (rc == WSRT_OK)
@@ -149,6 +151,20 @@ void wsrt_server_stop(wsrt_server *s)
     errno = why;
 }
 
+int wsrt_server_reload_certificate(wsrt_server *s)
+{
+    int why = errno;
+
+    if (s == NULL)
+        return WSRT_ERR_INVALID;
+    if (s->set.tls_cert.len == 0)
+        return WSRT_ERR_STATE;
+    atomic_store_explicit(&s->reload_wanted, 1, memory_order_release);
+    wsrt_loop_wake(&s->loop);
+    errno = why;
+    return WSRT_OK;
+}
+
 void wsrt_server_sender(wsrt_server *s, wsrt_sender *out)
 {
     *out = (wsrt_sender){&wsrt_server_sender_ops, s};
@@ -156,12 +172,12 @@ void wsrt_server_sender(wsrt_server *s, wsrt_sender *out)
 
 int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out)
 {
-    uint64_t v[10];
+    uint64_t v[15];
     wsrt_server_stats stats = {.struct_size = sizeof stats};
 
     if (s == NULL || out == NULL || out->struct_size < sizeof stats || out->struct_size > 4096)
         return WSRT_ERR_INVALID;
-    for (size_t i = 0; i < 10; i++)
+    for (size_t i = 0; i < 15; i++)
         v[i] = atomic_load_explicit(&s->published[i], memory_order_relaxed);
     stats.struct_size = out->struct_size;
     stats.draining = (int32_t)v[0];
@@ -174,6 +190,11 @@ int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out)
     stats.bytes_in = v[7];
     stats.bytes_out = v[8];
     stats.turns = v[9];
+    stats.tls_opened = v[10];
+    stats.tls_resumed = v[11];
+    stats.tls_failed = v[12];
+    stats.certificates_loaded = v[13];
+    stats.certificates_refused = v[14];
     stats.queued_bytes =
         (uint64_t)atomic_load_explicit(&s->loop.queued_total, memory_order_relaxed);
     memset((char *)out + sizeof stats, 0, out->struct_size - sizeof stats);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { LARGEST_STRUCT = 4096, LISTEN_MOST = 16, NAMES_MOST = 4096 };
+enum { LARGEST_STRUCT = 4096, LISTEN_MOST = 16, NAMES_MOST = 4096, PEM_MOST = 1 << 20 };
 
 static const int64_t most = INT64_C(0x7fffffff);
 
@@ -172,6 +172,12 @@ static int texts_valid(const wsrt_span *items, size_t count, size_t limit)
     return 1;
 }
 
+static int pair_valid(const wsrt_server_options *o)
+{
+    return (o->tls_cert.len > 0) == (o->tls_key.len > 0) && o->tls_cert.len <= PEM_MOST &&
+           o->tls_key.len <= PEM_MOST;
+}
+
 static int load_text(wsrt_settings *s, const wsrt_server_options *o)
 {
     const wsrt_span standard = wsrt_span_cstr("127.0.0.1:8080");
@@ -182,10 +188,11 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
     if (!texts_valid(listen, count, LISTEN_MOST) ||
         !texts_valid(o->hosts, o->host_count, NAMES_MOST) ||
         !texts_valid(o->origins, o->origin_count, NAMES_MOST) || stage.len > 128 ||
-        o->app.len > 128)
+        o->app.len > 128 || !pair_valid(o))
         return WSRT_ERR_INVALID;
     s->block_size = room_for(listen, count) + room_for(o->hosts, o->host_count) +
-                    room_for(o->origins, o->origin_count) + stage.len + o->app.len;
+                    room_for(o->origins, o->origin_count) + stage.len + o->app.len +
+                    o->tls_cert.len + o->tls_key.len;
     s->block = wsrt_server_alloc(&s->mem, s->block_size);
     if (s->block == NULL)
         return WSRT_ERR_NOMEM;
@@ -196,6 +203,8 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
     s->origins = copy_texts(&c, o->origins, o->origin_count);
     s->stage = copy_text(&c, stage);
     s->app = copy_text(&c, o->app);
+    s->tls_cert = copy_text(&c, o->tls_cert);
+    s->tls_key = copy_text(&c, o->tls_key);
     return WSRT_OK;
 }
 
@@ -250,6 +259,8 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
 
 void wsrt_server_settings_free(wsrt_settings *s)
 {
+    if (s->block != NULL && s->tls_key.len > 0)
+        explicit_bzero(s->block, s->block_size);
     wsrt_server_release(&s->mem, s->block, s->block_size);
     s->block = NULL;
 }

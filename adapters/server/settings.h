@@ -17,6 +17,8 @@ typedef struct wsrt_settings {
     wsrt_texts origins;
     wsrt_span stage;
     wsrt_span app;
+    wsrt_span tls_cert; /* empty = clear text */
+    wsrt_span tls_key;
     void *block; /* holds all text */
     size_t block_size;
     size_t max_message;

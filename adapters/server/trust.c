@@ -132,12 +132,13 @@ static int origin_matches(const origin *pattern, const origin *given)
            wsrt_span_equal(pattern->port, given->port) && host_matches(pattern->host, given->host);
 }
 
-static int is_own(const origin *given, wsrt_span host)
+static int is_own(const wsrt_server *s, const origin *given, wsrt_span host)
 {
-    origin own = {.scheme = wsrt_span_cstr("http")};
+    int tls = s->loop.tls != NULL;
+    origin own = {.scheme = wsrt_span_cstr(tls ? "https" : "http")};
 
     split_port(host, &own.host, &own.port);
-    if (wsrt_span_equal(own.port, wsrt_span_cstr("80")))
+    if (wsrt_span_equal(own.port, wsrt_span_cstr(tls ? "443" : "80")))
         own.port.len = 0;
     return wsrt_http_same_text(own.scheme, given->scheme) &&
            wsrt_span_equal(own.port, given->port) && wsrt_http_same_text(own.host, given->host);
@@ -148,7 +149,7 @@ int wsrt_origin_allowed(const wsrt_server *s, wsrt_span text, wsrt_span host)
     origin given, entry;
     int parsed = parse_origin(text, &given);
 
-    if (parsed && is_own(&given, host))
+    if (parsed && is_own(s, &given, host))
         return 1;
     for (size_t i = 0; i < s->set.origins.count; i++) {
         wsrt_span allowed = s->set.origins.items[i];

@@ -84,6 +84,9 @@ typedef struct wsrt_server_options {
     wsrt_feed *feed; /**< sends through this server, which ticks it and takes updates for it at
                           `POST /api/publish`; outlives the server; NULL = none. Who publishes into a
                           feed that coalesces from a thread of its own ticks it there */
+    wsrt_span tls_cert; /**< certificate chain: PEM text, or the path of a PEM file; empty = no TLS.
+                             Listeners with an address then speak TLS only, unix sockets none */
+    wsrt_span tls_key;  /**< its private key, likewise; not encrypted */
 } wsrt_server_options;
 
 /**
@@ -94,7 +97,9 @@ typedef struct wsrt_server_options {
  * @param opts  NULL = defaults
  * @return WSRT_OK; WSRT_ERR_IO (errno tells: EADDRINUSE, EACCES …); WSRT_ERR_INVALID (a setting;
  *         a bind that is not loopback without WSRT_SERVER_INSECURE); WSRT_ERR_EXISTS (the runtime has a sender); WSRT_ERR_NOMEM;
- *         WSRT_ERR_UNSUPPORTED. @since 0.1
+ *         WSRT_ERR_REJECTED (certificate and key: not PEM, no pair, out of their time; the log line
+ *         `server.certificate_refused` says which); WSRT_ERR_UNSUPPORTED (flags; TLS in a build without).
+ *         @since 0.1
  */
 WSRT_API int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_options *opts);
 
@@ -141,6 +146,15 @@ WSRT_API int wsrt_server_drain(wsrt_server *s, const wsrt_drain_options *opts);
  *  @since 0.1 */
 WSRT_API void wsrt_server_stop(wsrt_server *s);
 
+/**
+ * Reads certificate and key again, from the paths the server was made with, in the loop's next turn.
+ * They are for the connections to come; open ones keep theirs, and tickets remain valid. What does
+ * not match or is out of its time changes nothing. The outcome is logged (`server.certificate_loaded`,
+ * `server.certificate_refused` with the reason) and counted. Async-signal-safe. Any thread.
+ * @return WSRT_OK; WSRT_ERR_STATE (a server without TLS); WSRT_ERR_INVALID. @since 0.1
+ */
+WSRT_API int wsrt_server_reload_certificate(wsrt_server *s);
+
 /** The server as a sender, valid as long as the server. Any thread. @since 0.1 */
 WSRT_API void wsrt_server_sender(wsrt_server *s, wsrt_sender *out);
 
@@ -156,8 +170,13 @@ typedef struct wsrt_server_stats {
     uint64_t messages_out;
     uint64_t bytes_in;
     uint64_t bytes_out;
-    uint64_t queued_bytes; /**< unsent now */
-    uint64_t turns;        /**< turns of the loop */
+    uint64_t queued_bytes;         /**< unsent now */
+    uint64_t turns;                /**< turns of the loop */
+    uint64_t tls_opened;           /**< TLS handshakes that succeeded */
+    uint64_t tls_resumed;          /**< of them, by a ticket */
+    uint64_t tls_failed;           /**< that failed, clear text and lost places included */
+    uint64_t certificates_loaded;  /**< reloads that succeeded */
+    uint64_t certificates_refused; /**< reloads that changed nothing */
 } wsrt_server_stats;
 
 /** Reads the counters. @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1 */

@@ -116,7 +116,7 @@ static void watch(struct bench *b, size_t i, int how)
 {
     struct epoll_event interest = {.events = EPOLLIN, .data.u64 = i};
 
-    if (b->clients[i].out_len > 0)
+    if (client_has_unsent(&b->clients[i]))
         interest.events |= EPOLLOUT;
     epoll_ctl(b->epoll, how, b->clients[i].fd, &interest);
 }
@@ -131,7 +131,7 @@ static void serve_connection(struct bench *b, size_t i, uint32_t events)
         return;
     if (events & EPOLLOUT) {
         rc = client_flush(c);
-        if (rc == 0 && c->out_len == 0)
+        if (rc == 0 && !client_has_unsent(c))
             watch(b, i, EPOLL_CTL_MOD);
     }
     if (rc == 0 && events & ~(uint32_t)EPOLLOUT)
@@ -173,10 +173,10 @@ static void send_due(struct bench *b, char *text, size_t cap)
         b->missing += b->fanout ? (uint64_t)b->settings->connections - 1 : 1;
         if (b->clients[i].fd < 0)
             continue;
-        int waiting = b->clients[i].out_len > 0;
+        int waiting = client_has_unsent(&b->clients[i]);
         if (client_send(&b->clients[i], WSRT_WS_OP_TEXT, text, len) != 0)
             drop(b, i);
-        else if (!waiting && b->clients[i].out_len > 0)
+        else if (!waiting && client_has_unsent(&b->clients[i]))
             watch(b, i, EPOLL_CTL_MOD);
     }
 }
@@ -395,11 +395,13 @@ int run_bench(void *settings, char **operands)
     struct url url;
     struct condition_list conditions;
     const struct bench_settings *s = settings;
-    const struct client_request request = {.url = &url, .token = s->token, .timeout_ms = 10000};
+    struct client_request request = {.url = &url, .token = s->token, .timeout_ms = 10000};
     int status = url_parse(&url, operands[0]);
 
     if (status == 0)
         status = conditions_parse(&conditions, s->fail_if == NULL ? "" : s->fail_if);
+    if (status == 0)
+        status = client_trust(&request.tls, &url, s->cacert, s->insecure);
     if (status != 0)
         return status;
     b.settings = s;
@@ -407,5 +409,6 @@ int run_bench(void *settings, char **operands)
     b.epoll = b.timer = -1;
     status = run_bench_on(&b, &request, &conditions);
     clean_up(&b);
+    wsrt_tls_free(request.tls);
     return status;
 }

@@ -50,7 +50,7 @@ static void random_bytes(void *dst, size_t len)
 
 static int bad_url(const char *text)
 {
-    return complain(TOOL_USAGE, "'%s' is not ws://HOST[:PORT][/PATH] or ws+unix:FILE[:/PATH]",
+    return complain(TOOL_USAGE, "'%s' is not ws[s]://HOST[:PORT][/PATH] or ws+unix:FILE[:/PATH]",
                     text);
 }
 
@@ -70,13 +70,12 @@ static int url_parse_unix(struct url *url, const char *text, const char *path)
 int url_parse(struct url *url, const char *text)
 {
     memset(url, 0, sizeof *url);
-    if (strncmp(text, "wss://", 6) == 0)
-        return complain(TOOL_USAGE, "wss:// needs TLS, which this build does not have");
     if (strncmp(text, "ws+unix:", 8) == 0)
         return url_parse_unix(url, text, text + 8);
-    if (strncmp(text, "ws://", 5) != 0)
+    url->tls = strncmp(text, "wss://", 6) == 0;
+    if (!url->tls && strncmp(text, "ws://", 5) != 0)
         return bad_url(text);
-    const char *host = text + 5;
+    const char *host = text + (url->tls ? 6 : 5);
     size_t len = strcspn(host, "/?#");
     const char *target = host + len;
     const char *colon = memrchr(host, ':', len);
@@ -89,7 +88,9 @@ int url_parse(struct url *url, const char *text)
         return bad_url(text);
     memcpy(url->host, host, host_len);
     snprintf(url->port, sizeof url->port, "%.*s", port_len == 0 ? 2 : (int)port_len,
-             port_len == 0 ? "80" : colon + 1);
+             port_len > 0 ? colon + 1
+             : url->tls   ? "443"
+                          : "80");
     snprintf(url->target, sizeof url->target, "%s%.*s", *target == '/' ? "" : "/",
              (int)strcspn(target, "#"), target);
     return parse_integer(url->port) < 0 ? bad_url(text) : 0;
@@ -139,19 +140,26 @@ static int connect_unix(const struct url *url, int64_t deadline)
     return connect_one(AF_UNIX, (struct sockaddr *)&address, sizeof address, deadline);
 }
 
+/* The host without the brackets of an IPv6 address. */
+static void url_address(const struct url *url, char *host)
+{
+    size_t len = strlen(url->host);
+
+    snprintf(host, sizeof url->host, "%s", url->host);
+    if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
+        memmove(host, host + 1, len - 2);
+        host[len - 2] = '\0';
+    }
+}
+
 static int connect_tcp(const struct url *url, int64_t deadline)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     char host[sizeof url->host];
-    size_t len = strlen(url->host);
     int fd = -1;
 
-    snprintf(host, sizeof host, "%s", url->host);
-    if (len > 2 && host[0] == '[' && host[len - 1] == ']') {
-        memmove(host, host + 1, len - 2);
-        host[len - 2] = '\0';
-    }
+    url_address(url, host);
     if (getaddrinfo(host, url->port, &hints, &found) != 0) {
         errno = EHOSTUNREACH;
         return -1;
@@ -160,6 +168,68 @@ static int connect_tcp(const struct url *url, int64_t deadline)
         fd = connect_one(a->ai_family, a->ai_addr, a->ai_addrlen, deadline);
     freeaddrinfo(found);
     return fd;
+}
+
+/* ---- TLS ---- */
+
+static int fill_random(void *user, void *dst, size_t len)
+{
+    (void)user;
+    random_bytes(dst, len);
+    return WSRT_OK;
+}
+
+int client_trust(wsrt_tls **out, const struct url *url, const char *cacert, int insecure)
+{
+    const wsrt_tls_random random = {fill_random, NULL};
+    const wsrt_tls_trust trust = {.roots_cstr = cacert, .insecure = insecure};
+    const char *why = NULL;
+
+    *out = NULL;
+    if (!url->tls)
+        return 0;
+    int rc = wsrt_tls_client_new(out, &random, &trust, &why);
+    if (rc == WSRT_OK)
+        return 0;
+    if (rc == WSRT_ERR_UNSUPPORTED)
+        return complain(TOOL_USAGE, "wss:// needs TLS, which this build does not have");
+    return complain(TOOL_CONFIG, "%s: %s",
+                    cacert != NULL ? cacert : "the authorities of the system", why);
+}
+
+static ssize_t receive(struct client *c, void *dst, size_t room)
+{
+    return c->tls != NULL ? wsrt_tls_read(c->tls, dst, room) : recv(c->fd, dst, room, 0);
+}
+
+static ssize_t transmit(struct client *c, const void *bytes, size_t len)
+{
+    return c->tls != NULL ? wsrt_tls_write(c->tls, bytes, len)
+                          : send(c->fd, bytes, len, MSG_NOSIGNAL);
+}
+
+static int refuse(int silent, int status, const char *what, const char *why)
+{
+    return silent ? status : complain(status, "%s: %s", what, why);
+}
+
+static int shake_hands(struct client *c, const struct client_request *r, int64_t deadline,
+                       int silent)
+{
+    char host[sizeof r->url->host];
+    int rc;
+
+    url_address(r->url, host);
+    rc = wsrt_tls_open(&c->tls, r->tls, c->fd, host);
+    if (rc != WSRT_OK)
+        return refuse(silent, TOOL_INTERNAL, "cannot connect", wsrt_status_name(rc));
+    while ((rc = wsrt_tls_handshake(c->tls)) == WSRT_TLS_MORE) {
+        short events = wsrt_tls_unsent(c->tls) > 0 ? POLLIN | POLLOUT : POLLIN;
+        if (wait_for(c->fd, events, deadline) != 1)
+            return refuse(silent, TOOL_UNAVAILABLE, "cannot connect", "no answer in time");
+    }
+    return rc == WSRT_OK ? 0
+                         : refuse(silent, TOOL_UNAVAILABLE, "cannot connect", wsrt_tls_why(c->tls));
 }
 
 /* ---- handshake ---- */
@@ -175,7 +245,7 @@ static void add(char *head, size_t *len, const char *name, const char *value)
 static size_t write_head(const struct client_request *r, char *head, const char *key)
 {
     const struct url *url = r->url;
-    int usual = url->port[0] == '\0' || strcmp(url->port, "80") == 0;
+    int usual = url->port[0] == '\0' || strcmp(url->port, url->tls ? "443" : "80") == 0;
     size_t len = (size_t)snprintf(head, HEAD_MAX, "GET %s HTTP/1.1\r\nHost: %s%s%s\r\n",
                                   url->target, url->host, usual ? "" : ":", usual ? "" : url->port);
 
@@ -190,11 +260,6 @@ static size_t write_head(const struct client_request *r, char *head, const char 
         add(head, &len, "", r->headers->items[i].ptr);
     add(head, &len, "", "");
     return len;
-}
-
-static int refuse(int silent, int status, const char *what, const char *why)
-{
-    return silent ? status : complain(status, "%s: %s", what, why);
 }
 
 static int judge(const wsrt_http_response *head, const char *key, int silent)
@@ -214,7 +279,7 @@ static int judge(const wsrt_http_response *head, const char *key, int silent)
 
 static int read_answer(struct client *c, const char *key, int64_t deadline, int silent)
 {
-    char head[HEAD_MAX];
+    char head[HEAD_MAX + WSRT_TLS_RECORD];
     size_t len = 0;
     uint32_t scanned = 0;
     wsrt_http_response response;
@@ -222,12 +287,14 @@ static int read_answer(struct client *c, const char *key, int64_t deadline, int 
     for (;;) {
         if (wait_for(c->fd, POLLIN, deadline) != 1)
             return refuse(silent, TOOL_UNAVAILABLE, "no WebSocket", "no answer in time");
-        ssize_t n = recv(c->fd, head + len, sizeof head - len, 0);
+        ssize_t n = receive(c, head + len, sizeof head - len);
+        if (n < 0 && errno == EAGAIN)
+            continue;
         if (n <= 0)
             return refuse(silent, TOOL_UNAVAILABLE, "no WebSocket", "the server hung up");
         len += (size_t)n;
         int rc = wsrt_http_parse_response(head, len, NULL, &scanned, &response);
-        if (rc == WSRT_HTTP_MORE && len < sizeof head)
+        if (rc == WSRT_HTTP_MORE && len < HEAD_MAX)
             continue;
         if (rc != WSRT_HTTP_DONE)
             return refuse(silent, TOOL_UNAVAILABLE, "no WebSocket", "the answer is not HTTP");
@@ -256,13 +323,17 @@ int client_open(struct client *c, const struct client_request *request, int sile
     c->fd = url->socket[0] != '\0' ? connect_unix(url, deadline) : connect_tcp(url, deadline);
     if (c->fd < 0)
         return refuse(silent, TOOL_UNAVAILABLE, "cannot connect", strerror(errno));
+    int status = url->tls ? shake_hands(c, request, deadline, silent) : 0;
+    if (status != 0) {
+        client_end(c);
+        return status;
+    }
     random_bytes(seed, sizeof seed);
     wsrt_ws_key(key, seed);
     size_t len = write_head(request, head, key);
-    int status = 0;
     if (len >= HEAD_MAX)
         status = refuse(silent, TOOL_USAGE, "cannot connect", "the headers are too long");
-    else if (send(c->fd, head, len, MSG_NOSIGNAL) != (ssize_t)len)
+    else if (transmit(c, head, len) != (ssize_t)len)
         status = refuse(silent, TOOL_UNAVAILABLE, "cannot connect", strerror(errno));
     else
         status = read_answer(c, key, deadline, silent);
@@ -298,10 +369,17 @@ static int reserve(unsigned char **buffer, size_t *cap, size_t need)
     return 0;
 }
 
+int client_has_unsent(const struct client *c)
+{
+    return c->out_len > 0 || (c->tls != NULL && wsrt_tls_unsent(c->tls) > 0);
+}
+
 int client_flush(struct client *c)
 {
+    if (c->tls != NULL && wsrt_tls_flush(c->tls) != 0)
+        return lost(c, 1006, strerror(errno));
     while (c->out_len > 0) {
-        ssize_t n = send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
+        ssize_t n = transmit(c, c->out, c->out_len);
         if (n < 0 && errno == EAGAIN)
             return 0;
         if (n < 0)
@@ -390,7 +468,7 @@ static ssize_t fetch(struct client *c, unsigned char *dst, size_t cap)
         c->early = NULL;
         return n;
     }
-    n = recv(c->fd, dst, cap, 0);
+    n = receive(c, dst, cap);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n <= 0)
@@ -428,6 +506,10 @@ int client_has_early(const struct client *c)
 
 void client_end(struct client *c)
 {
+    if (c->tls != NULL)
+        wsrt_tls_bye(c->tls);
+    wsrt_tls_close(c->tls);
+    c->tls = NULL;
     if (c->fd >= 0)
         close(c->fd);
     free(c->early);

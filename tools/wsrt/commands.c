@@ -171,6 +171,18 @@ static const struct option_row serve_rows[] = {
      .help = "refuse a connection without a valid token",
      .kind = OPTION_FLAG,
      AT(serve_settings, require_auth)},
+    {.name = "tls-cert",
+     .argument = "FILE",
+     .help = "certificate chain in PEM: serve wss:// and https:// only; HUP reads it again",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(serve_settings, tls_cert)},
+    {.name = "tls-key",
+     .argument = "FILE",
+     .help = "its private key in PEM",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     AT(serve_settings, tls_key)},
     {.name = "max-connections",
      .argument = "N",
      .help = "connections at once (90 % of the descriptors)",
@@ -268,8 +280,21 @@ static const struct option_row serve_rows[] = {
         .check = check_not_empty, .secret = 1, AT(type, token)                                     \
     }
 
+#define TRUST_ROWS(type)                                                                           \
+    {.name = "cacert",                                                                             \
+     .argument = "FILE",                                                                           \
+     .help = "authorities to believe for wss:// (those of the system)",                            \
+     .kind = OPTION_TEXT,                                                                          \
+     .check = check_not_empty,                                                                     \
+     AT(type, cacert)},                                                                            \
+    {                                                                                              \
+        .name = "insecure", .help = "do not verify the server of wss://", .kind = OPTION_FLAG,     \
+        AT(type, insecure)                                                                         \
+    }
+
 static const struct option_row connect_rows[] = {
     TOKEN_ROW(connect_settings),
+    TRUST_ROWS(connect_settings),
     {.name = "send",
      .argument = "TEXT",
      .help = "send a message instead of the lines of stdin",
@@ -378,6 +403,7 @@ static const struct option_row bench_rows[] = {
      .kind = OPTION_CHOICE,
      AT(bench_settings, mode)},
     TOKEN_ROW(bench_settings),
+    TRUST_ROWS(bench_settings),
     {.name = "fail-if",
      .argument = "EXPR",
      .help = "status 1 if one holds, as 'p99>20ms,errors>0'",

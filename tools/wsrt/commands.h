@@ -17,6 +17,8 @@ struct serve_settings {
     const char *jwks;
     const char *issuer;
     struct text_list audiences;
+    const char *tls_cert;
+    const char *tls_key;
     int64_t max_connections;
     int64_t max_per_ip;
     int64_t idle_ms;
@@ -39,12 +41,14 @@ struct connect_settings {
     struct text_list headers;
     const char *token;
     const char *subprotocol;
+    const char *cacert;
     const char *format;
     int64_t expect;
     int64_t timeout_ms;
     int64_t linger_ms;
     int32_t binary;
     int32_t read_stdin;
+    int32_t insecure;
 };
 
 struct bench_settings {
@@ -52,12 +56,14 @@ struct bench_settings {
     const char *token;
     const char *fail_if;
     const char *format;
+    const char *cacert;
     int64_t connections;
     int64_t rate;
     int64_t duration_ms;
     int64_t warmup_ms;
     int64_t ramp_ms;
     int64_t payload;
+    int32_t insecure;
 };
 
 struct token_settings {

@@ -132,7 +132,7 @@ static int64_t deadline(const struct session *s)
 {
     if (s->settings->expect > 0)
         return s->opened + s->settings->timeout_ms * 1000000;
-    if (s->reading || s->client.out_len > 0)
+    if (s->reading || client_has_unsent(&s->client))
         return INT64_MAX;
     return s->last + s->settings->linger_ms * 1000000;
 }
@@ -157,8 +157,9 @@ static int converse(struct session *s)
     while (rc == 0) {
         struct pollfd p[2] = {
             {.fd = s->client.fd, .events = POLLIN},
-            {.fd = s->reading && s->client.out_len == 0 ? STDIN_FILENO : -1, .events = POLLIN}};
-        if (s->client.out_len > 0)
+            {.fd = s->reading && !client_has_unsent(&s->client) ? STDIN_FILENO : -1,
+             .events = POLLIN}};
+        if (client_has_unsent(&s->client))
             p[0].events |= POLLOUT;
         int n = poll(p, 2, wait_ms(s));
         if (p[0].revents & POLLOUT)
@@ -214,20 +215,11 @@ static int conclude(struct session *s, int rc)
     return TOOL_OK;
 }
 
-int run_connect(void *settings, char **operands)
+static int talk(const struct connect_settings *set, const struct client_request *request)
 {
-    struct url url;
-    struct session s = {.settings = settings};
-    const struct connect_settings *set = settings;
-    const struct client_request request = {.url = &url,
-                                           .token = set->token,
-                                           .subprotocol = set->subprotocol,
-                                           .headers = &set->headers,
-                                           .timeout_ms = set->timeout_ms};
-    int status = url_parse(&url, operands[0]);
+    struct session s = {.settings = set};
+    int status = client_open(&s.client, request, 0);
 
-    if (status == 0)
-        status = client_open(&s.client, &request, 0);
     if (status != 0)
         return status;
     s.opened = s.last = clock_ns();
@@ -243,5 +235,24 @@ int run_connect(void *settings, char **operands)
     status = conclude(&s, rc);
     client_end(&s.client);
     free(s.line);
+    return status;
+}
+
+int run_connect(void *settings, char **operands)
+{
+    struct url url;
+    const struct connect_settings *set = settings;
+    struct client_request request = {.url = &url,
+                                     .token = set->token,
+                                     .subprotocol = set->subprotocol,
+                                     .headers = &set->headers,
+                                     .timeout_ms = set->timeout_ms};
+    int status = url_parse(&url, operands[0]);
+
+    if (status == 0)
+        status = client_trust(&request.tls, &url, set->cacert, set->insecure);
+    if (status == 0)
+        status = talk(set, &request);
+    wsrt_tls_free(request.tls);
     return status;
 }

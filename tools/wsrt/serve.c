@@ -49,6 +49,15 @@ static void on_signal(int number)
     errno = saved;
 }
 
+static void on_hangup(int number)
+{
+    int saved = errno;
+
+    (void)number;
+    (void)wsrt_server_reload_certificate(signalled_server);
+    errno = saved;
+}
+
 static void catch_signals(wsrt_server *server)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -59,12 +68,15 @@ static void catch_signals(wsrt_server *server)
     sigaddset(&action.sa_mask, SIGTERM);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = on_hangup;
+    sigaction(SIGHUP, &action, NULL);
 }
 
 static void release_signals(void)
 {
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
 }
 
 /* ---- settings ---- */
@@ -120,6 +132,13 @@ static int check_app(const struct serve_settings *s)
 {
     if (s->coalesce_ms > 0 && strcmp(s->app, "dashboard") != 0)
         return complain(TOOL_CONFIG, "--coalesce is for --app dashboard");
+    return 0;
+}
+
+static int check_tls(const struct serve_settings *s)
+{
+    if ((s->tls_cert == NULL) != (s->tls_key == NULL))
+        return complain(TOOL_CONFIG, "--tls-cert and --tls-key belong together");
     return 0;
 }
 
@@ -206,6 +225,15 @@ static int make_runtime(struct service *v)
     return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
 }
 
+/* The log line has said what is wrong with the pair, unless the server was refused for more. */
+static int explain_tls(const struct serve_settings *s, int rc)
+{
+    if (rc == WSRT_ERR_UNSUPPORTED)
+        return complain(TOOL_CONFIG, "--tls-cert: this build has no TLS");
+    return complain(TOOL_CONFIG, "cannot serve with certificate %s and key %s", s->tls_cert,
+                    s->tls_key);
+}
+
 static int explain_bind(const struct serve_settings *s, int rc, int error)
 {
     int creating = error == ENOENT || error == ENOTDIR || error == EROFS;
@@ -219,6 +247,8 @@ static int explain_bind(const struct serve_settings *s, int rc, int error)
     if (rc == WSRT_ERR_INVALID)
         return complain(TOOL_CONFIG, "the server refuses these settings: --listen, --host or "
                                      "--allow-origin is not what it can use");
+    if (s->tls_cert != NULL && (rc == WSRT_ERR_REJECTED || rc == WSRT_ERR_UNSUPPORTED))
+        return explain_tls(s, rc);
     return complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
 }
 
@@ -238,6 +268,8 @@ static int make_server(struct service *v)
         .origin_count = s->origins.count,
         .stage = wsrt_span_cstr(s->stage),
         .app = wsrt_span_cstr(s->app),
+        .tls_cert = wsrt_span_cstr(s->tls_cert),
+        .tls_key = wsrt_span_cstr(s->tls_key),
         .max_connections = s->max_connections,
         .max_per_ip = s->max_per_ip,
         .accept_rate = s->no_rate_limit ? -1 : 0,
@@ -267,6 +299,11 @@ static void raise_descriptor_limit(void)
 
 /* ---- the ready line ---- */
 
+static const char *websocket_scheme(const struct serve_settings *s, const char *address)
+{
+    return s->tls_cert != NULL && strncmp(address, "unix:", 5) != 0 ? "wss" : "ws";
+}
+
 static void put_url(wsrt_json_writer *w, const char *scheme, const char *address)
 {
     char url[ADDRESS_MAX + 32];
@@ -287,7 +324,7 @@ static void put_urls(wsrt_json_writer *w, const struct service *v)
     for (size_t i = 0;
          wsrt_server_address(v->server, i, address, sizeof address - 1, &len) == WSRT_OK; i++) {
         address[len] = '\0';
-        put_url(w, "ws", address);
+        put_url(w, websocket_scheme(v->settings, address), address);
     }
     wsrt_json_array_end(w);
 }
@@ -307,14 +344,14 @@ static int announce(const struct service *v)
     wsrt_json_key(&w, "event");
     wsrt_json_string_cstr(&w, "listening");
     wsrt_json_key(&w, "url");
-    put_url(&w, "ws", address);
+    put_url(&w, websocket_scheme(v->settings, address), address);
     wsrt_json_key(&w, "pid");
     wsrt_json_write_int64(&w, getpid());
     wsrt_json_key(&w, "http");
     if (strncmp(address, "unix:", 5) == 0)
         wsrt_json_write_null(&w);
     else
-        put_url(&w, "http", address);
+        put_url(&w, v->settings->tls_cert != NULL ? "https" : "http", address);
     wsrt_json_key(&w, "management");
     wsrt_json_write_null(&w);
     wsrt_json_key(&w, "urls");
@@ -342,6 +379,8 @@ static int start(struct service *v)
         status = check_auth(v->settings);
     if (status == 0)
         status = check_app(v->settings);
+    if (status == 0)
+        status = check_tls(v->settings);
     if (status == 0)
         status = make_auth(v);
     if (status == 0)

@@ -1,0 +1,301 @@
+#define _GNU_SOURCE /* memmem */
+/* Contexts: what is offered and accepted, certificates and keys, the generator. */
+#include "common/tls/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PEM_MOST = 1 << 20 };
+
+static const int suites[] = {
+#if MBEDTLS_VERSION_MAJOR == 3 && defined(MBEDTLS_SSL_PROTO_TLS1_3)
+    MBEDTLS_TLS1_3_AES_128_GCM_SHA256,
+    MBEDTLS_TLS1_3_AES_256_GCM_SHA384,
+    MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256,
+#endif
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    0,
+};
+static const char *protocols[] = {"http/1.1", NULL};
+static const mbedtls_x509_crt_profile profile = {
+    .allowed_mds = MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256) |
+                   MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA384) |
+                   MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA512),
+    .allowed_pks = MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_RSA) | MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_ECKEY) |
+                   MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_ECDSA) |
+                   MBEDTLS_X509_ID_FLAG(MBEDTLS_PK_RSASSA_PSS),
+    .allowed_curves = MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP256R1) |
+                      MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP384R1) |
+                      MBEDTLS_X509_ID_FLAG(MBEDTLS_ECP_DP_SECP521R1),
+    .rsa_min_bitlen = 2048,
+};
+
+/* ---- the generator -------------------------------------------------------------------------- */
+
+static int draw(void *user, unsigned char *dst, size_t len)
+{
+    const wsrt_tls *t = user;
+
+    return t->random.fill(t->random.user, dst, len) == WSRT_OK
+               ? 0
+               : MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+}
+
+/* A child of fork() must not draw what its parent draws. */
+int wsrt_tls_reseed(wsrt_tls *t)
+{
+    pid_t pid = getpid();
+
+    if (pid == t->pid)
+        return WSRT_OK;
+    if (mbedtls_ctr_drbg_reseed(&t->drbg, NULL, 0) != 0)
+        return WSRT_ERR_IO;
+    t->pid = pid;
+    return WSRT_OK;
+}
+
+/* ---- configurations ------------------------------------------------------------------------- */
+
+void wsrt_tls_config_release(wsrt_tls_config *c)
+{
+    if (c == NULL || --c->refs > 0)
+        return;
+    mbedtls_ssl_config_free(&c->ssl);
+    mbedtls_x509_crt_free(&c->chain);
+    mbedtls_pk_free(&c->key);
+    free(c);
+}
+
+static wsrt_tls_config *new_config(wsrt_tls *t)
+{
+    wsrt_tls_config *c = calloc(1, sizeof *c);
+
+    if (c == NULL)
+        return NULL;
+    c->refs = 1;
+    mbedtls_ssl_config_init(&c->ssl);
+    mbedtls_x509_crt_init(&c->chain);
+    mbedtls_pk_init(&c->key);
+    int end = t->is_client ? MBEDTLS_SSL_IS_CLIENT : MBEDTLS_SSL_IS_SERVER;
+    if (mbedtls_ssl_config_defaults(&c->ssl, end, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                    MBEDTLS_SSL_PRESET_DEFAULT) != 0 ||
+        mbedtls_ssl_conf_alpn_protocols(&c->ssl, protocols) != 0) {
+        wsrt_tls_config_release(c);
+        return NULL;
+    }
+    compat_policy(&c->ssl);
+    mbedtls_ssl_conf_ciphersuites(&c->ssl, suites);
+    mbedtls_ssl_conf_cert_profile(&c->ssl, &profile);
+    mbedtls_ssl_conf_renegotiation(&c->ssl, MBEDTLS_SSL_RENEGOTIATION_DISABLED);
+    mbedtls_ssl_conf_legacy_renegotiation(&c->ssl, MBEDTLS_SSL_LEGACY_NO_RENEGOTIATION);
+    mbedtls_ssl_conf_rng(&c->ssl, mbedtls_ctr_drbg_random, &t->drbg);
+    return c;
+}
+
+/* ---- PEM ------------------------------------------------------------------------------------ */
+
+/* Text with its NUL, as the library's readers want it. */
+typedef struct pem {
+    unsigned char *text;
+    size_t size;
+} pem;
+
+static int read_file(pem *out, wsrt_span path)
+{
+    char name[4096];
+
+    if (path.len == 0 || path.len >= sizeof name) {
+        errno = ENAMETOOLONG;
+        return WSRT_ERR_IO;
+    }
+    memcpy(name, path.ptr, path.len);
+    name[path.len] = '\0';
+    FILE *f = fopen(name, "re");
+    if (f == NULL)
+        return WSRT_ERR_IO;
+    setvbuf(f, NULL, _IONBF, 0); /* no second copy of a key */
+    out->size = fread(out->text, 1, PEM_MOST, f);
+    int rc = ferror(f) ? WSRT_ERR_IO : out->size == PEM_MOST ? WSRT_ERR_REJECTED : WSRT_OK;
+    int why = errno;
+    fclose(f);
+    errno = why;
+    out->text[out->size++] = '\0';
+    return rc;
+}
+
+static int load_pem(pem *out, wsrt_span from)
+{
+    static const char begin[] = "-----BEGIN";
+
+    if (from.len > PEM_MOST)
+        return WSRT_ERR_REJECTED;
+    out->text = calloc(1, PEM_MOST + 1);
+    if (out->text == NULL)
+        return WSRT_ERR_NOMEM;
+    if (memmem(from.ptr, from.len, begin, sizeof begin - 1) == NULL)
+        return read_file(out, from);
+    memcpy(out->text, from.ptr, from.len);
+    out->size = from.len + 1;
+    return WSRT_OK;
+}
+
+static void free_pem(pem *p)
+{
+    int why = errno;
+
+    if (p->text != NULL)
+        explicit_bzero(p->text, p->size);
+    free(p->text);
+    p->text = NULL;
+    errno = why;
+}
+
+static int refused(const char **why_cstr, const char *text_cstr)
+{
+    *why_cstr = text_cstr;
+    return WSRT_ERR_REJECTED;
+}
+
+static int read_chain(wsrt_tls_config *c, wsrt_span from, const char **why_cstr)
+{
+    pem text = {NULL, 0};
+    int rc = load_pem(&text, from);
+
+    *why_cstr = "the certificate cannot be read";
+    if (rc == WSRT_OK && mbedtls_x509_crt_parse(&c->chain, text.text, text.size) != 0)
+        rc = refused(why_cstr, "the certificate is not PEM");
+    free_pem(&text);
+    return rc;
+}
+
+static int read_key(wsrt_tls *t, wsrt_tls_config *c, wsrt_span from, const char **why_cstr)
+{
+    pem text = {NULL, 0};
+    int rc = load_pem(&text, from);
+
+    (void)t; /* 2.28 wants no generator for it */
+    *why_cstr = "the key cannot be read";
+    if (rc == WSRT_OK && compat_parse_key(&c->key, text.text, text.size, &t->drbg) != 0)
+        rc = refused(why_cstr, "the key is not PEM, or is encrypted");
+    free_pem(&text);
+    return rc;
+}
+
+/* ---- servers -------------------------------------------------------------------------------- */
+
+static int judge_pair(wsrt_tls *t, wsrt_tls_config *c, const char **why_cstr)
+{
+    (void)t;
+    if (compat_check_pair(&c->chain, &c->key, &t->drbg) != 0)
+        return refused(why_cstr, "the key does not belong to the certificate");
+    if (mbedtls_x509_time_is_past(&c->chain.valid_to))
+        return refused(why_cstr, "the certificate has expired");
+    if (mbedtls_x509_time_is_future(&c->chain.valid_from))
+        return refused(why_cstr, "the certificate is not valid yet");
+    return WSRT_OK;
+}
+
+int wsrt_tls_server_load(wsrt_tls *t, wsrt_span cert, wsrt_span key, const char **why_cstr)
+{
+    wsrt_tls_config *c = new_config(t);
+    int rc = WSRT_ERR_NOMEM;
+
+    *why_cstr = "out of memory";
+    if (c == NULL)
+        return rc;
+    rc = read_chain(c, cert, why_cstr);
+    if (rc == WSRT_OK)
+        rc = read_key(t, c, key, why_cstr);
+    if (rc == WSRT_OK)
+        rc = judge_pair(t, c, why_cstr);
+    if (rc == WSRT_OK && mbedtls_ssl_conf_own_cert(&c->ssl, &c->chain, &c->key) != 0)
+        rc = WSRT_ERR_NOMEM;
+    if (rc != WSRT_OK) {
+        wsrt_tls_config_release(c);
+        return rc;
+    }
+    mbedtls_ssl_conf_authmode(&c->ssl, MBEDTLS_SSL_VERIFY_NONE); /* of clients */
+    wsrt_tls_tickets_offer(t, &c->ssl);
+    wsrt_tls_config_release(t->config);
+    t->config = c;
+    return WSRT_OK;
+}
+
+/* ---- contexts ------------------------------------------------------------------------------- */
+
+static wsrt_tls *new_context(const wsrt_tls_random *random, int is_client, const char **why_cstr)
+{
+    wsrt_tls *t = calloc(1, sizeof *t);
+
+    *why_cstr = "out of memory";
+    if (t == NULL)
+        return NULL;
+    t->random = *random;
+    t->is_client = is_client;
+    t->pid = getpid();
+    mbedtls_ctr_drbg_init(&t->drbg);
+    mbedtls_ssl_session_init(&t->last);
+    if (compat_init() == 0 && mbedtls_ctr_drbg_seed(&t->drbg, draw, t, NULL, 0) == 0 &&
+        wsrt_tls_tickets_begin(t) == WSRT_OK)
+        return t;
+    *why_cstr = "no random bytes";
+    wsrt_tls_free(t);
+    return NULL;
+}
+
+int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, const char **why_cstr)
+{
+    *out = new_context(random, 0, why_cstr);
+    return *out == NULL ? WSRT_ERR_IO : WSRT_OK;
+}
+
+int wsrt_tls_client_new(wsrt_tls **out, const wsrt_tls_random *random, const wsrt_tls_trust *trust,
+                        const char **why_cstr)
+{
+    const char *roots_cstr =
+        trust->roots_cstr != NULL ? trust->roots_cstr : "/etc/ssl/certs/ca-certificates.crt";
+    wsrt_tls *t = new_context(random, 1, why_cstr);
+    int rc = WSRT_OK;
+
+    *out = NULL;
+    if (t == NULL)
+        return WSRT_ERR_IO;
+    t->insecure = trust->insecure;
+    t->resume = trust->resume;
+    t->config = new_config(t);
+    if (t->config == NULL)
+        rc = WSRT_ERR_NOMEM;
+    else if (!t->insecure)
+        rc = read_chain(t->config, wsrt_span_cstr(roots_cstr), why_cstr);
+    if (rc != WSRT_OK) {
+        wsrt_tls_free(t);
+        return rc;
+    }
+    mbedtls_ssl_conf_ca_chain(&t->config->ssl, &t->config->chain, NULL);
+    mbedtls_ssl_conf_authmode(&t->config->ssl,
+                              t->insecure ? MBEDTLS_SSL_VERIFY_NONE : MBEDTLS_SSL_VERIFY_REQUIRED);
+    mbedtls_ssl_conf_session_tickets(&t->config->ssl, t->resume
+                                                          ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
+                                                          : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    *out = t;
+    return WSRT_OK;
+}
+
+void wsrt_tls_free(wsrt_tls *t)
+{
+    if (t == NULL)
+        return;
+    wsrt_tls_config_release(t->config);
+    wsrt_tls_tickets_end(t);
+    mbedtls_ssl_session_free(&t->last);
+    mbedtls_ctr_drbg_free(&t->drbg);
+    free(t);
+}

@@ -1,0 +1,78 @@
+/* TLS on a non-blocking socket, for the server and for the tool's client: what is offered and
+ * accepted is pinned here, whatever the library below would choose. No type of that library shows.
+ *
+ * Without TLS in the build (none.c) the two constructors answer WSRT_ERR_UNSUPPORTED.
+ * One thread at a time uses a context and its sessions. Memory is libc's. */
+#ifndef WSRT_COMMON_TLS_H
+#define WSRT_COMMON_TLS_H
+
+#include <wsrt/base.h>
+
+#include <sys/types.h>
+
+enum {
+    WSRT_TLS_RECORD = 16384, /* most bytes of a record: wsrt_tls_read() needs as much room */
+    WSRT_TLS_MORE = 1        /* the handshake waits for the peer */
+};
+
+typedef struct wsrt_tls wsrt_tls;
+typedef struct wsrt_tls_session wsrt_tls_session;
+
+typedef struct wsrt_tls_random {
+    int (*fill)(void *user, void *dst, size_t len); /* as wsrt_env's; must outlive the context */
+    void *user;
+} wsrt_tls_random;
+
+/* Whom a client believes. */
+typedef struct wsrt_tls_trust {
+    const char *roots_cstr; /* PEM file; NULL = the system's */
+    int insecure;           /* neither chain nor name are verified */
+    int resume;             /* offer the last session */
+} wsrt_tls_trust;
+
+/* ---- contexts. `*why_cstr` is constant text, set on failure. */
+
+/* A server: its generator and its ticket keys, no certificate yet. */
+int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, const char **why_cstr);
+
+/* Certificate chain and key for the sessions to come: PEM text, or paths of files. Open sessions
+ * keep theirs, and so does the context when this fails: WSRT_ERR_IO (errno tells),
+ * WSRT_ERR_REJECTED (no certificate, no key, no pair, out of its time), WSRT_ERR_NOMEM. */
+int wsrt_tls_server_load(wsrt_tls *t, wsrt_span cert, wsrt_span key, const char **why_cstr);
+
+/* Changes the ticket keys every 12 h; the previous still open. `now` is monotonic, in ns. */
+int wsrt_tls_server_rotate(wsrt_tls *t, int64_t now);
+
+/* WSRT_ERR_IO, WSRT_ERR_REJECTED (the roots), WSRT_ERR_NOMEM. */
+int wsrt_tls_client_new(wsrt_tls **out, const wsrt_tls_random *random, const wsrt_tls_trust *trust,
+                        const char **why_cstr);
+
+void wsrt_tls_free(wsrt_tls *t); /* after its sessions; NULL is fine */
+
+/* ---- sessions. The descriptor remains the caller's. */
+
+/* `host_cstr`: a client's name or address of the server; NULL for a server. */
+int wsrt_tls_open(wsrt_tls_session **out, wsrt_tls *t, int fd, const char *host_cstr);
+
+/* WSRT_OK, WSRT_TLS_MORE, or WSRT_ERR_REJECTED: then an alert has been sent, or waits. */
+int wsrt_tls_handshake(wsrt_tls_session *s);
+
+int wsrt_tls_resumed(const wsrt_tls_session *s);       /* a server's: by a ticket */
+const char *wsrt_tls_why(const wsrt_tls_session *s);   /* a client's handshake failed */
+const char *wsrt_tls_suite(const wsrt_tls_session *s); /* what was agreed on */
+
+/* As recv(2): 0 = the peer ended, with a close_notify or without; -1 and errno. A record is never
+ * left behind in part when there is WSRT_TLS_RECORD room. */
+ssize_t wsrt_tls_read(wsrt_tls_session *s, void *dst, size_t room);
+
+/* As send(2). Bytes that were taken may wait here for the socket: see wsrt_tls_unsent(). */
+ssize_t wsrt_tls_write(wsrt_tls_session *s, const void *bytes, size_t len);
+
+/* Sends what waits as far as the socket takes it; -1 = lost. */
+int wsrt_tls_flush(wsrt_tls_session *s);
+size_t wsrt_tls_unsent(const wsrt_tls_session *s);
+
+void wsrt_tls_bye(wsrt_tls_session *s);   /* close_notify, once */
+void wsrt_tls_close(wsrt_tls_session *s); /* frees; NULL is fine */
+
+#endif

@@ -1,0 +1,198 @@
+/* TLS handshakes. They are served after the established connections, few at once, and for a bounded
+ * time a turn: a full one costs as much as thousands of messages. */
+#include "server/internal.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+enum { DISCARD = 64 * 1024, PATIENCE_MS = 1000, FIRST_BYTE = 0x16 /* a handshake record */ };
+
+static const int64_t budget_ns = 20 * 1000000;
+
+static void refused(wsrt_server *s, const char *why_cstr)
+{
+    wsrt_loop_log(&s->loop, WSRT_LEVEL_ERROR, "server.certificate_refused", "reason",
+                  wsrt_span_cstr(why_cstr));
+}
+
+int wsrt_handshake_init(wsrt_server *s)
+{
+    wsrt_tls_random random = {s->set.env.random, s->set.env.user};
+    const char *why_cstr;
+    int rc = WSRT_OK;
+
+    if (s->set.tls_cert.len == 0)
+        return WSRT_OK;
+    rc = wsrt_tls_server_new(&s->loop.tls, &random, &why_cstr);
+    if (rc == WSRT_OK)
+        rc = wsrt_tls_server_load(s->loop.tls, s->set.tls_cert, s->set.tls_key, &why_cstr);
+    if (rc != WSRT_OK)
+        refused(s, why_cstr);
+    return rc == WSRT_ERR_IO ? WSRT_ERR_REJECTED : rc; /* errno is the listeners' */
+}
+
+void wsrt_handshake_reload(wsrt_server *s)
+{
+    wsrt_loop *l = &s->loop;
+    const char *why_cstr;
+
+    if (!atomic_exchange_explicit(&s->reload_wanted, 0, memory_order_acquire) || l->tls == NULL)
+        return;
+    if (wsrt_tls_server_load(l->tls, s->set.tls_cert, s->set.tls_key, &why_cstr) != WSRT_OK) {
+        l->counters.certificates_refused++;
+        refused(s, why_cstr);
+        return;
+    }
+    l->counters.certificates_loaded++;
+    wsrt_loop_log(l, WSRT_LEVEL_INFO, "server.certificate_loaded", "key", wsrt_span_cstr("***"));
+}
+
+/* ---- admission ------------------------------------------------------------------------------ */
+
+int wsrt_handshake_full(const wsrt_loop *l)
+{
+    return l->handshake_count == WSRT_HANDSHAKES_MAX;
+}
+
+/* The connection does not shake hands any more. */
+void wsrt_handshake_leave(wsrt_loop *l, const wsrt_conn *c)
+{
+    for (uint32_t i = 0; i < l->handshake_count; i++)
+        if (l->handshakes[i] == c->slot) {
+            l->handshakes[i] = l->handshakes[--l->handshake_count];
+            return;
+        }
+}
+
+/* Who has kept a place for long without getting anywhere loses it to somebody who waits. */
+static void make_place(wsrt_loop *l)
+{
+    wsrt_conn *oldest = wsrt_conn_at(l, l->handshakes[0]);
+
+    for (uint32_t i = 1; i < l->handshake_count; i++) {
+        wsrt_conn *c = wsrt_conn_at(l, l->handshakes[i]);
+        if (c->opened < oldest->opened)
+            oldest = c;
+    }
+    if (oldest->opened + wsrt_ticks(PATIENCE_MS) > l->tick)
+        return;
+    l->counters.tls_failed++;
+    wsrt_handshake_leave(l, oldest);
+    wsrt_conn_reset(l, oldest);
+}
+
+/* Not read from until the slot fires, so that nothing spins. */
+static void wait_for_place(wsrt_loop *l, wsrt_conn *c)
+{
+    c->flags |= WSRT_CONN_PAUSED;
+    wsrt_conn_watch(l, c);
+    wsrt_conn_need(l, c, l->tick + 1);
+}
+
+void wsrt_handshake_retry(wsrt_loop *l, wsrt_conn *c)
+{
+    c->flags &= (uint8_t)~WSRT_CONN_PAUSED;
+    wsrt_conn_watch(l, c);
+}
+
+/* ---- steps ---------------------------------------------------------------------------------- */
+
+/* Somebody speaks HTTP here, or nothing at all. */
+static void turn_away(wsrt_loop *l, wsrt_conn *c, unsigned char first)
+{
+    static const char answer[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n"
+                                 "Content-Length: 24\r\nConnection: close\r\n\r\n"
+                                 "This port speaks https.\n";
+
+    l->counters.tls_failed++;
+    if (first >= 'A' && first <= 'Z' &&
+        send(c->fd, answer, sizeof answer - 1, MSG_NOSIGNAL) == (ssize_t)sizeof answer - 1)
+        wsrt_conn_finish(l, c, DISCARD);
+    else
+        wsrt_conn_lost(l, c);
+}
+
+/* Gives the connection a session when its first byte is one of a handshake. */
+static int begin(wsrt_loop *l, wsrt_conn *c)
+{
+    unsigned char first;
+    ssize_t n = recv(c->fd, &first, 1, MSG_PEEK);
+
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+        return 0;
+    if (n <= 0) {
+        wsrt_conn_lost(l, c);
+        return 0;
+    }
+    if (first != FIRST_BYTE) {
+        turn_away(l, c, first);
+        return 0;
+    }
+    if (wsrt_handshake_full(l))
+        make_place(l);
+    if (wsrt_handshake_full(l)) {
+        wait_for_place(l, c);
+        return 0;
+    }
+    wsrt_tls_server_rotate(l->tls, l->now);
+    if (wsrt_tls_open(&c->tls, l->tls, c->fd, NULL) != WSRT_OK) {
+        wsrt_conn_lost(l, c);
+        return 0;
+    }
+    c->opened = l->tick;
+    l->handshakes[l->handshake_count++] = c->slot;
+    return 1;
+}
+
+static void advance(wsrt_loop *l, wsrt_conn *c)
+{
+    if (c->tls == NULL && !begin(l, c))
+        return;
+    int rc = wsrt_tls_handshake(c->tls);
+    if (rc == WSRT_TLS_MORE) {
+        wsrt_conn_watch(l, c);
+        return;
+    }
+    wsrt_handshake_leave(l, c);
+    if (rc != WSRT_OK) {
+        l->counters.tls_failed++;
+        wsrt_conn_finish(l, c, DISCARD);
+        return;
+    }
+    l->counters.tls_opened++;
+    l->counters.tls_resumed += (uint64_t)wsrt_tls_resumed(c->tls);
+    c->state = WSRT_CONN_HTTP;
+    wsrt_conn_watch(l, c);
+}
+
+/* The socket has something for a handshake; it is served at the turn's end. */
+void wsrt_handshake_due(wsrt_loop *l, wsrt_conn *c, uint32_t events)
+{
+    if ((events & (EPOLLIN | EPOLLOUT)) != 0) {
+        l->due[l->due_count++] = c->slot;
+        return;
+    }
+    wsrt_conn_lost(l, c);
+    wsrt_conn_retire(l);
+}
+
+/* Who has no turn now is named again by epoll in the next one. */
+void wsrt_handshake_run(wsrt_loop *l)
+{
+    const wsrt_env *env = wsrt_runtime_env(l->server->runtime);
+
+    if (l->due_count == 0)
+        return;
+    int64_t end = env->cpu(env->user) + budget_ns;
+    for (uint32_t i = 0; i < l->due_count; i++) {
+        wsrt_conn *c = wsrt_conn_at(l, l->due[i]);
+        if (c->state == WSRT_CONN_HANDSHAKE)
+            advance(l, c);
+        if (env->cpu(env->user) >= end)
+            break;
+    }
+    l->due_count = 0;
+    wsrt_conn_retire(l);
+}
