@@ -7,7 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-enum { DISCARD = 64 * 1024, PATIENCE_MS = 1000, FIRST_BYTE = 0x16 /* a handshake record */ };
+enum { DISCARD = 64 * 1024, PATIENCE_MS = 3000, FIRST_BYTE = 0x16 /* a handshake record */ };
 
 static const int64_t budget_ns = 20 * 1000000;
 
