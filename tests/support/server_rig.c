@@ -34,6 +34,13 @@ static int64_t rig_wall(void *user)
     return ((struct rig *)user)->wall;
 }
 
+static int64_t rig_cpu(void *user)
+{
+    struct rig *r = user;
+
+    return r->cpu += r->cpu_step;
+}
+
 static void rig_log(void *user, int level, const char *event_cstr, const wsrt_field *fields,
                     size_t count)
 {
@@ -102,8 +109,12 @@ void rig_start(struct rig *r, const wsrt_server_options *opts)
     heap_init(&r->heap);
     r->now = INT64_C(1000000000000);
     r->wall = INT64_C(1795168800000);
-    r->env = (wsrt_env){
-        .struct_size = sizeof r->env, .user = r, .now = rig_now, .wall = rig_wall, .log = rig_log};
+    r->env = (wsrt_env){.struct_size = sizeof r->env,
+                        .user = r,
+                        .now = rig_now,
+                        .wall = rig_wall,
+                        .cpu = rig_cpu,
+                        .log = rig_log};
     ro.env = &r->env;
     ro.authenticator = rig_authenticator;
     ck_assert_int_eq(wsrt_runtime_new(&r->rt, &ro), WSRT_OK);

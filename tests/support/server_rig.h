@@ -12,6 +12,8 @@ struct rig {
     wsrt_env env;
     int64_t now; /* ns */
     int64_t wall;
+    int64_t cpu; /* ns; grows by the step with each look */
+    int64_t cpu_step;
     wsrt_runtime *rt;
     wsrt_server *server;
     wsrt_sender sender;

@@ -18,7 +18,7 @@ static int open_ticket(void *user, mbedtls_ssl_session *session, unsigned char *
     wsrt_tls *t = user;
     int rc = mbedtls_ssl_ticket_parse(&t->tickets[t->current], session, buf, len);
 
-    if (rc == MBEDTLS_ERR_SSL_INVALID_MAC && t->previous) /* not of these keys */
+    if (rc != 0 && t->previous) /* of other keys: found before anything is touched */
         rc = mbedtls_ssl_ticket_parse(&t->tickets[1 - t->current], session, buf, len);
     t->opened_ticket = rc == 0;
     return rc;

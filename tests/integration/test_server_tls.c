@@ -1,0 +1,188 @@
+/* TLS on a clock that the test moves: deadlines, places, shares of a turn, tickets. */
+#include "server_rig.h"
+#include "suite.h"
+
+#include "common/tls/tls.h"
+
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct rig rig;
+static int descriptors;
+static const unsigned char hello_begin[] = {0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3};
+
+static void setup(void)
+{
+    wsrt_server_options o = {.struct_size = sizeof o, .max_per_ip = -1};
+
+    descriptors = rig_open_descriptors();
+    o.tls_cert = wsrt_span_cstr(getenv("WSRT_TLS_CERT"));
+    o.tls_key = wsrt_span_cstr(getenv("WSRT_TLS_KEY"));
+    rig_start(&rig, &o);
+}
+
+static void teardown(void)
+{
+    rig_stop(&rig);
+    ck_assert_int_eq(rig_open_descriptors(), descriptors);
+}
+
+static int fill(void *user, void *dst, size_t len)
+{
+    (void)user;
+    return getrandom(dst, len, 0) == (ssize_t)len ? WSRT_OK : WSRT_ERR_IO;
+}
+
+static wsrt_tls *new_client(void)
+{
+    const wsrt_tls_random random = {fill, NULL};
+    const wsrt_tls_trust trust = {.insecure = 1, .resume = 1};
+    const char *why = NULL;
+    wsrt_tls *client;
+
+    ck_assert_int_eq(wsrt_tls_client_new(&client, &random, &trust, &why), WSRT_OK);
+    return client;
+}
+
+/* Shakes hands with the server and leaves again. */
+static void visit(wsrt_tls *client)
+{
+    int fd = rig_adopt(&rig), rc = WSRT_TLS_MORE;
+    wsrt_tls_session *s;
+
+    ck_assert_int_eq(wsrt_tls_open(&s, client, fd, "localhost"), WSRT_OK);
+    for (int i = 0; i < 20 && rc == WSRT_TLS_MORE; i++) {
+        rc = wsrt_tls_handshake(s);
+        rig_steps(&rig, 1);
+    }
+    ck_assert_int_eq(rc, WSRT_OK);
+    wsrt_tls_bye(s);
+    wsrt_tls_close(s);
+    close(fd);
+    rig_steps(&rig, 3);
+}
+
+static uint64_t resumed(void)
+{
+    return rig.server->loop.counters.tls_resumed;
+}
+
+START_TEST(a_handshake_of_a_byte_a_second_ends_after_ten)
+{
+    int fd = rig_adopt(&rig), ended = 0;
+    char got[64];
+
+    for (int i = 0; i < 9; i++) {
+        rig_send(fd, hello_begin + i, 1);
+        rig_advance(&rig, 1000);
+        ck_assert_uint_eq(rig.server->loop.used, 1);
+    }
+    rig_advance(&rig, 1500);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    rig_read(&rig, fd, got, sizeof got, &ended);
+    ck_assert_int_ne(ended, 0);
+    close(fd);
+}
+END_TEST
+
+START_TEST(who_sends_nothing_takes_no_place_and_ends_after_ten_seconds)
+{
+    int fd = rig_adopt(&rig);
+
+    rig_advance(&rig, 9500);
+    ck_assert_uint_eq(rig.server->loop.handshake_count, 0);
+    ck_assert_uint_eq(rig.server->loop.used, 1);
+    rig_advance(&rig, 1000);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+    close(fd);
+}
+END_TEST
+
+START_TEST(the_sixty_fifth_waits_and_takes_the_place_of_who_got_nowhere)
+{
+    int fd[WSRT_HANDSHAKES_MAX + 1];
+    wsrt_loop *l = &rig.server->loop;
+
+    for (int i = 0; i <= WSRT_HANDSHAKES_MAX; i++) {
+        fd[i] = rig_adopt(&rig);
+        rig_send(fd[i], hello_begin, sizeof hello_begin);
+        rig_steps(&rig, 1);
+    }
+    ck_assert_uint_eq(l->handshake_count, WSRT_HANDSHAKES_MAX);
+    ck_assert_uint_eq(l->used, WSRT_HANDSHAKES_MAX + 1);
+    ck_assert_int_gt(wsrt_server_timeout(rig.server), 0); /* nothing spins */
+    rig_advance(&rig, 2000);
+    ck_assert_uint_eq(l->used, WSRT_HANDSHAKES_MAX + 1);
+    rig_advance(&rig, 2000);
+    ck_assert_uint_eq(l->handshake_count, WSRT_HANDSHAKES_MAX);
+    ck_assert_uint_eq(l->used, WSRT_HANDSHAKES_MAX);
+    for (int i = 0; i <= WSRT_HANDSHAKES_MAX; i++)
+        close(fd[i]);
+}
+END_TEST
+
+START_TEST(a_turn_stops_at_its_share_of_cpu_and_the_next_goes_on)
+{
+    int fd[6];
+    wsrt_loop *l = &rig.server->loop;
+
+    rig.cpu_step = 8 * 1000000; /* each look at the clock finds 8 ms more */
+    for (int i = 0; i < 6; i++) {
+        fd[i] = rig_adopt(&rig);
+        rig_send(fd[i], hello_begin, sizeof hello_begin);
+    }
+    rig_steps(&rig, 1);
+    ck_assert_uint_eq(l->handshake_count, 3);
+    rig_steps(&rig, 2);
+    ck_assert_uint_eq(l->handshake_count, 6);
+    for (int i = 0; i < 6; i++)
+        close(fd[i]);
+}
+END_TEST
+
+static void pass(int64_t hours)
+{
+    rig.now += hours * 3600 * INT64_C(1000000000);
+    rig_steps(&rig, 1);
+}
+
+START_TEST(a_ticket_opens_for_twelve_hours_and_the_next_twelve)
+{
+    wsrt_tls *client = new_client();
+
+    visit(client);
+    ck_assert_uint_eq(resumed(), 0);
+    visit(client);
+    ck_assert_uint_eq(resumed(), 1);
+    pass(13); /* other keys write, these still open */
+    visit(client);
+    ck_assert_uint_eq(resumed(), 2);
+    pass(25); /* both are gone */
+    visit(client);
+    ck_assert_uint_eq(resumed(), 2);
+    visit(client);
+    ck_assert_uint_eq(resumed(), 3);
+    wsrt_tls_free(client);
+}
+END_TEST
+
+Suite *suite(void)
+{
+    Suite *s = suite_create("server_tls");
+    TCase *tc = tcase_create("tls");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 30);
+    tcase_add_test(tc, a_handshake_of_a_byte_a_second_ends_after_ten);
+    tcase_add_test(tc, who_sends_nothing_takes_no_place_and_ends_after_ten_seconds);
+    tcase_add_test(tc, the_sixty_fifth_waits_and_takes_the_place_of_who_got_nowhere);
+    tcase_add_test(tc, a_turn_stops_at_its_share_of_cpu_and_the_next_goes_on);
+    tcase_add_test(tc, a_ticket_opens_for_twelve_hours_and_the_next_twelve);
+    suite_add_tcase(s, tc);
+    return s;
+}
