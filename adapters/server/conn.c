@@ -208,6 +208,7 @@ static void leave_open(wsrt_loop *l, wsrt_conn *c, uint16_t code)
     c->code = code;
     l->open--;
     l->counters.closed++;
+    wsrt_series_close(&l->series, code);
     retire(l, c, WSRT_CONN_OWES);
 }
 
@@ -472,11 +473,11 @@ void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c)
     case WSRT_CONN_HTTP:
         if (passed(l, c->since,
                    (c->flags & WSRT_CONN_SERVED) != 0 ? set->keep_alive : set->handshake, &next))
-            wsrt_conn_lost(l, c);
+            wsrt_http_time_out(l, c);
         break;
     case WSRT_CONN_BODY:
         if (passed(l, c->since, set->body, &next))
-            wsrt_conn_lost(l, c);
+            wsrt_http_time_out(l, c);
         break;
     case WSRT_CONN_OPEN:
         check_open(l, c, &next);

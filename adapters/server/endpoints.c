@@ -1,20 +1,12 @@
 /* The paths a server answers itself. */
-#include "server/internal.h"
+#include "server/endpoints.h"
 #include "server/memory.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-typedef struct call {
-    wsrt_loop *loop;
-    wsrt_conn *conn;
-    const wsrt_http_request *req;
-    wsrt_span body;
-    int head_only;
-} call;
-
-static void answer(const call *k, wsrt_answer a)
+void wsrt_exchange_answer(const wsrt_exchange *k, wsrt_answer a)
 {
     a.head_only = k->head_only;
     a.close = a.close || !k->req->keep_alive;
@@ -23,9 +15,10 @@ static void answer(const call *k, wsrt_answer a)
 
 /* ---- small ones ----------------------------------------------------------------------------- */
 
-static void answer_health(const call *k)
+static void answer_health(const wsrt_exchange *k)
 {
-    answer(k, (wsrt_answer){.status = 200, .body = wsrt_span_cstr("{\"status\":\"ok\"}")});
+    wsrt_exchange_answer(
+        k, (wsrt_answer){.status = 200, .body = wsrt_span_cstr("{\"status\":\"ok\"}")});
 }
 
 static int store_works(wsrt_loop *l)
@@ -38,7 +31,7 @@ static int store_works(wsrt_loop *l)
     return store->ops->count(store->self, l->set->env.wall(l->set->env.user) / 1000, &n) == WSRT_OK;
 }
 
-static void answer_ready(const call *k)
+static void answer_ready(const wsrt_exchange *k)
 {
     char text[128];
     int draining = k->loop->server->draining != 0, store = store_works(k->loop);
@@ -47,11 +40,12 @@ static void answer_ready(const call *k)
                  store && !draining ? "true" : "false", draining ? "true" : "false",
                  store ? "ok" : "failing");
 
-    answer(k, (wsrt_answer){.status = store && !draining ? 200 : 503, .body = {text, (size_t)n}});
+    wsrt_exchange_answer(
+        k, (wsrt_answer){.status = store && !draining ? 200 : 503, .body = {text, (size_t)n}});
 }
 
 /* The application's name is the host's, so it is escaped no further than JSON needs. */
-static void answer_version(const call *k)
+static void answer_version(const wsrt_exchange *k)
 {
     char text[512], app[260];
     wsrt_span name = k->loop->set->app;
@@ -65,7 +59,7 @@ static void answer_version(const call *k)
     int n = snprintf(text, sizeof text,
                      "{\"version\":\"%s\",\"abi\":0,\"app\":\"%.*s\",\"features\":[]}",
                      wsrt_version_string(), (int)len, app);
-    answer(k, (wsrt_answer){.status = 200, .body = {text, (size_t)n}});
+    wsrt_exchange_answer(k, (wsrt_answer){.status = 200, .body = {text, (size_t)n}});
 }
 
 /* ---- metrics -------------------------------------------------------------------------------- */
@@ -123,65 +117,58 @@ static int append_transport(text *t, const wsrt_loop *l)
     return rc;
 }
 
-/* Behind a proxy on the same host every peer is local: its traces close the door, and so does a
- * page's Origin. */
-static int is_admin(const call *k)
+/* Whether the guard lets a request in; otherwise it has been answered. */
+static int is_admitted(const wsrt_exchange *k)
 {
-    static const char *const traces[] = {
-        "Origin",           "Forwarded",        "Via",      "X-Forwarded-For", "X-Forwarded-Proto",
-        "X-Forwarded-Host", "X-Forwarded-Port", "X-Real-IP"};
+    int refusal = wsrt_guard_judge(k, 0);
 
-    if (!wsrt_peer_is_local(k->conn) || !wsrt_host_trusted(k->loop->server, k->req->host))
-        return 0;
-    for (size_t i = 0; i < sizeof traces / sizeof traces[0]; i++)
-        if (wsrt_http_find(&k->req->fields, traces[i], NULL) > 0)
-            return 0;
-    return 1;
+    if (refusal != 0)
+        wsrt_exchange_answer(k, (wsrt_answer){.status = refusal});
+    return refusal == 0;
 }
 
-static void answer_metrics(const call *k)
+static void answer_metrics(const wsrt_exchange *k)
 {
     text t = {.mem = &k->loop->set->mem};
 
-    if (!is_admin(k)) {
-        answer(k, (wsrt_answer){.status = 403});
+    if (!is_admitted(k))
         return;
-    }
     int rc = wsrt_monitor_prometheus(wsrt_runtime_monitor(k->loop->server->runtime), append, &t);
     if (rc == WSRT_OK)
         rc = append_transport(&t, k->loop);
     if (rc == WSRT_OK)
-        answer(k, (wsrt_answer){.status = 200,
-                                .type_cstr = "text/plain; version=0.0.4; charset=utf-8",
-                                .body = {t.bytes, t.len}});
+        rc = wsrt_series_write(k->loop, append, &t);
+    if (rc == WSRT_OK)
+        wsrt_exchange_answer(k,
+                             (wsrt_answer){.status = 200,
+                                           .type_cstr = "text/plain; version=0.0.4; charset=utf-8",
+                                           .body = {t.bytes, t.len}});
     else
-        answer(k, (wsrt_answer){.status = 500});
+        wsrt_exchange_answer(k, (wsrt_answer){.status = 500});
     wsrt_server_release(t.mem, t.bytes, t.cap);
 }
 
 /* ---- updates -------------------------------------------------------------------------------- */
 
-static void answer_publish(const call *k)
+static void answer_publish(const wsrt_exchange *k)
 {
     wsrt_published done;
 
     if (k->loop->set->feed == NULL) {
-        answer(k, (wsrt_answer){.status = 404});
+        wsrt_exchange_answer(k, (wsrt_answer){.status = 404});
         return;
     }
-    if (!is_admin(k)) {
-        answer(k, (wsrt_answer){.status = 403});
+    if (!is_admitted(k))
         return;
-    }
     wsrt_publish_run(k->loop, k->req, k->body, &done);
-    answer(k, (wsrt_answer){.status = done.status, .body = {done.text, done.len}});
+    wsrt_exchange_answer(k, (wsrt_answer){.status = done.status, .body = {done.text, done.len}});
 }
 
 /* ---- which ---------------------------------------------------------------------------------- */
 
 typedef struct endpoint {
     const char *path; /* without the first slash */
-    void (*answer)(const call *k);
+    void (*answer)(const wsrt_exchange *k);
     int posts; /* 1 = takes POST, else GET and HEAD */
 } endpoint;
 
@@ -233,13 +220,14 @@ static int takes_websockets(const wsrt_loop *l, wsrt_span name)
            wsrt_span_equal(name, l->set->stage);
 }
 
-static void answer_plain_socket_path(const call *k)
+static void answer_plain_socket_path(const wsrt_exchange *k)
 {
-    answer(k, (wsrt_answer){.status = 426,
-                            .extra_cstr = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"});
+    wsrt_exchange_answer(
+        k, (wsrt_answer){.status = 426,
+                         .extra_cstr = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"});
 }
 
-static int takes_method(const call *k, const endpoint *e)
+static int takes_method(const wsrt_exchange *k, const endpoint *e)
 {
     if (e->posts)
         return wsrt_span_equal(k->req->method, wsrt_span_cstr("POST"));
@@ -249,10 +237,12 @@ static int takes_method(const call *k, const endpoint *e)
 void wsrt_endpoint_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, wsrt_span body)
 {
     static const endpoint plain_socket_path = {"", answer_plain_socket_path, 0};
-    call k = {l, c, req, body, wsrt_span_equal(req->method, wsrt_span_cstr("HEAD"))};
+    wsrt_exchange k = {l, c, req, body, wsrt_span_equal(req->method, wsrt_span_cstr("HEAD"))};
     const endpoint *found;
     wsrt_span name;
 
+    if (wsrt_management_answer(&k) || wsrt_state_answer(&k))
+        return;
     if (only_segment(l, req->path, &name) && takes_websockets(l, name)) {
         if (wsrt_upgrade_try(l, c, req))
             return;
@@ -261,11 +251,12 @@ void wsrt_endpoint_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *r
         found = find_endpoint(l, req->path);
     }
     if (found == NULL)
-        answer(&k, (wsrt_answer){.status = 404});
+        wsrt_exchange_answer(&k, (wsrt_answer){.status = 404});
     else if (!takes_method(&k, found))
-        answer(&k, (wsrt_answer){.status = 405,
-                                 .extra_cstr =
-                                     found->posts ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n"});
+        wsrt_exchange_answer(
+            &k,
+            (wsrt_answer){.status = 405,
+                          .extra_cstr = found->posts ? "Allow: POST\r\n" : "Allow: GET, HEAD\r\n"});
     else
         found->answer(&k);
 }

@@ -1,10 +1,10 @@
 /* Requests, one after the other, and their answers. */
-#include "server/internal.h"
+#include "server/endpoints.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { REFUSED_BODY = 1024 * 1024, HEAD_ROOM = 512 };
+enum { REFUSED_BODY = 1024 * 1024, HEAD_ROOM = 512, BODY_MOST = 128 * 1024 };
 
 static const struct {
     int status;
@@ -12,12 +12,14 @@ static const struct {
 } reasons[] = {
     {101, "Switching Protocols"},
     {200, "OK"},
+    {204, "No Content"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {408, "Request Timeout"},
+    {410, "Gone"},
     {411, "Length Required"},
     {413, "Content Too Large"},
     {414, "URI Too Long"},
@@ -44,6 +46,26 @@ static void put_text(wsrt_loop *l, const char *text_cstr)
     wsrt_output_put(l, text_cstr, strlen(text_cstr));
 }
 
+/* Written once a second. */
+static const char *date_of(wsrt_loop *l)
+{
+    int64_t second = l->set->env.wall(l->set->env.user) / 1000;
+
+    if (second != l->date_second || l->date[0] == '\0') {
+        wsrt_http_date(l->date, second);
+        l->date_second = second;
+    }
+    return l->date;
+}
+
+static void put_field(wsrt_loop *l, const char *name_cstr, const char *value_cstr)
+{
+    put_text(l, name_cstr);
+    put_text(l, ": ");
+    put_text(l, value_cstr);
+    put_text(l, "\r\n");
+}
+
 /* Writes an answer into the turn's output. An error without a body gets one that names it. */
 void wsrt_http_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a)
 {
@@ -57,14 +79,16 @@ void wsrt_http_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a)
                          wsrt_http_reason(a->status));
         body = (wsrt_span){standard, (size_t)n};
     }
-    snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n%s", a->status,
-             wsrt_http_reason(a->status), body.len, close ? "Connection: close\r\n" : "");
+    snprintf(head, sizeof head, "HTTP/1.1 %d %s\r\n%s", a->status, wsrt_http_reason(a->status),
+             close ? "Connection: close\r\n" : "");
     put_text(l, head);
-    if (type[0] != '\0') {
-        put_text(l, "Content-Type: ");
-        put_text(l, type);
-        put_text(l, "\r\n");
+    put_field(l, "Date", date_of(l));
+    if (a->status != 204) {
+        snprintf(head, sizeof head, "%zu", body.len);
+        put_field(l, "Content-Length", head);
     }
+    if (type[0] != '\0' && body.len > 0)
+        put_field(l, "Content-Type", type);
     if (a->extra_cstr != NULL)
         put_text(l, a->extra_cstr);
     put_text(l, "\r\n");
@@ -85,10 +109,34 @@ static void refuse(wsrt_loop *l, wsrt_conn *c, int status)
     wsrt_http_answer(l, c, &(wsrt_answer){.status = status, .close = 1});
 }
 
-static void serve(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, const char *head)
+/* Who has begun a request is told that its time is over; who is silent is not. */
+void wsrt_http_time_out(wsrt_loop *l, wsrt_conn *c)
 {
-    wsrt_span body = {head + req->head_len, (size_t)req->content_length};
+    if (c->in == NULL || c->in->end == c->in->at) {
+        wsrt_conn_lost(l, c);
+        return;
+    }
+    l->current = c;
+    refuse(l, c, 408);
+    wsrt_output_flush(l);
+    l->current = NULL;
+    if (c->out == NULL)
+        wsrt_conn_sent_all(l, c);
+}
 
+/* A body too long is refused before it is read, but in the words of the path it was for. */
+static void refuse_body(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
+{
+    char lines[WSRT_MANAGEMENT_LINES];
+    wsrt_answer a = {.status = 413, .close = 1};
+
+    if (wsrt_management_is(req->path))
+        a.extra_cstr = wsrt_management_lines(l, a.status, lines);
+    wsrt_http_answer(l, c, &a);
+}
+
+static void serve(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, wsrt_span body)
+{
     c->state = WSRT_CONN_HTTP;
     wsrt_endpoint_answer(l, c, req, body);
 }
@@ -110,25 +158,30 @@ static void await_body(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req,
  * an upgrade is not HTTP any more. */
 size_t wsrt_http_input(wsrt_loop *l, wsrt_conn *c, char *buf, size_t len)
 {
+    static const wsrt_http_limits limits = {8192, 4096, UINT64_MAX};
     wsrt_http_request *req = &l->request;
     size_t at = 0;
 
     while (at < len && (c->state == WSRT_CONN_HTTP || c->state == WSRT_CONN_BODY)) {
-        int rc = wsrt_http_parse_request(buf + at, len - at, NULL, &l->scanned, req);
+        int rc = wsrt_http_parse_request(buf + at, len - at, &limits, &l->scanned, req);
         if (rc == WSRT_HTTP_MORE)
             return at;
         if (rc != WSRT_HTTP_DONE) {
             refuse(l, c, rc);
             return len;
         }
+        if (req->content_length > BODY_MOST) {
+            refuse_body(l, c, req);
+            return len;
+        }
         if (len - at - req->head_len < req->content_length) {
             await_body(l, c, req, len - at);
             return at;
         }
-        const char *head = buf + at;
+        wsrt_span body = {buf + at + req->head_len, (size_t)req->content_length};
         at += req->head_len + (size_t)req->content_length;
         l->scanned = 0;
-        serve(l, c, req, head);
+        serve(l, c, req, body);
     }
     return at;
 }

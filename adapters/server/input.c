@@ -133,6 +133,7 @@ static void take_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
     int rc = append_piece(l, c, e);
 
     if (rc == WSRT_ERR_LIMIT) {
+        l->series.limited[WSRT_LIMIT_PARTIAL]++;
         wsrt_conn_fail(l, c, 1013, "too many unfinished messages");
     } else if (rc != WSRT_OK) {
         out_of_memory(l, c);
@@ -258,16 +259,25 @@ static void begin_turn(wsrt_loop *l, wsrt_conn *c)
     l->runtime_dirty = 1;
 }
 
+/* The one reading of the clock after a connection's messages. */
+static void settle(wsrt_loop *l)
+{
+    int64_t now = l->set->env.now(l->set->env.user);
+
+    wsrt_recorder_settle(l->recorder, now);
+    wsrt_series_turn(l, now);
+}
+
 static void end_turn(wsrt_loop *l, wsrt_conn *c)
 {
     wsrt_output_flush(l);
     if (wsrt_recorder_unsettled(l->recorder) > 0)
-        wsrt_recorder_settle(l->recorder, l->set->env.now(l->set->env.user));
+        settle(l);
     l->current = NULL;
     if (c->out == NULL)
         wsrt_conn_sent_all(l, c);
     else if (c->out->control > WSRT_CONTROL_MAX)
-        wsrt_conn_fail(l, c, 1008, "too many control frames");
+        wsrt_output_flood(l, c);
     wsrt_conn_retire(l);
 }
 

@@ -3,6 +3,8 @@
 #ifndef WSRT_SERVER_INTERNAL_H
 #define WSRT_SERVER_INTERNAL_H
 
+#include "server/date.h"
+#include "server/series.h"
 #include "server/settings.h"
 #include "server/table.h"
 #include "server/timer.h"
@@ -46,7 +48,8 @@ typedef struct wsrt_frame {
     uint32_t len;
     uint32_t cap;
     uint16_t flags;
-    uint16_t code; /* of a CLOSE, whose bytes are the reason */
+    uint16_t code;    /* of a CLOSE, whose bytes are the reason */
+    uint32_t key_len; /* of the conflation key behind the bytes */
     unsigned char bytes[];
 } wsrt_frame;
 
@@ -66,6 +69,7 @@ typedef struct wsrt_letter {
     const unsigned char *bytes;
     size_t len;
     wsrt_frame *frame; /* NULL until the first receiver has to queue it */
+    wsrt_span key;     /* of conflation; empty = none */
     uint32_t flags;    /* of the post */
 } wsrt_letter;
 
@@ -202,6 +206,8 @@ typedef struct wsrt_loop {
     size_t reason_len;
     wsrt_ws_limits ws_limits;
     wsrt_http_request request;
+    int64_t date_second;
+    char date[WSRT_HTTP_DATE];             /* of that second, for answers; "" = none yet */
     wsrt_pair pairs[WSRT_HTTP_FIELDS_MAX]; /* headers of a CONNECT */
     wsrt_pair query[WSRT_QUERY_MAX];
     char text[WSRT_TEXT_MAX]; /* its decoded parameters; segments of a path */
@@ -230,6 +236,12 @@ typedef struct wsrt_loop {
     atomic_llong queued_total;
     int64_t partial_total;
     wsrt_counters counters;
+    wsrt_series series;
+    struct {
+        char *bytes; /* NULL = never asked for */
+        size_t len;
+        int64_t made;
+    } state;                    /* the text of /api/state */
     unsigned char entropy[176]; /* for 16 ids of this turn */
     uint32_t entropy_left;
     uint64_t dice; /* spreads pings and reconnects; no secret */
@@ -276,16 +288,22 @@ struct wsrt_server {
 
 /* output.c */
 wsrt_frame *wsrt_frame_new(wsrt_loop *l, size_t cap);
+void wsrt_frame_key(wsrt_frame *f, wsrt_span key);
+int wsrt_letter_frame(wsrt_loop *l, wsrt_letter *m);
 void wsrt_frame_release(wsrt_loop *l, wsrt_frame *f);
 int wsrt_output_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m);
 void wsrt_output_put(wsrt_loop *l, const void *bytes, size_t len);
 int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data);
 void wsrt_output_control(wsrt_loop *l, wsrt_conn *c, int opcode, wsrt_span payload);
+void wsrt_output_flood(wsrt_loop *l, wsrt_conn *c);
 void wsrt_output_flush(wsrt_loop *l);
 void wsrt_output_writable(wsrt_loop *l, wsrt_conn *c);
 void wsrt_output_drop(wsrt_loop *l, wsrt_conn *c, int keep_begun);
 size_t wsrt_output_size(const wsrt_loop *l, size_t len);
 size_t wsrt_output_encode(const wsrt_loop *l, unsigned char *dst, int opcode, wsrt_span data);
+
+/* slow.c */
+int wsrt_slow_settle(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m);
 
 /* conn.c */
 wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip);
@@ -324,6 +342,7 @@ typedef struct wsrt_answer {
 } wsrt_answer;
 size_t wsrt_http_input(wsrt_loop *l, wsrt_conn *c, char *buf, size_t len);
 void wsrt_http_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a);
+void wsrt_http_time_out(wsrt_loop *l, wsrt_conn *c);
 const char *wsrt_http_reason(int status);
 
 /* endpoints.c */
@@ -343,6 +362,7 @@ int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req);
 
 /* trust.c */
 int wsrt_host_trusted(const wsrt_server *s, wsrt_span host);
+int wsrt_origin_is_own(wsrt_span origin, wsrt_span host);
 int wsrt_origin_allowed(const wsrt_server *s, wsrt_span origin, wsrt_span host);
 int wsrt_peer_is_local(const wsrt_conn *c);
 
@@ -375,6 +395,9 @@ void wsrt_handshake_leave(wsrt_loop *l, const wsrt_conn *c);
 void wsrt_drain_step(wsrt_server *s);
 int wsrt_drain_ended(const wsrt_server *s);
 
+/* state.c */
+void wsrt_state_free(wsrt_loop *l);
+
 /* loop.c */
 int wsrt_loop_init(wsrt_loop *l, wsrt_server *s);
 void wsrt_loop_free(wsrt_loop *l);
@@ -389,6 +412,11 @@ void wsrt_loop_log(wsrt_loop *l, int level, const char *event_cstr, const char *
 static inline wsrt_conn *wsrt_conn_at(const wsrt_loop *l, uint32_t slot)
 {
     return &l->chunks[slot / WSRT_SLAB_CHUNK][slot % WSRT_SLAB_CHUNK];
+}
+
+static inline wsrt_frame **wsrt_queue_at(const wsrt_queue *q, uint32_t i)
+{
+    return &q->refs[(q->head + i) & (q->cap - 1)];
 }
 
 /* An instant as timers note it: rounded up, so that nothing is ever early. */

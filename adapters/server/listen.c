@@ -251,6 +251,7 @@ static int take_token(wsrt_server *s)
         s->accept_filled = s->loop.now;
     }
     if (s->accept_credit < one_token) {
+        s->loop.series.limited[WSRT_LIMIT_ACCEPTS]++;
         pause_until(s, s->loop.now + pause_ns);
         return 0;
     }

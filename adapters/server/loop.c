@@ -100,6 +100,7 @@ void wsrt_loop_free(wsrt_loop *l)
         close(l->wake);
     wsrt_tls_free(l->tls);
     wsrt_sender_free(l);
+    wsrt_state_free(l);
     wsrt_recorder_free(l->recorder);
     wsrt_ids_free(&l->ids);
     if (l->peers.mem != NULL)

@@ -24,8 +24,17 @@ wsrt_frame *wsrt_frame_new(wsrt_loop *l, size_t cap)
     f->cap = (uint32_t)cap;
     f->flags = 0;
     f->code = 0;
+    f->key_len = 0;
     atomic_fetch_add_explicit(&l->queued_total, (long long)cap, memory_order_relaxed);
     return f;
+}
+
+/* The room for it was asked for with the frame. */
+void wsrt_frame_key(wsrt_frame *f, wsrt_span key)
+{
+    if (key.len > 0)
+        memcpy(f->bytes + f->len, key.ptr, key.len);
+    f->key_len = (uint32_t)key.len;
 }
 
 void wsrt_frame_release(wsrt_loop *l, wsrt_frame *f)
@@ -92,11 +101,6 @@ size_t wsrt_output_encode(const wsrt_loop *l, unsigned char *dst, int opcode, ws
 
 /* ---- queue ---------------------------------------------------------------------------------- */
 
-static wsrt_frame **ref_at(const wsrt_queue *q, uint32_t i)
-{
-    return &q->refs[(q->head + i) & (q->cap - 1)];
-}
-
 static int grow_refs(wsrt_loop *l, wsrt_queue *q)
 {
     uint32_t cap = q->cap == 0 ? FIRST_REFS : q->cap * 2;
@@ -105,7 +109,7 @@ static int grow_refs(wsrt_loop *l, wsrt_queue *q)
     if (refs == NULL)
         return WSRT_ERR_NOMEM;
     for (uint32_t i = 0; i < q->count; i++)
-        refs[i] = *ref_at(q, i);
+        refs[i] = *wsrt_queue_at(q, i);
     wsrt_server_release(&l->set->mem, q->refs, q->cap * sizeof *refs);
     q->refs = refs;
     q->cap = cap;
@@ -120,7 +124,7 @@ static void free_queue(wsrt_loop *l, wsrt_conn *c)
     if (q == NULL)
         return;
     for (uint32_t i = 0; i < q->count; i++)
-        wsrt_frame_release(l, *ref_at(q, i));
+        wsrt_frame_release(l, *wsrt_queue_at(q, i));
     wsrt_server_release(&l->set->mem, q->refs, q->cap * sizeof *q->refs);
     wsrt_server_release(&l->set->mem, q, sizeof *q);
     c->out = NULL;
@@ -163,7 +167,7 @@ static int push_frame(wsrt_loop *l, wsrt_conn *c, wsrt_frame *f, size_t sent)
 
     if (q == NULL)
         return WSRT_ERR_NOMEM;
-    *ref_at(q, q->count++) = f;
+    *wsrt_queue_at(q, q->count++) = f;
     if (q->count == 1)
         q->offset = (uint32_t)sent;
     add_queued(l, c, f->len - sent);
@@ -176,7 +180,7 @@ static int push_bytes(wsrt_loop *l, wsrt_conn *c, const unsigned char *bytes, si
     wsrt_queue *q = c->out;
 
     if (q != NULL && q->count > 0) {
-        wsrt_frame *tail = *ref_at(q, q->count - 1);
+        wsrt_frame *tail = *wsrt_queue_at(q, q->count - 1);
         if ((tail->flags & WSRT_FRAME_SHARED) == 0 && tail->cap - tail->len >= len) {
             memcpy(tail->bytes + tail->len, bytes, len);
             tail->len += (uint32_t)len;
@@ -209,8 +213,9 @@ void wsrt_output_drop(wsrt_loop *l, wsrt_conn *c, int keep_begun)
         return;
     }
     while (q->count > 1)
-        wsrt_frame_release(l, *ref_at(q, --q->count));
-    atomic_store_explicit(&c->queued, (*ref_at(q, 0))->len - q->offset, memory_order_relaxed);
+        wsrt_frame_release(l, *wsrt_queue_at(q, --q->count));
+    atomic_store_explicit(&c->queued, (*wsrt_queue_at(q, 0))->len - q->offset,
+                          memory_order_relaxed);
 }
 
 /* ---- sending -------------------------------------------------------------------------------- */
@@ -284,32 +289,49 @@ void wsrt_output_put(wsrt_loop *l, const void *bytes, size_t len)
 
 /* ---- messages ------------------------------------------------------------------------------- */
 
+static int refuse_letter(wsrt_loop *l, wsrt_limit limit)
+{
+    l->series.limited[limit]++;
+    return WSRT_ERR_THROTTLED;
+}
+
 /* Whether a connection with a queue may take one more. A frame that exists is in the total. */
 static int admit(wsrt_loop *l, wsrt_conn *c, const wsrt_letter *m)
 {
     int64_t after = (int64_t)wsrt_conn_queued(c) + (int64_t)m->len;
 
     if (total_full(l, m->frame == NULL ? m->len : 0))
-        return WSRT_ERR_THROTTLED;
+        return refuse_letter(l, WSRT_LIMIT_QUEUES);
     if ((m->flags & WSRT_POST_REPLY) == 0)
-        return after > l->set->queue_soft ? WSRT_ERR_THROTTLED : WSRT_OK;
+        return after > l->set->queue_soft ? refuse_letter(l, WSRT_LIMIT_QUEUE) : WSRT_OK;
     if (after <= l->set->queue_hard)
         return WSRT_OK;
+    l->series.dropped[WSRT_DROP_CLOSE]++;
     wsrt_conn_fail(l, c, 1008, "slow consumer");
     return WSRT_ERR_THROTTLED;
 }
 
+/* Gives a message a frame that queues can share; its key stands behind it. */
+int wsrt_letter_frame(wsrt_loop *l, wsrt_letter *m)
+{
+    if (m->frame != NULL)
+        return WSRT_OK;
+    m->frame = wsrt_frame_new(l, m->len + m->key.len);
+    if (m->frame == NULL)
+        return WSRT_ERR_NOMEM;
+    memcpy(m->frame->bytes, m->bytes, m->len);
+    m->frame->len = (uint32_t)m->len;
+    m->frame->flags = WSRT_FRAME_SHARED;
+    wsrt_frame_key(m->frame, m->key);
+    return WSRT_OK;
+}
+
 static int queue_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m, size_t sent)
 {
-    if (m->frame == NULL) {
-        m->frame = wsrt_frame_new(l, m->len);
-        if (m->frame == NULL)
-            return WSRT_ERR_NOMEM;
-        memcpy(m->frame->bytes, m->bytes, m->len);
-        m->frame->len = (uint32_t)m->len;
-        m->frame->flags = WSRT_FRAME_SHARED;
-    }
-    int rc = push_frame(l, c, m->frame, sent);
+    int rc = wsrt_letter_frame(l, m);
+
+    if (rc == WSRT_OK)
+        rc = push_frame(l, c, m->frame, sent);
     if (rc == WSRT_OK)
         atomic_fetch_add_explicit(&m->frame->refs, 1, memory_order_relaxed);
     return rc;
@@ -341,9 +363,13 @@ int wsrt_output_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
             sent = (size_t)n;
         }
         if (sent < m->len) {
-            rc = sent > 0 ? WSRT_OK : admit(l, c, m);
+            rc = sent > 0 ? WSRT_OK : wsrt_slow_settle(l, c, m);
+            if (rc == WSRT_OK && sent == 0)
+                rc = admit(l, c, m);
             if (rc == WSRT_OK)
                 rc = queue_letter(l, c, m, sent);
+            if (rc == WSRT_STALE)
+                rc = WSRT_OK;
             if (rc != WSRT_OK && sent > 0)
                 wsrt_conn_reset(l, c);
             if (rc != WSRT_OK)
@@ -371,6 +397,12 @@ int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data)
                                             : encode_frame(l->tx + l->tx_len, opcode, 1, data);
     l->counters.messages_out++;
     return WSRT_OK;
+}
+
+void wsrt_output_flood(wsrt_loop *l, wsrt_conn *c)
+{
+    l->series.limited[WSRT_LIMIT_CONTROL]++;
+    wsrt_conn_fail(l, c, 1008, "too many control frames");
 }
 
 /* A control frame; more than a few unsent ones are a flood. */
@@ -401,7 +433,7 @@ void wsrt_output_control(wsrt_loop *l, wsrt_conn *c, int opcode, wsrt_span paylo
     }
     c->out->control += (uint32_t)(len - sent);
     if (c->out->control > WSRT_CONTROL_MAX && c->state == WSRT_CONN_OPEN)
-        wsrt_conn_fail(l, c, 1008, "too many control frames");
+        wsrt_output_flood(l, c);
 }
 
 /* ---- writable ------------------------------------------------------------------------------- */
@@ -411,7 +443,7 @@ static int fill_iov(const wsrt_queue *q, struct iovec *iov)
     uint32_t n = q->count < IOV_MOST ? q->count : IOV_MOST;
 
     for (uint32_t i = 0; i < n; i++) {
-        wsrt_frame *f = *ref_at(q, i);
+        wsrt_frame *f = *wsrt_queue_at(q, i);
         uint32_t skip = i == 0 ? q->offset : 0;
         iov[i] = (struct iovec){f->bytes + skip, f->len - skip};
     }
@@ -428,7 +460,7 @@ static void advance(wsrt_loop *l, wsrt_conn *c, size_t sent)
     if (q->control > queued)
         q->control = queued;
     while (q->count > 0) {
-        wsrt_frame *f = *ref_at(q, 0);
+        wsrt_frame *f = *wsrt_queue_at(q, 0);
         size_t rest = f->len - q->offset;
         if (sent < rest) {
             q->offset += (uint32_t)sent;

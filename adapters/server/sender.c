@@ -5,12 +5,20 @@
 
 #include <string.h>
 
-enum { SCRATCH_AT = 128 * 1024, SCRATCH = WSRT_RX_SIZE - SCRATCH_AT, FIRST_RING = 64, BATCH = 64 };
+enum {
+    KEY_MOST = 1024,
+    SCRATCH_AT = 128 * 1024,
+    SCRATCH = WSRT_RX_SIZE - SCRATCH_AT,
+    FIRST_RING = 64,
+    BATCH = 64
+};
 
 static int judge(const wsrt_server *s, const wsrt_post *post)
 {
     if (post == NULL || post->struct_size < sizeof *post ||
         (post->flags & ~(uint32_t)(WSRT_POST_BINARY | WSRT_POST_REPLY)) != 0)
+        return WSRT_ERR_INVALID;
+    if (post->key.len > KEY_MOST)
         return WSRT_ERR_INVALID;
     if (post->data.len > s->set.max_message)
         return WSRT_ERR_TOO_LARGE;
@@ -22,6 +30,12 @@ static int judge(const wsrt_server *s, const wsrt_post *post)
 static int opcode_of(const wsrt_post *post)
 {
     return (post->flags & WSRT_POST_BINARY) != 0 ? WSRT_WS_OP_BINARY : WSRT_WS_OP_TEXT;
+}
+
+/* Of a message, where keys count. */
+static wsrt_span key_of(const wsrt_loop *l, const wsrt_post *post)
+{
+    return l->set->slow_reader == WSRT_SLOW_READER_CONFLATE ? post->key : (wsrt_span){NULL, 0};
 }
 
 static int on_loop(wsrt_loop *l)
@@ -49,9 +63,9 @@ static int write_letter(wsrt_loop *l, const wsrt_post *post, wsrt_letter *m)
     size_t most = wsrt_output_size(l, post->data.len);
     unsigned char *dst = l->rx + SCRATCH_AT;
 
-    *m = (wsrt_letter){.flags = post->flags};
+    *m = (wsrt_letter){.flags = post->flags, .key = key_of(l, post)};
     if (most > SCRATCH) {
-        m->frame = wsrt_frame_new(l, most);
+        m->frame = wsrt_frame_new(l, most + m->key.len);
         if (m->frame == NULL)
             return WSRT_ERR_NOMEM;
         m->frame->flags = WSRT_FRAME_SHARED;
@@ -61,6 +75,8 @@ static int write_letter(wsrt_loop *l, const wsrt_post *post, wsrt_letter *m)
     m->len = wsrt_output_encode(l, dst, opcode_of(post), post->data);
     if (m->frame != NULL)
         m->frame->len = (uint32_t)m->len;
+    if (m->frame != NULL)
+        wsrt_frame_key(m->frame, m->key);
     return WSRT_OK;
 }
 
@@ -210,11 +226,13 @@ static int post_many_from_afar(wsrt_loop *l, const wsrt_span *ids, size_t n, con
     if (atomic_load_explicit(&l->queued_total, memory_order_relaxed) + (long long)most >
         l->set->queue_total)
         return WSRT_ERR_THROTTLED;
-    wsrt_frame *f = wsrt_frame_new(l, most);
+    wsrt_span key = key_of(l, post);
+    wsrt_frame *f = wsrt_frame_new(l, most + key.len);
     if (f == NULL)
         return WSRT_ERR_NOMEM;
     f->flags = WSRT_FRAME_SHARED;
     f->len = (uint32_t)wsrt_output_encode(l, f->bytes, opcode_of(post), post->data);
+    wsrt_frame_key(f, key);
     return hand_over_many(l, ids, n, (wsrt_parcel){.frame = f, .flags = post->flags}, results);
 }
 
@@ -226,7 +244,8 @@ static void deliver(wsrt_loop *l, const wsrt_parcel *p)
     if (c->gen == p->gen && c->state != WSRT_CONN_FREE)
         atomic_fetch_sub_explicit(&c->in_flight, f->len, memory_order_relaxed);
     if (c->gen == p->gen && c->state == WSRT_CONN_OPEN) {
-        wsrt_letter m = {f->bytes, f->len, f, p->flags | WSRT_POST_REPLY};
+        wsrt_span key = {(const char *)f->bytes + f->len, f->key_len};
+        wsrt_letter m = {f->bytes, f->len, f, key, p->flags | WSRT_POST_REPLY};
         if ((f->flags & WSRT_FRAME_CLOSE) != 0)
             wsrt_conn_close(l, c, f->code, (wsrt_span){(const char *)f->bytes, f->len});
         else

@@ -9,6 +9,7 @@ static void free_parts(wsrt_server *s)
 {
     wsrt_allocator mem = s->set.mem;
 
+    wsrt_series_shut(s);
     wsrt_listen_close(s);
     wsrt_loop_free(&s->loop);
     wsrt_server_settings_free(&s->set);
@@ -49,6 +50,8 @@ int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_optio
     rc = wsrt_loop_init(&s->loop, s);
     if (rc == WSRT_OK)
         rc = wsrt_handshake_init(s);
+    if (rc == WSRT_OK)
+        rc = wsrt_series_open(s);
     if (rc == WSRT_OK)
         rc = wsrt_listen_all(s);
     wsrt_server_sender(s, &sender);

@@ -188,11 +188,12 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
     if (!texts_valid(listen, count, LISTEN_MOST) ||
         !texts_valid(o->hosts, o->host_count, NAMES_MOST) ||
         !texts_valid(o->origins, o->origin_count, NAMES_MOST) || stage.len > 128 ||
-        o->app.len > 128 || !pair_valid(o))
+        o->app.len > 128 || !pair_valid(o) || o->management_token.len > 4096 ||
+        (o->management == WSRT_MANAGEMENT_BEARER && o->management_token.len == 0))
         return WSRT_ERR_INVALID;
     s->block_size = room_for(listen, count) + room_for(o->hosts, o->host_count) +
                     room_for(o->origins, o->origin_count) + stage.len + o->app.len +
-                    o->tls_cert.len + o->tls_key.len;
+                    o->tls_cert.len + o->tls_key.len + o->management_token.len;
     s->block = wsrt_server_alloc(&s->mem, s->block_size);
     if (s->block == NULL)
         return WSRT_ERR_NOMEM;
@@ -205,6 +206,7 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
     s->app = copy_text(&c, o->app);
     s->tls_cert = copy_text(&c, o->tls_cert);
     s->tls_key = copy_text(&c, o->tls_key);
+    s->management_token = copy_text(&c, o->management_token);
     return WSRT_OK;
 }
 
@@ -242,14 +244,18 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
     memset(out, 0, sizeof *out);
     if (rc != WSRT_OK)
         return rc;
-    if ((o.flags & ~known_flags) != 0 || o.reserved != 0)
+    if ((o.flags & ~known_flags) != 0)
         return WSRT_ERR_UNSUPPORTED;
     if (o.allocator.realloc == NULL && o.allocator.user != NULL)
         return WSRT_ERR_INVALID;
-    if (o.slow_reader != 0 && o.slow_reader != WSRT_SLOW_READER_CLOSE)
+    if (o.slow_reader < 0 || o.slow_reader > WSRT_SLOW_READER_CONFLATE)
         return WSRT_ERR_INVALID;
     out->mem = o.allocator;
+    if (o.management < 0 || o.management > WSRT_MANAGEMENT_OFF)
+        return WSRT_ERR_INVALID;
     out->flags = o.flags;
+    out->slow_reader = o.slow_reader == 0 ? WSRT_SLOW_READER_CLOSE : o.slow_reader;
+    out->management = o.management == 0 ? WSRT_MANAGEMENT_LOOPBACK : o.management;
     out->feed = o.feed;
     if (load_sizes(out, &o) != WSRT_OK || load_times(out, &o) != WSRT_OK)
         return WSRT_ERR_INVALID;

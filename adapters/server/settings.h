@@ -19,6 +19,7 @@ typedef struct wsrt_settings {
     wsrt_span app;
     wsrt_span tls_cert; /* empty = clear text */
     wsrt_span tls_key;
+    wsrt_span management_token;
     void *block; /* holds all text */
     size_t block_size;
     size_t max_message;
@@ -30,6 +31,8 @@ typedef struct wsrt_settings {
     int64_t queue_total;
     int64_t partial_total;
     uint32_t flags;
+    int32_t slow_reader; /* a wsrt_slow_reader */
+    int32_t management;  /* a wsrt_management */
     uint32_t max_connections;
     uint32_t max_per_ip; /* UINT32_MAX = off */
     /* Ticks; 0 = off. */

@@ -19,6 +19,7 @@ typedef struct upgrade {
 static void refuse(upgrade *u, int status, const char *extra_cstr)
 {
     u->loop->counters.refused++;
+    wsrt_series_upgrade(&u->loop->series, status);
     u->status = status;
     wsrt_http_answer(u->loop, u->conn,
                      &(wsrt_answer){.status = status,
@@ -187,6 +188,7 @@ static void pass_refusal(upgrade *u, const wsrt_response *r, head *h)
         if (wsrt_http_same_text(r->headers[i].name, wsrt_span_cstr("Content-Type")))
             a.type_cstr = ""; /* the application's own */
     u->loop->counters.refused++;
+    wsrt_series_upgrade(&u->loop->series, a.status);
     u->status = a.status;
     wsrt_http_answer(u->loop, u->conn, &a);
 }
@@ -221,6 +223,7 @@ static void become_open(wsrt_loop *l, wsrt_conn *c)
     c->ping = c->opened + wsrt_conn_ping_ticks(l);
     l->open++;
     l->counters.opened++;
+    wsrt_series_upgrade(&l->series, 101);
     l->event.connected_at = c->wall;
     wsrt_conn_need(l, c, l->tick + 1); /* which looks when the first deadline is */
 }
@@ -264,12 +267,20 @@ static void connect(upgrade *u)
 
 /* ---- checks --------------------------------------------------------------------------------- */
 
+/* Counts what a limit keeps out. */
+static int is_limited(wsrt_loop *l, wsrt_limit limit, int over)
+{
+    l->series.limited[limit] += over != 0;
+    return over;
+}
+
 static int over_peer_limit(const upgrade *u)
 {
-    const wsrt_loop *l = u->loop;
+    wsrt_loop *l = u->loop;
 
-    return !wsrt_peer_is_local(u->conn) &&
-           wsrt_peers_count(&l->peers, u->conn->ip) > l->set->max_per_ip;
+    return is_limited(l, WSRT_LIMIT_PER_IP,
+                      !wsrt_peer_is_local(u->conn) &&
+                          wsrt_peers_count(&l->peers, u->conn->ip) > l->set->max_per_ip);
 }
 
 static int origin_refused(const upgrade *u)
@@ -303,7 +314,8 @@ int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
         refuse(&u, 403, NULL);
     else if (over_peer_limit(&u))
         refuse(&u, 429, "Retry-After: 10\r\n");
-    else if (l->server->draining || l->open >= l->set->max_connections)
+    else if (l->server->draining ||
+             is_limited(l, WSRT_LIMIT_CONNECTIONS, l->open >= l->set->max_connections))
         refuse(&u, 503, "Retry-After: 5\r\n");
     else if (wsrt_conn_new_id(l, c) != WSRT_OK)
         refuse(&u, 500, NULL);

@@ -26,7 +26,7 @@ typedef struct wsrt_post {
     uint32_t struct_size; /**< sizeof(wsrt_post) */
     uint32_t flags;       /**< bits of wsrt_post_flag */
     wsrt_span data;       /**< the message */
-    wsrt_span key;        /**< conflation key; empty = none */
+    wsrt_span key;        /**< conflation key, at most 1024 bytes; empty = none */
     int64_t deadline;     /**< monotonic ns after which retries stop; 0 = the sender's default */
 } wsrt_post;
 

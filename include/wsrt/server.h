@@ -35,10 +35,28 @@ typedef enum wsrt_server_flag {
 
 /** What happens to a reader slower than its messages. @since 0.1 */
 typedef enum wsrt_slow_reader {
-    WSRT_SLOW_READER_CLOSE = 1, /**< queue up to the hard limit, then close with 1008 */
+    WSRT_SLOW_READER_CLOSE = 1,       /**< queue up to the hard limit, then close with 1008 */
+    WSRT_SLOW_READER_DROP_OLDEST = 2, /**< answers and broadcasts stay within the soft limit: the
+                                           oldest whole unsent messages are discarded */
+    WSRT_SLOW_READER_CONFLATE =
+        3, /**< a message with a wsrt_post.key takes the place of the unsent one
+                                        of its key; all others as CLOSE */
     WSRT_SLOW_READER_MIN_ = -2147483647 - 1,
     WSRT_SLOW_READER_MAX_ = 2147483647
 } wsrt_slow_reader;
+
+/**
+ * Who may use the paths that manage: `[/{stage}]/@connections/{id}` of API Gateway's Management API
+ * (POST, GET, DELETE), `/metrics`, `/api/...`. @since 0.1
+ */
+typedef enum wsrt_management {
+    WSRT_MANAGEMENT_LOOPBACK = 1, /**< programs of this machine, or of a unix socket, with a trusted
+                                       Host: no Origin and no trace of a proxy */
+    WSRT_MANAGEMENT_BEARER = 2,   /**< who sends `Authorization: Bearer` with the secret */
+    WSRT_MANAGEMENT_OFF = 3,      /**< nobody: these paths answer 404 */
+    WSRT_MANAGEMENT_MIN_ = -2147483647 - 1,
+    WSRT_MANAGEMENT_MAX_ = 2147483647
+} wsrt_management;
 
 /** Settings of a server; zero = default, -1 = off where that makes sense. @since 0.1 */
 typedef struct wsrt_server_options {
@@ -75,12 +93,13 @@ typedef struct wsrt_server_options {
     int64_t queue_total;     /**< of all connections; default 268435456 */
     int64_t partial_total;   /**< of all unfinished messages; default 268435456 */
     int32_t slow_reader;     /**< a wsrt_slow_reader; default CLOSE */
-    uint32_t reserved;       /**< 0 */
+    int32_t management;      /**< a wsrt_management; default LOOPBACK */
     int64_t
         sign_in_ms; /**< nobody has signed in so long after the 101: closed with 4401; default off */
     int64_t
-        expired_ms;  /**< what remains open after an identity's end, without a new one: closed with
+        expired_ms; /**< what remains open after an identity's end, without a new one: closed with
                              4401, at the latest with the next ping; default 60000; -1 = never */
+    wsrt_span management_token; /**< secret of WSRT_MANAGEMENT_BEARER; copied */
     wsrt_feed *feed; /**< sends through this server, which ticks it and takes updates for it at
                           `POST /api/publish`; outlives the server; NULL = none. Who publishes into a
                           feed that coalesces from a thread of its own ticks it there */

@@ -1,4 +1,5 @@
-"""Clients that nobody here wrote, against `wsrt serve`: Node's ws, python3-websockets, Chromium."""
+"""Clients that nobody here wrote, against `wsrt serve`: Node's ws, python3-websockets, Chromium,
+and two of AWS's own."""
 import http.server
 import os
 import pathlib
@@ -96,6 +97,23 @@ def chromium_exchanges_mixed_messages_from_an_allowed_origin():
 def chromium_is_refused_from_a_foreign_origin():
     with _Browser() as browser, Serve("--app", "echo") as server:
         equal(browser.exchange(server.url, COUNT), "closed with 1006 after 0")
+        _end_well(server)
+
+
+def _serve_managed():
+    return Serve("--aws", "--no-rate-limit", "--dev-token", "sesame=ali")
+
+
+def aws_sdk_manages_connections():
+    with _serve_managed() as server:
+        _run("node", str(CLIENTS / "management.mjs"), server.ready["management"], server.url)
+        _end_well(server)
+
+
+def botocore_manages_connections():
+    with _serve_managed() as server:
+        _run("/usr/bin/python3", str(CLIENTS / "management.py"), server.ready["management"],
+             server.url)
         _end_well(server)
 
 

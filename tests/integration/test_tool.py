@@ -192,6 +192,67 @@ def version_is_told_as_text_and_as_json():
 
 # ---- serve: start ----
 
+def the_managements_secret_is_a_variable_or_a_file_and_never_a_flag():
+    _complains(wsrt("serve", "--management-token", "x"), USAGE, "unknown option")
+    _complains(wsrt("serve", "--management", "bearer"), CONFIG, "WSRT_MANAGEMENT_TOKEN")
+    _complains(wsrt("serve", env={"WSRT_MANAGEMENT_TOKEN": "x"}), CONFIG, "--management bearer")
+    with tempfile.TemporaryDirectory() as place:
+        path = os.path.join(place, "secret")
+        pathlib.Path(path).write_text("s3cret\n", encoding="utf-8")
+        for env in ({"WSRT_MANAGEMENT_TOKEN": "s3cret"}, {"WSRT_MANAGEMENT_TOKEN_FILE": path}):
+            with Serve("--management", "bearer", env=env) as server:
+                equal(_http(server.port, "/metrics")[0], 403)
+                equal(_http(server.port, "/metrics", Authorization="Bearer s3cret")[0], 200)
+                equal(server.end(), OK)
+                expect("s3cret" not in "".join(server.log), server.log)
+
+
+def management_that_is_off_has_no_address():
+    with Serve("--management", "off") as server:
+        equal(server.ready["management"], None)
+        equal(_http(server.port, "/metrics")[0], 404)
+    with Serve() as server:
+        equal(server.ready["management"], server.ready["http"])
+
+
+def _wait_for(server, event, count=1):
+    until = time.monotonic() + 10
+    while sum(event in line for line in server.log) < count:
+        expect(time.monotonic() < until, f"no {event}", server.log)
+        time.sleep(0.01)
+
+
+def hup_reads_the_breakers_again_and_keeps_the_old_ones_when_they_are_bad():
+    with tempfile.TemporaryDirectory() as place:
+        path = pathlib.Path(place, "breakers.json")
+        path.write_text('{"defaults":{"failureThreshold":4}}', encoding="utf-8")
+        with Serve("--breakers", str(path)) as server:
+            server.process.send_signal(signal.SIGHUP)
+            _wait_for(server, "reload.taken")
+            path.write_text('{"defaults":{"failureThreshold":0}}', encoding="utf-8")
+            server.process.send_signal(signal.SIGHUP)
+            _wait_for(server, "reload.refused")
+            expect(any("/defaults/failureThreshold" in line for line in server.log), server.log)
+            equal(_http(server.port, "/healthz")[0], 200)
+            equal(server.end(), OK)
+
+
+def hup_without_a_file_ends_nothing():
+    with Serve() as server:
+        server.process.send_signal(signal.SIGHUP)
+        _wait_for(server, "reload.nothing")
+        equal(server.end(), OK)
+
+
+def bad_breakers_are_a_configuration_error_that_says_where():
+    with tempfile.TemporaryDirectory() as place:
+        path = pathlib.Path(place, "breakers.json")
+        _complains(wsrt("serve", "--breakers", str(path)), CONFIG, "cannot read")
+        path.write_text('{"defaults":{"x":1}}', encoding="utf-8")
+        _complains(wsrt("serve", "--listen", "127.0.0.1:0", "--breakers", str(path)), CONFIG,
+                   "'/defaults/x'")
+
+
 def serve_prints_exactly_one_ready_line_with_the_real_port():
     with Serve("--app", "echo") as server:
         ready = server.ready

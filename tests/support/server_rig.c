@@ -44,11 +44,15 @@ static int64_t rig_cpu(void *user)
 static void rig_log(void *user, int level, const char *event_cstr, const wsrt_field *fields,
                     size_t count)
 {
-    (void)event_cstr;
+    struct rig *r = user;
+
     (void)fields;
     (void)count;
-    if (level >= WSRT_LEVEL_ERROR)
-        ((struct rig *)user)->errors++;
+    if (level < WSRT_LEVEL_WARN)
+        return;
+    r->errors += level >= WSRT_LEVEL_ERROR;
+    r->warnings += level == WSRT_LEVEL_WARN;
+    snprintf(r->event, sizeof r->event, "%s", event_cstr);
 }
 
 static int on_connect(wsrt_context *ctx, const wsrt_request *req, void *user)
@@ -167,14 +171,38 @@ wsrt_conn *rig_conn(struct rig *r)
 
 /* ---- clients -------------------------------------------------------------------------------- */
 
-int rig_adopt(struct rig *r)
+int rig_adopt_from(struct rig *r, const unsigned char ip[16])
 {
-    static const unsigned char ip[16] = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 1};
     int pair[2];
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
     ck_assert_ptr_nonnull(wsrt_listen_adopt(r->server, pair[1], ip));
     return pair[0];
+}
+
+int rig_ask(struct rig *r, const char *request, size_t len, char *dst, size_t cap)
+{
+    static const unsigned char here[16] = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1};
+    int fd = rig_adopt_from(r, here), ended, status = 0;
+
+    for (size_t sent = 0; sent < len;) {
+        size_t part = len - sent < 16384 ? len - sent : 16384;
+        rig_send(fd, request + sent, part);
+        sent += part;
+        rig_steps(r, 2);
+    }
+    dst[rig_read(r, fd, dst, cap - 1, &ended)] = '\0';
+    sscanf(dst, "HTTP/1.1 %d ", &status);
+    close(fd);
+    rig_steps(r, 2);
+    return status;
+}
+
+int rig_adopt(struct rig *r)
+{
+    static const unsigned char ip[16] = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 1};
+
+    return rig_adopt_from(r, ip);
 }
 
 int rig_open(struct rig *r)

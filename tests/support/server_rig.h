@@ -31,7 +31,9 @@ struct rig {
     int connect_status;        /* 0 = 200 */
     const char *protocol_cstr; /* answered by CONNECT; NULL = none */
     int (*on_message)(struct rig *, wsrt_context *, const wsrt_request *); /* NULL = echo */
-    int errors; /* lines the server logged as errors */
+    int errors;     /* lines the server logged as errors */
+    int warnings;   /* and as warnings */
+    char event[64]; /* of the last of both */
 };
 
 extern const wsrt_authenticator *rig_authenticator; /* of the runtimes to come; NULL = none */
@@ -43,7 +45,10 @@ void rig_steps(struct rig *r, int n);
 void rig_advance(struct rig *r, int64_t ms); /* in steps of 50 ms */
 wsrt_conn *rig_conn(struct rig *r);          /* the server's only connection */
 
-int rig_adopt(struct rig *r);    /* a pair's client end, still HTTP */
+int rig_adopt(struct rig *r);                                  /* a pair's client end, still HTTP */
+int rig_adopt_from(struct rig *r, const unsigned char ip[16]); /* the same, of an address */
+/* Sends a whole request from this machine; the answer's status, its text in `dst`. */
+int rig_ask(struct rig *r, const char *request, size_t len, char *dst, size_t cap);
 int rig_open(struct rig *r);     /* the same, upgraded */
 int rig_dial(struct rig *r);     /* over TCP, to the first listener */
 extern const char rig_upgrade[]; /* a valid request */

@@ -357,6 +357,19 @@ START_TEST(a_silent_caller_is_dropped_when_the_handshake_time_is_over)
 }
 END_TEST
 
+/* An orderly 408, after which the connection goes. */
+static void expect_408(int fd)
+{
+    char answer[512];
+    int ended;
+
+    answer[rig_read(&rig, fd, answer, sizeof answer - 1, &ended)] = '\0';
+    ck_assert_msg(strstr(answer, "HTTP/1.1 408 Request Timeout\r\n") == answer, "%s", answer);
+    ck_assert_int_eq(ended, 1);
+    rig_advance(&rig, 2000 + LATE);
+    ck_assert_uint_eq(rig.server->loop.used, 0);
+}
+
 START_TEST(a_slow_head_does_not_extend_the_handshake_time)
 {
     start();
@@ -367,7 +380,7 @@ START_TEST(a_slow_head_does_not_extend_the_handshake_time)
     }
     ck_assert_uint_eq(rig.server->loop.used, 1);
     rig_advance(&rig, 1000 + LATE);
-    ck_assert_uint_eq(rig.server->loop.used, 0);
+    expect_408(fd);
     close(fd);
     stop();
 }
@@ -386,7 +399,7 @@ START_TEST(a_slow_body_is_cut_off_at_its_deadline)
     }
     ck_assert_uint_eq(rig.server->loop.used, 1);
     rig_advance(&rig, 100 + LATE);
-    ck_assert_uint_eq(rig.server->loop.used, 0);
+    expect_408(fd);
     close(fd);
     stop();
 }
@@ -749,6 +762,86 @@ START_TEST(replies_queue_up_to_the_hard_limit_and_then_close_with_1008)
         ck_assert_uint_eq(len, sizeof big);
     ck_assert_int_eq(opcode, WSRT_WS_OP_CLOSE);
     ck_assert_mem_eq(payload, "\x03\xf0slow consumer", 15);
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* A broadcast of `size` bytes that begin with a letter. */
+static int broadcast(char letter, size_t size, const char *key)
+{
+    static char text[100000];
+    wsrt_span id = id_of_last();
+    wsrt_post p = {.struct_size = sizeof p, .flags = WSRT_POST_REPLY, .data = {text, size}};
+
+    memset(text, '.', size);
+    text[0] = letter;
+    p.key = wsrt_span_cstr(key);
+    return rig.sender.ops->post(rig.sender.self, &id, &p);
+}
+
+/* The first letters of all text messages that come. */
+static const char *letters(int fd)
+{
+    static char payload[100000], seen[256];
+    size_t len, n = 0;
+    int opcode;
+
+    while ((opcode = rig_next(&rig, fd, payload, sizeof payload, &len)) >= 0)
+        if (opcode == WSRT_WS_OP_TEXT && n + 1 < sizeof seen)
+            seen[n++] = payload[0];
+    seen[n] = '\0';
+    return seen;
+}
+
+START_TEST(to_drop_the_oldest_keeps_the_newest_in_their_order)
+{
+    start_with((wsrt_server_options){.stall_ms = -1, .slow_reader = WSRT_SLOW_READER_DROP_OLDEST});
+    int fd = rig_open(&rig);
+    fill(WSRT_POST_REPLY);
+    for (char letter = 'a'; letter <= 'z'; letter++) {
+        ck_assert_int_eq(broadcast(letter, 60000, ""), WSRT_OK);
+        rig_steps(&rig, 1);
+        ck_assert_uint_le(wsrt_conn_queued(rig_conn(&rig)), 262144);
+    }
+    ck_assert_int_eq(rig.disconnects, 0);
+    const char *seen = letters(fd);
+    ck_assert_uint_ge(strlen(seen), 3);
+    ck_assert_str_eq(seen, &"abcdefghijklmnopqrstuvwxyz"[26 - strlen(seen)]);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_keyed_message_takes_the_place_of_the_unsent_one_of_its_key)
+{
+    start_with((wsrt_server_options){.stall_ms = -1, .slow_reader = WSRT_SLOW_READER_CONFLATE});
+    int fd = rig_open(&rig);
+    fill(WSRT_POST_REPLY);
+    ck_assert_int_eq(broadcast('a', 10, "k"), WSRT_OK);
+    ck_assert_int_eq(broadcast('b', 10, ""), WSRT_OK);
+    ck_assert_int_eq(broadcast('c', 10, "kk"), WSRT_OK);
+    rig_steps(&rig, 1);
+    uint32_t before = wsrt_conn_queued(rig_conn(&rig));
+    ck_assert_int_eq(broadcast('A', 20, "k"), WSRT_OK);
+    ck_assert_int_eq(broadcast('B', 10, ""), WSRT_OK);
+    rig_steps(&rig, 1);
+    ck_assert_uint_eq(wsrt_conn_queued(rig_conn(&rig)), before + 10 + 12);
+    ck_assert_str_eq(letters(fd), "AbcB");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(under_the_usual_policy_keys_change_nothing)
+{
+    start_with((wsrt_server_options){.stall_ms = -1});
+    int fd = rig_open(&rig);
+    fill(WSRT_POST_REPLY);
+    broadcast('a', 10, "k");
+    broadcast('b', 10, "k");
+    rig_steps(&rig, 1);
+    ck_assert_str_eq(letters(fd), "ab");
     close(fd);
     stop();
 }
@@ -1117,6 +1210,9 @@ Suite *suite(void)
     tcase_add_test(t, posts_beyond_the_soft_limit_are_throttled_and_change_nothing);
     tcase_add_test(t, the_soft_limit_holds_inside_a_handler_too_but_not_for_replies);
     tcase_add_test(t, replies_queue_up_to_the_hard_limit_and_then_close_with_1008);
+    tcase_add_test(t, to_drop_the_oldest_keeps_the_newest_in_their_order);
+    tcase_add_test(t, a_keyed_message_takes_the_place_of_the_unsent_one_of_its_key);
+    tcase_add_test(t, under_the_usual_policy_keys_change_nothing);
     tcase_add_test(t, a_queue_that_is_read_again_arrives_whole_and_is_given_back);
     tcase_add_test(t, bytes_that_no_one_takes_for_30_seconds_reset_the_connection);
     tcase_add_test(t, who_does_not_read_is_not_read_from);

@@ -8,9 +8,13 @@ struct serve_settings {
     struct text_list listen;
     const char *app;
     const char *store;
+    const char *breakers;
+    const char *slow_policy;
     int32_t aws;
     int32_t require_auth;
     const char *stage;
+    const char *management;
+    const char *management_token;
     struct text_list origins;
     struct text_list hosts;
     struct text_list dev_tokens;

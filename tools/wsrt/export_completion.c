@@ -88,12 +88,14 @@ static void bash_command(struct export_text *t, const struct command *c)
     text_put(t, c->name);
     text_put(t, ")\n        case $before in\n");
     for (size_t i = 0; i < c->row_count; i++)
-        if (c->rows[i].kind != OPTION_FLAG)
+        if (c->rows[i].kind != OPTION_FLAG && !c->rows[i].no_flag)
             bash_value(t, &c->rows[i]);
     text_put(t, "        *) words=\"");
     if (put_operands(t, c) > 0)
         text_put(t, " ");
     for (size_t i = 0; i < c->row_count; i++) {
+        if (c->rows[i].no_flag)
+            continue;
         text_put(t, "--");
         text_put(t, c->rows[i].name);
         text_put(t, " ");
@@ -165,7 +167,8 @@ static void zsh_command(struct export_text *t, const struct command *c)
     text_put(t, c->name);
     text_put(t, ")\n        _arguments \\\n");
     for (size_t i = 0; i < c->row_count; i++)
-        zsh_option(t, &c->rows[i]);
+        if (!c->rows[i].no_flag)
+            zsh_option(t, &c->rows[i]);
     text_put(t, "            '(- *)'{-h,--help}'[this text]'");
     if (c->operands[0] != '\0') {
         text_put(t, " \\\n            '1:operand:");
@@ -259,7 +262,8 @@ int export_completion_fish(const struct export_model *m, struct export_text *out
         put_operands(out, c);
         text_put(out, "'\n");
         for (size_t k = 0; k < c->row_count; k++)
-            fish_option(out, c, &c->rows[k]);
+            if (!c->rows[k].no_flag)
+                fish_option(out, c, &c->rows[k]);
     }
     return 0;
 }

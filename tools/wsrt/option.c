@@ -288,7 +288,7 @@ static int bad_option(const struct command *command, const char *given)
     if (strncmp(given, "--", 2) == 0)
         snprintf(name, sizeof name, "%.*s", (int)strcspn(given + 2, "="), given + 2);
     for (size_t i = 0; name[0] != '\0' && i < command->row_count; i++)
-        if (is_nearly(name, command->rows[i].name))
+        if (!command->rows[i].no_flag && is_nearly(name, command->rows[i].name))
             return complain(TOOL_USAGE, "unknown option --%s: did you mean --%s?", name,
                             command->rows[i].name);
     return complain(TOOL_USAGE, "unknown option %s: see wsrt %s --help", given, command->name);
@@ -296,21 +296,23 @@ static int bad_option(const struct command *command, const char *given)
 
 static void build_getopt(const struct command *command, struct option *longs, char *shorts)
 {
-    size_t n = 0;
+    size_t n = 0, count = 0;
 
     shorts[n++] = ':';
     shorts[n++] = 'h';
     for (size_t i = 0; i < command->row_count; i++) {
         const struct option_row *row = &command->rows[i];
+        if (row->no_flag)
+            continue;
         int takes = row->kind == OPTION_FLAG ? no_argument : required_argument;
-        longs[i] = (struct option){row->name, takes, NULL, FIRST_LONG + (int)i};
+        longs[count++] = (struct option){row->name, takes, NULL, FIRST_LONG + (int)i};
         if (row->letter != 0)
             shorts[n++] = row->letter;
         if (row->letter != 0 && takes == required_argument)
             shorts[n++] = ':';
     }
-    longs[command->row_count] = (struct option){"help", no_argument, NULL, 'h'};
-    longs[command->row_count + 1] = (struct option){0};
+    longs[count] = (struct option){"help", no_argument, NULL, 'h'};
+    longs[count + 1] = (struct option){0};
     shorts[n] = '\0';
 }
 
@@ -397,9 +399,11 @@ static void help_row(const struct option_row *row)
 
     if (row->letter != 0)
         snprintf(letter, sizeof letter, "-%c, ", row->letter);
+    env_name(row, variable, sizeof variable);
     snprintf(flag, sizeof flag, "%s--%s%s%s", letter, row->name, row->argument == NULL ? "" : " ",
              row->argument == NULL ? "" : row->argument);
-    env_name(row, variable, sizeof variable);
+    if (row->no_flag)
+        snprintf(flag, sizeof flag, "    (no flag)");
     printf("  %-36s %s", flag, row->help);
     if (row->kind == OPTION_LIST)
         printf("; repeatable");

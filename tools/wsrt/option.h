@@ -36,6 +36,7 @@ struct option_row {
     char letter;      /* short form; 0 = none */
     char zero_is_off; /* a given 0 is stored as -1; not given stays 0 */
     char secret;      /* 1 = also WSRT_NAME_FILE, a file that holds the value */
+    char no_flag;     /* 1 = a variable only: arguments are seen by everybody */
 };
 
 struct command {

@@ -3,6 +3,7 @@
 #include "commands.h"
 #include "jwks.h"
 #include "log.h"
+#include "reload.h"
 #include "store.h"
 #include "tool.h"
 
@@ -29,6 +30,7 @@ struct service {
     wsrt_runtime *runtime;
     wsrt_feed *feed; /* NULL = the application has none */
     wsrt_server *server;
+    struct reload reload;
 };
 
 /* ---- signals ---- */
@@ -125,6 +127,33 @@ static int check_auth(const struct serve_settings *s)
         return complain(TOOL_CONFIG, "--issuer and --audience need --jwks");
     if (s->require_auth && s->jwks == NULL && s->dev_tokens.count == 0)
         return complain(TOOL_CONFIG, "--require-auth without --jwks or --dev-token admits nobody");
+    return 0;
+}
+
+static int slow_reader(const struct serve_settings *s)
+{
+    if (strcmp(s->slow_policy, "drop-oldest") == 0)
+        return WSRT_SLOW_READER_DROP_OLDEST;
+    return strcmp(s->slow_policy, "conflate") == 0 ? WSRT_SLOW_READER_CONFLATE
+                                                   : WSRT_SLOW_READER_CLOSE;
+}
+
+static int management_mode(const struct serve_settings *s)
+{
+    if (strcmp(s->management, "off") == 0)
+        return WSRT_MANAGEMENT_OFF;
+    return strcmp(s->management, "bearer") == 0 ? WSRT_MANAGEMENT_BEARER : WSRT_MANAGEMENT_LOOPBACK;
+}
+
+static int check_management(const struct serve_settings *s)
+{
+    int bearer = management_mode(s) == WSRT_MANAGEMENT_BEARER;
+
+    if (bearer && s->management_token == NULL)
+        return complain(TOOL_CONFIG, "--management bearer needs a secret in WSRT_MANAGEMENT_TOKEN "
+                                     "or in the file that WSRT_MANAGEMENT_TOKEN_FILE names");
+    if (!bearer && s->management_token != NULL)
+        return complain(TOOL_CONFIG, "WSRT_MANAGEMENT_TOKEN needs --management bearer");
     return 0;
 }
 
@@ -278,10 +307,14 @@ static int make_server(struct service *v)
         .ping_ms = s->ping_ms,
         .pong_ms = s->pong_ms,
         .drain_ms = s->drain_ms,
+        .slow_reader = slow_reader(s),
+        .management = management_mode(s),
         .feed = v->feed,
         .sign_in_ms = s->jwks != NULL ? SIGN_IN_MS : -1,
     };
 
+    if (s->management_token != NULL)
+        opts.management_token = wsrt_span_cstr(s->management_token);
     errno = 0;
     int rc = wsrt_server_new(&v->server, v->runtime, &opts);
     return rc == WSRT_OK ? 0 : explain_bind(s, rc, errno);
@@ -353,7 +386,10 @@ static int announce(const struct service *v)
     else
         put_url(&w, v->settings->tls_cert != NULL ? "https" : "http", address);
     wsrt_json_key(&w, "management");
-    wsrt_json_write_null(&w);
+    if (strncmp(address, "unix:", 5) == 0 || management_mode(v->settings) == WSRT_MANAGEMENT_OFF)
+        wsrt_json_write_null(&w);
+    else
+        put_url(&w, "http", address);
     wsrt_json_key(&w, "urls");
     put_urls(&w, v);
     wsrt_json_key(&w, "app");
@@ -378,6 +414,8 @@ static int start(struct service *v)
     if (status == 0)
         status = check_auth(v->settings);
     if (status == 0)
+        status = check_management(v->settings);
+    if (status == 0)
         status = check_app(v->settings);
     if (status == 0)
         status = check_tls(v->settings);
@@ -391,6 +429,12 @@ static int start(struct service *v)
         status = make_runtime(v);
     if (status == 0)
         status = make_server(v);
+    v->reload =
+        (struct reload){.breakers = v->settings->breakers, .runtime = v->runtime, .env = &v->env};
+    if (status == 0)
+        status = reload_first(&v->reload);
+    if (status == 0)
+        status = reload_start(&v->reload);
     return status;
 }
 
@@ -416,10 +460,12 @@ int run_serve(void *settings, char **operands)
     log_setup(&v.log, s->log_format, s->quiet ? "error" : s->verbose ? "debug" : s->log_level);
     v.env = (wsrt_env){.struct_size = sizeof v.env, .user = &v.log, .log = log_write};
     signal(SIGPIPE, SIG_IGN);
+    reload_block();
     raise_descriptor_limit();
     int status = start(&v);
     if (status == 0)
         status = live(&v);
+    reload_stop(&v.reload);
     wsrt_server_free(v.server);
     wsrt_runtime_free(v.runtime);
     tool_store_close(&v.store);

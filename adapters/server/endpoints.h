@@ -1,0 +1,43 @@
+/* One request for a path that the server answers itself, shared by the files that do. */
+#ifndef WSRT_SERVER_ENDPOINTS_H
+#define WSRT_SERVER_ENDPOINTS_H
+
+#include "server/internal.h"
+
+typedef struct wsrt_exchange {
+    wsrt_loop *loop;
+    wsrt_conn *conn;
+    const wsrt_http_request *req;
+    wsrt_span body;
+    int head_only;
+} wsrt_exchange;
+
+/* Answers; an answer to HEAD has no body, one to a client that leaves closes. */
+void wsrt_exchange_answer(const wsrt_exchange *k, wsrt_answer a);
+
+static inline int wsrt_exchange_is(const wsrt_exchange *k, const char *method_cstr)
+{
+    return wsrt_span_equal(k->req->method, wsrt_span_cstr(method_cstr));
+}
+
+/* guard.c: 0, or the status of the refusal: 403, or 404 where there is no such path. A page of our
+ * own may be let in besides programs. */
+enum { WSRT_GUARD_OWN_PAGES = 1 };
+int wsrt_guard_judge(const wsrt_exchange *k, int flags);
+
+/* management.c: answers a path with `@connections` in it; 0 = it is another. */
+int wsrt_management_answer(const wsrt_exchange *k);
+/* Whether a path is of that kind, for a request that is refused before it is served. */
+int wsrt_management_is(wsrt_span path);
+/* The field lines that an error of that kind carries; returns `dst`. */
+enum { WSRT_MANAGEMENT_LINES = 160 };
+const char *wsrt_management_lines(wsrt_loop *l, int status, char *dst);
+
+/* state.c: answers /api/state and /api/breakers; 0 = it is another path. */
+int wsrt_state_answer(const wsrt_exchange *k);
+
+/* breakers.c: all of them as a JSON array, as many as fit; PUT of their settings. */
+void wsrt_breakers_write(wsrt_loop *l, struct wsrt_json_writer *w, size_t most);
+void wsrt_breakers_replace(const wsrt_exchange *k);
+
+#endif

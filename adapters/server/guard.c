@@ -1,0 +1,73 @@
+/* Who may use the paths that manage the server. */
+#include "server/endpoints.h"
+
+#include <string.h>
+
+/* Behind a proxy on the same host every peer is local: its traces close the door, and so does a
+ * page's Origin. */
+static int has_traces(const wsrt_exchange *k)
+{
+    const wsrt_http_fields *fields = &k->req->fields;
+    const wsrt_span family = wsrt_span_cstr("X-Forwarded-");
+
+    for (size_t i = 0; i < fields->count; i++) {
+        wsrt_span name = fields->items[i].name;
+        if (name.len > family.len)
+            name.len = family.len;
+        if (wsrt_http_same_text(name, family))
+            return 1;
+    }
+    return wsrt_http_find(fields, "Forwarded", NULL) > 0 ||
+           wsrt_http_find(fields, "Via", NULL) > 0 || wsrt_http_find(fields, "X-Real-IP", NULL) > 0;
+}
+
+static int comes_from_a_page(const wsrt_exchange *k, int flags)
+{
+    wsrt_span origin;
+
+    if (wsrt_http_find(&k->req->fields, "Origin", &origin) == 0)
+        return 0;
+    return (flags & WSRT_GUARD_OWN_PAGES) == 0 || !wsrt_origin_is_own(origin, k->req->host);
+}
+
+static int is_local_program(const wsrt_exchange *k, int flags)
+{
+    return wsrt_peer_is_local(k->conn) && wsrt_host_trusted(k->loop->server, k->req->host) &&
+           !comes_from_a_page(k, flags) && !has_traces(k);
+}
+
+/* As long as the secret takes, whatever is given. */
+static int is_secret(wsrt_span given, wsrt_span secret)
+{
+    volatile unsigned char differ = given.len != secret.len;
+
+    for (size_t i = 0; i < secret.len; i++) {
+        unsigned char theirs = given.len == 0 ? 0 : (unsigned char)given.ptr[i % given.len];
+        differ |= (unsigned char)(theirs ^ (unsigned char)secret.ptr[i]);
+    }
+    return differ == 0;
+}
+
+static int bears_secret(const wsrt_exchange *k)
+{
+    const wsrt_span scheme = wsrt_span_cstr("Bearer ");
+    wsrt_span given;
+
+    if (wsrt_http_find(&k->req->fields, "Authorization", &given) != 1 || given.len < scheme.len ||
+        !wsrt_http_same_text((wsrt_span){given.ptr, scheme.len}, scheme))
+        return 0;
+    return is_secret((wsrt_span){given.ptr + scheme.len, given.len - scheme.len},
+                     k->loop->set->management_token);
+}
+
+int wsrt_guard_judge(const wsrt_exchange *k, int flags)
+{
+    switch (k->loop->set->management) {
+    case WSRT_MANAGEMENT_LOOPBACK:
+        return is_local_program(k, flags) ? 0 : 403;
+    case WSRT_MANAGEMENT_BEARER:
+        return bears_secret(k) ? 0 : 403;
+    default:
+        return 404;
+    }
+}

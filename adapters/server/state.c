@@ -1,0 +1,176 @@
+/* What a server is doing, for people and pages: GET /api/state, GET and PUT /api/breakers. */
+#include "server/endpoints.h"
+#include "server/memory.h"
+
+#include <wsrt/json.h>
+
+#include <string.h>
+
+enum { STATE_MOST = 256 * 1024, TAIL_ROOM = 4096 };
+
+static const int64_t rebuild_ns = 100000000;
+
+static void number(wsrt_json_writer *w, const char *name_cstr, int64_t value)
+{
+    wsrt_json_key(w, name_cstr);
+    wsrt_json_write_int64(w, value);
+}
+
+static void object(wsrt_json_writer *w, const char *name_cstr)
+{
+    wsrt_json_key(w, name_cstr);
+    wsrt_json_object(w);
+}
+
+static void write_connections(wsrt_json_writer *w, const wsrt_loop *l)
+{
+    object(w, "connections");
+    number(w, "open", l->open);
+    number(w, "opened", (int64_t)l->counters.opened);
+    number(w, "closed", (int64_t)l->counters.closed);
+    wsrt_json_key(w, "per_loop");
+    wsrt_json_array(w);
+    wsrt_json_write_int64(w, l->open);
+    wsrt_json_array_end(w);
+    wsrt_json_object_end(w);
+}
+
+static void write_traffic(wsrt_json_writer *w, const wsrt_loop *l)
+{
+    object(w, "messages");
+    number(w, "in", (int64_t)l->counters.messages_in);
+    number(w, "out", (int64_t)l->counters.messages_out);
+    wsrt_json_object_end(w);
+    object(w, "closes");
+    wsrt_series_write_closes(&l->series, w);
+    wsrt_json_object_end(w);
+    object(w, "queues");
+    number(w, "bytes", atomic_load_explicit(&l->queued_total, memory_order_relaxed));
+    number(w, "partial_bytes", l->partial_total);
+    wsrt_json_object_end(w);
+}
+
+static void write_limits(wsrt_json_writer *w, const wsrt_settings *set)
+{
+    object(w, "limits");
+    number(w, "message", (int64_t)set->max_message);
+    number(w, "frame", (int64_t)set->max_frame);
+    number(w, "connections", set->max_connections);
+    number(w, "per_ip", set->max_per_ip == UINT32_MAX ? -1 : (int64_t)set->max_per_ip);
+    number(w, "queue_soft", set->queue_soft);
+    number(w, "queue_hard", set->queue_hard);
+    number(w, "queue_total", set->queue_total);
+    wsrt_json_object_end(w);
+}
+
+static void write_memory(wsrt_json_writer *w, const wsrt_loop *l)
+{
+    const wsrt_env *env = wsrt_runtime_env(l->server->runtime);
+
+    object(w, "memory");
+    number(w, "resident", env->resident == NULL ? -1 : env->resident(env->user));
+    wsrt_json_object_end(w);
+}
+
+static int build(wsrt_loop *l)
+{
+    wsrt_json_writer w;
+
+    wsrt_json_writer_init(&w, l->state.bytes, STATE_MOST, 0);
+    wsrt_json_object(&w);
+    number(&w, "schema", 1);
+    number(&w, "uptime_ms", (l->now - l->start) / 1000000);
+    wsrt_json_key(&w, "draining");
+    wsrt_json_write_bool(&w, l->server->draining != 0);
+    write_connections(&w, l);
+    write_traffic(&w, l);
+    wsrt_json_key(&w, "breakers");
+    wsrt_breakers_write(l, &w, STATE_MOST - TAIL_ROOM);
+    write_limits(&w, l->set);
+    write_memory(&w, l);
+    wsrt_json_object_end(&w);
+    l->state.made = l->now;
+    return wsrt_json_finish(&w, &l->state.len);
+}
+
+static int reserve(wsrt_loop *l)
+{
+    if (l->state.bytes == NULL)
+        l->state.bytes = wsrt_server_alloc(&l->set->mem, STATE_MOST);
+    return l->state.bytes != NULL;
+}
+
+void wsrt_state_free(wsrt_loop *l)
+{
+    wsrt_server_release(&l->set->mem, l->state.bytes, STATE_MOST);
+    l->state.bytes = NULL;
+}
+
+static void answer_text(const wsrt_exchange *k, wsrt_span text)
+{
+    wsrt_exchange_answer(
+        k, (wsrt_answer){.status = 200, .extra_cstr = "Cache-Control: no-store\r\n", .body = text});
+}
+
+static void answer_state(const wsrt_exchange *k)
+{
+    wsrt_loop *l = k->loop;
+    int fresh = l->state.len > 0 && l->now - l->state.made < rebuild_ns;
+
+    if (reserve(l) && (fresh || build(l) == WSRT_OK))
+        answer_text(k, (wsrt_span){l->state.bytes, l->state.len});
+    else
+        wsrt_exchange_answer(k, (wsrt_answer){.status = 500});
+}
+
+/* In the room of the state, which is built anew when it is asked for. */
+static void answer_breakers(const wsrt_exchange *k)
+{
+    wsrt_loop *l = k->loop;
+    wsrt_json_writer w;
+    size_t len;
+
+    l->state.len = 0;
+    if (!reserve(l)) {
+        wsrt_exchange_answer(k, (wsrt_answer){.status = 500});
+        return;
+    }
+    wsrt_json_writer_init(&w, l->state.bytes, STATE_MOST, 0);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "breakers");
+    wsrt_breakers_write(l, &w, STATE_MOST - TAIL_ROOM);
+    wsrt_json_object_end(&w);
+    if (wsrt_json_finish(&w, &len) == WSRT_OK)
+        answer_text(k, (wsrt_span){l->state.bytes, len});
+    else
+        wsrt_exchange_answer(k, (wsrt_answer){.status = 500});
+}
+
+/* ---- which ---------------------------------------------------------------------------------- */
+
+static void refuse(const wsrt_exchange *k, int status, const char *extra_cstr)
+{
+    wsrt_exchange_answer(k, (wsrt_answer){.status = status, .extra_cstr = extra_cstr});
+}
+
+int wsrt_state_answer(const wsrt_exchange *k)
+{
+    int state = wsrt_span_equal(k->req->path, wsrt_span_cstr("/api/state"));
+    int breakers = wsrt_span_equal(k->req->path, wsrt_span_cstr("/api/breakers"));
+    int reads = k->head_only || wsrt_exchange_is(k, "GET");
+
+    if (!state && !breakers)
+        return 0;
+    int refusal = wsrt_guard_judge(k, state ? WSRT_GUARD_OWN_PAGES : 0);
+    if (refusal != 0)
+        refuse(k, refusal, NULL);
+    else if (state && reads)
+        answer_state(k);
+    else if (breakers && reads)
+        answer_breakers(k);
+    else if (breakers && wsrt_exchange_is(k, "PUT"))
+        wsrt_breakers_replace(k);
+    else
+        refuse(k, 405, state ? "Allow: GET, HEAD\r\n" : "Allow: GET, HEAD, PUT\r\n");
+    return 1;
+}

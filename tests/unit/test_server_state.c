@@ -1,0 +1,379 @@
+/* What a server tells of itself: /api/state, /api/breakers, the series of /metrics. */
+#include "server_rig.h"
+#include "suite.h"
+
+#include <wsrt/json.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct rig rig;
+static char got[600000];
+
+static void start(void)
+{
+    wsrt_server_options o = {.struct_size = sizeof o, .max_connections = 900000};
+
+    rig_start(&rig, &o);
+}
+
+static void stop(void)
+{
+    rig_stop(&rig);
+}
+
+static int ask(const char *method, const char *path, const char *fields, const char *body)
+{
+    static char request[200000];
+    int len = snprintf(request, sizeof request,
+                       "%s %s HTTP/1.1\r\nHost: localhost\r\n%sContent-Length: %zu\r\n\r\n%s",
+                       method, path, fields, strlen(body), body);
+
+    return rig_ask(&rig, request, (size_t)len, got, sizeof got);
+}
+
+static const char *body(void)
+{
+    return strstr(got, "\r\n\r\n") + 4;
+}
+
+static void expect_in(const char *text)
+{
+    ck_assert_msg(strstr(got, text) != NULL, "no %s in %s", text, got);
+}
+
+static void expect_not_in(const char *text)
+{
+    ck_assert_msg(strstr(got, text) == NULL, "%s in %s", text, got);
+}
+
+static wsrt_breaker *breaker(const char *service, const char *operation)
+{
+    wsrt_breaker *b;
+
+    ck_assert_int_eq(wsrt_breakers_get(wsrt_runtime_breakers(rig.rt), wsrt_span_cstr(service),
+                                       wsrt_span_cstr(operation), NULL, &b, NULL),
+                     WSRT_OK);
+    return b;
+}
+
+/* ---- /api/state ----------------------------------------------------------------------------- */
+
+START_TEST(the_state_has_exactly_these_members)
+{
+    start();
+    ck_assert_int_eq(ask("GET", "/api/state", "", ""), 200);
+    expect_in("\r\nCache-Control: no-store\r\n");
+    char *memory = strstr(got, "\"memory\":{\"resident\":");
+    ck_assert_ptr_nonnull(memory);
+    *memory = '\0';
+    ck_assert_str_eq(body(),
+                     "{\"schema\":1,\"uptime_ms\":0,\"draining\":false,"
+                     "\"connections\":{\"open\":0,\"opened\":0,\"closed\":0,\"per_loop\":[0]},"
+                     "\"messages\":{\"in\":0,\"out\":0},\"closes\":{},"
+                     "\"queues\":{\"bytes\":0,\"partial_bytes\":0},\"breakers\":[],"
+                     "\"limits\":{\"message\":131072,\"frame\":131072,\"connections\":"
+                     "900000,\"per_ip\":256,\"queue_soft\":262144,"
+                     "\"queue_hard\":1048576,\"queue_total\":268435456},");
+    stop();
+}
+END_TEST
+
+START_TEST(the_state_is_rebuilt_ten_times_a_second_at_most)
+{
+    start();
+    ck_assert_int_eq(ask("GET", "/api/state", "", ""), 200);
+    int fd = rig_open(&rig);
+    rig.now += 99000000;
+    ck_assert_int_eq(ask("GET", "/api/state", "", ""), 200);
+    expect_in("\"open\":0,");
+    rig.now += 1000000;
+    ck_assert_int_eq(ask("GET", "/api/state", "", ""), 200);
+    expect_in("\"open\":1,");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(the_state_counts_closes_by_their_code)
+{
+    start();
+    for (int i = 0; i < 3; i++) {
+        int fd = rig_open(&rig);
+        rig_frame(fd, WSRT_WS_OP_CLOSE, 1, i == 0 ? "\x0f\xa3" : "\x03\xe8", 2); /* 4003, 1000 */
+        rig_steps(&rig, 3);
+        close(fd);
+        rig_steps(&rig, 3);
+    }
+    ck_assert_int_eq(ask("GET", "/api/state", "", ""), 200);
+    expect_in("\"closes\":{\"1000\":2,\"other\":1}");
+    stop();
+}
+END_TEST
+
+START_TEST(the_state_stays_under_256_kib_with_ten_thousand_breakers)
+{
+    char name[200];
+
+    start();
+    memset(name, 'n', sizeof name);
+    for (int i = 0; i < 10000; i++) {
+        snprintf(name + 190, 10, "%d", i);
+        wsrt_breaker_release_ref(breaker("service", name));
+    }
+    ck_assert_int_eq(ask("GET", "/api/state", "", ""), 200);
+    ck_assert_uint_le(strlen(body()), 256 * 1024);
+    ck_assert_uint_ge(strlen(body()), 200 * 1024);
+    expect_in("],\"limits\":{");
+    stop();
+}
+END_TEST
+
+START_TEST(the_state_is_for_programs_of_this_machine_and_our_own_pages)
+{
+    start();
+    ck_assert_int_eq(ask("GET", "/api/state", "Origin: http://localhost\r\n", ""), 200);
+    ck_assert_int_eq(ask("GET", "/api/state", "Origin: http://evil.example\r\n", ""), 403);
+    ck_assert_int_eq(ask("GET", "/api/state", "Origin: null\r\n", ""), 403);
+    ck_assert_int_eq(ask("GET", "/api/state", "X-Forwarded-For: 1.2.3.4\r\n", ""), 403);
+    ck_assert_int_eq(ask("GET", "/api/breakers", "Origin: http://localhost\r\n", ""), 403);
+    stop();
+}
+END_TEST
+
+START_TEST(a_form_of_a_foreign_page_changes_nothing)
+{
+    start();
+    ck_assert_int_eq(ask("POST", "/api/breakers",
+                         "Content-Type: text/plain\r\nOrigin: http://evil.example\r\n", "{}"),
+                     403);
+    ck_assert_int_eq(ask("POST", "/api/breakers", "", "{}"), 405);
+    expect_in("\r\nAllow: GET, HEAD, PUT\r\n");
+    ck_assert_int_eq(ask("PUT", "/api/state", "", "{}"), 405);
+    stop();
+}
+END_TEST
+
+START_TEST(neither_a_token_nor_a_query_is_in_the_state_or_the_metrics)
+{
+    const char request[] = "GET /?token=hush-hush HTTP/1.1\r\nHost: localhost\r\n"
+                           "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+                           "Sec-WebSocket-Version: 13\r\n"
+                           "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    int ended;
+
+    start();
+    int fd = rig_adopt(&rig);
+    rig_send(fd, request, sizeof request - 1);
+    ck_assert_uint_eq(rig_read(&rig, fd, got, 129, &ended), 129);
+    ck_assert_int_eq(ask("GET", "/api/state", "", ""), 200);
+    expect_not_in("hush");
+    ck_assert_int_eq(ask("GET", "/metrics", "", ""), 200);
+    expect_not_in("hush");
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* ---- /api/breakers -------------------------------------------------------------------------- */
+
+START_TEST(breakers_are_listed_with_their_statistics)
+{
+    start();
+    wsrt_breaker_release_ref(breaker("dynamodb", "storeConnection"));
+    ck_assert_int_eq(ask("GET", "/api/breakers", "", ""), 200);
+    expect_in("{\"breakers\":[");
+    expect_in("{\"service\":\"dynamodb\",\"operation\":\"storeConnection\",\"stats\":{\"state\":"
+              "\"CLOSED\",\"failureCount\":0,");
+    stop();
+}
+END_TEST
+
+static void fail_once(wsrt_breaker *b)
+{
+    wsrt_permit p;
+
+    ck_assert_int_eq(wsrt_breaker_try_acquire(b, rig.now, &p, NULL), WSRT_OK);
+    wsrt_breaker_record(b, &p, rig.now, WSRT_FAILURE);
+}
+
+START_TEST(new_settings_are_live_and_keep_what_was_counted)
+{
+    wsrt_permit p;
+
+    start();
+    wsrt_breaker *b = breaker("mine", "call");
+    fail_once(b);
+    fail_once(b);
+    ck_assert_int_eq(ask("PUT", "/api/breakers", "",
+                         "{\"services\":{\"mine\":{\"failureThreshold\":3,"
+                         "\"minimumRequestCount\":3}}}"),
+                     204);
+    fail_once(b);
+    ck_assert_int_eq(wsrt_breaker_try_acquire(b, rig.now, &p, NULL), WSRT_ERR_CIRCUIT_OPEN);
+    wsrt_breaker_release_ref(b);
+    stop();
+}
+END_TEST
+
+static const struct {
+    const char *document, *answer;
+} bad_documents[] = {
+    {"{\"services\":{\"mine\":{\"failureThreshold\":1,\"minimumRequestCount\":1},"
+     "\"b\":{\"failureThreshold\":0}}}",
+     "\"pointer\":\"/services/b/failureThreshold\",\"offset\":91}"},
+    {"{\"services\":{\"mine\":{\"failureThreshold\":1,\"minimumRequestCount\":1,\"x\":1}}}",
+     "\"pointer\":\"/services/mine/x\",\"offset\":"},
+    {"{\"services\":", "\"pointer\":\"\",\"offset\":12}"},
+};
+
+START_TEST(a_bad_document_is_refused_whole_and_says_where)
+{
+    wsrt_permit p;
+
+    start();
+    wsrt_breaker *b = breaker("mine", "call");
+    ck_assert_int_eq(ask("PUT", "/api/breakers", "", bad_documents[_i].document), 400);
+    expect_in("{\"message\":\"");
+    expect_in(bad_documents[_i].answer);
+    fail_once(b);
+    ck_assert_int_eq(wsrt_breaker_try_acquire(b, rig.now, &p, NULL), WSRT_OK);
+    wsrt_breaker_release(b, &p, rig.now);
+    wsrt_breaker_release_ref(b);
+    stop();
+}
+END_TEST
+
+/* ---- series --------------------------------------------------------------------------------- */
+
+START_TEST(the_monitor_knows_the_transport)
+{
+    start();
+    int fd = rig_open(&rig), gone = rig_open(&rig);
+    rig_text(fd, "x");
+    rig_steps(&rig, 3);
+    close(gone);
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(ask("GET", "/metrics", "", ""), 200);
+    expect_in("\nwsrt_transport_connections_active{environment=\"dev\"} 1\n");
+    expect_in("\nwsrt_transport_connect_count_total{environment=\"dev\"} 2\n");
+    expect_in("\nwsrt_transport_disconnect_count_total{environment=\"dev\"} 1\n");
+    expect_in("\nwsrt_transport_message_count_total{environment=\"dev\"} 2\n");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(what_happens_is_counted_by_label)
+{
+    start();
+    int fd = rig_open(&rig);
+    rig_frame(fd, 3, 1, "x", 1); /* an unknown opcode */
+    rig_steps(&rig, 3);
+    ask("POST", "/@connections/AAAAAAAAAAAAAAA=", "", "x");
+    ask("GET", "/@connections/AAAAAAAAAAAAAAA=", "", "");
+    ask("GET", "/", "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n",
+        "");
+    ck_assert_int_eq(ask("GET", "/metrics", "", ""), 200);
+    expect_in("\nwsrt_closes_total{code=\"1002\"} 1\n");
+    expect_in("\nwsrt_upgrades_total{result=\"101\"} 1\n");
+    expect_in("\nwsrt_upgrades_total{result=\"400\"} 1\n");
+    expect_in("\nwsrt_management_requests_total{op=\"post\",status=\"410\"} 1\n");
+    expect_in("\nwsrt_management_requests_total{op=\"get\",status=\"410\"} 1\n");
+    expect_in("\nwsrt_limited_total{limit=\"queue\"} 0\n");
+    expect_in("\nwsrt_dropped_total{policy=\"close\"} 0\n");
+    close(fd);
+    stop();
+}
+END_TEST
+
+static size_t lines(void)
+{
+    size_t n = 0;
+
+    ck_assert_int_eq(ask("GET", "/metrics", "", ""), 200);
+    for (const char *p = got; (p = strchr(p, '\n')) != NULL; p++)
+        n++;
+    return n;
+}
+
+START_TEST(nothing_that_a_client_says_becomes_a_label)
+{
+    char path[64], method[16];
+
+    start();
+    ask("GET", "/nope", "", "");
+    ask("POST", "/@connections/AAAAAAAAAAAAAAA=", "", "");
+    ask("DROP", "/@connections/AAAAAAAAAAAAAAA=", "", "");
+    size_t before = lines();
+    for (int i = 0; i < 100; i++) {
+        snprintf(path, sizeof path, "/p%%0d%%0a%d", i);
+        snprintf(method, sizeof method, "M%d", i);
+        ask("GET", path, "", "");
+        ask(method, "/@connections/AAAAAAAAAAAAAAA=", "", "");
+    }
+    ck_assert_uint_eq(lines(), before);
+    stop();
+}
+END_TEST
+
+static int dawdle(struct rig *r, wsrt_context *ctx, const wsrt_request *req)
+{
+    (void)ctx;
+    r->now += INT64_C(1000000) * atoi(req->event->body.ptr);
+    return 0;
+}
+
+START_TEST(a_handler_that_takes_more_than_20_ms_is_warned_of_once_a_second)
+{
+    start();
+    rig.on_message = dawdle;
+    int fd = rig_open(&rig);
+    rig_text(fd, "20 ms");
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(rig.warnings, 0);
+    rig_text(fd, "21 ms");
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(rig.warnings, 1);
+    ck_assert_str_eq(rig.event, "server.handler_slow");
+    rig_text(fd, "30 ms");
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(rig.warnings, 1);
+    rig.now += INT64_C(1000000000);
+    rig_text(fd, "30 ms");
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(rig.warnings, 2);
+    ck_assert_int_eq(ask("GET", "/metrics", "", ""), 200);
+    expect_in("\nwsrt_loop_slow_turns_total 3\n");
+    expect_in("\nwsrt_loop_lag_seconds 0.030000\n");
+    close(fd);
+    stop();
+}
+END_TEST
+
+Suite *suite(void)
+{
+    Suite *s = suite_create("server_state");
+    TCase *t = tcase_create("all");
+
+    tcase_set_timeout(t, 60);
+    tcase_add_test(t, the_state_has_exactly_these_members);
+    tcase_add_test(t, the_state_is_rebuilt_ten_times_a_second_at_most);
+    tcase_add_test(t, the_state_counts_closes_by_their_code);
+    tcase_add_test(t, the_state_stays_under_256_kib_with_ten_thousand_breakers);
+    tcase_add_test(t, the_state_is_for_programs_of_this_machine_and_our_own_pages);
+    tcase_add_test(t, a_form_of_a_foreign_page_changes_nothing);
+    tcase_add_test(t, neither_a_token_nor_a_query_is_in_the_state_or_the_metrics);
+    tcase_add_test(t, breakers_are_listed_with_their_statistics);
+    tcase_add_test(t, new_settings_are_live_and_keep_what_was_counted);
+    tcase_add_loop_test(t, a_bad_document_is_refused_whole_and_says_where, 0,
+                        (int)(sizeof bad_documents / sizeof bad_documents[0]));
+    tcase_add_test(t, the_monitor_knows_the_transport);
+    tcase_add_test(t, what_happens_is_counted_by_label);
+    tcase_add_test(t, nothing_that_a_client_says_becomes_a_label);
+    tcase_add_test(t, a_handler_that_takes_more_than_20_ms_is_warned_of_once_a_second);
+    suite_add_tcase(s, t);
+    return s;
+}

@@ -1,0 +1,112 @@
+#define _GNU_SOURCE
+#include "reload.h"
+
+#include "file.h"
+#include "tool.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void signals(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGHUP);
+    sigaddset(set, SIGUSR2); /* ends the thread */
+}
+
+void reload_block(void)
+{
+    sigset_t set;
+
+    signals(&set);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+/* ---- breakers ---- */
+
+static int apply(struct reload *r, wsrt_span document, wsrt_breakers_error *why)
+{
+    const wsrt_env *env = wsrt_runtime_env(r->runtime);
+
+    *why = (wsrt_breakers_error){.text_cstr = ""};
+    return wsrt_breakers_configure(wsrt_runtime_breakers(r->runtime), document,
+                                   WSRT_RECONFIGURE_EXISTING, env->now(env->user), why);
+}
+
+static int load_breakers(struct reload *r)
+{
+    wsrt_breakers_error why;
+    char *text;
+    size_t len;
+    int status = read_file(r->breakers, TOOL_CONFIG, &text, &len);
+
+    if (status == 0 && len > FILE_MAX)
+        status = complain(TOOL_CONFIG, "%s is too long", r->breakers);
+    int rc = status != 0 ? WSRT_OK : apply(r, (wsrt_span){text, len}, &why);
+    free(text);
+    if (rc == WSRT_OK)
+        return status;
+    if (rc == WSRT_ERR_MALFORMED || rc == WSRT_ERR_REJECTED)
+        return complain(TOOL_CONFIG, "%s: byte %zu, '%s': %s", r->breakers, why.offset, why.pointer,
+                        why.text_cstr);
+    return complain(TOOL_INTERNAL, "%s: %s", r->breakers, wsrt_status_name(rc));
+}
+
+int reload_first(struct reload *r)
+{
+    return r->breakers == NULL ? 0 : load_breakers(r);
+}
+
+/* ---- the thread ---- */
+
+static void tell(const struct reload *r, int level, const char *event, const char *file)
+{
+    wsrt_field field = {.name_cstr = "file", .text = wsrt_span_cstr(file), .kind = WSRT_FIELD_TEXT};
+
+    r->env->log(r->env->user, level, event, &field, 1);
+}
+
+/* What is wrong with a file has been told by then; what was in force stays so. */
+static void reload(struct reload *r)
+{
+    if (r->breakers == NULL)
+        tell(r, WSRT_LEVEL_INFO, "reload.nothing", "");
+    else if (load_breakers(r) == 0)
+        tell(r, WSRT_LEVEL_INFO, "reload.taken", r->breakers);
+    else
+        tell(r, WSRT_LEVEL_ERROR, "reload.refused", r->breakers);
+}
+
+static void *wait_for_signals(void *user)
+{
+    struct reload *r = user;
+    sigset_t set;
+    int number;
+
+    signals(&set);
+    while (sigwait(&set, &number) == 0)
+        if (number == SIGHUP)
+            reload(r);
+        else if (!__atomic_load_n(&r->running, __ATOMIC_ACQUIRE))
+            break;
+    return NULL;
+}
+
+int reload_start(struct reload *r)
+{
+    __atomic_store_n(&r->running, 1, __ATOMIC_RELEASE);
+    int rc = pthread_create(&r->thread, NULL, wait_for_signals, r);
+    if (rc == 0)
+        return 0;
+    r->running = 0;
+    return complain(TOOL_INTERNAL, "cannot start a thread: %s", strerror(rc));
+}
+
+void reload_stop(struct reload *r)
+{
+    if (!__atomic_exchange_n(&r->running, 0, __ATOMIC_ACQ_REL))
+        return;
+    pthread_kill(r->thread, SIGUSR2);
+    pthread_join(r->thread, NULL);
+}
