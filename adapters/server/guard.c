@@ -27,7 +27,8 @@ static int comes_from_a_page(const wsrt_exchange *k, int flags)
 
     if (wsrt_http_find(&k->req->fields, "Origin", &origin) == 0)
         return 0;
-    return (flags & WSRT_GUARD_OWN_PAGES) == 0 || !wsrt_origin_is_own(origin, k->req->host);
+    return (flags & WSRT_GUARD_OWN_PAGES) == 0 ||
+           !wsrt_origin_is_own(k->loop->server, origin, k->req->host);
 }
 
 static int is_local_program(const wsrt_exchange *k, int flags)

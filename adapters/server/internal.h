@@ -362,7 +362,7 @@ int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req);
 
 /* trust.c */
 int wsrt_host_trusted(const wsrt_server *s, wsrt_span host);
-int wsrt_origin_is_own(wsrt_span origin, wsrt_span host);
+int wsrt_origin_is_own(const wsrt_server *s, wsrt_span origin, wsrt_span host);
 int wsrt_origin_allowed(const wsrt_server *s, wsrt_span origin, wsrt_span host);
 int wsrt_peer_is_local(const wsrt_conn *c);
 

@@ -144,11 +144,11 @@ static int is_own(const wsrt_server *s, const origin *given, wsrt_span host)
            wsrt_span_equal(own.port, given->port) && wsrt_http_same_text(own.host, given->host);
 }
 
-int wsrt_origin_is_own(wsrt_span text, wsrt_span host)
+int wsrt_origin_is_own(const wsrt_server *s, wsrt_span text, wsrt_span host)
 {
     origin given;
 
-    return parse_origin(text, &given) && is_own(&given, host);
+    return parse_origin(text, &given) && is_own(s, &given, host);
 }
 
 int wsrt_origin_allowed(const wsrt_server *s, wsrt_span text, wsrt_span host)
