@@ -21,6 +21,7 @@ struct settings {
     uint64_t bucket_inverse; /* 2^64 / bucket_ns, rounded down */
     int64_t serial;
     int64_t lease_ms;
+    int64_t shares;             /* 1: the registry has a store */
     struct settings *next;      /* of the same hash */
     wsrt_breaker_config config; /* with every default filled in; -1 resolved to 0 */
     wsrt_breaker_config given;  /* the explicit configuration; zero = looked up */
@@ -244,7 +245,7 @@ struct counts wsrt_breaker_counts(const wsrt_breaker *b, const struct settings *
 
 static inline int settings_share(const struct settings *s)
 {
-    return s->registry->fleet.ops.load != NULL;
+    return s->shares != 0;
 }
 
 static inline struct shared *breaker_shared(const wsrt_breaker *b)
@@ -288,7 +289,7 @@ extern const struct member wsrt_breaker_members[MEMBERS];
 /* 0 when the value is out of range. */
 int wsrt_breaker_member_set(wsrt_breaker_config *c, const struct member *m, double value);
 double wsrt_breaker_member_get(const wsrt_breaker_config *c, const struct member *m);
-/* Everything but `registry`, `serial` and `next`. `given` has been checked. */
+/* Everything but `registry`, `serial`, `shares` and `next`. `given` has been checked. */
 void wsrt_breaker_settings_fill(struct settings *out, const struct document *d, wsrt_span service,
                                 wsrt_span operation, const wsrt_breaker_config *given);
 

@@ -36,6 +36,7 @@ const struct settings *wsrt_breaker_settings_get(wsrt_breakers *r, wsrt_span ser
         return NULL;
     *made = wanted;
     made->registry = r;
+    made->shares = r->fleet.ops.load != NULL;
     made->base = r->base;
     made->next = *chain;
     *chain = made;
