@@ -148,7 +148,7 @@ def binding(stage):
     library = os.path.join(environment(stage)["LD_LIBRARY_PATH"], "libwsrt.so.0")
     header = os.path.join(stage, "usr", "share", "wsrt", "ffi", "wsrt.ffi.h")
     done = subprocess.run(
-        [sys.executable, os.path.join(tree.ROOT, "tests", "bindings", "python", "test_binding.py"),
+        [sys.executable, os.path.join(tree.ROOT, "tests", "bindings", "python", "exercise.py"),
          library, header], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     lines = done.stdout.splitlines()
     good = done.returncode == 0 and sum(line.startswith("ok ") for line in lines) >= 12

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The binding beside this file at work, on what is installed. Usage: test_binding.py LIBWSRT FFI_HEADER"""
+"""The binding beside this file at work, on what is installed. Usage: exercise.py LIBWSRT FFI_HEADER"""
 import json
 import os
 import sys
