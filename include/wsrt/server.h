@@ -100,7 +100,7 @@ typedef struct wsrt_server_options {
         expired_ms; /**< what remains open after an identity's end, without a new one: closed with
                              4401, at the latest with the next ping; default 60000; -1 = never */
     wsrt_span management_token; /**< secret of WSRT_MANAGEMENT_BEARER; copied */
-    wsrt_feed *feed; /**< sends through this server, which ticks it and takes updates for it at
+    wsrt_feed *feed;    /**< sends through this server, which ticks it and takes updates for it at
                           `POST /api/publish`; outlives the server; NULL = none. Who publishes into a
                           feed that coalesces from a thread of its own ticks it there */
     wsrt_span tls_cert; /**< certificate chain: PEM text, or the path of a PEM file; empty = no TLS.

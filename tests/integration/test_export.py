@@ -703,7 +703,7 @@ def bash_completes_commands_options_and_choices():
     equal(_bash("wsrt se", "wsrt serve --app ''", "wsrt serve --lis", "wsrt export graf",
                 "wsrt export grafana --env", "wsrt token ma", "wsrt export -o ''",
                 "wsrt serve --listen ''"),
-          [["serve"], ["chat", "echo"], ["--listen"], ["grafana"], ["--environment"], ["make"], [],
+          [["serve"], ["chat", "dashboard", "echo"], ["--listen"], ["grafana"], ["--environment"], ["make"], [],
            []])
 
 
@@ -724,7 +724,7 @@ def fish_completes_commands_and_choices():
         return [w.split("\t")[0] for w in _shell("fish", f". ./completion; complete -C '{line}'",
                                                  completion=export("completion-fish"))]
     equal(offered("wsrt se"), ["serve"])
-    equal(offered("wsrt serve --app "), ["chat", "echo"])
+    equal(offered("wsrt serve --app "), ["chat", "dashboard", "echo"])
     equal(offered("wsrt token ma"), ["make"])
     equal(set(offered("wsrt export c")), {"cloudwatch-dashboard", "cloudwatch-alarms",
                                          "cloudformation", "completion-bash", "completion-zsh",

@@ -70,8 +70,12 @@ static void tell(const struct reload *r, int level, const char *event, const cha
 /* What is wrong with a file has been told by then; what was in force stays so. */
 static void reload(struct reload *r)
 {
-    if (r->breakers == NULL)
+    if (r->server != NULL)
+        (void)wsrt_server_reload_certificate(r->server); /* it tells how that went */
+    if (r->breakers == NULL && r->server == NULL)
         tell(r, WSRT_LEVEL_INFO, "reload.nothing", "");
+    else if (r->breakers == NULL)
+        return;
     else if (load_breakers(r) == 0)
         tell(r, WSRT_LEVEL_INFO, "reload.taken", r->breakers);
     else

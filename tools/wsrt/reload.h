@@ -3,13 +3,14 @@
 #ifndef WSRT_TOOL_RELOAD_H
 #define WSRT_TOOL_RELOAD_H
 
-#include <wsrt/runtime.h>
+#include <wsrt/server.h>
 
 #include <pthread.h>
 
 struct reload {
     const char *breakers; /* path; NULL = none */
     wsrt_runtime *runtime;
+    wsrt_server *server; /* whose certificate is read again; NULL = none */
     const wsrt_env *env;
     pthread_t thread;
     int running; /* by atomic operations */

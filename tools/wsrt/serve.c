@@ -51,15 +51,6 @@ static void on_signal(int number)
     errno = saved;
 }
 
-static void on_hangup(int number)
-{
-    int saved = errno;
-
-    (void)number;
-    (void)wsrt_server_reload_certificate(signalled_server);
-    errno = saved;
-}
-
 static void catch_signals(wsrt_server *server)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -70,15 +61,12 @@ static void catch_signals(wsrt_server *server)
     sigaddset(&action.sa_mask, SIGTERM);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    action.sa_handler = on_hangup;
-    sigaction(SIGHUP, &action, NULL);
 }
 
 static void release_signals(void)
 {
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);
 }
 
 /* ---- settings ---- */
@@ -429,8 +417,10 @@ static int start(struct service *v)
         status = make_runtime(v);
     if (status == 0)
         status = make_server(v);
-    v->reload =
-        (struct reload){.breakers = v->settings->breakers, .runtime = v->runtime, .env = &v->env};
+    v->reload = (struct reload){.breakers = v->settings->breakers,
+                                .runtime = v->runtime,
+                                .server = v->settings->tls_cert != NULL ? v->server : NULL,
+                                .env = &v->env};
     if (status == 0)
         status = reload_first(&v->reload);
     if (status == 0)
