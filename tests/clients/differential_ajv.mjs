@@ -220,6 +220,11 @@ for (let i = 0; i < SCHEMAS; i++) {
 }
 const answers = ask(lines);
 
+// An escape of a surrogate that is not one of a pair.
+function hasLoneSurrogate(text) {
+  return /\\u[dD][89a-fA-F][0-9a-fA-F]{2}/.test(text.replace(/\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}/g, ''));
+}
+
 const kinds = { prototype: 0, 'empty name': 0, multipleOf: 0, equality: 0, contains: 0, 'duplicate name': 0, 'lone surrogate': 0, doubles: 0 };
 // Several of the peer's differences in one pair are counted apart, and need not occur.
 let compared = 0, accepted = 0, refused = 0, several = 0;
@@ -230,7 +235,7 @@ const explain = ({ schema, text, ours }) => {
   for (const [kind, judge] of Object.entries(mends)) if (verdictOf(judge(schema), data) === (ours === 'OK')) return kind;
   const verdict = mended(schema)(data);
   if (verdict === (ours === 'OK')) return 'several at once';
-  if (ours === 'MALFORMED' && /\\u[dD][89a-fA-F]/.test(text)) return 'lone surrogate';
+  if (ours === 'MALFORMED' && hasLoneSurrogate(text)) return 'lone surrogate';
   const [, again] = ask(['S' + JSON.stringify(schema), 'I' + JSON.stringify(data)]);
   if ((again === 'WSRT_OK') !== verdict) return null;
   return /^\{.*"(.)":.*"\1":/.test(text) ? 'duplicate name' : 'doubles';
