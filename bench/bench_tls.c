@@ -113,7 +113,7 @@ static void memory(struct bench *b, wsrt_tls *server)
     const wsrt_tls_trust fresh = {.insecure = 1, .resume = 1};
     int count = b->quick ? 20 : SESSIONS;
     struct pair *pairs = calloc((size_t)count, sizeof *pairs);
-    wsrt_tls *client;
+    wsrt_tls *client = NULL;
     const char *why = NULL;
 
     check(pairs != NULL && wsrt_tls_client_new(&client, &entropy, &fresh, &why) == WSRT_OK, why);

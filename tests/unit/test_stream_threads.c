@@ -131,7 +131,9 @@ static const char *const filters[] = {"{}", "{\"entity_id\":[0,1,2,7,8]}",
 /* One letter each. */
 static wsrt_span id_of(int connection)
 {
-    return (wsrt_span){"abcdefghijkl" + connection, 1};
+    static const char letters[] = "abcdefghijkl";
+
+    return (wsrt_span){&letters[connection], 1};
 }
 
 static void subscribe(int connection, const char *filter)
