@@ -235,14 +235,17 @@ void wsrt_input_ip_text(const wsrt_conn *c, char *dst)
         inet_ntop(AF_INET6, c->ip, dst, INET6_ADDRSTRLEN);
 }
 
-/* The connection's address as text, written once while the same one is served. */
+/* The connection's address as text, written once for all of one address that follow each other. */
 wsrt_span wsrt_input_ip(wsrt_loop *l, const wsrt_conn *c)
 {
-    if (l->ip_slot != c->slot || l->ip_gen != c->gen) {
+    int is_unix = (c->flags & WSRT_CONN_UNIX) != 0;
+
+    if (!l->ip_known || l->ip_unix != is_unix || memcmp(l->ip_of, c->ip, sizeof l->ip_of) != 0) {
         wsrt_input_ip_text(c, l->ip_text);
         l->ip_len = strlen(l->ip_text);
-        l->ip_slot = c->slot;
-        l->ip_gen = c->gen;
+        l->ip_known = 1;
+        l->ip_unix = is_unix;
+        memcpy(l->ip_of, c->ip, sizeof l->ip_of);
     }
     return (wsrt_span){l->ip_text, l->ip_len};
 }

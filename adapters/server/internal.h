@@ -198,10 +198,11 @@ typedef struct wsrt_loop {
     uint32_t need;    /* for the wsrt_input of `current` */
     uint32_t scanned; /* likewise */
     wsrt_event event; /* MESSAGE of `current` */
-    char ip_text[64]; /* of the connection that `ip_slot` and `ip_gen` name */
+    char ip_text[64]; /* of `ip_of`, once known */
     size_t ip_len;
-    uint32_t ip_slot;
-    uint32_t ip_gen;
+    unsigned char ip_of[16];
+    int ip_known;
+    int ip_unix;
     char reason[WSRT_WS_CONTROL_MAX]; /* the peer's, of the close under way */
     size_t reason_len;
     wsrt_ws_limits ws_limits;

@@ -193,7 +193,7 @@ void wsrt_answer_forbidden(wsrt_context *ctx)
 
 void wsrt_answer_respond(wsrt_context *ctx, wsrt_response_fn respond, void *user)
 {
-    if (respond == NULL || (ctx->event->reply != NULL && !ctx->response_set))
+    if (respond == NULL)
         return;
     wsrt_response r = {
         .struct_size = sizeof r,

@@ -445,7 +445,8 @@ int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_
         wsrt_on_authorize(&ctx);
     else
         wsrt_on_disconnect(&ctx);
-    wsrt_answer_respond(&ctx, respond, user);
+    if (ev->reply == NULL || ctx.response_set) /* most messages are answered by then */
+        wsrt_answer_respond(&ctx, respond, user);
     wsrt_arena_free(&ctx.arena);
     return WSRT_OK;
 }
