@@ -1,5 +1,6 @@
 #include "http1.h"
 
+#include <stdint.h>
 #include <string.h>
 
 static const wsrt_http_limits defaults = {.max_head = 8192, .max_target = 4096, .max_body = 131072};
@@ -74,7 +75,8 @@ int wsrt_http_same_text(wsrt_span a, wsrt_span b)
  * Without one returns everything and leaves a span whose pointer is NULL. */
 static wsrt_span cut(wsrt_span *text, char at)
 {
-    const char *found = text->len > 0 ? memchr(text->ptr, at, text->len) : NULL;
+    /* No text is longer than PTRDIFF_MAX, which compilers that inline deeply want to hear. */
+    const char *found = text->len - 1 < PTRDIFF_MAX ? memchr(text->ptr, at, text->len) : NULL;
     wsrt_span before = *text;
 
     if (found == NULL) {

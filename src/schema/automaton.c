@@ -225,8 +225,9 @@ static uint32_t part_of_sequences(struct builder *b, uint32_t from, uint32_t to,
         uint32_t behind = from + 1, low = s->low[at], high = s->high[at];
         while (behind < to && b->sequences[behind].low[at] == low)
             behind++;
-        uint32_t target =
-            at + 1 == s->len ? next : part_of_sequences(b, from, behind, at + 1, next);
+        uint32_t target = at + 1 == s->len || at + 1 == sizeof s->low
+                              ? next
+                              : part_of_sequences(b, from, behind, at + 1, next);
         if (target == WSRT_NONE)
             return WSRT_NONE;
         targets[count][0] = low;
