@@ -116,7 +116,7 @@ typedef struct wsrt_event {
     const wsrt_principal *principal; /**< from an authorizer; NULL = none */
     wsrt_session *session;           /**< NULL = the transport keeps none */
     wsrt_recorder *recorder; /**< of the dispatching thread; NULL = the monitor's shared one */
-    wsrt_reply_fn reply;     /**< NULL = replies go through the sender */
+    wsrt_reply_fn reply;     /**< MESSAGE only; NULL = replies go through the sender */
     void *transport;         /**< handed to `reply` */
     int64_t connected_at;    /**< Unix ms; 0 = unknown */
     int64_t now;             /**< monotonic ns of the arrival; 0 = the runtime reads the clock */
@@ -290,7 +290,8 @@ WSRT_API int wsrt_runtime_set_sender(wsrt_runtime *rt, const wsrt_sender *sender
  *                 it
  * @return WSRT_OK when the event was handled, whatever the answer; WSRT_ERR_INVALID for an event
  *         that breaks a rule of wsrt_event; WSRT_ERR_UNSUPPORTED for an AUTHORIZE without an
- *         authenticator, and for a STREAM; WSRT_ERR_NOMEM. Any thread. @since 0.1
+ *         authenticator, and for members this library does not know that are not zero. Any thread.
+ * @since 0.1
  */
 WSRT_API int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_fn respond,
                                    void *user);
@@ -347,8 +348,9 @@ WSRT_API int wsrt_context_new_id(wsrt_context *ctx, wsrt_span *out);
 
 /**
  * Sends a message to the connection that the event came from, of the event's kind (text for text,
- * binary for binary). On a two-way route or without a sender the first reply becomes the response's
- * body and a second one is WSRT_ERR_STATE. Replies of one dispatch keep their order.
+ * binary for binary). On any event but a MESSAGE, on a two-way route or without a sender the first
+ * reply becomes the response's body and a second one is WSRT_ERR_STATE. Replies of one dispatch keep
+ * their order.
  * @return as wsrt_send(). @since 0.1
  */
 WSRT_API int wsrt_reply(wsrt_context *ctx, wsrt_span body);
