@@ -54,17 +54,15 @@ static uint64_t load64(const unsigned char *src)
     return word;
 }
 
-static wide load_wide(const unsigned char *src)
+/* By pointer: not every target passes vectors. */
+static void load_wide(wide *word, const unsigned char *src)
 {
-    wide word;
-
-    memcpy(&word, src, sizeof word);
-    return word;
+    memcpy(word, src, sizeof *word);
 }
 
-static void store_wide(unsigned char *dst, wide word)
+static void store_wide(unsigned char *dst, const wide *word)
 {
-    memcpy(dst, &word, sizeof word);
+    memcpy(dst, word, sizeof *word);
 }
 
 /* The mask functions return a word without high bits only if the whole output is ASCII. The last word
@@ -74,24 +72,32 @@ static uint64_t mask_wide(unsigned char *dst, const unsigned char *src, size_t l
     uint64_t k = doubled(key), t = doubled(turned(key, len));
     size_t end = len - sizeof(wide);
     wide keys = {k, k}, tail_keys = {t, t};
-    wide tail = load_wide(src + end) ^ tail_keys, seen = tail;
+    wide a, b, c, d, tail, seen;
+
+    load_wide(&tail, src + end);
+    tail ^= tail_keys;
+    seen = tail;
 
     size_t i = 0;
     for (; i + 4 * sizeof(wide) <= end; i += 4 * sizeof(wide)) {
-        wide a = load_wide(src + i) ^ keys, b = load_wide(src + i + 16) ^ keys;
-        wide c = load_wide(src + i + 32) ^ keys, d = load_wide(src + i + 48) ^ keys;
-        store_wide(dst + i, a);
-        store_wide(dst + i + 16, b);
-        store_wide(dst + i + 32, c);
-        store_wide(dst + i + 48, d);
+        load_wide(&a, src + i);
+        load_wide(&b, src + i + 16);
+        load_wide(&c, src + i + 32);
+        load_wide(&d, src + i + 48);
+        a ^= keys, b ^= keys, c ^= keys, d ^= keys;
+        store_wide(dst + i, &a);
+        store_wide(dst + i + 16, &b);
+        store_wide(dst + i + 32, &c);
+        store_wide(dst + i + 48, &d);
         seen |= (a | b) | (c | d);
     }
     for (; i < end; i += sizeof(wide)) {
-        wide word = load_wide(src + i) ^ keys;
-        seen |= word;
-        store_wide(dst + i, word);
+        load_wide(&a, src + i);
+        a ^= keys;
+        seen |= a;
+        store_wide(dst + i, &a);
     }
-    store_wide(dst + end, tail);
+    store_wide(dst + end, &tail);
     return seen[0] | seen[1];
 }
 
@@ -100,11 +106,15 @@ static uint64_t mask_16_to_32(unsigned char *dst, const unsigned char *src, size
 {
     uint64_t k = doubled(key), t = doubled(turned(key, len));
     wide keys = {k, k}, tail_keys = {t, t};
-    wide first = load_wide(src) ^ keys;
-    wide last = load_wide(src + len - sizeof(wide)) ^ tail_keys, seen = first | last;
+    wide first, last, seen;
 
-    store_wide(dst, first);
-    store_wide(dst + len - sizeof last, last);
+    load_wide(&first, src);
+    load_wide(&last, src + len - sizeof last);
+    first ^= keys, last ^= tail_keys;
+    seen = first | last;
+
+    store_wide(dst, &first);
+    store_wide(dst + len - sizeof last, &last);
     return seen[0] | seen[1];
 }
 

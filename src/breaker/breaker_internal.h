@@ -119,7 +119,7 @@ struct events {
     pthread_mutex_t lock;
     pthread_cond_t returned; /* a callback has */
     struct event_slot *slots;
-    uint64_t capacity;
+    size_t capacity;
     uint64_t end; /* the next sequence number */
     wsrt_breaker_listener *listeners;
     uint64_t listener_ids;

@@ -210,7 +210,7 @@ static size_t chain_of(const wsrt_breakers *r, wsrt_span service, wsrt_span oper
     uint64_t hash =
         wsrt_hash(wsrt_hash(service.len, service.ptr, service.len), operation.ptr, operation.len);
 
-    return hash & (r->chain_count - 1);
+    return (size_t)hash & (r->chain_count - 1);
 }
 
 static int has_key(const wsrt_breaker *b, wsrt_span service, wsrt_span operation)

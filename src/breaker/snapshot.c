@@ -160,7 +160,7 @@ static int save_all(wsrt_breaker *const *all, size_t count, const wsrt_breaker_c
 
     for (size_t i = 0; i < count; i++)
         size += entry_size(all[i]);
-    room->len = size;
+    room->len = (size_t)size;
     if (size > room->cap || size > UINT32_MAX)
         return WSRT_ERR_LIMIT;
     memcpy(out, magic, sizeof magic);
@@ -227,7 +227,7 @@ static int next_entry(const unsigned char *in, size_t *place, size_t end, struct
     if (!is_plausible(e) || end - tape.at < e->service_len + e->operation_len)
         return 0;
     e->key = (const char *)in + tape.at;
-    *place = tape.at + e->service_len + e->operation_len;
+    *place = tape.at + (size_t)(e->service_len + e->operation_len);
     return 1;
 }
 
@@ -349,9 +349,9 @@ static void restore_entry(wsrt_breaker *b, struct entry *e, const wsrt_breaker_c
 
 static int has_key(const wsrt_breaker *b, const struct entry *e)
 {
-    return wsrt_span_equal(wsrt_breaker_service(b), (wsrt_span){e->key, e->service_len}) &&
+    return wsrt_span_equal(wsrt_breaker_service(b), (wsrt_span){e->key, (size_t)e->service_len}) &&
            wsrt_span_equal(wsrt_breaker_operation(b),
-                           (wsrt_span){e->key + e->service_len, e->operation_len});
+                           (wsrt_span){e->key + e->service_len, (size_t)e->operation_len});
 }
 
 int wsrt_breaker_restore(wsrt_breaker *b, const wsrt_breaker_clock *at, const void *blob,
@@ -378,9 +378,9 @@ static int get_all(wsrt_breakers *r, const unsigned char *in, size_t len, wsrt_b
     size_t place = HEAD;
 
     for (size_t i = 0; place < len - CHECKSUM && next_entry(in, &place, len, &e); i++) {
-        int rc = wsrt_breakers_get(r, (wsrt_span){e.key, e.service_len},
-                                   (wsrt_span){e.key + e.service_len, e.operation_len}, NULL,
-                                   &all[i], NULL);
+        int rc = wsrt_breakers_get(r, (wsrt_span){e.key, (size_t)e.service_len},
+                                   (wsrt_span){e.key + e.service_len, (size_t)e.operation_len},
+                                   NULL, &all[i], NULL);
         if (rc != WSRT_OK)
             return rc;
     }

@@ -1,7 +1,6 @@
 /* Counts of a sliding window without a lock. */
+#include "base/wide.h"
 #include "breaker/breaker_internal.h"
-
-__extension__ typedef unsigned __int128 wide;
 
 static struct counts counts_of(uint64_t bucket)
 {
@@ -33,8 +32,8 @@ void wsrt_window_init(struct window *w)
  * long silence, and a late record under the old one falls into the newest bucket. */
 static int64_t epoch_of(const struct settings *s, int64_t t)
 {
-    uint64_t width = (uint64_t)s->bucket_ns;
-    int64_t epoch = (int64_t)((wide)t * s->bucket_inverse >> 64);
+    uint64_t width = (uint64_t)s->bucket_ns, low;
+    int64_t epoch = (int64_t)wsrt_mul_wide((uint64_t)t, s->bucket_inverse, &low);
 
     /* The reciprocal is rounded down: the quotient is short by at most one. */
     if ((uint64_t)t - (uint64_t)epoch * width >= width)
@@ -107,7 +106,7 @@ static struct counts sum_stripe(const struct window *w, int64_t epoch, uint64_t 
     struct counts total = {0, 0};
     int64_t latest = atomic_load(&w->epoch);
     int64_t newest = epoch < latest ? epoch : latest;
-    size_t slot = (uint64_t)newest % BUCKETS;
+    size_t slot = (size_t)((uint64_t)newest % BUCKETS);
 
     for (int64_t e = newest; e >= 0 && e > epoch - BUCKETS; e--) {
         uint64_t bucket = atomic_load(&w->buckets[slot]);

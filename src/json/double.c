@@ -1,13 +1,12 @@
 #include "json/number.h"
 
+#include "base/wide.h"
 #include "json/big.h"
 
 #include <string.h>
 
 /* Both directions are exact: machine words where a number fits into them, big integers elsewhere.
  * Only short_decimal() computes in floating point, and checks what it got. */
-
-__extension__ typedef unsigned __int128 u128;
 
 enum {
     SIGNIFICANT = 768, /* no tie between two doubles has more digits */
@@ -79,11 +78,16 @@ static int assemble(uint64_t top, int sticky, int exponent, double *out)
 /* digits * 10^exponent with -27 <= exponent <= 27, in 128 bits. */
 static int word_product(uint64_t digits, int exponent, double *out)
 {
-    u128 product = (u128)digits * power5(exponent);
-    int zeros = (uint64_t)(product >> 64) != 0 ? leading_zeros((uint64_t)(product >> 64))
-                                               : 64 + leading_zeros((uint64_t)product);
-    product <<= zeros;
-    return assemble((uint64_t)(product >> 64), (uint64_t)product != 0, exponent + 64 - zeros, out);
+    uint64_t low, high = wsrt_mul_wide(digits, power5(exponent), &low);
+
+    if (high == 0) {
+        int zeros = leading_zeros(low);
+        return assemble(low << zeros, 0, exponent - zeros, out);
+    }
+    int zeros = leading_zeros(high);
+    if (zeros > 0)
+        high = high << zeros | low >> (64 - zeros);
+    return assemble(high, low << zeros != 0, exponent + 64 - zeros, out);
 }
 
 static int word_quotient(uint64_t digits, int power, double *out)

@@ -61,7 +61,7 @@ size_t wsrt_schema_scratch(const wsrt_schema *s, const wsrt_validate_options *op
 
 static void clear_slots(const wsrt_schema *s, const wsrt_validation *v)
 {
-    size_t count = s->image->table[WSRT_TABLE_SLOTS].count;
+    size_t count = (size_t)s->image->table[WSRT_TABLE_SLOTS].count;
 
     count = count < v->slot_cap ? count : v->slot_cap;
     if (count > 0)

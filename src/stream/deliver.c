@@ -230,7 +230,7 @@ static int make_plan(struct delivery *d, struct plan *p)
     size_t total = 0;
 
     p->group_count = 0;
-    p->groups = wsrt_arena_alloc(&d->arena, (f->audiences.used + 1) * sizeof *p->groups);
+    p->groups = wsrt_arena_alloc(&d->arena, (size_t)(f->audiences.used + 1) * sizeof *p->groups);
     if (p->groups == NULL)
         return WSRT_ERR_NOMEM;
     for (; (slot = wsrt_slots_next(&f->audiences, slot)) != WSRT_NO_SLOT; slot++) {

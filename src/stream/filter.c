@@ -136,7 +136,7 @@ static int read_list(const struct compiler *c, const wsrt_json *list, struct rul
             return refuse(c, WSRT_ERR_LIMIT, value.text.ptr, "a list holds at most 64 values");
     if (it.count == 0)
         return refuse(c, WSRT_ERR_REJECTED, list->text.ptr, "an empty list holds for nothing");
-    r->list = wsrt_arena_alloc(&c->f->arena, it.count * sizeof *r->list);
+    r->list = wsrt_arena_alloc(&c->f->arena, (size_t)it.count * sizeof *r->list);
     if (r->list == NULL)
         return WSRT_ERR_NOMEM;
     it = (wsrt_json_iter){0};

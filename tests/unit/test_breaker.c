@@ -399,7 +399,7 @@ START_TEST(the_wait_grows_with_each_failed_recovery_up_to_its_cap)
     c.backoff_factor = 2;
     c.max_recovery_timeout_ms = 5000;
     wsrt_breaker *b = breaker("svc", &c);
-    int64_t now = 0, left;
+    int64_t now = 0, left = 0;
 
     call(b, now, WSRT_FAILURE);
     call(b, now, WSRT_FAILURE);

@@ -420,7 +420,7 @@ static void step_settle(struct pair *p)
 {
     if (p->held_count == 0)
         return;
-    size_t which = below(p, p->held_count);
+    size_t which = (size_t)below(p, p->held_count);
     struct ticket *held = &p->held[which];
     int outcome =
         (int)ONE_OF(p, WSRT_SUCCESS, WSRT_SUCCESS, WSRT_FAILURE, WSRT_FAILURE, WSRT_IGNORED, 0);

@@ -163,7 +163,7 @@ static void send_due(struct bench *b, char *text, size_t cap)
     for (int64_t now = clock_ns(); b->sent < b->planned && planned_time(b, b->sent) <= now;
          now = clock_ns()) {
         uint64_t sequence = b->sent++;
-        size_t i = b->fanout ? 0 : sequence % (size_t)b->settings->connections;
+        size_t i = b->fanout ? 0 : (size_t)(sequence % (uint64_t)b->settings->connections);
         size_t len = write_message(b, sequence, text, cap);
 
         if (sequence >= b->warm) {
@@ -183,7 +183,7 @@ static void send_due(struct bench *b, char *text, size_t cap)
 
 static void arm_timer(const struct bench *b, int64_t at)
 {
-    struct itimerspec when = {.it_value = {at / 1000000000, at % 1000000000}};
+    struct itimerspec when = {.it_value = {(time_t)(at / 1000000000), (long)(at % 1000000000)}};
 
     timerfd_settime(b->timer, TFD_TIMER_ABSTIME, &when, NULL);
 }
