@@ -479,7 +479,7 @@ static ssize_t send_records(wsrt_tls_session *tls, const struct msghdr *message)
 {
     ssize_t sent = 0;
 
-    for (size_t i = 0; i < message->msg_iovlen; i++) {
+    for (size_t i = 0; i < (size_t)message->msg_iovlen; i++) {
         const struct iovec *part = &message->msg_iov[i];
         ssize_t n = wsrt_tls_write(tls, part->iov_base, part->iov_len);
         if (n < 0)
