@@ -12,8 +12,12 @@
 enum { WSRT_BLOCK = 16 };
 typedef signed char wsrt_block __attribute__((vector_size(16)));
 
-#define WSRT_EACH(c)                                                                               \
-    ((wsrt_block){(c), (c), (c), (c), (c), (c), (c), (c), (c), (c), (c), (c), (c), (c), (c), (c)})
+static inline wsrt_block wsrt_block_of(char byte)
+{
+    signed char c = (signed char)byte; /* char has no sign on some machines */
+
+    return (wsrt_block){c, c, c, c, c, c, c, c, c, c, c, c, c, c, c, c};
+}
 
 static inline wsrt_block wsrt_block_load(const char *p)
 {
@@ -25,18 +29,18 @@ static inline wsrt_block wsrt_block_load(const char *p)
 
 static inline wsrt_block wsrt_block_same(wsrt_block b, char c)
 {
-    return (wsrt_block)(b == WSRT_EACH(c));
+    return (wsrt_block)(b == wsrt_block_of(c));
 }
 
 /* first <= byte <= last, for bounds in ASCII: bytes from 0x80 on are negative and in no range. */
 static inline wsrt_block wsrt_block_range(wsrt_block b, char first, char last)
 {
-    return (wsrt_block)((b >= WSRT_EACH(first)) & (b <= WSRT_EACH(last)));
+    return (wsrt_block)((b >= wsrt_block_of(first)) & (b <= wsrt_block_of(last)));
 }
 
 static inline wsrt_block wsrt_block_below(wsrt_block b, char limit)
 {
-    return (wsrt_block)(b < WSRT_EACH(limit));
+    return (wsrt_block)(b < wsrt_block_of(limit));
 }
 
 /* Wraps: 0x7f + 1 is negative, 0xff + 1 is 0. */
@@ -44,7 +48,7 @@ static inline wsrt_block wsrt_block_plus(wsrt_block b, unsigned char more)
 {
     typedef unsigned char bytes __attribute__((vector_size(16)));
 
-    return (wsrt_block)((bytes)b + (bytes)WSRT_EACH((signed char)more));
+    return (wsrt_block)((bytes)b + (bytes)wsrt_block_of((char)more));
 }
 
 static inline int wsrt_block_any(wsrt_block mask)

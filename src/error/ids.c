@@ -11,7 +11,7 @@ static const char hex[] = "0123456789abcdef";
 /* Which of sixteen bytes may stand in an id. */
 static wsrt_block id_bytes(wsrt_block b)
 {
-    wsrt_block lower = b | WSRT_EACH(0x20);
+    wsrt_block lower = b | wsrt_block_of(0x20);
 
     return wsrt_block_range(lower, 'a', 'z') | wsrt_block_range(b, '0', ';') |
            wsrt_block_range(b, '-', '.') | wsrt_block_same(b, '=') | wsrt_block_same(b, '_');
@@ -21,7 +21,7 @@ int wsrt_correlation_id_valid(wsrt_span offered)
 {
     char padded[WSRT_BLOCK];
     size_t i = 0;
-    wsrt_block valid = WSRT_EACH(-1);
+    wsrt_block valid = wsrt_block_of('\xff');
 
     if (offered.len == 0 || offered.len > WSRT_CORRELATION_ID_MAX)
         return 0;

@@ -480,7 +480,7 @@ static wsrt_block marks(wsrt_block b)
 /* b...e(r), b...c, J, A.I: bearer, basic, eyJ, AKIA and ASIA. */
 static wsrt_block words(wsrt_block b, wsrt_block third, wsrt_block fifth)
 {
-    const wsrt_block fold = WSRT_EACH(0x20);
+    const wsrt_block fold = wsrt_block_of(0x20);
     wsrt_block ends = wsrt_block_same(fifth | fold, 'e') | wsrt_block_same(fifth | fold, 'c');
 
     return (wsrt_block_same(b | fold, 'b') & ends) | wsrt_block_same(b, 'J') |
