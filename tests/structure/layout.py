@@ -31,7 +31,7 @@ def program(heads):
 
 
 def layout(compiler, runner=()):
-    heads = sorted(h for _, hs in tree.LIBRARIES.values() for h in hs)
+    heads = sorted(tree.CORE + tree.ADAPTERS)
     with tempfile.TemporaryDirectory() as place:
         out = os.path.join(place, "layout")
         subprocess.run([compiler, "-static", "-I" + os.path.join(tree.ROOT, "include"), "-xc", "-",

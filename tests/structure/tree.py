@@ -10,8 +10,9 @@ ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("WSRT_BUILD", os.path.join(ROOT, "build"))
 CORE = ["auth", "base", "breaker", "error", "json", "limiter", "message", "monitor",
         "reconnect", "runtime", "schema", "sender", "store", "stream"]
+ADAPTERS = ["server", "lambda", "mock", "jwt", "sqlite", "aws"]
 LIBRARIES = {"wsrt": ("src", CORE)}
-for _name in ("server", "lambda", "mock", "jwt", "sqlite", "aws"):
+for _name in ADAPTERS:
     if os.path.exists(os.path.join(BUILD, "adapters", _name, f"libwsrt-{_name}.so")):
         LIBRARIES[f"wsrt-{_name}"] = (f"adapters/{_name}", [_name])
 
