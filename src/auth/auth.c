@@ -73,7 +73,7 @@ int wsrt_auth_result_set(wsrt_auth_result *out, const wsrt_principal *who)
 {
     wsrt_principal p;
 
-    if (out == NULL || who == NULL || out->struct_size < sizeof *out)
+    if (who == NULL || !wsrt_size_valid(out, sizeof *out))
         return WSRT_ERR_INVALID;
     int rc = wsrt_options_load(&p, sizeof p, sizeof(wsrt_principal), who);
     if (rc != WSRT_OK)
@@ -82,6 +82,7 @@ int wsrt_auth_result_set(wsrt_auth_result *out, const wsrt_principal *who)
         return WSRT_ERR_UNSUPPORTED;
     if (text_size(&p) > sizeof out->text)
         return WSRT_ERR_LIMIT;
+    memset(out + 1, 0, out->struct_size - sizeof *out);
     own_texts(&p, out->text);
     out->reason = WSRT_AUTH_OK;
     out->expires_at = p.expires_at;

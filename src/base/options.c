@@ -39,14 +39,16 @@ int wsrt_options_load(void *out, size_t known, size_t first, const void *given)
     return WSRT_OK;
 }
 
+int wsrt_size_valid(const void *given, size_t first)
+{
+    return given != NULL && size_of(given) >= first && size_of(given) <= LARGEST;
+}
+
 int wsrt_table_load(void *out, size_t known, size_t first, const void *given)
 {
-    if (given == NULL)
+    if (!wsrt_size_valid(given, first))
         return WSRT_ERR_INVALID;
-    size_t size = size_of(given);
-    if (size < first || size > LARGEST)
-        return WSRT_ERR_INVALID;
-    copy_known(out, known, given, size);
+    copy_known(out, known, given, size_of(given));
     return WSRT_OK;
 }
 

@@ -57,7 +57,7 @@ int wsrt_error_from_service(wsrt_error *e, const wsrt_service_failure *why, wsrt
     wsrt_service_failure in;
     struct list l = {details, 0};
 
-    if (e == NULL || why == NULL || details == NULL || e->struct_size != sizeof *e)
+    if (why == NULL || details == NULL || !wsrt_size_valid(e, sizeof *e))
         return WSRT_ERR_INVALID;
     int rc = wsrt_options_load(&in, sizeof in, sizeof in, why);
     if (rc < 0)
@@ -80,7 +80,7 @@ int wsrt_error_from_database(wsrt_error *e, wsrt_span engine, wsrt_span name, ws
 {
     struct list l = {details, 0};
 
-    if (e == NULL || details == NULL || e->struct_size != sizeof *e ||
+    if (details == NULL || !wsrt_size_valid(e, sizeof *e) ||
         (engine.ptr == NULL && engine.len > 0) || (name.ptr == NULL && name.len > 0))
         return WSRT_ERR_INVALID;
     const wsrt_suggestion *row = wsrt_suggestion_named(engine, &name);

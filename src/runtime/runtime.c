@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/env.h"
 #include "base/options.h"
+#include "sender/sender.h"
 
 #include <string.h>
 
@@ -15,17 +16,18 @@ enum { SWEEP_EVERY_S = 60, SWEEP_AT_ONCE = 1000, DEFAULT_TTL_S = 600, DEFAULT_MA
 
 static int check_interfaces(const wsrt_runtime_options *o)
 {
-    if (o->store != NULL &&
-        (o->store->ops == NULL || o->store->ops->put == NULL || o->store->ops->get == NULL ||
-         o->store->ops->remove == NULL || o->store->ops->each == NULL))
+    if (o->store != NULL && (!wsrt_size_valid(o->store->ops, sizeof *o->store->ops) ||
+                             o->store->ops->put == NULL || o->store->ops->get == NULL ||
+                             o->store->ops->remove == NULL || o->store->ops->each == NULL))
         return WSRT_ERR_INVALID;
-    if (o->history != NULL && (o->history->ops == NULL || o->history->ops->append == NULL ||
-                               o->history->ops->list == NULL))
+    if (o->history != NULL && (!wsrt_size_valid(o->history->ops, sizeof *o->history->ops) ||
+                               o->history->ops->append == NULL || o->history->ops->list == NULL))
         return WSRT_ERR_INVALID;
-    if (o->sender != NULL && (o->sender->ops == NULL || o->sender->ops->post == NULL))
+    if (o->sender != NULL && !wsrt_sender_valid(o->sender))
         return WSRT_ERR_INVALID;
     if (o->authenticator != NULL &&
-        (o->authenticator->ops == NULL || o->authenticator->ops->authenticate == NULL))
+        (!wsrt_size_valid(o->authenticator->ops, sizeof *o->authenticator->ops) ||
+         o->authenticator->ops->authenticate == NULL))
         return WSRT_ERR_INVALID;
     return WSRT_OK;
 }
@@ -206,7 +208,7 @@ void wsrt_runtime_free(wsrt_runtime *rt)
 
 int wsrt_runtime_set_sender(wsrt_runtime *rt, const wsrt_sender *sender)
 {
-    if (rt == NULL || (sender != NULL && (sender->ops == NULL || sender->ops->post == NULL)))
+    if (rt == NULL || (sender != NULL && !wsrt_sender_valid(sender)))
         return WSRT_ERR_INVALID;
     if (sender != NULL && rt->sender.ops != NULL)
         return WSRT_ERR_EXISTS;

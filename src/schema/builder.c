@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "schema/compile.h"
 
 #include <string.h>
 
@@ -386,22 +387,22 @@ static int refuse_conflict(wsrt_schema **out, const wsrt_schema_error *warning,
 int wsrt_builder_finish(wsrt_schema **out, wsrt_builder *b, const wsrt_schema_options *opts,
                         wsrt_schema_error *why)
 {
-    wsrt_schema_options o = {.struct_size = sizeof o};
+    wsrt_schema_options o;
     wsrt_schema_error warning;
     size_t warnings = 0;
     wsrt_span text;
 
-    if (out == NULL || b == NULL || (opts != NULL && opts->struct_size > sizeof o))
+    if (out == NULL || b == NULL)
         return WSRT_ERR_INVALID;
     *out = NULL;
-    if (opts != NULL)
-        memcpy(&o, opts, opts->struct_size);
-    o.struct_size = sizeof o;
+    int rc = wsrt_schema_options_load(&o, opts);
+    if (rc != WSRT_OK)
+        return rc;
     if (b->status != WSRT_OK)
         return refuse(why, b->status, b->text_cstr);
     if (b->root == NULL || b->open != NULL)
         return refuse(why, WSRT_ERR_STATE, "An unfinished schema");
-    int rc = write_text(b, &text);
+    rc = write_text(b, &text);
     if (rc != WSRT_OK)
         return refuse(why, rc, "A text that is not UTF-8 or a value that is not JSON");
     o.warnings = &warning;

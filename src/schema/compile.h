@@ -140,6 +140,9 @@ struct wsrt_compiler {
 
 /* ---- compile.c */
 /* `overlay` is a second schema that must hold, too; empty = none. */
+/* Reads the caller's options; NULL gives the defaults. */
+int wsrt_schema_options_load(wsrt_schema_options *out, const wsrt_schema_options *given);
+
 int wsrt_compile(const wsrt_schema_options *options, wsrt_span text, wsrt_span overlay,
                  wsrt_schema_error *why, wsrt_schema **out);
 /* Sets `why` from a place and gives the status that goes with the code. */

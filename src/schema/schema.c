@@ -43,7 +43,7 @@ const char *wsrt_issue_code_name(int code)
     return names[code >= WSRT_ISSUE_INVALID_TYPE && code <= WSRT_ISSUE_LIMIT ? code : 0];
 }
 
-static int load(wsrt_schema_options *out, const wsrt_schema_options *given)
+int wsrt_schema_options_load(wsrt_schema_options *out, const wsrt_schema_options *given)
 {
     uint32_t both = WSRT_SCHEMA_STRICT | WSRT_SCHEMA_LENIENT;
     uint32_t drafts = WSRT_SCHEMA_DRAFT_07 | WSRT_SCHEMA_DRAFT_2020_12;
@@ -68,7 +68,7 @@ int wsrt_schema_new(wsrt_schema **out, const void *json, size_t len,
     if (out == NULL)
         return WSRT_ERR_INVALID;
     *out = NULL;
-    int rc = load(&o, opts);
+    int rc = wsrt_schema_options_load(&o, opts);
     if (rc == WSRT_OK && (json == NULL || o.actions.len > 0))
         rc = WSRT_ERR_INVALID;
     return rc == WSRT_OK ? wsrt_compile(&o, text, none, why, out) : rc;
@@ -82,7 +82,7 @@ int wsrt_schema_builtin(wsrt_schema **out, const char *name_cstr, const wsrt_sch
     if (out == NULL)
         return WSRT_ERR_INVALID;
     *out = NULL;
-    int rc = load(&o, opts);
+    int rc = wsrt_schema_options_load(&o, opts);
     if (rc == WSRT_OK)
         rc = wsrt_schema_builtin_text(name_cstr, &text);
     if (rc == WSRT_OK && o.actions.len > 0)

@@ -171,7 +171,7 @@ static int run(struct wsrt_run *r)
 
 static int is_usable(const wsrt_schema *s, const void *msg, size_t len, const wsrt_validation *v)
 {
-    return s != NULL && v != NULL && v->struct_size == sizeof *v && (msg != NULL || len == 0) &&
+    return s != NULL && wsrt_size_valid(v, sizeof *v) && (msg != NULL || len == 0) &&
            (v->slots != NULL || v->slot_cap == 0) && (v->issues != NULL || v->issue_cap == 0) &&
            v->scratch != NULL;
 }
@@ -182,6 +182,8 @@ static void prepare(struct wsrt_run *r, const wsrt_schema *s, wsrt_validation *v
 {
     unsigned char *scratch = v->scratch;
 
+    if (v->struct_size > sizeof *v)
+        memset(v + 1, 0, v->struct_size - sizeof *v);
     r->in.max_depth = o->max_depth;
     r->in.max_number_len = o->max_number_len;
     r->in.lone_surrogates = (o->flags & WSRT_VALIDATE_ALLOW_LONE_SURROGATE) != 0;

@@ -3,6 +3,7 @@
 
 #include "base/env.h"
 #include "base/options.h"
+#include "sender/sender.h"
 
 #include <string.h>
 
@@ -17,6 +18,17 @@ static uint64_t or_default(uint64_t given, uint64_t usual)
     return given == 0 ? usual : given;
 }
 
+static int is_latest(const wsrt_latest *l)
+{
+    return wsrt_size_valid(l->ops, sizeof *l->ops) && l->ops->put != NULL &&
+           l->ops->remove != NULL && l->ops->each != NULL;
+}
+
+static int is_store(const wsrt_store *s)
+{
+    return wsrt_size_valid(s->ops, sizeof *s->ops) && s->ops->remove != NULL;
+}
+
 static int check(const wsrt_feed_options *o)
 {
     if ((o->flags & ~(uint32_t)WSRT_FEED_STORED) != 0)
@@ -26,10 +38,8 @@ static int check(const wsrt_feed_options *o)
         o->max_subscribers > MOST_SUBSCRIBERS || o->coalesce_ms < 0 ||
         o->coalesce_ms > MOST_COALESCE_MS)
         return WSRT_ERR_INVALID;
-    if ((o->sender != NULL && (o->sender->ops == NULL || o->sender->ops->post == NULL)) ||
-        (o->latest != NULL && (o->latest->ops == NULL || o->latest->ops->put == NULL ||
-                               o->latest->ops->remove == NULL || o->latest->ops->each == NULL)) ||
-        (o->store != NULL && (o->store->ops == NULL || o->store->ops->remove == NULL)))
+    if ((o->sender != NULL && !wsrt_sender_valid(o->sender)) ||
+        (o->latest != NULL && !is_latest(o->latest)) || (o->store != NULL && !is_store(o->store)))
         return WSRT_ERR_INVALID;
     if ((o->flags & WSRT_FEED_STORED) != 0 &&
         (o->store == NULL || o->store->ops->get == NULL || o->store->ops->each == NULL ||
@@ -134,7 +144,7 @@ int wsrt_feed_new(wsrt_feed **out, const wsrt_feed_options *opts)
 
 int wsrt_feed_set_sender(wsrt_feed *f, const wsrt_sender *sender)
 {
-    if (f == NULL || (sender != NULL && (sender->ops == NULL || sender->ops->post == NULL)))
+    if (f == NULL || (sender != NULL && !wsrt_sender_valid(sender)))
         return WSRT_ERR_INVALID;
     f->sender = sender == NULL ? (wsrt_sender){NULL, NULL} : *sender;
     return WSRT_OK;

@@ -1,0 +1,10 @@
+/* What the rooms above ask of a sender that they are given. */
+#ifndef WSRT_SRC_SENDER_H
+#define WSRT_SRC_SENDER_H
+
+#include <wsrt/sender.h>
+
+/* Whether its table has a size of some release and the mandatory function. */
+int wsrt_sender_valid(const wsrt_sender *s);
+
+#endif
