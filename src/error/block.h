@@ -6,9 +6,6 @@
 #include <stdint.h>
 #include <string.h>
 
-/* How a machine without such registers passes one is nobody's business: all of this is static. */
-#pragma GCC diagnostic ignored "-Wpsabi"
-
 enum { WSRT_BLOCK = 16 };
 typedef signed char wsrt_block __attribute__((vector_size(16)));
 
