@@ -334,6 +334,23 @@ START_TEST(a_pattern_has_64_kib_at_most)
 }
 END_TEST
 
+START_TEST(what_takes_too_much_work_to_compile_is_refused_row_67)
+{
+    char *text = malloc(20 * 20000), *end = text + sprintf(text, "{\"required\":[\"\"");
+
+    for (int i = 0; i < 20000; i++)
+        end += sprintf(end, ",\"%d\"", i);
+    sprintf(end, "]}");
+    ck_assert_int_eq(compile(text, 0), WSRT_ERR_LIMIT);
+    ck_assert_int_eq(why.code, WSRT_SCHEMA_LIMIT);
+    ck_assert_str_eq(why.text_cstr, "Too much work to compile");
+    sprintf(text + 4000, "\"]}");
+    strcpy(strrchr(text, ','), "]}");
+    ck_assert_int_eq(compile(text, 0), WSRT_OK);
+    free(text);
+}
+END_TEST
+
 /* Everything that allocates: references, patterns, unions, texts, a document of its own. */
 static const char everything[] =
     "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"https://e.org/r\","
@@ -434,6 +451,7 @@ Suite *suite(void)
     tcase_add_test(t, warnings_name_what_compiles_and_is_doubtful_rows_67_68);
     tcase_add_test(t, warnings_that_do_not_fit_are_counted);
     tcase_add_test(t, a_pattern_has_64_kib_at_most);
+    tcase_add_test(t, what_takes_too_much_work_to_compile_is_refused_row_67);
     tcase_add_test(t, every_refused_allocation_leaves_nothing_behind);
     tcase_add_test(t, every_refused_allocation_of_a_builtin_with_actions_leaves_nothing_behind);
     tcase_add_test(t, options_that_contradict_themselves_are_refused);
