@@ -27,16 +27,17 @@ static int run(const uint32_t *words, const char *text, size_t len)
 static void agree(wsrt_arena *arena, const struct pattern_case *c)
 {
     struct wsrt_pattern_error why = {0};
+    uint64_t work = 128000000;
     uint32_t count, *words;
-    struct wsrt_expr *e = wsrt_pattern_parse(arena, wsrt_span_cstr(c->pattern), &why);
+    struct wsrt_expr *e = wsrt_pattern_parse(arena, wsrt_span_cstr(c->pattern), &work, &why);
 
     if (e == NULL)
         abort();
-    words = wsrt_automaton_new(arena, e, &count, &why);
+    words = wsrt_automaton_new(arena, e, &count, &work, &why);
     if (words == NULL || wsrt_regex_check(words, count) != count ||
         run(words, c->subject, strlen(c->subject)) != c->matches)
         abort();
-    words = wsrt_automaton_program(arena, e, &count, &why);
+    words = wsrt_automaton_program(arena, e, &count, &work, &why);
     if (words == NULL || wsrt_regex_check(words, count) != count ||
         run(words, c->subject, strlen(c->subject)) != c->matches)
         abort();
@@ -48,12 +49,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wsrt_pattern_error why;
     wsrt_allocator libc;
     wsrt_arena arena;
+    uint64_t work = 128000000;
 
     wsrt_allocator_load(&libc, NULL);
     wsrt_arena_init(&arena, &libc, NULL, 0);
     if (pattern_case_make(&c, data, size < 200 ? size : 200))
         agree(&arena, &c);
-    struct wsrt_pattern *p = wsrt_pattern_new(&arena, (wsrt_span){(const char *)data, size}, &why);
+    struct wsrt_pattern *p =
+        wsrt_pattern_new(&arena, (wsrt_span){(const char *)data, size}, &work, &why);
     if (p == NULL && (why.code == 0 || why.offset > size))
         abort();
     if (p != NULL && p->kind == WSRT_PATTERN_WORDS)

@@ -75,13 +75,16 @@ int wsrt_kw_property_names(struct wsrt_compiler *c, struct wsrt_source *s, struc
 
 static int edge_add(struct wsrt_compiler *c, struct wsrt_edge **list, struct wsrt_source *to)
 {
-    while (*list != NULL)
-        list = &(*list)->next;
+    uint64_t steps = 0;
+
+    for (; *list != NULL; list = &(*list)->next)
+        steps++;
+    wsrt_compile_count(c, steps);
     *list = wsrt_compile_alloc(c, sizeof **list);
     if (*list == NULL)
         return WSRT_ERR_NOMEM;
     (*list)->to = to;
-    return WSRT_OK;
+    return wsrt_compile_goes_on(c, to == NULL ? NULL : to->tree);
 }
 
 static int edges_of(struct wsrt_compiler *c, struct wsrt_source *s, struct wsrt_tree *v,

@@ -195,6 +195,10 @@ static int names_list(struct wsrt_compiler *c, const struct wsrt_tree *v)
         for (struct wsrt_tree *o = v->child; o != t; o = o->next)
             if (wsrt_span_equal(o->text, t->text))
                 return wsrt_compile_fail(c, WSRT_SCHEMA_VALUE, t, "A name twice");
+        wsrt_compile_count(c, t->index);
+        int rc = wsrt_compile_goes_on(c, t);
+        if (rc != WSRT_OK)
+            return rc;
     }
     return WSRT_OK;
 }
@@ -214,6 +218,7 @@ int wsrt_kw_require(struct wsrt_compiler *c, struct wsrt_source *s, struct wsrt_
             return WSRT_ERR_NOMEM;
         r->value = t;
         r->text = wsrt_message_for(s, keyword, t->text);
+        rc = wsrt_compile_goes_on(c, t);
     }
     return rc;
 }

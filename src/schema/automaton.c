@@ -8,9 +8,9 @@
  * classes, then for each state a word (1 = accepts at the end of the text) and the targets by class,
  * two to a word. State 0 is dead, state 1 has matched. A program (program.c) starts with 0. */
 enum { HEADER = 3, MAP = 64, MOST_STATES = 4096, MOST_POSITIONS = 10000 };
-enum { MOST_PARTS = 200000, MOST_POINT_PARTS = 65536, MOST_BUILDS = 2000000 };
+enum { MOST_PARTS = 200000, MOST_POINT_PARTS = 65536, MOST_BUILDS = 2000000, PART_WORK = 8 };
 enum { DEAD = 0, MATCHED = 1 };
-static const uint64_t MOST_STEPS = 4000000; /* beyond, a program is the better answer */
+static const uint64_t MOST_STEPS = 4000000; /* of a table; beyond, a program is the better answer */
 
 enum { LONGEST_CODE = 4 };
 
@@ -34,11 +34,13 @@ struct builder {
     int by_points; /* sets stay sets: for a program */
     int too_large; /* for a table */
     int has_words; /* \b or \B */
+    uint32_t builds;
     struct wsrt_part *parts;
     uint32_t count;
     uint32_t cap;
     uint32_t positions;
-    uint64_t steps;
+    uint64_t steps; /* of building and of the table */
+    uint64_t most_steps;
     struct move *moves;
     uint32_t move_count;
     uint32_t move_cap;
@@ -220,6 +222,9 @@ static uint32_t part_of_sequences(struct builder *b, uint32_t from, uint32_t to,
 {
     uint32_t targets[256][3], count = 0; /* at most one a byte */
 
+    b->steps += to - from;
+    if (b->steps > b->most_steps)
+        return give_up(b);
     while (from < to) {
         const struct sequence *s = &b->sequences[from];
         uint32_t behind = from + 1, low = s->low[at], high = s->high[at];
@@ -317,8 +322,12 @@ static uint32_t build(struct builder *b, const struct wsrt_expr *e, uint32_t nex
                                          [WSRT_EXPR_WORD] = WSRT_PART_WORD,
                                          [WSRT_EXPR_NOT_WORD] = WSRT_PART_NOT_WORD};
 
-    if (++b->steps > MOST_BUILDS)
+    b->steps += PART_WORK;
+    if (++b->builds > MOST_BUILDS)
         return fail(b, WSRT_SCHEMA_LIMIT, "Pattern too large");
+    if (b->steps > b->most_steps)
+        return b->by_points ? fail(b, WSRT_SCHEMA_LIMIT, "Pattern takes too much work")
+                            : give_up(b);
     switch (e->kind) {
     case WSRT_EXPR_SET:
         return build_set(b, e, next);
@@ -553,7 +562,7 @@ static int determine(struct builder *b)
             uint32_t to = step(b, i, byte, set, scratch);
             if (to == WSRT_NONE)
                 return 0;
-            if (b->steps > MOST_STEPS)
+            if (b->steps > b->most_steps)
                 return give_up(b) != WSRT_NONE;
             b->next[i * b->classes + class ++] = (uint16_t)to;
         }
@@ -593,7 +602,8 @@ static int build_parts(struct builder *b, const struct wsrt_expr *e)
     return b->entry != WSRT_NONE;
 }
 
-static struct builder *builder_new(wsrt_arena *own, struct wsrt_pattern_error *why, int by_points)
+static struct builder *builder_new(wsrt_arena *own, struct wsrt_pattern_error *why,
+                                   uint64_t most_steps, int by_points)
 {
     struct builder *b = wsrt_arena_alloc(own, sizeof *b);
 
@@ -602,42 +612,53 @@ static struct builder *builder_new(wsrt_arena *own, struct wsrt_pattern_error *w
     memset(b, 0, sizeof *b);
     b->arena = own;
     b->why = why;
+    b->most_steps = most_steps;
     b->by_points = by_points;
     return b;
 }
 
+static void spend(uint64_t *work, const struct builder *b)
+{
+    *work -= b->steps < *work ? b->steps : *work;
+}
+
 uint32_t *wsrt_automaton_program(wsrt_arena *arena, const struct wsrt_expr *e, uint32_t *count,
-                                 struct wsrt_pattern_error *why)
+                                 uint64_t *work, struct wsrt_pattern_error *why)
 {
     uint32_t *out = NULL;
     wsrt_arena own; /* most of it is needed no longer than here */
 
     wsrt_arena_init(&own, arena->allocator, NULL, 0);
-    struct builder *b = builder_new(&own, why, 1);
+    struct builder *b = builder_new(&own, why, *work, 1);
     if (b != NULL && build_parts(b, e))
         out = wsrt_program_new(arena, b->parts, b->count, b->entry, count);
+    if (b != NULL)
+        spend(work, b);
     wsrt_arena_free(&own);
     return out;
 }
 
 uint32_t *wsrt_automaton_new(wsrt_arena *arena, const struct wsrt_expr *e, uint32_t *count,
-                             struct wsrt_pattern_error *why)
+                             uint64_t *work, struct wsrt_pattern_error *why)
 {
+    uint64_t most = *work / 16 < MOST_STEPS ? *work / 16 : MOST_STEPS;
     uint32_t *out = NULL;
     int too_large = 0;
     wsrt_arena own;
 
     wsrt_arena_init(&own, arena->allocator, NULL, 0);
-    struct builder *b = builder_new(&own, why, 0);
+    struct builder *b = builder_new(&own, why, most, 0);
     if (b != NULL && build_parts(b, e)) {
         find_classes(b);
         if (determine(b))
             out = pack(b, arena, count);
     }
-    if (b != NULL)
+    if (b != NULL) {
         too_large = b->too_large && why->text_cstr == NULL;
+        spend(work, b);
+    }
     wsrt_arena_free(&own);
-    return too_large ? wsrt_automaton_program(arena, e, count, why) : out;
+    return too_large ? wsrt_automaton_program(arena, e, count, work, why) : out;
 }
 
 size_t wsrt_dfa_check(const uint32_t *words, size_t count)

@@ -20,6 +20,8 @@ struct wsrt_point_range {
     struct wsrt_point_range *next; /* ascending, apart */
     uint32_t low;
     uint32_t high;
+    uint32_t place; /* of the list that begins here, in a program; 0 = not yet there */
+    uint32_t reserved;
 };
 
 struct wsrt_expr {
@@ -50,7 +52,7 @@ struct wsrt_part {
     uint32_t first; /* BYTES: its moves, ascending */
     uint32_t count;
     uint32_t reserved;
-    const struct wsrt_point_range *ranges; /* SET */
+    struct wsrt_point_range *ranges; /* SET */
 };
 
 /* \w, which is ASCII. */
@@ -59,21 +61,21 @@ static inline int wsrt_is_word(uint32_t point)
     return point < 128 && ((point | 32) - 'a' < 26 || point - '0' < 10 || point == '_');
 }
 
-/* The automaton's words, or NULL with `why` filled. */
+/* The automaton's words, or NULL with `why` filled; `work` as of wsrt_pattern_new(). */
 uint32_t *wsrt_automaton_new(wsrt_arena *arena, const struct wsrt_expr *e, uint32_t *count,
-                             struct wsrt_pattern_error *why);
+                             uint64_t *work, struct wsrt_pattern_error *why);
 
 /* The same as a program, whatever its size. */
 uint32_t *wsrt_automaton_program(wsrt_arena *arena, const struct wsrt_expr *e, uint32_t *count,
-                                 struct wsrt_pattern_error *why);
+                                 uint64_t *work, struct wsrt_pattern_error *why);
 
 /* ---- pattern.c */
 /* NULL with `why` filled. */
-struct wsrt_expr *wsrt_pattern_parse(wsrt_arena *arena, wsrt_span text,
+struct wsrt_expr *wsrt_pattern_parse(wsrt_arena *arena, wsrt_span text, uint64_t *work,
                                      struct wsrt_pattern_error *why);
 
 /* ---- program.c */
-uint32_t *wsrt_program_new(wsrt_arena *arena, const struct wsrt_part *parts, uint32_t part_count,
+uint32_t *wsrt_program_new(wsrt_arena *arena, struct wsrt_part *parts, uint32_t part_count,
                            uint32_t entry, uint32_t *count); /* NULL without memory */
 size_t wsrt_program_check(const uint32_t *words, size_t count);
 size_t wsrt_program_room(const uint32_t *words);

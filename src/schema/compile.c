@@ -8,6 +8,7 @@
 #include <string.h>
 
 static const size_t LONGEST_TEXT = 1 << 20;
+static const uint64_t MOST_WORK = 128000000; /* about half a second */
 
 static const uint16_t element_sizes[WSRT_TABLES] = {
     [WSRT_TABLE_NODES] = sizeof(struct wsrt_node),
@@ -137,6 +138,18 @@ int wsrt_compile_fail(struct wsrt_compiler *c, int code, const struct wsrt_tree 
     return rc;
 }
 
+void wsrt_compile_count(struct wsrt_compiler *c, uint64_t steps)
+{
+    steps *= 4; /* of a list they miss the cache */
+    c->work -= steps < c->work ? steps : c->work;
+}
+
+int wsrt_compile_goes_on(struct wsrt_compiler *c, const struct wsrt_tree *at)
+{
+    return c->work > 0 ? WSRT_OK
+                       : wsrt_compile_fail(c, WSRT_SCHEMA_LIMIT, at, "Too much work to compile");
+}
+
 /* ---- the image ---------------------------------------------------------------------------- */
 
 uint64_t wsrt_compile_layout(void)
@@ -259,7 +272,7 @@ static int compile(struct wsrt_compiler *c, wsrt_span text, wsrt_span overlay)
 int wsrt_compile(const wsrt_schema_options *options, wsrt_span text, wsrt_span overlay,
                  wsrt_schema_error *why, wsrt_schema **out)
 {
-    struct wsrt_compiler c = {.options = options, .why = why};
+    struct wsrt_compiler c = {.options = options, .why = why, .work = MOST_WORK};
     int rc = WSRT_OK;
 
     *out = NULL;

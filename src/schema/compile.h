@@ -136,6 +136,7 @@ struct wsrt_compiler {
     uint32_t *set_table;  /* hash of nodes + 1, 0 = free */
     size_t set_cap;
     struct wsrt_image image;
+    uint64_t work; /* steps of patterns and of walks over lists that are left */
 };
 
 /* ---- compile.c */
@@ -157,6 +158,9 @@ uint64_t wsrt_compile_layout(void);
 uint64_t wsrt_compile_lay_out(struct wsrt_compiler *c);
 /* The schema made of the finished tables. */
 int wsrt_compile_assemble(struct wsrt_compiler *c, wsrt_schema **out);
+/* Counts steps; what is too much shows at the next wsrt_compile_goes_on(). */
+void wsrt_compile_count(struct wsrt_compiler *c, uint64_t steps);
+int wsrt_compile_goes_on(struct wsrt_compiler *c, const struct wsrt_tree *at);
 void *wsrt_compile_alloc(struct wsrt_compiler *c, size_t size); /* zeroed */
 /* Room for `n` more elements at the end; NULL without memory. */
 void *wsrt_vec_push(struct wsrt_compiler *c, struct wsrt_vec *v, size_t n, size_t size);

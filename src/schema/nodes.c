@@ -21,10 +21,13 @@ static uint32_t name_index(const struct wsrt_build *b, wsrt_span name)
     const struct wsrt_prop *names = node_names(b);
     const char *text = (const char *)b->c->tables[WSRT_TABLE_TEXT].data;
 
-    for (uint32_t i = 0; i < b->node.known; i++)
-        if (wsrt_span_equal((wsrt_span){text + names[i].name, names[i].len}, name))
-            return i;
-    return WSRT_NONE;
+    uint32_t i = 0;
+
+    while (i < b->node.known &&
+           !wsrt_span_equal((wsrt_span){text + names[i].name, names[i].len}, name))
+        i++;
+    wsrt_compile_count(b->c, i);
+    return i < b->node.known ? i : WSRT_NONE;
 }
 
 static int add_name(struct wsrt_build *b, wsrt_span name)
@@ -53,6 +56,7 @@ static int collect_names(struct wsrt_build *b)
         for (const struct wsrt_named *n = s->props; rc == WSRT_OK && n != NULL; n = n->next)
             if (first == NULL || name_index(b, n->name) == WSRT_NONE)
                 rc = add_name(b, n->name);
+        rc = rc == WSRT_OK ? wsrt_compile_goes_on(b->c, s->tree) : rc;
         first = s;
     }
     return rc;
@@ -344,6 +348,8 @@ static int build_rules(struct wsrt_build *b)
                 int rc = wsrt_emit_rule(b->c, s, r, &index);
                 if (rc == WSRT_OK)
                     rc = place_rule(b, r, index);
+                if (rc == WSRT_OK)
+                    rc = wsrt_compile_goes_on(b->c, s->tree);
                 if (rc != WSRT_OK)
                     return rc;
                 b->node.check_count++;

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { DEEPEST = 200, LAST_POINT = 0x10ffff, LONGEST = 65536 };
+enum { DEEPEST = 200, LAST_POINT = 0x10ffff, LONGEST = 65536, RANGE_WORK = 32 };
 
 struct parser {
     wsrt_arena *arena;
@@ -13,7 +13,9 @@ struct parser {
     const unsigned char *base;
     const unsigned char *p;
     const unsigned char *end;
+    uint64_t *work;
     int depth;
+    uint32_t mask; /* categories of the set that is being read */
 };
 
 static struct wsrt_expr *refuse(struct parser *r, int code, const unsigned char *at,
@@ -47,39 +49,101 @@ static struct wsrt_expr *expr_new(struct parser *r, int kind)
 
 /* ---- sets of code points ------------------------------------------------------------------ */
 
+/* Ranges come in any order, until settle(). */
 static int add_range(struct parser *r, struct wsrt_expr *e, uint32_t low, uint32_t high)
 {
     struct wsrt_point_range *range = wsrt_arena_alloc(r->arena, sizeof *range);
-    struct wsrt_point_range **link = &e->ranges;
 
     if (range == NULL) {
         refuse(r, 0, r->p, "Out of memory");
         return 0;
     }
-    while (*link != NULL && (*link)->high + 1 < low)
-        link = &(*link)->next;
-    while (*link != NULL && (*link)->low <= high + 1) { /* joins the new range */
-        low = (*link)->low < low ? (*link)->low : low;
-        high = (*link)->high > high ? (*link)->high : high;
-        *link = (*link)->next;
+    *range = (struct wsrt_point_range){.next = e->ranges, .low = low, .high = high};
+    e->ranges = range;
+    if (*r->work < RANGE_WORK)
+        return refuse(r, WSRT_SCHEMA_LIMIT, r->p, "Pattern takes too much work") != NULL;
+    *r->work -= RANGE_WORK;
+    return 1;
+}
+
+static struct wsrt_point_range *merge(struct wsrt_point_range *a, struct wsrt_point_range *b)
+{
+    struct wsrt_point_range *out = NULL, **link = &out;
+
+    while (a != NULL && b != NULL) {
+        struct wsrt_point_range **least = a->low <= b->low ? &a : &b;
+        *link = *least;
+        link = &(*least)->next;
+        *least = *link;
     }
-    *range = (struct wsrt_point_range){*link, low, high};
-    *link = range;
+    *link = a != NULL ? a : b;
+    return out;
+}
+
+/* By merging runs whose lengths are powers of two. */
+static struct wsrt_point_range *sort(struct wsrt_point_range *list)
+{
+    struct wsrt_point_range *runs[32] = {NULL}, *out = NULL;
+
+    while (list != NULL) {
+        struct wsrt_point_range *run = list;
+        size_t i = 0;
+        list = list->next;
+        run->next = NULL;
+        for (; runs[i] != NULL; i++) {
+            run = merge(runs[i], run);
+            runs[i] = NULL;
+        }
+        runs[i] = run;
+    }
+    for (size_t i = 0; i < 32; i++)
+        out = merge(runs[i], out);
+    return out;
+}
+
+static int add_categories(struct parser *r, struct wsrt_expr *e)
+{
+    uint32_t low, high;
+
+    for (uint32_t i = 0; r->mask != 0 && wsrt_unicode_run(i, r->mask, &low, &high) != 0; i++)
+        if (low <= high && !add_range(r, e, low, high))
+            return 0;
+    r->mask = 0;
+    return 1;
+}
+
+/* Everything of the set, ascending and apart. */
+static int settle(struct parser *r, struct wsrt_expr *e)
+{
+    if (!add_categories(r, e))
+        return 0;
+    e->ranges = sort(e->ranges);
+    for (struct wsrt_point_range *p = e->ranges; p != NULL && p->next != NULL;) {
+        struct wsrt_point_range *next = p->next;
+        if (next->low > p->high + 1) {
+            p = next;
+            continue;
+        }
+        p->high = next->high > p->high ? next->high : p->high;
+        p->next = next->next;
+    }
     return 1;
 }
 
 static int negate(struct parser *r, struct wsrt_expr *e)
 {
-    struct wsrt_point_range *old = e->ranges;
     uint32_t low = 0;
 
+    if (!settle(r, e))
+        return 0;
+    struct wsrt_point_range *old = e->ranges;
     e->ranges = NULL;
     for (; old != NULL; old = old->next) {
         if (old->low > low && !add_range(r, e, low, old->low - 1))
             return 0;
         low = old->high + 1;
     }
-    return low > LAST_POINT || add_range(r, e, low, LAST_POINT);
+    return (low > LAST_POINT || add_range(r, e, low, LAST_POINT)) && settle(r, e);
 }
 
 /* Adds `\d`, `\w`, `\s` or, upper case, its complement. */
@@ -100,8 +164,11 @@ static int add_shorthand(struct parser *r, struct wsrt_expr *out, unsigned char 
     for (size_t i = 0; i < count; i += 2)
         if (!add_range(r, &set, from[i], from[i + 1]))
             return 0;
+    uint32_t mask = r->mask; /* is the class's, not this set's */
+    r->mask = 0;
     if (name != lower && !negate(r, &set))
         return 0;
+    r->mask = mask;
     for (struct wsrt_point_range *p = set.ranges; p != NULL; p = p->next)
         if (!add_range(r, out, p->low, p->high))
             return 0;
@@ -112,8 +179,6 @@ static int add_shorthand(struct parser *r, struct wsrt_expr *out, unsigned char 
 static int add_property(struct parser *r, struct wsrt_expr *out, int inverted)
 {
     const unsigned char *at = r->p - 2, *from = r->p + 1, *to;
-    struct wsrt_expr set = {0};
-    uint32_t mask, low, high;
 
     if (r->p >= r->end || *r->p != '{')
         return bad_syntax(r, at, "Expected { behind \\p") != NULL;
@@ -122,17 +187,13 @@ static int add_property(struct parser *r, struct wsrt_expr *out, int inverted)
     if (to == r->end)
         return bad_syntax(r, at, "Unterminated property name") != NULL;
     r->p = to + 1;
-    mask = wsrt_unicode_mask((const char *)from, (size_t)(to - from));
+    uint32_t mask = wsrt_unicode_mask((const char *)from, (size_t)(to - from));
+    uint32_t any = wsrt_unicode_mask("Any", 3);
     if (mask == 0)
         return unsupported(r, at, "Unknown Unicode property") != NULL;
-    for (uint32_t i = 0; wsrt_unicode_run(i, mask, &low, &high) != 0; i++)
-        if (low <= high && !add_range(r, &set, low, high))
-            return 0;
-    if (inverted && !negate(r, &set))
-        return 0;
-    for (struct wsrt_point_range *p = set.ranges; p != NULL; p = p->next)
-        if (!add_range(r, out, p->low, p->high))
-            return 0;
+    if ((mask & ~any) != 0) /* ASCII is no category */
+        return inverted ? add_range(r, out, 128, LAST_POINT) : add_range(r, out, 0, 127);
+    r->mask |= inverted ? any & ~mask : mask;
     return 1;
 }
 
@@ -308,7 +369,7 @@ static struct wsrt_expr *parse_class(struct parser *r)
     if (r->p >= r->end)
         return bad_syntax(r, at, "Unterminated class");
     r->p++;
-    return inverted && !negate(r, out) ? NULL : out;
+    return (inverted ? negate(r, out) : settle(r, out)) ? out : NULL;
 }
 
 /* ---- structure ---------------------------------------------------------------------------- */
@@ -391,7 +452,7 @@ static struct wsrt_expr *parse_escape(struct parser *r)
         r->p++;
         return one_point(r, character_escape(r, 0));
     }
-    struct wsrt_expr *out = found < 0 ? NULL : expr_new(r, WSRT_EXPR_SET);
+    struct wsrt_expr *out = found < 0 || !settle(r, &set) ? NULL : expr_new(r, WSRT_EXPR_SET);
     if (out != NULL)
         *out = set;
     return out;
@@ -586,13 +647,14 @@ static int is_kernel(const struct wsrt_expr *e, struct wsrt_pattern *out)
     return 1;
 }
 
-struct wsrt_expr *wsrt_pattern_parse(wsrt_arena *arena, wsrt_span text,
+struct wsrt_expr *wsrt_pattern_parse(wsrt_arena *arena, wsrt_span text, uint64_t *work,
                                      struct wsrt_pattern_error *why)
 {
     const unsigned char *base = (const unsigned char *)text.ptr;
-    struct parser r = {.arena = arena, .why = why, .base = base, .p = base, .end = base + text.len};
+    struct parser r = {.arena = arena, .why = why, .base = base, .p = base, .work = work};
 
     *why = (struct wsrt_pattern_error){0};
+    r.end = base + text.len;
     if (text.len > LONGEST)
         return refuse(&r, WSRT_SCHEMA_LIMIT, r.p, "Pattern over 64 KiB");
     struct wsrt_expr *e = parse_alternatives(&r);
@@ -601,10 +663,10 @@ struct wsrt_expr *wsrt_pattern_parse(wsrt_arena *arena, wsrt_span text,
     return e;
 }
 
-struct wsrt_pattern *wsrt_pattern_new(wsrt_arena *arena, wsrt_span text,
+struct wsrt_pattern *wsrt_pattern_new(wsrt_arena *arena, wsrt_span text, uint64_t *work,
                                       struct wsrt_pattern_error *why)
 {
-    struct wsrt_expr *e = wsrt_pattern_parse(arena, text, why);
+    struct wsrt_expr *e = wsrt_pattern_parse(arena, text, work, why);
     struct wsrt_pattern *out = e == NULL ? NULL : wsrt_arena_alloc(arena, sizeof *out);
 
     if (out == NULL)
@@ -613,7 +675,7 @@ struct wsrt_pattern *wsrt_pattern_new(wsrt_arena *arena, wsrt_span text,
     if (is_kernel(e, out))
         return out;
     out->kind = WSRT_PATTERN_WORDS;
-    out->words = wsrt_automaton_new(arena, e, &out->word_count, why);
+    out->words = wsrt_automaton_new(arena, e, &out->word_count, work, why);
     return out->words == NULL ? NULL : out;
 }
 

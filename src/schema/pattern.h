@@ -29,8 +29,9 @@ struct wsrt_pattern_error {
     const char *text_cstr;
 };
 
-/* NULL with `why` filled. */
-struct wsrt_pattern *wsrt_pattern_new(wsrt_arena *arena, wsrt_span text,
+/* NULL with `why` filled. `work` is what may be spent, and becomes what is left: a table takes a
+ * sixteenth of it at most, beyond that a program serves; a pattern too large for both is refused. */
+struct wsrt_pattern *wsrt_pattern_new(wsrt_arena *arena, wsrt_span text, uint64_t *work,
                                       struct wsrt_pattern_error *why);
 void wsrt_charset_ranges(struct wsrt_charset *set);
 

@@ -17,15 +17,6 @@ static uint32_t list_words(const struct wsrt_point_range *r)
     return out;
 }
 
-/* Instructions that came from one class of the pattern share its list. */
-static uint32_t known_list(const struct wsrt_part *parts, const uint32_t *code, uint32_t i)
-{
-    for (uint32_t k = i; k-- > 0 && i - k < 64;)
-        if (parts[k].kind == WSRT_PART_SET && parts[k].ranges == parts[i].ranges)
-            return code[STEP * k + 2];
-    return 0;
-}
-
 static uint32_t put_list(uint32_t *words, uint32_t at, const struct wsrt_point_range *r)
 {
     uint32_t count = 0;
@@ -38,35 +29,51 @@ static uint32_t put_list(uint32_t *words, uint32_t at, const struct wsrt_point_r
     return at + 1 + 2 * count;
 }
 
-uint32_t *wsrt_program_new(wsrt_arena *arena, const struct wsrt_part *parts, uint32_t part_count,
+/* Gives each list its place behind the instructions, those without a character the first; the end.
+ * Instructions that came from one class share its list. */
+static size_t place_lists(struct wsrt_part *parts, uint32_t count)
+{
+    size_t at = HEADER + (size_t)STEP * count + 1;
+
+    for (uint32_t i = 0; i < count; i++)
+        if (parts[i].kind == WSRT_PART_SET && parts[i].ranges != NULL)
+            parts[i].ranges->place = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        struct wsrt_point_range *r = parts[i].kind == WSRT_PART_SET ? parts[i].ranges : NULL;
+        if (r == NULL || r->place != 0)
+            continue;
+        r->place = (uint32_t)at;
+        at += list_words(r);
+    }
+    return at;
+}
+
+uint32_t *wsrt_program_new(wsrt_arena *arena, struct wsrt_part *parts, uint32_t part_count,
                            uint32_t entry, uint32_t *count)
 {
-    size_t most = HEADER + (size_t)STEP * part_count;
-    uint32_t at = HEADER + STEP * part_count;
+    size_t size = place_lists(parts, part_count);
+    uint32_t *out = wsrt_arena_alloc(arena, size * sizeof *out);
+    uint32_t empty = HEADER + STEP * part_count;
 
-    for (uint32_t i = 0; i < part_count; i++)
-        most += parts[i].kind == WSRT_PART_SET ? list_words(parts[i].ranges) : 0;
-    uint32_t *out = wsrt_arena_alloc(arena, most * sizeof *out);
     if (out == NULL)
         return NULL;
+    out[empty] = 0;
+    uint32_t next = empty + 1; /* lists are placed in this order */
     for (uint32_t i = 0; i < part_count; i++) {
-        uint32_t *code = out + HEADER, *one = code + STEP * i;
+        uint32_t *one = out + HEADER + (size_t)STEP * i;
         one[0] = parts[i].kind;
         one[1] = parts[i].next;
         one[2] = parts[i].kind == WSRT_PART_SPLIT ? parts[i].other : 0;
         if (parts[i].kind != WSRT_PART_SET)
             continue;
-        one[2] = known_list(parts, code, i);
-        if (one[2] == 0) {
-            one[2] = at;
-            at = put_list(out, at, parts[i].ranges);
-        }
+        one[2] = parts[i].ranges == NULL ? empty : parts[i].ranges->place;
+        if (one[2] == next)
+            next = put_list(out, next, parts[i].ranges);
     }
     out[0] = 0;
-    out[1] = *count = at;
+    out[1] = *count = (uint32_t)size;
     out[2] = part_count;
     out[3] = entry;
-    wsrt_arena_trim(arena, out, most * sizeof *out, at * sizeof *out);
     return out;
 }
 

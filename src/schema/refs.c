@@ -280,10 +280,14 @@ static int find_target(struct wsrt_compiler *c, const struct wsrt_pending_ref *r
         *out = (*base)->root;
     else if (fragment.ptr[0] == '/')
         *out = pointer_find((*base)->root, fragment, base);
-    for (struct wsrt_anchor *a = c->anchors; *out == NULL && a != NULL; a = a->next)
+    for (struct wsrt_anchor *a = c->anchors; *out == NULL && a != NULL; a = a->next) {
+        wsrt_compile_count(c, 1);
         if (a->resource == *base && wsrt_span_equal(a->name, fragment))
             *out = a->target;
-    return WSRT_OK;
+    }
+    for (const struct wsrt_tree *t = *out; t != NULL; t = t->up)
+        wsrt_compile_count(c, t->index + 1); /* who came before it was looked at */
+    return wsrt_compile_goes_on(c, ref->ref);
 }
 
 static int resolve(struct wsrt_compiler *c, struct wsrt_pending_ref *ref)

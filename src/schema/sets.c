@@ -11,6 +11,10 @@ int wsrt_set_insert(struct wsrt_compiler *c, struct wsrt_set *set, uint32_t id)
 
     while (at > 0 && set->ids[at - 1] >= id)
         at--;
+    wsrt_compile_count(c, set->count - at + 1);
+    int rc = wsrt_compile_goes_on(c, NULL);
+    if (rc != WSRT_OK)
+        return rc;
     if (at < set->count && set->ids[at] == id)
         return 0;
     if (set->count == set->cap) {

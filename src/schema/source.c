@@ -61,8 +61,10 @@ struct wsrt_rule *wsrt_rule_new(struct wsrt_compiler *c, struct wsrt_source *s, 
     r->issue = (uint32_t)issue;
     r->keyword_cstr = keyword;
     r->text = wsrt_message_for(s, keyword, (wsrt_span){NULL, 0});
-    while (*link != NULL && (*link)->kind <= r->kind)
-        link = &(*link)->next;
+    uint64_t steps = 0;
+    for (; *link != NULL && (*link)->kind <= r->kind; link = &(*link)->next)
+        steps++;
+    wsrt_compile_count(c, steps);
     r->next = *link;
     *link = r;
     return r;
@@ -85,7 +87,7 @@ int wsrt_kw_compile_pattern(struct wsrt_compiler *c, const struct wsrt_tree *at,
 {
     struct wsrt_pattern_error why;
 
-    *out = wsrt_pattern_new(&c->arena, text, &why);
+    *out = wsrt_pattern_new(&c->arena, text, &c->work, &why);
     if (*out != NULL)
         return WSRT_OK;
     if (why.code == 0)
@@ -112,11 +114,13 @@ int wsrt_source_child(struct wsrt_compiler *c, struct wsrt_source *s, struct wsr
 
 struct wsrt_named *wsrt_named_get(struct wsrt_compiler *c, struct wsrt_named **list, wsrt_span name)
 {
-    while (*list != NULL) {
-        if (wsrt_span_equal((*list)->name, name))
-            return *list;
-        list = &(*list)->next;
-    }
+    uint64_t steps = 0;
+
+    for (; *list != NULL && !wsrt_span_equal((*list)->name, name); list = &(*list)->next)
+        steps++;
+    wsrt_compile_count(c, steps);
+    if (*list != NULL)
+        return *list;
     *list = wsrt_compile_alloc(c, sizeof **list);
     if (*list != NULL)
         (*list)->name = name;

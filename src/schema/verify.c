@@ -107,6 +107,7 @@ static int bound_holds(const struct view *v, const struct wsrt_check *c)
 static int check_holds(const struct view *v, const struct wsrt_check *c)
 {
     if (c->kind > WSRT_CHECK_UNIQUE_ITEMS || c->issue > WSRT_ISSUE_LIMIT ||
+        (c->issue == WSRT_ISSUE_INVALID_TYPE && c->kind != WSRT_CHECK_TYPE) ||
         !is_cstr(v, c->keyword) || !is_cstr(v, c->origin) || !is_cstr(v, c->text) ||
         !is_cstr(v, c->limit))
         return 0;
@@ -140,11 +141,18 @@ static int is_optional_check(const struct view *v, uint32_t i)
     return i == WSRT_NONE || is_index(v, WSRT_TABLE_CHECKS, i);
 }
 
+/* There is no value whose type could be wrong. */
+static int is_missing_check(const struct view *v, uint32_t i)
+{
+    return is_optional_check(v, i) &&
+           (i == WSRT_NONE || v->checks[i].issue != WSRT_ISSUE_INVALID_TYPE);
+}
+
 static int switch_holds(const struct view *v, const struct wsrt_switch *s)
 {
     if (!is_text(v, s->prop, s->len) || !is_within(v, WSRT_TABLE_LITERALS, s->first, s->count) ||
         !is_node(v, s->other) || !is_node(v, s->missing) ||
-        !is_optional_check(v, s->unknown_check) || !is_optional_check(v, s->missing_check))
+        !is_optional_check(v, s->unknown_check) || !is_missing_check(v, s->missing_check))
         return 0;
     for (uint32_t i = 0; i < s->count; i++)
         if (v->literals[s->first + i].kind != WSRT_JSON_STRING)

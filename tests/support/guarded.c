@@ -30,6 +30,14 @@ char *guarded_copy(const void *data, size_t len)
     return copy;
 }
 
+void guarded_protect(char *copy, size_t len)
+{
+    size_t size = readable(len);
+
+    if (mprotect(copy + len - size, size, PROT_READ) != 0)
+        abort();
+}
+
 void guarded_free(char *copy, size_t len)
 {
     size_t size = readable(len);

@@ -7,6 +7,8 @@
 /* A copy of `len` bytes whose end is flush against the unmapped page; aborts when memory is short.
  * Give it back with the same length. */
 char *guarded_copy(const void *data, size_t len);
+/* From here on a write to it ends the program, too. */
+void guarded_protect(char *copy, size_t len);
 void guarded_free(char *copy, size_t len);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { MOST_POINTS = 24, DEEPEST = 3 };
+enum { MOST_POINTS = 24, DEEPEST = 3, MOST_STEPS = 20000 };
 
 struct maker {
     const uint8_t *data;
@@ -14,6 +14,7 @@ struct maker {
     uint32_t points[MOST_POINTS];
     unsigned count;
     int depth;
+    unsigned steps;
 };
 
 static const struct letter {
@@ -113,6 +114,8 @@ static uint32_t atom(struct maker *m, uint32_t from, int loud)
     unsigned kind = next_byte(m) % 32, letter;
     uint32_t out;
 
+    m->steps++;
+
     if (kind < 8) {
         if (loud)
             put(m, classes[kind]);
@@ -152,7 +155,8 @@ static uint32_t repeat(struct maker *m, uint32_t from, int loud)
         put(m, counts[how].text);
     end = m->used;
     uint32_t sum = counts[how].least == 0 ? from : 0, at = from;
-    for (unsigned i = 1; i <= counts[how].most && i <= 2 * MOST_POINTS + 2 && (at != 0 || i <= 2);
+    for (unsigned i = 1; i <= counts[how].most && i <= 2 * MOST_POINTS + 2 && (at != 0 || i <= 2) &&
+                         m->steps < MOST_STEPS;
          i++) {
         m->used = begin;
         at = atom(m, at, 0);
@@ -210,5 +214,5 @@ int pattern_case_make(struct pattern_case *out, const uint8_t *data, size_t size
     m.len = 0;
     m.cap = sizeof out->pattern;
     out->matches = choice(&m, all_places(&m), 1) != 0;
-    return m.len < m.cap;
+    return m.len < m.cap && m.steps < MOST_STEPS;
 }

@@ -12,7 +12,7 @@ struct pattern_case {
     int matches;
 };
 
-/* 0 when the pattern would be too long. */
+/* 0 when the pattern would be too long, or its answer too much work. */
 int pattern_case_make(struct pattern_case *out, const uint8_t *data, size_t size);
 
 #endif

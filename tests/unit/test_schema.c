@@ -135,7 +135,8 @@ START_TEST(every_message_rule_has_its_code_its_place_and_its_text)
         {"{\"type\":\"nope\",\"data\":{\"action\":\"a\"}}",
          "/type invalid_value Message type must be one of: auth, message, ping"},
         {"{\"type\":5,\"data\":{\"action\":\"a\"}}",
-         "/type invalid_value Message type must be one of: auth, message, ping"},
+         "/type invalid_type Message type must be one of: auth, message, ping; /type invalid_value "
+         "Message type must be one of: auth, message, ping"},
         {"{\"type\":\"ping\"}", "/data required Required"},
         {"{\"type\":\"ping\",\"data\":[]}", "/data invalid_type Expected object, got array"},
         {"{\"type\":\"ping\",\"data\":{}}", "/data/action required Required"},

@@ -233,6 +233,105 @@ START_TEST(draft_07_keeps_its_own_rules)
 }
 END_TEST
 
+/* "valid", "rejected" or the code of the schema's refusal. */
+static const char *outcome(const char *schema, const char *value, uint32_t dialect)
+{
+    wsrt_schema_options o = {.struct_size = sizeof o, .flags = dialect};
+    wsrt_schema *s;
+
+    if (wsrt_schema_new(&s, schema, strlen(schema), &o, &why) != WSRT_OK)
+        return wsrt_schema_code_name(why.code);
+    int rc = judge(s, value);
+    wsrt_schema_free(s);
+    return rc == WSRT_OK ? "valid" : rc == WSRT_ERR_REJECTED ? "rejected" : "error";
+}
+
+START_TEST(the_dialects_differ_where_their_drafts_do)
+{
+    static const struct {
+        const char *schema;
+        const char *value;
+        const char *draft_07;
+        const char *draft_2020_12;
+    } rows[] = {
+        /* array-form items */
+        {"{\"items\":[{\"type\":\"null\"}]}", "[1]", "rejected", "schema_type"},
+        {"{\"items\":[{}],\"additionalItems\":{\"type\":\"null\"}}", "[1,1]", "rejected",
+         "schema_type"},
+        {"{\"items\":[{}],\"additionalItems\":false}", "[1]", "valid", "schema_type"},
+        /* without an array they mean nothing */
+        {"{\"items\":{\"type\":\"null\"},\"additionalItems\":false}", "[null]", "valid", "valid"},
+        {"{\"additionalItems\":false}", "[1]", "valid", "valid"},
+        {"{\"prefixItems\":[false]}", "[1]", "valid", "rejected"},
+        {"{\"dependencies\":{\"a\":[\"b\"]}}", "{\"a\":1}", "rejected", "valid"},
+        {"{\"dependencies\":{\"a\":{\"minProperties\":2}}}", "{\"a\":1}", "rejected", "valid"},
+        {"{\"dependencies\":{\"a\":false}}", "{\"a\":1}", "rejected", "valid"},
+        {"{\"dependentRequired\":{\"a\":[\"b\"]}}", "{\"a\":1}", "valid", "rejected"},
+        {"{\"dependentSchemas\":{\"a\":false}}", "{\"a\":1}", "valid", "rejected"},
+        {"{\"contains\":{\"const\":1},\"minContains\":2}", "[1]", "valid", "rejected"},
+        {"{\"contains\":{\"const\":1},\"minContains\":0}", "[]", "rejected", "valid"},
+        {"{\"contains\":{\"const\":1},\"maxContains\":1}", "[1,1]", "valid", "rejected"},
+        {"{\"definitions\":{\"s\":{\"type\":\"string\"}},\"$ref\":\"#/definitions/s\"}", "1",
+         "rejected", "rejected"},
+        /* what stands beside a reference */
+        {"{\"definitions\":{\"s\":{\"type\":\"string\"}},\"$ref\":\"#/definitions/"
+         "s\",\"maxLength\":1}",
+         "\"ab\"", "valid", "rejected"},
+        {"{\"definitions\":{\"s\":{\"type\":\"string\"}},\"items\":{\"$ref\":\"#/definitions/"
+         "s\",\"not\":{}}}",
+         "[\"a\"]", "valid", "rejected"},
+        /* an identity beside a reference, too */
+        {"{\"definitions\":{\"b\":{\"type\":\"string\"},\"a\":{\"$id\":\"http://x/y\",\"$ref\":\"#/"
+         "definitions/b\"}},\"items\":{\"$ref\":\"#/definitions/a\"}}",
+         "[1]", "rejected", "schema_ref_unresolved"},
+        /* names of places */
+        {"{\"definitions\":{\"s\":{\"$id\":\"#s\",\"type\":\"string\"}},\"items\":{\"$ref\":\"#s\"}"
+         "}",
+         "[1]", "rejected", "schema_value"},
+        {"{\"$defs\":{\"s\":{\"$anchor\":\"s\",\"type\":\"string\"}},\"items\":{\"$ref\":\"#s\"}}",
+         "[1]", "schema_ref_unresolved", "rejected"},
+        {"{\"$defs\":{\"s\":{\"type\":\"string\"}},\"items\":{\"$ref\":\"#/$defs/s\"}}", "[1]",
+         "rejected", "rejected"},
+        /* the text says which dialect it is */
+        {"{\"$schema\":\"http://json-schema.org/draft-07/schema#\",\"prefixItems\":[false]}", "[1]",
+         "valid", "valid"},
+        {"{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"prefixItems\":[false]}",
+         "[1]", "rejected", "rejected"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *old = outcome(rows[i].schema, rows[i].value, WSRT_SCHEMA_DRAFT_07);
+        const char *new = outcome(rows[i].schema, rows[i].value, WSRT_SCHEMA_DRAFT_2020_12);
+        ck_assert_msg(strcmp(old, rows[i].draft_07) == 0, "draft-07: %s %s: %s", rows[i].schema,
+                      rows[i].value, old);
+        ck_assert_msg(strcmp(new, rows[i].draft_2020_12) == 0, "2020-12: %s %s: %s", rows[i].schema,
+                      rows[i].value, new);
+    }
+}
+END_TEST
+
+START_TEST(a_keyword_of_the_other_dialect_is_unknown_to_a_strict_schema)
+{
+    static const char *const old[] = {"{\"dependencies\":{}}", "{\"additionalItems\":true}"};
+    static const char *const new[] = {"{\"$anchor\":\"a\"}",       "{\"$defs\":{}}",
+                                      "{\"prefixItems\":[true]}",  "{\"dependentRequired\":{}}",
+                                      "{\"dependentSchemas\":{}}", "{\"minContains\":1}",
+                                      "{\"maxContains\":1}",       "{\"contentSchema\":{}}"};
+
+    for (size_t i = 0; i < sizeof old / sizeof old[0]; i++) {
+        ck_assert_int_eq(compile(old[i], WSRT_SCHEMA_STRICT | WSRT_SCHEMA_DRAFT_07), WSRT_OK);
+        ck_assert_int_eq(compile(old[i], WSRT_SCHEMA_STRICT), WSRT_ERR_REJECTED);
+        ck_assert_int_eq(why.code, WSRT_SCHEMA_KEYWORD_UNKNOWN);
+    }
+    for (size_t i = 0; i < sizeof new / sizeof new[0]; i++) {
+        ck_assert_int_eq(compile(new[i], WSRT_SCHEMA_STRICT), WSRT_OK);
+        ck_assert_int_eq(compile(new[i], WSRT_SCHEMA_STRICT | WSRT_SCHEMA_DRAFT_07),
+                         WSRT_ERR_REJECTED);
+        ck_assert_int_eq(why.code, WSRT_SCHEMA_KEYWORD_UNKNOWN);
+    }
+}
+END_TEST
+
 #define WORDS "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\","
 
 START_TEST(warnings_name_what_compiles_and_is_doubtful_rows_67_68)
@@ -334,6 +433,23 @@ START_TEST(a_pattern_has_64_kib_at_most)
 }
 END_TEST
 
+START_TEST(what_takes_too_much_work_to_compile_is_refused_row_67)
+{
+    char *text = malloc(20 * 20000), *end = text + sprintf(text, "{\"required\":[\"\"");
+
+    for (int i = 0; i < 20000; i++)
+        end += sprintf(end, ",\"%d\"", i);
+    sprintf(end, "]}");
+    ck_assert_int_eq(compile(text, 0), WSRT_ERR_LIMIT);
+    ck_assert_int_eq(why.code, WSRT_SCHEMA_LIMIT);
+    ck_assert_str_eq(why.text_cstr, "Too much work to compile");
+    sprintf(text + 4000, "\"]}");
+    strcpy(strrchr(text, ','), "]}");
+    ck_assert_int_eq(compile(text, 0), WSRT_OK);
+    free(text);
+}
+END_TEST
+
 /* Everything that allocates: references, patterns, unions, texts, a document of its own. */
 static const char everything[] =
     "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"$id\":\"https://e.org/r\","
@@ -431,9 +547,12 @@ Suite *suite(void)
     tcase_add_test(t, size_and_depth_of_a_schema_are_limited_row_67);
     tcase_add_test(t, references_reach_registered_documents_and_nothing_else_rows_65_66);
     tcase_add_test(t, draft_07_keeps_its_own_rules);
+    tcase_add_test(t, the_dialects_differ_where_their_drafts_do);
+    tcase_add_test(t, a_keyword_of_the_other_dialect_is_unknown_to_a_strict_schema);
     tcase_add_test(t, warnings_name_what_compiles_and_is_doubtful_rows_67_68);
     tcase_add_test(t, warnings_that_do_not_fit_are_counted);
     tcase_add_test(t, a_pattern_has_64_kib_at_most);
+    tcase_add_test(t, what_takes_too_much_work_to_compile_is_refused_row_67);
     tcase_add_test(t, every_refused_allocation_leaves_nothing_behind);
     tcase_add_test(t, every_refused_allocation_of_a_builtin_with_actions_leaves_nothing_behind);
     tcase_add_test(t, options_that_contradict_themselves_are_refused);

@@ -1,4 +1,5 @@
 /* Regular expressions: each row judged by the table and by the program of a pattern. */
+#include "heap.h"
 #include "pattern_case.h"
 #include "suite.h"
 
@@ -19,15 +20,15 @@ static int match(const char *pattern, const char *subject, size_t len, int progr
     wsrt_allocator libc;
     wsrt_arena arena;
     uint32_t count = 0, *words = NULL;
-    uint64_t work = 100000000;
+    uint64_t work = 100000000, cost = 128000000;
     int out = -2;
 
     wsrt_allocator_load(&libc, NULL);
     wsrt_arena_init(&arena, &libc, NULL, 0);
-    struct wsrt_expr *e = wsrt_pattern_parse(&arena, wsrt_span_cstr(pattern), &why);
+    struct wsrt_expr *e = wsrt_pattern_parse(&arena, wsrt_span_cstr(pattern), &cost, &why);
     if (e != NULL)
-        words = program ? wsrt_automaton_program(&arena, e, &count, &why)
-                        : wsrt_automaton_new(&arena, e, &count, &why);
+        words = program ? wsrt_automaton_program(&arena, e, &count, &cost, &why)
+                        : wsrt_automaton_new(&arena, e, &count, &cost, &why);
     if (words != NULL) {
         ck_assert_uint_eq(wsrt_regex_check(words, count), count);
         size_t size = wsrt_regex_room_size(words);
@@ -169,7 +170,7 @@ static uint64_t steps(size_t n, const char *pattern, const char *unit)
     wsrt_allocator libc;
     wsrt_arena arena;
     uint32_t count;
-    uint64_t work = UINT64_MAX;
+    uint64_t work = UINT64_MAX, cost = 128000000;
     size_t len = strlen(unit);
     char *text = malloc(n * len);
 
@@ -177,8 +178,8 @@ static uint64_t steps(size_t n, const char *pattern, const char *unit)
         memcpy(text + i * len, unit, len);
     wsrt_allocator_load(&libc, NULL);
     wsrt_arena_init(&arena, &libc, NULL, 0);
-    struct wsrt_expr *e = wsrt_pattern_parse(&arena, wsrt_span_cstr(pattern), &why);
-    uint32_t *words = wsrt_automaton_program(&arena, e, &count, &why);
+    struct wsrt_expr *e = wsrt_pattern_parse(&arena, wsrt_span_cstr(pattern), &cost, &why);
+    uint32_t *words = wsrt_automaton_program(&arena, e, &count, &cost, &why);
     size_t size = wsrt_regex_room_size(words);
     unsigned char *room = malloc(size);
     struct wsrt_regex_room r = {room, room + size, &work};
@@ -212,14 +213,14 @@ START_TEST(a_simulation_ends_where_its_work_or_room_does)
     wsrt_allocator libc;
     wsrt_arena arena;
     uint32_t count;
-    uint64_t work = 50;
+    uint64_t work = 50, cost = 128000000;
     unsigned char room[4096];
     static const unsigned char text[] = "abababababababababababababababababababababab";
 
     wsrt_allocator_load(&libc, NULL);
     wsrt_arena_init(&arena, &libc, NULL, 0);
-    struct wsrt_expr *e = wsrt_pattern_parse(&arena, wsrt_span_cstr("(a|b)*c"), &why);
-    uint32_t *words = wsrt_automaton_program(&arena, e, &count, &why);
+    struct wsrt_expr *e = wsrt_pattern_parse(&arena, wsrt_span_cstr("(a|b)*c"), &cost, &why);
+    uint32_t *words = wsrt_automaton_program(&arena, e, &count, &cost, &why);
     size_t size = wsrt_regex_room_size(words);
     ck_assert_uint_le(size, sizeof room);
     struct wsrt_regex_room r = {room, room + size, &work};
@@ -229,6 +230,50 @@ START_TEST(a_simulation_ends_where_its_work_or_room_does)
     r.end = room + size / 2;
     ck_assert_int_eq(wsrt_regex_match(words, text, text + sizeof text - 1, &r), LIMIT);
     wsrt_arena_free(&arena);
+}
+END_TEST
+
+/* Each of these once took seconds to compile, or gigabytes. */
+START_TEST(hostile_patterns_compile_within_their_work_or_are_refused)
+{
+    static const struct {
+        const char *head; /* then `unit` so many times, then `tail` */
+        const char *unit;
+        size_t times;
+        const char *tail;
+        int code;       /* 0 = it compiles */
+        int is_program; /* no table */
+    } rows[] = {
+        {"[", "\\p{L}\\p{N}", 6500, "]", 0, 0},
+        {"", "\\p{L}", 9000, "", WSRT_SCHEMA_LIMIT, 0},
+        {"(", "\\p{L}", 1, "|\\p{N}){1,4999}", 0, 1},
+        {"[\\u{110}\\u{108}", "\\u{106}\\s\\u{104}", 3000, "]", 0, 0},
+        {"(a|b)*a(a|b){", "14", 1, "}", 0, 1},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct wsrt_pattern_error why;
+        struct heap heap;
+        wsrt_arena arena;
+        uint64_t work = 128000000;
+        char *text = malloc(100 + rows[i].times * strlen(rows[i].unit)), *end = text;
+        end = stpcpy(end, rows[i].head);
+        for (size_t k = 0; k < rows[i].times; k++)
+            end = stpcpy(end, rows[i].unit);
+        end = stpcpy(end, rows[i].tail);
+        heap_init(&heap);
+        wsrt_arena_init(&arena, &heap.allocator, NULL, 0);
+        struct wsrt_pattern *p =
+            wsrt_pattern_new(&arena, (wsrt_span){text, (size_t)(end - text)}, &work, &why);
+        ck_assert_int_eq(p == NULL, rows[i].code != 0);
+        ck_assert_int_eq(p == NULL ? why.code : 0, rows[i].code);
+        if (p != NULL)
+            ck_assert_int_eq(p->kind == WSRT_PATTERN_WORDS && p->words[0] == 0, rows[i].is_program);
+        ck_assert_uint_lt(heap.live, 150000000);
+        wsrt_arena_free(&arena);
+        ck_assert_uint_eq(heap.live, 0);
+        free(text);
+    }
 }
 END_TEST
 
@@ -271,6 +316,7 @@ Suite *suite(void)
     tcase_add_test(t, patterns_beyond_4096_states_are_simulated);
     tcase_add_test(t, hard_patterns_stay_linear_row_53);
     tcase_add_test(t, a_simulation_ends_where_its_work_or_room_does);
+    tcase_add_test(t, hostile_patterns_compile_within_their_work_or_are_refused);
     tcase_add_test(t, random_patterns_match_what_their_pieces_say);
     suite_add_tcase(s, t);
     return s;

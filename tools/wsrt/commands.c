@@ -461,7 +461,7 @@ static const struct option_row validate_rows[] = {
      AT(validate_settings, print)},
     {.name = "resource",
      .argument = "URI=FILE",
-     .help = "document that the schema may refer to; repeatable",
+     .help = "document that the schema may refer to",
      .kind = OPTION_LIST,
      AT(validate_settings, resource)},
     {.name = "dialect",
