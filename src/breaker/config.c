@@ -188,6 +188,7 @@ void wsrt_breaker_settings_fill(struct settings *out, const struct document *d, 
     out->given.struct_size = c->struct_size = sizeof *c;
     out->slow_ns =
         c->expected_response_time_ms == 0 ? INT64_MAX : c->expected_response_time_ms * NS_PER_MS;
+    out->short_below = c->mode == WSRT_BREAKER_WINDOW ? (uint64_t)out->slow_ns + 1 : 0;
     out->bucket_ns = c->monitoring_window_ms * NS_PER_MS / BUCKETS;
     out->bucket_inverse = UINT64_MAX / (uint64_t)out->bucket_ns;
     out->lease_ms = lease_of(c);
