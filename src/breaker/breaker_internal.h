@@ -306,6 +306,8 @@ struct member {
 };
 
 extern const struct member wsrt_breaker_members[MEMBERS];
+/* The words of a member of kind MODE or POLICY, from its value 1 on. */
+const char *const *wsrt_breaker_member_words(const struct member *m);
 /* 0 when the value is out of range. */
 int wsrt_breaker_member_set(wsrt_breaker_config *c, const struct member *m, double value);
 double wsrt_breaker_member_get(const wsrt_breaker_config *c, const struct member *m);
