@@ -1,5 +1,6 @@
 /* Circuits from outside: their settings are replaced whole, their state is read. */
 #include "server/endpoints.h"
+#include "server/memory.h"
 
 #include <wsrt/json.h>
 
@@ -11,35 +12,94 @@ typedef struct list {
     wsrt_json_writer *w;
     const wsrt_env *env;
     size_t most; /* bytes */
+    int settings;
+    uint64_t total;
 } list;
 
 static int write_one(wsrt_breaker *b, void *user)
 {
     list *to = user;
     wsrt_breaker_stats stats = {.struct_size = sizeof stats};
+    wsrt_breaker_config config = {.struct_size = sizeof config};
 
-    if (to->w->len + ENTRY_MOST > to->most)
-        return WSRT_ERR_LIMIT;
+    to->total++;
+    if (to->w->len > to->most - ENTRY_MOST)
+        return 0;
     wsrt_breaker_get_stats(b, to->env->now(to->env->user), to->env->wall(to->env->user), &stats);
     wsrt_json_object(to->w);
     wsrt_json_key(to->w, "service");
     wsrt_json_string(to->w, wsrt_breaker_service(b));
     wsrt_json_key(to->w, "operation");
     wsrt_json_string(to->w, wsrt_breaker_operation(b));
+    if (to->settings && wsrt_breaker_get_config(b, &config) == WSRT_OK) {
+        wsrt_json_key(to->w, "settings");
+        wsrt_breaker_config_write(&config, to->w);
+    }
     wsrt_json_key(to->w, "stats");
     wsrt_breaker_stats_write(&stats, to->w);
     wsrt_json_object_end(to->w);
     return 0;
 }
 
+static int write_list(const wsrt_loop *l, list *to)
+{
+    wsrt_runtime *rt = l->server->runtime;
+
+    to->env = wsrt_runtime_env(rt);
+    wsrt_json_array(to->w);
+    int rc = wsrt_breakers_foreach(wsrt_runtime_breakers(rt), write_one, to);
+    wsrt_json_array_end(to->w);
+    wsrt_json_key(to->w, "breakers_total");
+    wsrt_json_write_uint64(to->w, to->total);
+    return rc;
+}
+
 void wsrt_breakers_write(wsrt_loop *l, wsrt_json_writer *w, size_t most)
 {
-    list to = {w, wsrt_runtime_env(l->server->runtime), most};
+    list to = {.w = w, .most = most};
 
-    wsrt_json_array(w);
-    (void)wsrt_breakers_foreach(wsrt_runtime_breakers(l->server->runtime), write_one, &to);
-    wsrt_json_array_end(w);
+    (void)write_list(l, &to);
 }
+
+/* ---- all of them ---------------------------------------------------------------------------- */
+
+static int write_document(wsrt_loop *l, wsrt_span *room, size_t *len)
+{
+    wsrt_json_writer w;
+    list to = {.w = &w, .most = SIZE_MAX, .settings = 1};
+
+    wsrt_json_writer_init(&w, (void *)(uintptr_t)room->ptr, room->len, 0);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "breakers");
+    int rc = write_list(l, &to);
+    wsrt_json_object_end(&w);
+    int written = wsrt_json_finish(&w, len);
+    return rc != WSRT_OK ? rc : written;
+}
+
+/* Counted first, then written; what calls change meanwhile finds room. */
+void wsrt_breakers_list(const wsrt_exchange *k)
+{
+    const wsrt_allocator *mem = &k->loop->set->mem;
+    wsrt_span room = {NULL, 0};
+    size_t len = 0;
+    int rc = write_document(k->loop, &room, &len);
+
+    if (rc == WSRT_ERR_LIMIT) {
+        room.len = len + len / 8 + ENTRY_MOST;
+        room.ptr = wsrt_server_alloc(mem, room.len);
+        rc = room.ptr == NULL ? WSRT_ERR_NOMEM : write_document(k->loop, &room, &len);
+    }
+    if (rc == WSRT_OK)
+        wsrt_exchange_answer(k, (wsrt_answer){.status = 200,
+                                              .extra_cstr = "Cache-Control: no-store\r\n",
+                                              .body = {room.ptr, len}});
+    else
+        wsrt_exchange_answer(k, (wsrt_answer){.status = 500});
+    wsrt_server_release(mem, (void *)(uintptr_t)room.ptr, room.len);
+}
+
+/* ---- new settings --------------------------------------------------------------------------- */
 
 static void answer_problem(const wsrt_exchange *k, const wsrt_breakers_error *why)
 {

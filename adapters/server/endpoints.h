@@ -36,8 +36,10 @@ const char *wsrt_management_lines(wsrt_loop *l, int status, char *dst);
 /* state.c: answers /api/state and /api/breakers; 0 = it is another path. */
 int wsrt_state_answer(const wsrt_exchange *k);
 
-/* breakers.c: all of them as a JSON array, as many as fit; PUT of their settings. */
+/* breakers.c: as many as fit into `most` bytes as a JSON array, and their number as the member
+ * breakers_total behind it; all of them with their settings; PUT of settings. */
 void wsrt_breakers_write(wsrt_loop *l, struct wsrt_json_writer *w, size_t most);
+void wsrt_breakers_list(const wsrt_exchange *k);
 void wsrt_breakers_replace(const wsrt_exchange *k);
 
 #endif

@@ -271,8 +271,17 @@ static void settle(wsrt_loop *l)
     wsrt_series_turn(l, now);
 }
 
+static void close_flooder(wsrt_loop *l, wsrt_conn *c, int code)
+{
+    wsrt_conn_close(l, c, (uint16_t)code, wsrt_span_cstr("too many refused messages"));
+}
+
 static void end_turn(wsrt_loop *l, wsrt_conn *c)
 {
+    int owed = wsrt_session_close_code(&c->session);
+
+    if (owed != 0 && c->state == WSRT_CONN_OPEN)
+        close_flooder(l, c, owed);
     wsrt_output_flush(l);
     if (wsrt_recorder_unsettled(l->recorder) > 0)
         settle(l);

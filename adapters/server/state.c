@@ -123,29 +123,6 @@ static void answer_state(const wsrt_exchange *k)
         wsrt_exchange_answer(k, (wsrt_answer){.status = 500});
 }
 
-/* In the room of the state, which is built anew when it is asked for. */
-static void answer_breakers(const wsrt_exchange *k)
-{
-    wsrt_loop *l = k->loop;
-    wsrt_json_writer w;
-    size_t len;
-
-    l->state.len = 0;
-    if (!reserve(l)) {
-        wsrt_exchange_answer(k, (wsrt_answer){.status = 500});
-        return;
-    }
-    wsrt_json_writer_init(&w, l->state.bytes, STATE_MOST, 0);
-    wsrt_json_object(&w);
-    wsrt_json_key(&w, "breakers");
-    wsrt_breakers_write(l, &w, STATE_MOST - TAIL_ROOM);
-    wsrt_json_object_end(&w);
-    if (wsrt_json_finish(&w, &len) == WSRT_OK)
-        answer_text(k, (wsrt_span){l->state.bytes, len});
-    else
-        wsrt_exchange_answer(k, (wsrt_answer){.status = 500});
-}
-
 /* ---- which ---------------------------------------------------------------------------------- */
 
 static void refuse(const wsrt_exchange *k, int status, const char *extra_cstr)
@@ -167,7 +144,7 @@ int wsrt_state_answer(const wsrt_exchange *k)
     else if (state && reads)
         answer_state(k);
     else if (breakers && reads)
-        answer_breakers(k);
+        wsrt_breakers_list(k);
     else if (breakers && wsrt_exchange_is(k, "PUT"))
         wsrt_breakers_replace(k);
     else

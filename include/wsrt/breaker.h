@@ -452,6 +452,24 @@ WSRT_API int wsrt_breaker_get_stats(wsrt_breaker *b, int64_t now, int64_t wall,
  */
 WSRT_API void wsrt_breaker_stats_write(const wsrt_breaker_stats *stats, wsrt_json_writer *w);
 
+/**
+ * Reads the settings that a breaker goes by, every default filled in and 0 as -1: given to another
+ * breaker they make one that acts alike.
+ *
+ * @param out  its struct_size is set by the caller
+ * @return WSRT_OK; WSRT_ERR_INVALID. Takes no lock. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_breaker_get_config(const wsrt_breaker *b, wsrt_breaker_config *out);
+
+/**
+ * Writes settings as an object with the members of a document of wsrt_breakers_configure(); those that
+ * are 0 are left out.
+ *
+ * @param config  within its ranges, as from wsrt_breaker_get_config()
+ * @param w       a writer in value position; errors stick in it. @since 0.1
+ */
+WSRT_API void wsrt_breaker_config_write(const wsrt_breaker_config *config, wsrt_json_writer *w);
+
 /* ---- snapshots ---------------------------------------------------------------------------- */
 
 /** One instant on both clocks. @since 0.1 */

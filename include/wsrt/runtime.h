@@ -87,6 +87,17 @@ typedef struct wsrt_session {
 WSRT_API int64_t wsrt_session_expires_at(const wsrt_session *s);
 
 /**
+ * Whether a connection has had so many messages refused by the limiter that it is to be closed, for a
+ * transport to ask after it has dispatched messages (wsrt_runtime_options.refusals_in_a_row). Refusals
+ * by the scopes connection and user count: what all clients share is no fault of this one.
+ *
+ * @param s  of an open connection; NULL owes nothing
+ * @return the close code: 1008 for refusals in a row, 4429 for those in a window; 0 = it may stay. The
+ *         thread of the connection. Source: RFC 6455 section 7.4. @since 0.1
+ */
+WSRT_API int wsrt_session_close_code(const wsrt_session *s);
+
+/**
  * A transport's short way back to the connection whose event is being dispatched: queues one message
  * of the event's kind. Called on the dispatching thread, during the dispatch only.
  * @return a status of wsrt_sender_ops.post. @since 0.1
@@ -214,6 +225,7 @@ typedef enum wsrt_runtime_flag {
     WSRT_RUNTIME_NO_LIMITS = 2,        /**< no default limiter: unlimited message rates */
     WSRT_RUNTIME_API_GATEWAY = 4,      /**< no route: API Gateway's own "Forbidden" JSON */
     WSRT_RUNTIME_REQUIRE_AUTH = 8,     /**< a CONNECT without a valid token is refused, 401 */
+    WSRT_RUNTIME_QUIET_LIMITS = 16,    /**< a message refused by the limiter gets no answer */
     WSRT_RUNTIME_FLAG_MIN_ = -2147483647 - 1,
     WSRT_RUNTIME_FLAG_MAX_ = 2147483647
 } wsrt_runtime_flag;
@@ -240,6 +252,12 @@ typedef struct wsrt_runtime_options {
     int64_t idle_ttl_s;     /**< a record's life after the last activity; 0 = 600 */
     int64_t max_lifetime_s; /**< a record never outlives connect + this; 0 = no such cap */
     uint64_t max_message;   /**< bytes of one message; 0 = 131072 */
+    /** Messages of one connection refused by the limiter, none admitted between them, that close it with
+     * 1008; 0 = 100, at most 8191, UINT32_MAX = never. Needs a transport with sessions. */
+    uint32_t refusals_in_a_row;
+    uint32_t refusals_in_window; /**< those that close it with 4429; 0 = off, at most 65535 */
+    int64_t
+        refusal_window_ms; /**< the window, from its first refusal on; 0 = 10000, at most 86400000 */
 } wsrt_runtime_options;
 
 /**

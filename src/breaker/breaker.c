@@ -14,12 +14,12 @@ static const uint64_t probe_mask = 1023;
 static const uint32_t run_count = ((uint32_t)1 << 24) - 1;
 
 /* Layout of a permit: [0] = valid | probe | ticket (24) | generation (38), [1] = when granted. */
-static const uint64_t permit_valid = (uint64_t)1 << 63;
 static const uint64_t permit_probe = (uint64_t)1 << 62;
 static const uint64_t permit_generation = ((uint64_t)1 << PERMIT_TICKET_SHIFT) - 1;
 
 /* Kept out of line, so that the short ways need no frame. */
 #define COLD __attribute__((noinline))
+#define UNLIKELY(what) __builtin_expect((what), 0)
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a 64-bit atomic must be lock-free");
 
@@ -42,6 +42,14 @@ uint64_t wsrt_breaker_generation(const wsrt_breaker *b, uint64_t word)
         return (counted - (generation_mask + 1 - ahead)) & permit_generation;
     return (counted + ahead) & permit_generation;
 }
+
+/* CLOSED is 0, so one look says that a word is of that state and that the counter has caught up. */
+static inline int is_plain(uint64_t word, uint64_t counted)
+{
+    return word >> GENERATION_SHIFT == (counted & generation_mask);
+}
+
+_Static_assert(WSRT_BREAKER_CLOSED == 0, "the word of a closed breaker starts with zeros");
 
 /* ---- changes ---- */
 
@@ -157,10 +165,49 @@ static int open(wsrt_breaker *b, uint64_t word, struct move m)
 
 /* ---- acquiring ---- */
 
-static int reject(wsrt_breaker *b, const struct settings *s, int64_t now, wsrt_rejection because,
-                  wsrt_rejection *why)
+/* An atomic addition costs more than all the rest of a rejection, and a flood is when that counts. So
+ * the first thread to be rejected owns a counter that no other one writes. Its name is where its
+ * control block lies, in units of 64 bytes; a later thread in the same place takes the counter over. */
+static inline uint64_t this_thread(void)
 {
-    atomic_fetch_add_explicit(&b->rejected, 1, memory_order_relaxed);
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_thread_pointer)
+    return (uint64_t)(uintptr_t)__builtin_thread_pointer() / 64;
+#endif
+#endif
+    return UINT64_MAX; /* nobody's */
+}
+
+static inline int count_own_rejection(wsrt_breaker *b)
+{
+    uint64_t own = atomic_load_explicit(&b->own_rejected, memory_order_relaxed);
+
+    if (own >> OWNER_SHIFT != this_thread() || (own & REJECTED_MOST) == REJECTED_MOST)
+        return 0;
+    atomic_store_explicit(&b->own_rejected, own + 1, memory_order_relaxed);
+    return 1;
+}
+
+static void count_rejection(wsrt_breaker *b)
+{
+    uint64_t own = atomic_load(&b->own_rejected), self = this_thread();
+
+    if (own == 0 && self >> (64 - OWNER_SHIFT) == 0)
+        (void)atomic_compare_exchange_strong(&b->own_rejected, &own, self << OWNER_SHIFT);
+    if (count_own_rejection(b))
+        return;
+    if (own >> OWNER_SHIFT == self) { /* full */
+        atomic_fetch_add(&b->rejected, REJECTED_PARITY + REJECTED_MOST);
+        own = (own & ~(uint64_t)REJECTED_MOST) ^ (uint64_t)1 << REJECTED_BITS;
+        atomic_store(&b->own_rejected, own);
+    }
+    atomic_fetch_add(&b->rejected, 1);
+}
+
+static COLD int reject(wsrt_breaker *b, const struct settings *s, int64_t now,
+                       wsrt_rejection because, wsrt_rejection *why)
+{
+    count_rejection(b);
     if (atomic_load_explicit(&s->registry->events.rejection_listeners, memory_order_relaxed) != 0)
         wsrt_breaker_tell_rejection(b, now, because.reason);
     if (why != NULL)
@@ -171,7 +218,7 @@ static int reject(wsrt_breaker *b, const struct settings *s, int64_t now, wsrt_r
 static void grant(const wsrt_breaker *b, uint64_t word, int64_t now, uint64_t flags,
                   wsrt_permit *out)
 {
-    out->opaque[0] = permit_valid | flags | wsrt_breaker_generation(b, word);
+    out->opaque[0] = PERMIT_VALID | flags | wsrt_breaker_generation(b, word);
     out->opaque[1] = (uint64_t)now;
 }
 
@@ -306,40 +353,64 @@ static COLD int ask(wsrt_breaker *b, uint64_t word, int64_t *clock, wsrt_permit 
     }
 }
 
-int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsrt_rejection *why)
+static COLD int acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsrt_rejection *why)
 {
+    uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
     int rc;
 
-    if (b == NULL || out == NULL)
-        return WSRT_ERR_INVALID;
-    uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
-    if (word_is_closed(word)) {
-        grant(b, word, now, 0, out);
-        return WSRT_OK;
-    }
-    if (word_state(word) == WSRT_BREAKER_OPEN) {
-        const struct settings *s = breaker_settings(b);
-        int64_t left = word_left(word, breaker_time(s, now));
-        if (left > 0)
-            return reject(b, s, now, (wsrt_rejection){WSRT_REJECT_OPEN, 0, left}, why);
-    }
     while ((rc = ask(b, word, &now, out, why)) > 0)
         word = atomic_load(&b->word);
     return rc;
 }
 
+/* In a flood nearly all calls are refused at once: OPEN, the wait is not over, and nobody listens. A
+ * time before the registry's wraps round, and lies behind every deadline. */
+static inline int acquire_or_refuse(wsrt_breaker *b, int64_t now, wsrt_permit *out,
+                                    wsrt_rejection *why)
+{
+    uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
+    const struct settings *s = breaker_settings(b);
+    int64_t ms = (int64_t)(((uint64_t)now - (uint64_t)s->base) / NS_PER_MS);
+
+    if (UNLIKELY(word >> STATE_SHIFT != WSRT_BREAKER_OPEN || word_deadline(word) <= ms ||
+                 atomic_load_explicit(&s->registry->events.rejection_listeners,
+                                      memory_order_relaxed) != 0 ||
+                 !count_own_rejection(b)))
+        return acquire(b, now, out, why);
+    if (why != NULL)
+        *why = (wsrt_rejection){WSRT_REJECT_OPEN, 0, word_deadline(word) - ms};
+    return WSRT_ERR_CIRCUIT_OPEN;
+}
+
+int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsrt_rejection *why)
+{
+    if (UNLIKELY(b == NULL || out == NULL))
+        return WSRT_ERR_INVALID;
+    uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
+    uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
+    if (UNLIKELY(!is_plain(word, counted)))
+        return acquire_or_refuse(b, now, out, why);
+    if (b->stripe_mask == 0)
+        __builtin_prefetch(&breaker_stripe(b, 0)->buckets[4], 1);
+    out->opaque[0] = counted;
+    out->opaque[1] = (uint64_t)now;
+    return WSRT_OK;
+}
+
 /* ---- settling ---- */
 
 /* Most calls find the millisecond unchanged and write nothing. */
-static void note_time(_Atomic int64_t *last, int64_t t)
+static inline void note_time(_Atomic int64_t *last, uint64_t t)
 {
-    if (t / NS_PER_MS > atomic_load_explicit(last, memory_order_relaxed))
-        atomic_store_explicit(last, t / NS_PER_MS, memory_order_relaxed);
+    uint64_t next = (uint64_t)atomic_load_explicit(last, memory_order_relaxed) + 1;
+
+    if (t >= next * NS_PER_MS)
+        atomic_store_explicit(last, (int64_t)(t / NS_PER_MS), memory_order_relaxed);
 }
 
 static void note_outcome(struct window *w, int64_t t, int outcome)
 {
-    note_time(outcome == WSRT_FAILURE ? &w->last_failure : &w->last_success, t);
+    note_time(outcome == WSRT_FAILURE ? &w->last_failure : &w->last_success, (uint64_t)t);
 }
 
 /* METRICS_ONLY tells what would have happened, once a window. */
@@ -578,38 +649,82 @@ static COLD int settle(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome
     return rc;
 }
 
-/* By far the most calls: a success in time of a CLOSED breaker. 0 = settle it the long way. */
-static int settle_success(wsrt_breaker *b, wsrt_permit *p, int64_t now)
+static COLD void judge_failure(wsrt_breaker *b, uint64_t word, int64_t now)
+{
+    const struct settings *s = breaker_settings(b);
+    struct ending e = {WSRT_FAILURE, 0, breaker_time(s, now), 0};
+
+    judge(b, s, word, &e);
+    if (settings_share(s))
+        wsrt_fleet_settled(b, 1);
+}
+
+/* Failures are mostly too few to trip, whenever the buckets were filled. */
+static inline int may_trip(const wsrt_breaker *b, const struct settings *s)
+{
+    uint64_t most = 0;
+
+    for (size_t i = 0; i <= b->stripe_mask; i++)
+        most += window_failures_at_most(breaker_stripe(b, i));
+    return most >= (uint64_t)s->config.failure_threshold;
+}
+
+/* By far the most calls: not slow, and of a CLOSED breaker. 0 = settle it the long way. A difference of
+ * times that wraps round is one of times that go backwards: not slow either. */
+static inline __attribute__((always_inline)) int settle_short(wsrt_breaker *b, wsrt_permit *p,
+                                                              int64_t now, uint64_t one)
 {
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
+    uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
     const struct settings *s = breaker_settings(b);
     struct window *w = breaker_stripe(b, b->stripe_mask == 0 ? 0 : stripe_of(b, p));
-    int64_t elapsed, t;
+    int64_t t;
 
-    if (!word_is_closed(word) || s->config.mode != WSRT_BREAKER_WINDOW ||
-        p->opaque[0] != (permit_valid | wsrt_breaker_generation(b, word)) ||
-        __builtin_sub_overflow(now, (int64_t)p->opaque[1], &elapsed) || elapsed > s->slow_ns ||
-        __builtin_sub_overflow(now, s->base, &t) || t < 0 ||
-        !window_count_success(w, s, t, word_generation(word)))
+    if (!is_plain(word, counted) || p->opaque[0] != counted ||
+        (uint64_t)now - p->opaque[1] >= s->short_below ||
+        __builtin_sub_overflow(now, s->base, &t) || t < 0 || !window_count(w, s, t, counted, one))
         return 0;
-    note_time(&w->last_success, t);
+    note_time(one == 1 ? &w->last_success : &w->last_failure, (uint64_t)t);
     *p = (wsrt_permit){{0, 0}};
     return 1;
 }
 
+static COLD int record_success(wsrt_breaker *b, wsrt_permit *p, int64_t now)
+{
+    return settle_short(b, p, now, 1) ? WSRT_OK : settle(b, p, now, WSRT_SUCCESS);
+}
+
+static COLD int record_failure(wsrt_breaker *b, wsrt_permit *p, int64_t now)
+{
+    uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
+    const struct settings *s = breaker_settings(b);
+
+    if (!settle_short(b, p, now, (uint64_t)1 << COUNT_BITS))
+        return settle(b, p, now, WSRT_FAILURE);
+    if (may_trip(b, s) || settings_share(s))
+        judge_failure(b, word, now);
+    return WSRT_OK;
+}
+
 int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome)
 {
-    if (b == NULL || p == NULL || (p->opaque[0] & permit_valid) == 0 || outcome < WSRT_SUCCESS ||
-        outcome > WSRT_IGNORED)
+    if (b == NULL || p == NULL || (p->opaque[0] & PERMIT_VALID) == 0)
         return WSRT_ERR_INVALID;
-    if (outcome == WSRT_SUCCESS && settle_success(b, p, now))
-        return WSRT_OK;
-    return settle(b, p, now, outcome);
+    switch (outcome) {
+    case WSRT_SUCCESS:
+        return record_success(b, p, now);
+    case WSRT_FAILURE:
+        return record_failure(b, p, now);
+    case WSRT_IGNORED:
+        return settle(b, p, now, outcome);
+    default:
+        return WSRT_ERR_INVALID;
+    }
 }
 
 int wsrt_breaker_release(wsrt_breaker *b, wsrt_permit *p, int64_t now)
 {
-    if (b == NULL || p == NULL || (p->opaque[0] & permit_valid) == 0)
+    if (b == NULL || p == NULL || (p->opaque[0] & PERMIT_VALID) == 0)
         return WSRT_ERR_INVALID;
     return settle(b, p, now, RELEASED);
 }

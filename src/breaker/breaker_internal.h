@@ -9,15 +9,17 @@
 
 enum { BUCKETS = 10, STRIPES_MAX = 8, STRIPE_ROOM = 128, NS_PER_MS = 1000000 };
 /* Settings of another window length number their buckets from a higher start, see window.c. */
-enum { SERIAL_SHIFT = 44, SERIAL_MAX = (1 << 19) - 1 };
+enum { SERIAL_SHIFT = 44, SERIAL_MAX = (1 << 18) - 1 };
 
 /* What the calls of a breaker go by, in the units they want. Never changed once made, shared by all
  * breakers of a registry that have the same, and freed with it. */
 struct settings {
     wsrt_breakers *registry;
-    int64_t base;    /* monotonic ns at the registry's creation */
-    int64_t slow_ns; /* slow above; INT64_MAX = never */
+    int64_t base;         /* monotonic ns at the registry's creation */
+    int64_t slow_ns;      /* slow above; INT64_MAX = never */
+    uint64_t short_below; /* a call that took less may be counted the short way; 0 = none may */
     int64_t bucket_ns;
+    int64_t first;           /* number of the first bucket */
     uint64_t bucket_inverse; /* 2^64 / bucket_ns, rounded down */
     int64_t serial;
     int64_t lease_ms;
@@ -37,7 +39,7 @@ struct counts {
  * Before `epoch` moves on, the buckets that are entered anew are emptied, so a bucket's content is
  * never older than one turn and the short tags are unambiguous. */
 struct window {
-    _Atomic int64_t epoch;        /* bucket number of the latest record */
+    _Atomic uint64_t at;          /* bucket number of the latest record, see place_of() */
     _Atomic int64_t last_success; /* ms since the registry's creation; -1 = never */
     _Atomic uint64_t buckets[BUCKETS];
     _Atomic int64_t last_failure;
@@ -69,17 +71,36 @@ struct wsrt_breaker {
     _Atomic uint16_t growth;     /* openings in a row */
     uint8_t service_len;
     uint8_t operation_len;
-    uint8_t stripes_at;  /* in units of 8 bytes from here */
-    uint8_t stripe_mask; /* number of stripes - 1 */
-    _Atomic uint64_t rejected;
+    uint8_t stripes_at;            /* in units of 8 bytes from here */
+    uint8_t stripe_mask;           /* number of stripes - 1 */
+    _Atomic uint64_t rejected;     /* but for those lately of one thread, see breaker_rejected(): */
+    _Atomic uint64_t own_rejected; /* 0 = of none yet */
     _Atomic(const struct settings *) settings;
-    _Atomic uint64_t transitions; /* all generations; its low bits are the word's */
+    /* All generations, and PERMIT_VALID: the permit of a plain call. Its low bits are the word's. */
+    _Atomic uint64_t transitions;
     /* state (3 bits) | generation (20) | deadline, ms since the registry's creation (41).
      * OPEN: when a probe may go. HALF_OPEN: when the probes' lease ends. */
     _Atomic uint64_t word;
 };
 
 enum { PIN_EVICTED = 1 << 30 };
+#define PERMIT_VALID ((uint64_t)1 << 63)
+
+/* own_rejected: its thread's name (41 bits) | parity | count (22). When the count is full it is added
+ * to `rejected`, whose highest bit is the parity, and both parities change. That starts in the middle,
+ * so that a restored total may be less than what the owner has counted. */
+enum { REJECTED_BITS = 22, REJECTED_MOST = (1 << REJECTED_BITS) - 1, OWNER_SHIFT = 23 };
+#define REJECTED_PARITY ((uint64_t)1 << 63)
+#define REJECTED_ZERO ((uint64_t)1 << 62)
+
+static inline uint64_t breaker_rejected(const wsrt_breaker *b)
+{
+    uint64_t own = atomic_load_explicit(&b->own_rejected, memory_order_acquire);
+    uint64_t others = atomic_load_explicit(&b->rejected, memory_order_acquire);
+    int moved = (own >> REJECTED_BITS & 1) != others >> 63;
+
+    return (others & ~REJECTED_PARITY) - REJECTED_ZERO + (moved ? 0 : own & REJECTED_MOST);
+}
 
 /* What a breaker knows of the shared state; in registries with a store it lies before the breaker.
  * Whoever set `busy` talks to the store; what is not atomic is of that thread. */
@@ -167,7 +188,6 @@ static inline int word_state(uint64_t word)
     return word_is_unseen(word) ? WSRT_BREAKER_CLOSED : (int)(word >> STATE_SHIFT);
 }
 
-/* The state of by far the most calls, at one glance. */
 static inline int word_is_closed(uint64_t word)
 {
     return word >> STATE_SHIFT == WSRT_BREAKER_CLOSED;
@@ -286,10 +306,12 @@ struct member {
 };
 
 extern const struct member wsrt_breaker_members[MEMBERS];
+/* The words of a member of kind MODE or POLICY, from its value 1 on. */
+const char *const *wsrt_breaker_member_words(const struct member *m);
 /* 0 when the value is out of range. */
 int wsrt_breaker_member_set(wsrt_breaker_config *c, const struct member *m, double value);
 double wsrt_breaker_member_get(const wsrt_breaker_config *c, const struct member *m);
-/* Everything but `registry`, `serial`, `shares` and `next`. `given` has been checked. */
+/* Everything but `registry`, `serial`, `first`, `shares` and `next`. `given` has been checked. */
 void wsrt_breaker_settings_fill(struct settings *out, const struct document *d, wsrt_span service,
                                 wsrt_span operation, const wsrt_breaker_config *given);
 
@@ -336,20 +358,45 @@ static inline uint64_t tag_of(uint64_t bucket)
     return bucket >> EPOCH_TAG_SHIFT << EPOCH_TAG_SHIFT;
 }
 
-/* Counts one success the short way: into the bucket of the latest record, if t falls into it too and
- * nothing else moves. 0 = take the long way. */
-static inline int window_count_success(struct window *w, const struct settings *s, int64_t t,
-                                       uint64_t generation)
+/* A bucket number as it is kept: its last decimal digit stands apart, so that the bucket of the latest
+ * record is found without a division. Greater numbers are kept as greater ones. */
+static inline uint64_t place_of(int64_t epoch)
 {
-    const int64_t first = (s->serial << SERIAL_SHIFT) + BUCKETS;
-    int64_t epoch = atomic_load_explicit(&w->epoch, memory_order_relaxed);
+    return (uint64_t)epoch / BUCKETS << 4 | (uint64_t)epoch % BUCKETS;
+}
 
-    if (epoch < first || (uint64_t)(t - (epoch - first) * s->bucket_ns) >= (uint64_t)s->bucket_ns)
-        return 0;
-    _Atomic uint64_t *slot = &w->buckets[(uint64_t)epoch % BUCKETS];
+static inline int64_t epoch_at(uint64_t place)
+{
+    return (int64_t)((place >> 4) * BUCKETS + (place & 15));
+}
+
+/* Counts a call the short way: into the bucket of the latest record, if t does not lie behind it and
+ * nothing else moves. `one` is one of a counter of the bucket. 0 = take the long way. A product that
+ * wraps round is of settings that have gone: then the call is late, or takes the long way. */
+static inline int window_count(struct window *w, const struct settings *s, int64_t t,
+                               uint64_t generation, uint64_t one)
+{
+    const uint64_t most = one * COUNT_MOST;
+    uint64_t at = atomic_load_explicit(&w->at, memory_order_relaxed);
+    _Atomic uint64_t *slot = &w->buckets[at & 15];
     uint64_t old = atomic_load(slot);
-    return tag_of(old) == bucket_tag(epoch, generation) && (old & COUNT_MOST) != COUNT_MOST &&
-           atomic_load(&w->epoch) == epoch && atomic_compare_exchange_strong(slot, &old, old + 1);
+    int64_t epoch = epoch_at(at);
+    uint64_t start = (uint64_t)(epoch - s->first) * (uint64_t)s->bucket_ns;
+
+    return epoch >= s->first && (int64_t)((uint64_t)t - start) < s->bucket_ns &&
+           (uint16_t)(old >> EPOCH_TAG_SHIFT) == (uint16_t)(generation << 8 | (uint8_t)epoch) &&
+           (~old & most) != 0 && atomic_load(&w->at) == at &&
+           atomic_compare_exchange_strong(slot, &old, old + one);
+}
+
+/* No fewer failures than the window holds: of all its buckets, whatever time they are of. */
+static inline uint64_t window_failures_at_most(const struct window *w)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < BUCKETS; i++)
+        sum += atomic_load(&w->buckets[i]) >> COUNT_BITS & COUNT_MOST;
+    return sum;
 }
 
 static inline struct window *breaker_stripe(const wsrt_breaker *b, size_t i)

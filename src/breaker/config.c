@@ -55,6 +55,14 @@ static const struct preset *preset_of(wsrt_span service)
     return NULL;
 }
 
+const char *const *wsrt_breaker_member_words(const struct member *m)
+{
+    static const char *const modes[] = {"window", "consecutive"};
+    static const char *const policies[] = {"failure", "observe", "rate"};
+
+    return m->kind == MEMBER_MODE ? modes : policies;
+}
+
 double wsrt_breaker_member_get(const wsrt_breaker_config *c, const struct member *m)
 {
     const unsigned char *at = (const unsigned char *)c + m->offset;
@@ -188,7 +196,43 @@ void wsrt_breaker_settings_fill(struct settings *out, const struct document *d, 
     out->given.struct_size = c->struct_size = sizeof *c;
     out->slow_ns =
         c->expected_response_time_ms == 0 ? INT64_MAX : c->expected_response_time_ms * NS_PER_MS;
+    out->short_below = c->mode == WSRT_BREAKER_WINDOW ? (uint64_t)out->slow_ns + 1 : 0;
     out->bucket_ns = c->monitoring_window_ms * NS_PER_MS / BUCKETS;
     out->bucket_inverse = UINT64_MAX / (uint64_t)out->bucket_ns;
     out->lease_ms = lease_of(c);
+}
+
+/* ---- what is in force ---- */
+
+int wsrt_breaker_get_config(const wsrt_breaker *b, wsrt_breaker_config *out)
+{
+    if (b == NULL || out == NULL)
+        return WSRT_ERR_INVALID;
+    const struct settings *s = breaker_settings(b);
+    wsrt_breaker_config c = s->config;
+    c.probe_lease_ms = s->lease_ms;
+    for (size_t i = 0; i < MEMBERS; i++)
+        if (!(wsrt_breaker_member_get(&c, &wsrt_breaker_members[i]) > 0))
+            put(&c, &wsrt_breaker_members[i], -1);
+    return wsrt_report_fill(out, sizeof c, sizeof c, &c);
+}
+
+void wsrt_breaker_config_write(const wsrt_breaker_config *config, wsrt_json_writer *w)
+{
+    wsrt_json_object(w);
+    for (size_t i = 0; i < MEMBERS; i++) {
+        const struct member *m = &wsrt_breaker_members[i];
+        double value = wsrt_breaker_member_get(config, m);
+        if (!(value < 0 || value > 0))
+            continue;
+        value = value < 0 ? 0 : value;
+        wsrt_json_key(w, m->json_cstr);
+        if (m->kind == MEMBER_REAL)
+            wsrt_json_write_double(w, value);
+        else if (m->kind == MEMBER_MODE || m->kind == MEMBER_POLICY)
+            wsrt_json_string_cstr(w, wsrt_breaker_member_words(m)[(int)value - 1]);
+        else
+            wsrt_json_write_int64(w, (int64_t)value);
+    }
+    wsrt_json_object_end(w);
 }

@@ -62,9 +62,7 @@ static int reject(const struct parse *p, const wsrt_json *at, const char *text_c
 
 static double word_value(const struct member *m, const wsrt_json *value)
 {
-    static const char *const modes[] = {"window", "consecutive"};
-    static const char *const policies[] = {"failure", "observe", "rate"};
-    const char *const *words = m->kind == MEMBER_MODE ? modes : policies;
+    const char *const *words = wsrt_breaker_member_words(m);
 
     for (int i = 0; i < (int)m->high; i++)
         if (wsrt_json_equal(value, wsrt_span_cstr(words[i])))

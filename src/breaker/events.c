@@ -218,7 +218,7 @@ void wsrt_breaker_publish(wsrt_breaker *b, wsrt_breaker_event *event, uint64_t g
     wsrt_breakers *r = breaker_settings(b)->registry;
     struct events *e = &r->events;
 
-    event->rejected = atomic_load_explicit(&b->rejected, memory_order_relaxed);
+    event->rejected = breaker_rejected(b);
     pthread_mutex_lock(&e->lock);
     if (generation != 0)
         append_change(e, b, event, generation);
@@ -252,7 +252,7 @@ void wsrt_breaker_tell_rejection(wsrt_breaker *b, int64_t now, int reason)
         .operation = wsrt_breaker_operation(b),
         .time = now,
         .reason = reason,
-        .rejected = atomic_load_explicit(&b->rejected, memory_order_relaxed),
+        .rejected = breaker_rejected(b),
     };
     wsrt_breaker_listener *l;
 

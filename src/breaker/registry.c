@@ -317,6 +317,8 @@ static void init(wsrt_breaker *b, size_t stripes, const struct settings *s)
     b->stripes_at = (uint8_t)((at - (uintptr_t)b) / UNIT);
     b->stripe_mask = (uint8_t)(stripes - 1);
     atomic_init(&b->settings, s);
+    atomic_init(&b->transitions, PERMIT_VALID);
+    atomic_init(&b->rejected, REJECTED_ZERO);
     for (size_t i = 0; i < stripes; i++)
         wsrt_window_init(breaker_stripe(b, i));
 }

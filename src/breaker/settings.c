@@ -38,6 +38,7 @@ const struct settings *wsrt_breaker_settings_get(wsrt_breakers *r, wsrt_span ser
     made->registry = r;
     made->shares = r->fleet.ops.load != NULL;
     made->base = r->base;
+    made->first = (made->serial << SERIAL_SHIFT) + BUCKETS;
     made->next = *chain;
     *chain = made;
     return made;

@@ -44,7 +44,7 @@ static void fill_lifetime(const wsrt_breaker *b, wsrt_breaker_stats *s)
 {
     struct counts lifetime = wsrt_window_lifetime(b);
 
-    s->rejected = atomic_load(&b->rejected);
+    s->rejected = breaker_rejected(b);
     s->stale = atomic_load(&b->stale);
     s->slow = atomic_load(&b->slow_total);
     s->ignored = atomic_load(&b->ignored);

@@ -19,7 +19,7 @@ static void retire(struct window *w, uint64_t bucket)
 
 void wsrt_window_init(struct window *w)
 {
-    atomic_init(&w->epoch, 0);
+    atomic_init(&w->at, 0);
     for (size_t i = 0; i < BUCKETS; i++)
         atomic_init(&w->buckets[i], 0);
     atomic_init(&w->past_failures, 0);
@@ -38,34 +38,35 @@ static int64_t epoch_of(const struct settings *s, int64_t t)
     /* The reciprocal is rounded down: the quotient is short by at most one. */
     if ((uint64_t)t - (uint64_t)epoch * width >= width)
         epoch++;
-    return (s->serial << SERIAL_SHIFT) + BUCKETS + epoch;
+    return s->first + epoch;
 }
 
 int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t t)
 {
     int64_t epoch = epoch_of(s, t);
-    int64_t latest = atomic_load_explicit(&w->epoch, memory_order_relaxed);
+    int64_t latest = epoch_at(atomic_load_explicit(&w->at, memory_order_relaxed));
 
     return epoch < latest ? latest : epoch;
 }
 
 /* Empties the buckets between the latest epoch and a new one, then moves on. Whoever loads a bucket
- * after another thread has moved on finds `epoch` changed and leaves the bucket alone. */
+ * after another thread has moved on finds `at` changed and leaves the bucket alone. */
 static void advance(struct window *w, int64_t to)
 {
-    int64_t from = atomic_load(&w->epoch);
+    uint64_t from = atomic_load(&w->at);
 
-    while (from < to) {
-        int64_t first = to - from > BUCKETS ? to - BUCKETS + 1 : from + 1;
-        int64_t seen = from;
+    while (epoch_at(from) < to) {
+        int64_t before = epoch_at(from);
+        int64_t first = to - before > BUCKETS ? to - BUCKETS + 1 : before + 1;
+        uint64_t seen = from;
         for (int64_t e = first; e <= to && seen == from; e++) {
             _Atomic uint64_t *slot = &w->buckets[(uint64_t)e % BUCKETS];
             uint64_t old = atomic_load(slot);
-            seen = atomic_load(&w->epoch);
+            seen = atomic_load(&w->at);
             if (old != 0 && seen == from && atomic_compare_exchange_strong(slot, &old, 0))
                 retire(w, old);
         }
-        (void)atomic_compare_exchange_strong(&w->epoch, &from, to); /* reloads `from` if lost */
+        (void)atomic_compare_exchange_strong(&w->at, &from, place_of(to)); /* reloads if lost */
     }
 }
 
@@ -78,7 +79,7 @@ static int count_into(struct window *w, int64_t epoch, uint64_t tag, int failure
     uint64_t old = atomic_load(slot), new;
 
     do {
-        if (atomic_load(&w->epoch) - epoch >= BUCKETS)
+        if (epoch_at(atomic_load(&w->at)) - epoch >= BUCKETS)
             return 0;
         if (tag_of(old) != tag)
             new = tag | one;
@@ -94,7 +95,7 @@ static int count_into(struct window *w, int64_t epoch, uint64_t tag, int failure
 
 void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int failure)
 {
-    if (epoch > atomic_load(&w->epoch))
+    if (epoch > epoch_at(atomic_load(&w->at)))
         advance(w, epoch);
     if (!count_into(w, epoch, bucket_tag(epoch, generation), failure))
         retire(w, failure ? (uint64_t)1 << COUNT_BITS : 1);
@@ -104,7 +105,7 @@ void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int f
 static struct counts sum_stripe(const struct window *w, int64_t epoch, uint64_t generation)
 {
     struct counts total = {0, 0};
-    int64_t latest = atomic_load(&w->epoch);
+    int64_t latest = epoch_at(atomic_load(&w->at));
     int64_t newest = epoch < latest ? epoch : latest;
     size_t slot = (size_t)((uint64_t)newest % BUCKETS);
 
@@ -128,7 +129,7 @@ void wsrt_window_read(const wsrt_breaker *b, const struct settings *s, int64_t t
         for (size_t n = 0; n <= b->stripe_mask; n++) {
             const struct window *w = breaker_stripe(b, n);
             uint64_t bucket = atomic_load(&w->buckets[(uint64_t)(now - i) % BUCKETS]);
-            if (atomic_load(&w->epoch) < now - i ||
+            if (epoch_at(atomic_load(&w->at)) < now - i ||
                 tag_of(bucket) != bucket_tag(now - i, generation))
                 continue;
             out[i].failures += counts_of(bucket).failures;
@@ -151,7 +152,7 @@ int wsrt_window_put(struct window *w, const struct settings *s, int64_t t, int64
 
     if (now - epoch >= BUCKETS || put.counts.failures + put.counts.successes == 0)
         return 0;
-    if (now > atomic_load(&w->epoch))
+    if (now > epoch_at(atomic_load(&w->at)))
         advance(w, now);
     uint64_t new = bucket_tag(epoch, put.generation) | capped(put.counts.failures) << COUNT_BITS |
                    capped(put.counts.successes);
@@ -169,7 +170,7 @@ struct counts wsrt_window_sum(const wsrt_breaker *b, const struct settings *s, i
     int64_t epoch = epoch_of(s, t);
 
     for (size_t i = 0; i <= b->stripe_mask; i++) {
-        int64_t latest = atomic_load(&breaker_stripe(b, i)->epoch);
+        int64_t latest = epoch_at(atomic_load(&breaker_stripe(b, i)->at));
         epoch = latest > epoch ? latest : epoch;
     }
     for (size_t i = 0; i <= b->stripe_mask; i++) {
@@ -190,7 +191,7 @@ uint64_t wsrt_window_slow(const wsrt_breaker *b, const struct settings *s, int64
     if (slow == NULL)
         return 0;
     for (size_t i = 0; i <= b->stripe_mask; i++) {
-        int64_t latest = atomic_load(&breaker_stripe(b, i)->epoch);
+        int64_t latest = epoch_at(atomic_load(&breaker_stripe(b, i)->at));
         epoch = latest > epoch ? latest : epoch;
     }
     for (size_t i = 0; i <= b->stripe_mask; i++)

@@ -8,6 +8,9 @@
 enum { SCOPES = 7, MOST_KEYS = 8, MOST_BURST = 1 << 24, DEFAULT_KEYS = 65536, TRIES = 8 };
 enum { LANES = 16, LINE = 64 };
 
+#define UNLIKELY(what) __builtin_expect((what), 0)
+#define LIKELY(what) __builtin_expect((what), 1)
+
 /* A full bucket drains within 2^60 ns, so a time 2^61 above the least never meets 2^64. */
 #define LONGEST ((uint64_t)1 << 60)
 #define EARLIEST (INT64_MIN + ((int64_t)1 << 61))
@@ -228,7 +231,7 @@ static const struct gcra *rule_of(const wsrt_limiter *l, int scope)
 /* Times as unsigned distances from the earliest one that is told apart. */
 static uint64_t position(int64_t now)
 {
-    return now < EARLIEST ? 0 : (uint64_t)now - (uint64_t)EARLIEST;
+    return UNLIKELY(now < EARLIEST) ? 0 : (uint64_t)now - (uint64_t)EARLIEST;
 }
 
 static void count_one(uint64_t *counter)
@@ -454,11 +457,11 @@ static int check_all(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count, 
 /* The rule of a key that is a cell under a plain rule of the limiter; else NULL. */
 static inline const struct gcra *simple_rule(const wsrt_limiter *l, const wsrt_limit_key *key)
 {
-    if ((uint32_t)key->scope >= SCOPES || key->reserved != 0 || key->cell == NULL ||
-        key->rule != NULL)
+    if (UNLIKELY((uint32_t)key->scope >= SCOPES || (key->reserved | (uintptr_t)key->rule) != 0 ||
+                 key->cell == NULL))
         return NULL;
     const struct gcra *rule = rule_of(l, key->scope);
-    return rule->flags == 0 ? rule : NULL; /* that of scope 0 is off */
+    return UNLIKELY(rule->flags != 0) ? NULL : rule; /* that of scope 0 is off */
 }
 
 /* Charging tests by itself: for one cell that is all there is to do. */
@@ -480,6 +483,20 @@ static int check_one(wsrt_limiter *l, const wsrt_limit_key *key, uint32_t n, uin
     return charged ? WSRT_OK : WSRT_ERR_RATE_LIMITED;
 }
 
+/* Apart, so that its frame costs the commonest request nothing. */
+__attribute__((noinline)) static int check_any(wsrt_limiter *l, const wsrt_limit_key *keys,
+                                               size_t count, uint32_t n, int64_t time,
+                                               wsrt_limit_result *out)
+{
+    uint64_t now = position(time);
+
+    if (l == NULL || count > MOST_KEYS || (keys == NULL && count > 0))
+        return WSRT_ERR_INVALID;
+    if (count == 1 && n > 0)
+        return check_one(l, keys, n, now, out);
+    return check_all(l, keys, count, n, now, out);
+}
+
 /* The commonest request: one unit of one such cell, and nobody asks for details. In a flood nearly
  * all of them are refused, and nothing is cheaper than this. */
 static inline int take_one(wsrt_limiter *l, const wsrt_limit_key *key, const struct gcra *rule,
@@ -489,25 +506,13 @@ static inline int take_one(wsrt_limiter *l, const wsrt_limit_key *key, const str
 
     do {
         from = old > now ? old : now;
-        if (from - now > rule->spare) {
+        if (LIKELY(from - now > rule->spare)) {
             count_in_lane(l, key);
             return WSRT_ERR_RATE_LIMITED;
         }
-    } while (!__atomic_compare_exchange_n(tat, &old, from + rule->step, 0, __ATOMIC_SEQ_CST,
-                                          __ATOMIC_RELAXED));
+    } while (UNLIKELY(!__atomic_compare_exchange_n(tat, &old, from + rule->step, 0,
+                                                   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)));
     return WSRT_OK;
-}
-
-/* Apart, so that its frame costs the commonest request nothing. */
-__attribute__((noinline)) static int check_any(wsrt_limiter *l, const wsrt_limit_key *keys,
-                                               size_t count, uint32_t n, uint64_t now,
-                                               wsrt_limit_result *out)
-{
-    if (l == NULL || count > MOST_KEYS || (keys == NULL && count > 0))
-        return WSRT_ERR_INVALID;
-    if (count == 1 && n > 0)
-        return check_one(l, keys, n, now, out);
-    return check_all(l, keys, count, n, now, out);
 }
 
 int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count, uint32_t n,
@@ -515,10 +520,10 @@ int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count
 {
     const struct gcra *rule;
 
-    if (l != NULL && keys != NULL && count == 1 && n == 1 && out == NULL &&
-        (rule = simple_rule(l, keys)) != NULL)
-        return take_one(l, keys, rule, position(now));
-    return check_any(l, keys, count, n, position(now), out);
+    if (UNLIKELY(l == NULL || keys == NULL || ((count ^ 1) | (n ^ 1) | (uintptr_t)out) != 0 ||
+                 (rule = simple_rule(l, keys)) == NULL))
+        return check_any(l, keys, count, n, now, out);
+    return take_one(l, keys, rule, position(now));
 }
 
 static uint64_t refused_in(const wsrt_limiter *l, int scope)

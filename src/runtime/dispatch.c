@@ -65,7 +65,13 @@ static __attribute__((noinline)) int check_limits(wsrt_context *ctx)
                                  .rule = route->has_rule ? &route->rule : NULL};
     keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_STAGE, .key = ev->stage};
     int rc = wsrt_limiter_check(ctx->rt->limiter, keys, n, 1, ctx->now, &result);
-    return rc == WSRT_ERR_RATE_LIMITED ? wsrt_refuse_rate(ctx, &result) : rc;
+    if (rc == WSRT_OK)
+        wsrt_session_admitted(ctx);
+    if (rc != WSRT_ERR_RATE_LIMITED)
+        return rc;
+    if (result.scope == WSRT_SCOPE_CONNECTION || result.scope == WSRT_SCOPE_USER)
+        wsrt_session_refused(ctx);
+    return wsrt_refuse_rate(ctx, &result);
 }
 
 /* ---- validation ---- */
@@ -332,10 +338,9 @@ static void on_message(wsrt_context *ctx)
         wsrt_answer_forbidden(ctx);
     else if (!routed)
         rc = no_route(ctx);
-    if (rc < 0) {
-        if (routed || (ctx->rt->flags & WSRT_RUNTIME_API_GATEWAY) == 0)
-            wsrt_answer_error(ctx, rc);
-    }
+    if (rc < 0 && (routed || (ctx->rt->flags & WSRT_RUNTIME_API_GATEWAY) == 0) &&
+        !(rc == WSRT_ERR_RATE_LIMITED && (ctx->rt->flags & WSRT_RUNTIME_QUIET_LIMITS) != 0))
+        wsrt_answer_error(ctx, rc);
     wsrt_operations_complete(ctx, rc, fields, message_fields(ctx, rc, fields));
 }
 

@@ -135,7 +135,8 @@ static int fill(wsrt_runtime *rt, const wsrt_runtime_options *o)
         rt->sender = *o->sender;
     if (o->authenticator != NULL)
         rt->authenticator = *o->authenticator;
-    if ((rc = wsrt_selection_compile(&rt->selection, &rt->allocator, selection)) != WSRT_OK ||
+    if ((rc = wsrt_session_policy_load(&rt->refusals, o)) != WSRT_OK ||
+        (rc = wsrt_selection_compile(&rt->selection, &rt->allocator, selection)) != WSRT_OK ||
         (rc = keep_node(rt, o->node)) != WSRT_OK || (rc = add_store(rt, o)) != WSRT_OK ||
         (rc = add_monitor(rt, o)) != WSRT_OK || (rc = add_limiter(rt, o)) != WSRT_OK ||
         (rc = add_breakers(rt, o)) != WSRT_OK)
@@ -147,7 +148,7 @@ int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts)
 {
     enum {
         KNOWN = WSRT_RUNTIME_DEVELOPER_ERRORS | WSRT_RUNTIME_NO_LIMITS | WSRT_RUNTIME_API_GATEWAY |
-                WSRT_RUNTIME_REQUIRE_AUTH
+                WSRT_RUNTIME_REQUIRE_AUTH | WSRT_RUNTIME_QUIET_LIMITS
     };
     wsrt_runtime_options o;
     wsrt_allocator allocator;

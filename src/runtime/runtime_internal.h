@@ -58,6 +58,13 @@ struct metric_source {
     int which;
 };
 
+/* How many refusals by the limiter a connection outlives; UINT32_MAX = any number. */
+struct refusal_policy {
+    uint32_t in_a_row;
+    uint32_t in_window;
+    uint32_t window_ms;
+};
+
 struct wsrt_runtime {
     wsrt_allocator allocator;
     wsrt_env env;
@@ -89,6 +96,7 @@ struct wsrt_runtime {
     int64_t idle_ttl_s;
     int64_t max_lifetime_s;
     uint64_t max_message;
+    struct refusal_policy refusals;
     uint64_t last_uuid;
     atomic_int started;  /* a dispatch has happened */
     atomic_int busy;     /* something was counted since the last tick */
@@ -174,6 +182,11 @@ const wsrt_slot *wsrt_route_slot(const wsrt_context *ctx, enum slot_name name);
 /* connection.c */
 void wsrt_on_connect(wsrt_context *ctx);
 void wsrt_on_disconnect(wsrt_context *ctx);
+/* WSRT_ERR_INVALID for a number out of range. */
+int wsrt_session_policy_load(struct refusal_policy *out, const wsrt_runtime_options *o);
+/* The connection's own limits refused or admitted a message. */
+void wsrt_session_refused(wsrt_context *ctx);
+void wsrt_session_admitted(wsrt_context *ctx);
 /* Leaves in the context's principal who was found, also for a refusal. */
 void wsrt_on_authorize(wsrt_context *ctx);
 

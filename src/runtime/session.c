@@ -8,7 +8,13 @@
 #include <string.h>
 
 /* Layout of wsrt_session.opaque. */
-enum { WORD_CELL = 0, WORD_IDENTITY = 1, WORD_CONNECTED_AT = 2 };
+enum { WORD_CELL = 0, WORD_IDENTITY = 1, WORD_CONNECTED_AT = 2, WORD_REFUSALS = 3 };
+
+/* Layout of WORD_REFUSALS, from the highest bit: when the window began, in ms (32) | refusals in it (16)
+ * | those in a row (13) | owed closes (2) | not used (1). */
+enum { OWES_SHIFT = 1, ROW_SHIFT = 3, WINDOW_SHIFT = 16, START_SHIFT = 32 };
+enum { OWES_ROW = 1 << OWES_SHIFT, OWES_WINDOW = 2 << OWES_SHIFT };
+enum { ROW_MOST = (1 << 13) - 1, WINDOW_MOST = (1 << 16) - 1, WINDOW_MS_MOST = 86400000 };
 
 /* A principal with its text behind it, in one block. */
 struct identity {
@@ -36,6 +42,58 @@ int64_t wsrt_session_expires_at(const wsrt_session *s)
         s == NULL ? NULL : (const struct identity *)(uintptr_t)s->opaque[WORD_IDENTITY];
 
     return id == NULL ? -1 : id->who.expires_at;
+}
+
+int wsrt_session_close_code(const wsrt_session *s)
+{
+    uint64_t word = s == NULL ? 0 : s->opaque[WORD_REFUSALS];
+
+    if ((word & OWES_ROW) != 0)
+        return 1008;
+    return (word & OWES_WINDOW) != 0 ? 4429 : 0;
+}
+
+int wsrt_session_policy_load(struct refusal_policy *out, const wsrt_runtime_options *o)
+{
+    int never = o->refusals_in_a_row == UINT32_MAX;
+
+    if ((o->refusals_in_a_row > ROW_MOST && !never) || o->refusals_in_window > WINDOW_MOST ||
+        o->refusal_window_ms < 0 || o->refusal_window_ms > WINDOW_MS_MOST)
+        return WSRT_ERR_INVALID;
+    out->in_a_row = o->refusals_in_a_row == 0 ? 100 : o->refusals_in_a_row;
+    out->in_window = o->refusals_in_window == 0 ? UINT32_MAX : o->refusals_in_window;
+    out->window_ms = o->refusal_window_ms == 0 ? 10000 : (uint32_t)o->refusal_window_ms;
+    return WSRT_OK;
+}
+
+static uint64_t one_more(uint64_t word, int shift, uint64_t most)
+{
+    return (word >> shift & most) < most ? word + ((uint64_t)1 << shift) : word;
+}
+
+void wsrt_session_refused(wsrt_context *ctx)
+{
+    const struct refusal_policy *p = &ctx->rt->refusals;
+    uint32_t now = (uint32_t)((uint64_t)ctx->now / 1000000);
+
+    if (ctx->event->session == NULL)
+        return;
+    uint64_t *at = &ctx->event->session->opaque[WORD_REFUSALS], word = *at;
+    if ((word >> WINDOW_SHIFT & WINDOW_MOST) == 0 ||
+        now - (uint32_t)(word >> START_SHIFT) >= p->window_ms)
+        word = (uint64_t)now << START_SHIFT | (word & (((uint64_t)1 << WINDOW_SHIFT) - 1));
+    word = one_more(one_more(word, WINDOW_SHIFT, WINDOW_MOST), ROW_SHIFT, ROW_MOST);
+    if ((word >> ROW_SHIFT & ROW_MOST) >= p->in_a_row)
+        word |= OWES_ROW;
+    if ((word >> WINDOW_SHIFT & WINDOW_MOST) >= p->in_window)
+        word |= OWES_WINDOW;
+    *at = word;
+}
+
+void wsrt_session_admitted(wsrt_context *ctx)
+{
+    if (ctx->event->session != NULL)
+        ctx->event->session->opaque[WORD_REFUSALS] &= ~((uint64_t)ROW_MOST << ROW_SHIFT);
 }
 
 static wsrt_span moved(char **next, wsrt_span text)
@@ -213,6 +271,7 @@ int wsrt_session_open(wsrt_context *ctx, const wsrt_principal *who)
         return WSRT_ERR_NOMEM;
     session_set(ctx, id);
     ctx->event->session->opaque[WORD_CONNECTED_AT] = (uint64_t)ctx->connected_at;
+    ctx->event->session->opaque[WORD_REFUSALS] = 0;
     return WSRT_OK;
 }
 

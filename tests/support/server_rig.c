@@ -21,6 +21,7 @@ const char rig_upgrade[] = "GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websoc
                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 const wsrt_authenticator *rig_authenticator;
+int rig_limited;
 
 /* ---- the host ------------------------------------------------------------------------------- */
 
@@ -105,7 +106,8 @@ static void add_route(struct rig *r, const char *key, wsrt_handler handler)
 void rig_start(struct rig *r, const wsrt_server_options *opts)
 {
     static const wsrt_span nowhere[1];
-    wsrt_runtime_options ro = {.struct_size = sizeof ro, .flags = WSRT_RUNTIME_NO_LIMITS};
+    wsrt_runtime_options ro = {.struct_size = sizeof ro,
+                               .flags = rig_limited ? 0 : WSRT_RUNTIME_NO_LIMITS};
     wsrt_server_options so = {.struct_size = sizeof so};
     size_t len;
 

@@ -37,6 +37,7 @@ struct rig {
 };
 
 extern const wsrt_authenticator *rig_authenticator; /* of the runtimes to come; NULL = none */
+extern int rig_limited;                             /* they have the default limiter; 0 = none */
 
 /* Starts a server; `opts` may leave listen empty for one without a listener. */
 void rig_start(struct rig *r, const wsrt_server_options *opts);

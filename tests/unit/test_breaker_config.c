@@ -547,6 +547,66 @@ START_TEST(the_shipped_schema_and_the_reader_agree)
 }
 END_TEST
 
+static wsrt_breaker_config in_force(wsrt_breaker *b)
+{
+    wsrt_breaker_config c = {.struct_size = sizeof c};
+
+    ck_assert_int_eq(wsrt_breaker_get_config(b, &c), WSRT_OK);
+    return c;
+}
+
+START_TEST(the_settings_in_force_make_another_breaker_alike)
+{
+    wsrt_breaker_config given = {.struct_size = sizeof given,
+                                 .failure_threshold = 7,
+                                 .recovery_timeout_ms = -1,
+                                 .expected_response_time_ms = -1,
+                                 .mode = WSRT_BREAKER_CONSECUTIVE,
+                                 .slow_policy = WSRT_SLOW_RATE,
+                                 .slow_rate = 0.25,
+                                 .stripes = 4};
+    int differs;
+
+    ck_assert_int_eq(wsrt_breaker_get_config(NULL, &given), WSRT_ERR_INVALID);
+    wsrt_breaker *b = get("a", "op", &given), *same;
+    ck_assert_int_eq(wsrt_breaker_get_config(b, NULL), WSRT_ERR_INVALID);
+    wsrt_breaker_config c = in_force(b);
+    ck_assert_int_eq(wsrt_breaker_config_check(&c, NULL), WSRT_OK);
+    ck_assert_int_eq(c.recovery_timeout_ms, -1);
+    ck_assert_int_eq(c.probe_lease_ms, 1000); /* the default where both times are 0 */
+    ck_assert_int_eq(c.minimum_request_count, 5);
+    ck_assert_double_eq(c.jitter, -1);
+    wsrt_breaker_config again = in_force(get("b", "op", &c));
+    ck_assert_mem_eq(&again, &c, sizeof c);
+    wsrt_breakers_get(registry, wsrt_span_cstr("a"), wsrt_span_cstr("op"), &given, &same, &differs);
+    wsrt_breaker_release_ref(same);
+    ck_assert_int_eq(differs, 0);
+}
+END_TEST
+
+START_TEST(written_settings_are_a_document_that_makes_the_same)
+{
+    wsrt_breaker_config given = {.struct_size = sizeof given,
+                                 .failure_threshold = 7,
+                                 .recovery_timeout_ms = -1,
+                                 .mode = WSRT_BREAKER_CONSECUTIVE,
+                                 .slow_policy = WSRT_SLOW_RATE,
+                                 .jitter = 0.125,
+                                 .stripes = 2};
+    char text[1024], document[1200];
+    wsrt_json_writer w;
+
+    wsrt_breaker_config c = in_force(get("a", "op", &given));
+    wsrt_json_writer_init(&w, text, sizeof text, 0);
+    wsrt_breaker_config_write(&c, &w);
+    ck_assert_int_eq(wsrt_json_finish(&w, NULL), WSRT_OK);
+    snprintf(document, sizeof document, "{\"services\":{\"b\":%s}}", text);
+    ck_assert_int_eq(configure(document, 0), WSRT_OK);
+    wsrt_breaker_config again = in_force(get("b", "op", NULL));
+    ck_assert_mem_eq(&again, &c, sizeof c);
+}
+END_TEST
+
 START_TEST(every_allocation_of_a_configuration_may_fail)
 {
     static const char document[] =
@@ -604,6 +664,8 @@ Suite *suite(void)
     tcase_add_test(t, the_stripes_of_a_breaker_stay);
     tcase_add_test(t, a_breaker_may_come_to_judge_slow_calls_by_rate);
     tcase_add_test(t, the_shipped_schema_and_the_reader_agree);
+    tcase_add_test(t, the_settings_in_force_make_another_breaker_alike);
+    tcase_add_test(t, written_settings_are_a_document_that_makes_the_same);
     tcase_add_test(t, every_allocation_of_a_configuration_may_fail);
     suite_add_tcase(s, t);
     return s;

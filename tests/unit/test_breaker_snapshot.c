@@ -156,6 +156,24 @@ START_TEST(every_state_comes_back_and_half_open_as_open_without_a_wait)
 }
 END_TEST
 
+START_TEST(rejections_come_back_as_saved_though_more_were_counted_since)
+{
+    wsrt_breaker *b = breaker(old_one, "a");
+    wsrt_breaker_clock at = in_old(0);
+
+    wsrt_breaker_control(b, WSRT_BREAKER_TRIP, 700, old_base);
+    ck_assert_int_eq(call(b, at.now, WSRT_SUCCESS), WSRT_ERR_CIRCUIT_OPEN);
+    struct blob blob = saved(b, at);
+    for (int i = 0; i < 5; i++)
+        call(b, at.now, WSRT_SUCCESS);
+    ck_assert_uint_eq(stats(b, at).rejected, 6);
+    ck_assert_int_eq(wsrt_breaker_restore(b, &at, blob.bytes, blob.len), WSRT_OK);
+    ck_assert_uint_eq(stats(b, at).rejected, 1);
+    call(b, at.now, WSRT_SUCCESS);
+    ck_assert_uint_eq(stats(b, at).rejected, 2);
+}
+END_TEST
+
 START_TEST(counts_come_back_with_their_age_and_never_count_too_long)
 {
     wsrt_breaker *b = breaker(old_one, "a"), *c = breaker(new_one, "a");
@@ -277,6 +295,7 @@ Suite *suite(void)
     tcase_add_test(t, a_restored_breaker_probes_at_its_original_moment);
     tcase_add_test(t, a_wall_clock_gone_backwards_passed_no_time);
     tcase_add_test(t, every_state_comes_back_and_half_open_as_open_without_a_wait);
+    tcase_add_test(t, rejections_come_back_as_saved_though_more_were_counted_since);
     tcase_add_test(t, counts_come_back_with_their_age_and_never_count_too_long);
     tcase_add_test(t, a_registry_is_saved_and_restored_whole);
     tcase_add_test(t, a_blob_of_another_key_is_refused);

@@ -345,6 +345,50 @@ START_TEST(a_downstream_that_flaps_is_probed_once_a_recovery_and_no_transition_i
 }
 END_TEST
 
+/* ---- counting what is refused ---- */
+
+/* More than twice what the counter of a single thread holds. */
+enum { REFUSALS = 9000000 };
+
+struct flood {
+    wsrt_breaker *b;
+    _Atomic int done;
+};
+
+static void *be_refused(void *user)
+{
+    struct flood *f = user;
+    wsrt_permit p;
+
+    for (int i = 0; i < REFUSALS; i++)
+        if (wsrt_breaker_try_acquire(f->b, 0, &p, NULL) != WSRT_ERR_CIRCUIT_OPEN)
+            break;
+    f->done++;
+    return NULL;
+}
+
+START_TEST(every_rejection_of_two_threads_is_counted_and_the_count_never_falls)
+{
+    wsrt_breaker_config c = tripping_at(5, 1);
+    struct flood f = {.b = breaker(&c)};
+    pthread_t threads[2];
+    uint64_t seen = 0, falls = 0;
+
+    wsrt_breaker_control(f.b, WSRT_BREAKER_TRIP, WAIT_MS, 0);
+    for (int i = 0; i < 2; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, be_refused, &f), 0);
+    while (f.done < 2) {
+        uint64_t rejected = stats(f.b, 0).rejected;
+        falls += rejected < seen;
+        seen = rejected;
+    }
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_uint_eq(falls, 0);
+    ck_assert_uint_eq(stats(f.b, 0).rejected, 2 * (uint64_t)REFUSALS);
+}
+END_TEST
+
 /* ---- order, and listeners that leave ---- */
 
 static void *change_state(void *user)
@@ -508,6 +552,7 @@ Suite *suite(void)
     tcase_add_test(t, no_trip_is_missed_between_stripes);
     tcase_add_test(t, permits_in_flight_at_a_trip_change_nothing_later);
     tcase_add_test(t, a_downstream_that_flaps_is_probed_once_a_recovery_and_no_transition_is_lost);
+    tcase_add_test(t, every_rejection_of_two_threads_is_counted_and_the_count_never_falls);
     tcase_add_test(t, changes_by_several_threads_are_told_in_the_order_they_were_made);
     tcase_add_test(t, a_listener_that_left_is_never_called_again);
     tcase_add_test(t, calls_settings_readers_and_eviction_live_together);

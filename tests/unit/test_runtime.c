@@ -788,6 +788,108 @@ START_TEST(a_flooding_connection_is_told_when_to_come_back)
 }
 END_TEST
 
+/* `n` messages at once after the burst is spent. */
+static void flood(wsrt_session *s, int n)
+{
+    for (int i = 0; i < n; i++)
+        message("c1", s, "{}");
+}
+
+static void begin_limited(wsrt_runtime_options o)
+{
+    o.flags &= ~(uint32_t)WSRT_RUNTIME_NO_LIMITS;
+    begin(&o);
+    add("$default", say_route, NULL);
+}
+
+START_TEST(a_hundred_refusals_in_a_row_owe_a_close_with_1008)
+{
+    wsrt_session s = {{0}};
+
+    ck_assert_int_eq(wsrt_session_close_code(NULL), 0);
+    begin_limited(options());
+    flood(&s, 20 + 99);
+    ck_assert_int_eq(wsrt_session_close_code(&s), 0);
+    w.now += 100000000;
+    flood(&s, 1 + 99); /* one is admitted, and they are counted anew */
+    ck_assert_int_eq(wsrt_session_close_code(&s), 0);
+    flood(&s, 1);
+    ck_assert_int_eq(wsrt_session_close_code(&s), 1008);
+}
+END_TEST
+
+START_TEST(refusals_in_a_window_owe_a_close_with_4429_where_that_is_asked_for)
+{
+    wsrt_runtime_options o = options();
+    wsrt_session s = {{0}};
+
+    o.refusals_in_a_row = UINT32_MAX;
+    o.refusals_in_window = 3;
+    o.refusal_window_ms = 1000;
+    begin_limited(o);
+    flood(&s, 20 + 2);
+    w.now += 1000000000; /* the window is over, and ten are admitted */
+    flood(&s, 10 + 2);
+    ck_assert_int_eq(wsrt_session_close_code(&s), 0);
+    w.now += 999000000; /* of the same window, whatever was admitted between */
+    flood(&s, 9 + 1);
+    ck_assert_int_eq(wsrt_session_close_code(&s), 4429);
+    o.refusals_in_window = 0;
+    s = (wsrt_session){{0}};
+    begin_limited(o);
+    flood(&s, 20 + 9000);
+    ck_assert_int_eq(wsrt_session_close_code(&s), 0);
+}
+END_TEST
+
+START_TEST(what_all_clients_share_closes_no_connection)
+{
+    wsrt_limiter_options lo = {.struct_size = sizeof lo,
+                               .connection = {.flags = WSRT_RULE_OFF},
+                               .stage = {.rate = 1, .burst = 1}};
+    wsrt_runtime_options o = options();
+    wsrt_session s = {{0}};
+
+    ck_assert_int_eq(wsrt_limiter_new(&o.limiter, &lo), WSRT_OK);
+    begin_limited(o);
+    flood(&s, 1 + 200);
+    expect_error("RATE_LIMIT_ERROR", "RATE_LIMITED");
+    ck_assert_int_eq(wsrt_session_close_code(&s), 0);
+    tear_down();
+    wsrt_limiter_free(o.limiter);
+    set_up();
+}
+END_TEST
+
+START_TEST(quiet_limits_drop_a_refused_message_without_an_answer)
+{
+    wsrt_runtime_options o = options();
+    wsrt_session s = {{0}};
+
+    o.flags |= WSRT_RUNTIME_QUIET_LIMITS;
+    begin_limited(o);
+    flood(&s, 20);
+    size_t before = w.post_count;
+    flood(&s, 100);
+    ck_assert_uint_eq(w.post_count, before);
+    ck_assert_int_eq(wsrt_session_close_code(&s), 1008);
+}
+END_TEST
+
+START_TEST(numbers_of_refusals_out_of_range_are_refused)
+{
+    wsrt_runtime_options bad[] = {options(), options(), options(), options()};
+    wsrt_runtime *rt;
+
+    bad[0].refusals_in_a_row = 8192;
+    bad[1].refusals_in_window = 65536;
+    bad[2].refusal_window_ms = -1;
+    bad[3].refusal_window_ms = 86400001;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        ck_assert_int_eq(wsrt_runtime_new(&rt, &bad[i]), WSRT_ERR_INVALID);
+}
+END_TEST
+
 /* ---- answers ---- */
 
 START_TEST(a_reply_is_of_the_kind_of_the_message)
@@ -1642,6 +1744,11 @@ Suite *suite(void)
     tcase_add_test(t, an_invalid_message_never_reaches_its_handler);
     tcase_add_test(t, a_message_over_the_cap_is_too_large);
     tcase_add_test(t, a_flooding_connection_is_told_when_to_come_back);
+    tcase_add_test(t, a_hundred_refusals_in_a_row_owe_a_close_with_1008);
+    tcase_add_test(t, refusals_in_a_window_owe_a_close_with_4429_where_that_is_asked_for);
+    tcase_add_test(t, what_all_clients_share_closes_no_connection);
+    tcase_add_test(t, quiet_limits_drop_a_refused_message_without_an_answer);
+    tcase_add_test(t, numbers_of_refusals_out_of_range_are_refused);
     tcase_add_test(t, a_reply_is_of_the_kind_of_the_message);
     tcase_add_test(t, a_two_way_route_answers_in_the_response_once);
     tcase_add_test(t, without_a_sender_the_first_reply_is_the_response);

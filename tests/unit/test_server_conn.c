@@ -1030,6 +1030,43 @@ END_TEST
 
 /* ---- drain ---------------------------------------------------------------------------------- */
 
+/* A message at a time, each with its answer; returns how many were echoed. */
+static int send_and_count(int fd, int n)
+{
+    char payload[1024];
+    size_t len;
+    int echoed = 0;
+
+    for (int i = 0; i < n; i++) {
+        rig_text(fd, "x");
+        ck_assert_int_eq(rig_next(&rig, fd, payload, sizeof payload, &len), WSRT_WS_OP_TEXT);
+        echoed += len == 1;
+    }
+    return echoed;
+}
+
+START_TEST(a_hundred_refused_messages_in_a_row_close_with_1008)
+{
+    rig_limited = 1;
+    start_with((wsrt_server_options){.max_connections = 0});
+    rig_limited = 0;
+    int fd = rig_open(&rig), other = rig_open(&rig);
+    ck_assert_int_eq(send_and_count(fd, 19), 19); /* the connect was the first of twenty */
+    ck_assert_int_eq(send_and_count(fd, 99), 0);
+    rig_advance(&rig, 100); /* the next one is admitted */
+    ck_assert_int_eq(send_and_count(fd, 1), 1);
+    ck_assert_int_eq(send_and_count(fd, 99), 0);
+    ck_assert_int_eq(rig.disconnects, 0);
+    ck_assert_int_eq(send_and_count(fd, 1), 0);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 1008);
+    ck_assert_int_eq(rig.code, 1008);
+    ck_assert_int_eq(send_and_count(other, 1), 1);
+    close(fd);
+    close(other);
+    stop();
+}
+END_TEST
+
 START_TEST(a_drain_closes_all_with_1012_and_a_time_to_reconnect)
 {
     enum { CLIENTS = 30 };
@@ -1221,6 +1258,7 @@ Suite *suite(void)
     tcase_add_test(t, unsent_pongs_beyond_4_kib_are_a_flood);
     tcase_add_loop_test(t, what_may_not_be_sent_is_refused_before_anything_is, 0, 8);
     tcase_add_test(t, a_turn_serves_64_messages_of_a_connection_and_loses_none);
+    tcase_add_test(t, a_hundred_refused_messages_in_a_row_close_with_1008);
     tcase_add_test(t, a_drain_closes_all_with_1012_and_a_time_to_reconnect);
     tcase_add_test(t, a_drain_resets_what_does_not_end_in_time);
     tcase_add_test(t, a_lame_duck_is_not_ready_but_serves);

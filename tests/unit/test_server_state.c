@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 static struct rig rig;
-static char got[600000];
+static char got[4000000];
 
 static void start(void)
 {
@@ -74,6 +74,7 @@ START_TEST(the_state_has_exactly_these_members)
                      "\"connections\":{\"open\":0,\"opened\":0,\"closed\":0,\"per_loop\":[0]},"
                      "\"messages\":{\"in\":0,\"out\":0},\"closes\":{},"
                      "\"queues\":{\"bytes\":0,\"partial_bytes\":0},\"breakers\":[],"
+                     "\"breakers_total\":0,"
                      "\"limits\":{\"message\":131072,\"frame\":131072,\"connections\":"
                      "900000,\"per_ip\":256,\"queue_soft\":262144,"
                      "\"queue_hard\":1048576,\"queue_total\":268435456},");
@@ -126,7 +127,7 @@ START_TEST(the_state_stays_under_256_kib_with_ten_thousand_breakers)
     ck_assert_int_eq(ask("GET", "/api/state", "", ""), 200);
     ck_assert_uint_le(strlen(body()), 256 * 1024);
     ck_assert_uint_ge(strlen(body()), 200 * 1024);
-    expect_in("],\"limits\":{");
+    ck_assert_ptr_nonnull(strstr(body(), "],\"breakers_total\":10000,\"limits\":{"));
     stop();
 }
 END_TEST
@@ -179,14 +180,39 @@ END_TEST
 
 /* ---- /api/breakers -------------------------------------------------------------------------- */
 
-START_TEST(breakers_are_listed_with_their_statistics)
+START_TEST(breakers_are_listed_with_their_settings_and_statistics)
 {
     start();
     wsrt_breaker_release_ref(breaker("dynamodb", "storeConnection"));
     ck_assert_int_eq(ask("GET", "/api/breakers", "", ""), 200);
-    expect_in("{\"breakers\":[");
-    expect_in("{\"service\":\"dynamodb\",\"operation\":\"storeConnection\",\"stats\":{\"state\":"
-              "\"CLOSED\",\"failureCount\":0,");
+    expect_in("\r\nCache-Control: no-store\r\n");
+    expect_in("{\"breakers\":[{\"service\":\"dynamodb\",\"operation\":\"storeConnection\","
+              "\"settings\":{\"failureThreshold\":3,\"recoveryTimeout\":20000,"
+              "\"expectedResponseTime\":500,\"monitoringWindow\":60000,\"minimumRequestCount\":5,"
+              "\"mode\":\"window\",\"slowPolicy\":\"failure\",\"minFailureRate\":0,"
+              "\"slowRate\":0.5,\"halfOpenPermits\":1,\"halfOpenSuccesses\":1,"
+              "\"probeLease\":20000,\"backoffFactor\":1,\"maxRecoveryTimeout\":300000,"
+              "\"jitter\":0,\"stripes\":1},\"stats\":{\"state\":\"CLOSED\",\"failureCount\":0,");
+    expect_in("}}],\"breakers_total\":1}");
+    stop();
+}
+END_TEST
+
+START_TEST(all_breakers_are_listed_however_many_there_are)
+{
+    char name[32];
+    int listed = 0;
+
+    start();
+    for (int i = 0; i < 4000; i++) {
+        snprintf(name, sizeof name, "operation-%d", i);
+        wsrt_breaker_release_ref(breaker("service", name));
+    }
+    ck_assert_int_eq(ask("GET", "/api/breakers", "", ""), 200);
+    for (const char *at = body(); (at = strstr(at, "\"settings\"")) != NULL; at++)
+        listed++;
+    ck_assert_int_eq(listed, 4000);
+    ck_assert_str_eq(strrchr(body(), ']'), "],\"breakers_total\":4000}");
     stop();
 }
 END_TEST
@@ -366,7 +392,8 @@ Suite *suite(void)
     tcase_add_test(t, the_state_is_for_programs_of_this_machine_and_our_own_pages);
     tcase_add_test(t, a_form_of_a_foreign_page_changes_nothing);
     tcase_add_test(t, neither_a_token_nor_a_query_is_in_the_state_or_the_metrics);
-    tcase_add_test(t, breakers_are_listed_with_their_statistics);
+    tcase_add_test(t, breakers_are_listed_with_their_settings_and_statistics);
+    tcase_add_test(t, all_breakers_are_listed_however_many_there_are);
     tcase_add_test(t, new_settings_are_live_and_keep_what_was_counted);
     tcase_add_loop_test(t, a_bad_document_is_refused_whole_and_says_where, 0,
                         (int)(sizeof bad_documents / sizeof bad_documents[0]));
