@@ -393,6 +393,7 @@ int wsrt_monitor_source(wsrt_monitor *m, const char *name_cstr, int kind, wsrt_s
     if (fresh == NULL)
         return WSRT_ERR_NOMEM;
     memcpy(fresh->name, name_cstr, strlen(name_cstr));
+    fresh->metric = wsrt_metric_find(name_cstr);
     fresh->kind = kind;
     fresh->read = read;
     fresh->user = user;
