@@ -65,8 +65,8 @@ static int operation_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_
     const struct sums *old = &base->operations[id].sums;
     uint64_t memory_max = v->sums.counters[MEMORY_MAX];
 
-    v->counters =
-        wsrt_snapshot_copy(now, v->counters, v->chunk_count * CHUNK_COUNTERS * sizeof v->counters[0]);
+    v->counters = wsrt_snapshot_copy(now, v->counters,
+                                     v->chunk_count * CHUNK_COUNTERS * sizeof v->counters[0]);
     if (v->counters == NULL)
         return WSRT_ERR_NOMEM;
     v->count = subtract_chunks(v, base, id);
@@ -121,7 +121,8 @@ const wsrt_snapshot *wsrt_snapshot_since(wsrt_snapshot *now, const wsrt_snapshot
         return now;
     wsrt_snapshot *delta = wsrt_snapshot_copy(now, now, sizeof *now);
     if (delta == NULL || operations_since(now, delta, base) != WSRT_OK ||
-        values_since(now, delta, base) != WSRT_OK || wsrt_samples_since(now, delta, base) != WSRT_OK)
+        values_since(now, delta, base) != WSRT_OK ||
+        wsrt_samples_since(now, delta, base) != WSRT_OK)
         return NULL;
     subtract(delta->self, base->self, SELVES);
     return delta;
