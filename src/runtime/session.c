@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Layout of wsrt_session.opaque. */
-enum { WORD_CELL = 0, WORD_IDENTITY = 1, WORD_CONNECTED_AT = 2 };
+enum { WORD_CELL = 0, WORD_IDENTITY = 1, WORD_CONNECTED_AT = 2, WORD_NUMBERS = 3 };
 
 /* A principal with its text behind it, in one block. */
 struct identity {
@@ -213,7 +213,19 @@ int wsrt_session_open(wsrt_context *ctx, const wsrt_principal *who)
         return WSRT_ERR_NOMEM;
     session_set(ctx, id);
     ctx->event->session->opaque[WORD_CONNECTED_AT] = (uint64_t)ctx->connected_at;
+    ctx->event->session->opaque[WORD_NUMBERS] = 0;
     return WSRT_OK;
+}
+
+void wsrt_session_resumes(const wsrt_event *ev)
+{
+    if (ev->session != NULL)
+        ev->session->opaque[WORD_NUMBERS] = 1;
+}
+
+int wsrt_session_has_numbers(const wsrt_runtime *rt, const wsrt_event *ev)
+{
+    return rt->resume != NULL && (ev->session == NULL || ev->session->opaque[WORD_NUMBERS] != 0);
 }
 
 void wsrt_session_close(wsrt_context *ctx)
@@ -323,6 +335,8 @@ int wsrt_session_sign_in(wsrt_context *ctx, const wsrt_principal *who)
     int rc = keep_identity(ctx, who);
     if (rc != WSRT_OK)
         return rc;
+    if (ctx->rt->resume != NULL)
+        wsrt_resume_signed_in(ctx->rt->resume, ctx->event->connection_id, who->user_id);
     *mine = principal_copy(text, who);
     ctx->principal = mine;
     ctx->principal_known = 1;
