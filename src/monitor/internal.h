@@ -179,6 +179,7 @@ struct reading {
 struct history {
     struct watch watches[WATCHES];
     struct reading closed[WINDOWS + 1]; /* a ring: totals at the end of each window */
+    struct reading before;              /* those merged that are of no window here */
     uint64_t base_sums[4];              /* duration and memory sums and counts at the last end */
     uint32_t *base_counters;            /* the histogram then; only for quantile statistics */
     uint64_t seen[2];                   /* maxima of the last closed window as they were judged */
