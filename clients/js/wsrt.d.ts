@@ -26,6 +26,8 @@ export interface ClientOptions {
   seed?: number;
   /** Messages kept while there is no connection; 100. */
   maxQueue?: number;
+  /** Resume the session after a reconnection; true but for "gateway". */
+  resume?: boolean;
   now?: () => number;
 }
 
@@ -35,6 +37,7 @@ export class Client {
   on(name: "state", listener: (state: State) => void): () => boolean;
   on(name: "message", listener: (message: Message) => void): () => boolean;
   on(name: "error", listener: (error: WsrtError) => void): () => boolean;
+  on(name: "gap", listener: (reason: "expired" | "gap" | "unknown" | "lost") => void): () => boolean;
   open(): this;
   close(): void;
   send(message: Message): string;

@@ -16,19 +16,21 @@ export class WsrtError extends Error {
 export class Client {
   #url; #opts; #rules; #socket; #spare; #timer; #retry; #hint; #state = "closed"; #signedIn = false;
   #queue = []; #pending = new Map(); #subscriptions = new Map(); #listeners = new Map();
+  #session = { last: 0, ahead: new Set() }; #asking; #sent = [];
 
   // url: ws:// or wss://. token: text, or an async function asked again when the server wants a new one.
-  constructor(url, { token, WebSocket = globalThis.WebSocket, protocols = [], profile, seed, maxQueue = 100, now = () => performance.now() } = {}) {
+  constructor(url, { token, WebSocket = globalThis.WebSocket, protocols = [], profile, seed, maxQueue = 100, resume = profile !== "gateway", now = () => performance.now() } = {}) {
     if (!WebSocket) throw new TypeError("no WebSocket here: pass one");
     this.#url = url;
-    this.#opts = { token, WebSocket, protocols, maxQueue, now };
+    this.#opts = { token, WebSocket, protocols, maxQueue, resume, now };
     this.#rules = new Reconnect({ profile, seed });
     globalThis.addEventListener?.("online", this.#online);
   }
 
   get state() { return this.#state; }
 
-  // "state" (name), "message" (object), "error" (WsrtError): returns a function that ends it.
+  // "state" (name), "message" (object), "error" (WsrtError), "gap" (why messages were lost): returns a
+  // function that ends it.
   on(name, listener) {
     const all = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, all.add(listener));
@@ -67,7 +69,7 @@ export class Client {
   // Sends a message of the protocol, or keeps it until there is a connection. Returns its correlation id.
   send(message) {
     const full = { correlationId: newId(), ...message };
-    if (this.#state === "open") this.#write(full);
+    if (this.#state === "open" && this.#socket) this.#give(full);
     else if (this.#queue.length < this.#opts.maxQueue) this.#queue.push(full);
     else throw new WsrtError({ code: "QUEUE_FULL", message: "too much waits to be sent" });
     return full.correlationId;
@@ -105,7 +107,16 @@ export class Client {
   }
 
   #write(message, socket = this.#socket) {
-    socket.send(JSON.stringify(message));
+    socket?.send(JSON.stringify(message));
+  }
+
+  // What has no answer yet may have been lost: it is sent again when the session is resumed. The server
+  // knows the ids of twice as many.
+  #give(message) {
+    this.#write(message);
+    if (!this.#session.token) return;
+    this.#sent.push({ message });
+    if (this.#sent.length > 64) this.#sent.shift();
   }
 
   // ---- one connection ----
@@ -133,7 +144,7 @@ export class Client {
     if (socket === this.#socket) this.#rules.opened(this.#opts.now());
     this.#hint = 0;
     this.#schedule();
-    if (token === undefined) return this.#ready(socket);
+    if (token === undefined) return this.#resume(socket);
     await this.#signIn(socket);
   }
 
@@ -147,7 +158,48 @@ export class Client {
     }
   }
 
-  #ready(socket) {
+  // ---- the session: numbers of what came, and what was missed ----
+
+  #resume(socket) {
+    const { token, last } = this.#session;
+    if (!this.#opts.resume) return this.#ready(socket);
+    clearTimeout(this.#asking?.timer);
+    this.#asking = { socket, id: newId(), held: token && [] };
+    this.#write({ type: "resume", data: token ? { token, last } : {}, correlationId: this.#asking.id }, socket);
+    if (token) this.#asking.timer = setTimeout(() => this.#resumed({}), 5000);
+    else this.#ready(socket);
+  }
+
+  // Messages of a session that goes on are told again in their order, so what came meanwhile is known.
+  #resumed({ resumed = false, reason = "unknown", token, seq = 0 }) {
+    const { socket, held, timer } = this.#asking;
+    const sent = resumed ? this.#sent.filter(({ answered }) => !answered) : [];
+    clearTimeout(timer);
+    this.#asking = undefined;
+    this.#session = resumed ? { ...this.#session, token } : { token, last: seq, ahead: new Set() };
+    this.#sent = sent;
+    if (!held) return;
+    this.#ready(socket, sent);
+    if (resumed) return;
+    this.#emit("gap", reason);
+    for (const message of held) this.#take(socket, message);
+  }
+
+  // Whether a message is new; one without a number always is.
+  #isNew({ seq }) {
+    const { last, ahead } = this.#session;
+    if (seq === undefined) return true;
+    if (seq <= last || ahead.has(seq)) return false;
+    ahead.add(seq);
+    while (ahead.delete(this.#session.last + 1)) this.#session.last++;
+    if (ahead.size <= 100) return true;
+    this.#session.last = Math.max(...ahead);
+    ahead.clear();
+    this.#emit("gap", "lost");
+    return true;
+  }
+
+  #ready(socket, again = []) {
     if (socket === this.#spare) {
       const old = this.#socket;
       this.#socket = socket;
@@ -160,7 +212,8 @@ export class Client {
     }
     this.#become("open");
     for (const entry of this.#subscriptions.values()) this.#ask("subscribe", entry);
-    for (const message of this.#queue.splice(0)) this.#write(message);
+    for (const { message } of again) this.#write(message);
+    for (const message of this.#queue.splice(0)) this.#give(message);
     this.#schedule();
   }
 
@@ -178,11 +231,22 @@ export class Client {
     } catch {
       return;
     }
+    if (this.#asking?.socket === socket && message.correlationId === this.#asking.id) {
+      if (message.type === "error") this.#opts.resume = false; // this server has no sessions
+      return this.#resumed(message.data ?? {});
+    }
+    // A session that has moved has told this already, with its number.
+    if (this.#asking?.held && this.#asking.socket !== socket && message.seq === undefined) return;
+    if (this.#isNew(message)) this.#take(socket, message);
+  }
+
+  #take(socket, message) {
+    const held = this.#asking?.socket === socket && this.#asking.held;
     if (message.type === "system" && message.data?.event === "authenticated") {
       const first = !this.#signedIn || socket === this.#spare || this.#state !== "open";
       this.#signedIn = true;
-      if (first) this.#ready(socket);
-    }
+      if (first) this.#resume(socket);
+    } else if (held && message.type !== "error") return held.push(message);
     if (message.type === "METRICS_UPDATE") this.#update(message.updates ?? []);
     if (message.type === "error") this.#failed(socket, message.error ?? {});
     this.#settle(message);
@@ -202,6 +266,8 @@ export class Client {
 
   #settle(message) {
     const waiting = this.#pending.get(message.correlationId);
+    const sent = this.#sent.find((s) => s.message.correlationId === message.correlationId);
+    if (sent) sent.answered = true;
     if (!waiting || message.type === "typing_indicator") return;
     this.#pending.delete(message.correlationId);
     clearTimeout(waiting.timer);
@@ -217,12 +283,12 @@ export class Client {
   }
 
   #closed(socket, code, reason) {
-    if (socket === this.#spare) {
-      this.#spare = undefined;
-      return;
-    }
-    if (socket !== this.#socket) return;
-    this.#socket = undefined;
+    const other = socket === this.#spare ? this.#socket : this.#spare;
+    if (socket === this.#spare) this.#spare = undefined;
+    else if (socket === this.#socket) this.#socket = undefined;
+    else return;
+    if (this.#asking?.socket === socket) clearTimeout(this.#asking.timer), (this.#asking = undefined);
+    if (other) return; // the server closes what a session has left
     this.#signedIn = false;
     clearTimeout(this.#timer);
     const next = this.#rules.closed(this.#opts.now(), socket.status ?? code, reason, this.#hint);
@@ -259,7 +325,7 @@ export class Client {
       this.#write({ type: "ping", data: { action: "keepalive" } });
     if (action === "handover" && !this.#spare) this.#connect(true);
     if (action === "dead") {
-      const socket = this.#socket;
+      const socket = this.#socket ?? this.#spare;
       socket.onclose = socket.onmessage = null;
       socket.close();
       this.#closed(socket, 1006, "");

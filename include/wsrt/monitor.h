@@ -390,6 +390,7 @@ typedef enum wsrt_export_format {
     WSRT_EXPORT_EMF = 4, /**< CloudWatch embedded metric format: each piece a line */
     WSRT_EXPORT_CLOUDWATCH = 5, /**< bodies of PutMetricData in AWS JSON 1.0: each piece a body */
     WSRT_EXPORT_OTLP = 6,       /**< bodies of OTLP/HTTP JSON: each piece a body */
+    WSRT_EXPORT_BINARY = 7,     /**< a snapshot for wsrt_monitor_merge(): one piece */
     WSRT_EXPORT_FORMAT_MIN_ = -2147483647 - 1,
     WSRT_EXPORT_FORMAT_MAX_ = 2147483647
 } wsrt_export_format;
@@ -446,6 +447,24 @@ typedef struct wsrt_export_options {
 WSRT_API int wsrt_monitor_export(wsrt_monitor *m, const wsrt_export_options *opts,
                                  int (*write)(const void *data, size_t len, void *user),
                                  void *user);
+
+/**
+ * Adds a binary snapshot of another monitor, or of one that has ended: counts, sums, histograms, values
+ * of attributes and the minutes of trends. Records stay records. Metrics of sources are not in it.
+ *
+ * A snapshot since the start is history: thresholds, rates and trends here do not take it for something
+ * that happens now, and its minutes are set back by its age. Merge it once. One of a reader is news of
+ * the window in which it comes.
+ *
+ * @param document  of WSRT_EXPORT_BINARY, whole
+ * @param wall      Unix ms, now
+ * @return WSRT_OK; WSRT_ERR_MALFORMED (no snapshot); WSRT_ERR_VERSION (of another release);
+ *         WSRT_ERR_CORRUPT (cut or changed); WSRT_ERR_UNSUPPORTED (other histogram_bits);
+ *         WSRT_ERR_LIMIT (max_operations); WSRT_ERR_NOMEM; WSRT_ERR_INVALID. On failure nothing is
+ *         counted, but operations may have been registered. Any thread, but not while
+ *         wsrt_monitor_tick() or another merge runs. @since 0.1
+ */
+WSRT_API int wsrt_monitor_merge(wsrt_monitor *m, wsrt_span document, int64_t wall);
 
 /* ---- the catalogue ------------------------------------------------------------------------- */
 

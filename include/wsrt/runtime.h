@@ -22,6 +22,7 @@
 #include <wsrt/error.h>
 #include <wsrt/limiter.h>
 #include <wsrt/monitor.h>
+#include <wsrt/resume.h>
 #include <wsrt/schema.h>
 #include <wsrt/sender.h>
 #include <wsrt/store.h>
@@ -258,6 +259,7 @@ typedef struct wsrt_runtime_options {
     uint32_t refusals_in_window; /**< those that close it with 4429; 0 = off, at most 65535 */
     int64_t
         refusal_window_ms; /**< the window, from its first refusal on; 0 = 10000, at most 86400000 */
+    wsrt_resume *resume;   /**< sessions that outlive connections; NULL = none */
 } wsrt_runtime_options;
 
 /**
@@ -313,6 +315,29 @@ WSRT_API int wsrt_runtime_set_sender(wsrt_runtime *rt, const wsrt_sender *sender
  */
 WSRT_API int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_fn respond,
                                    void *user);
+
+/**
+ * Handler of a route by which clients get and resume sessions (resume.h): add it with the key that they
+ * ask by, "resume", and the access that a session takes. The message is
+ *
+ *     {"type":"resume","data":{"token":"...","last":41},"correlationId":"..."}
+ *
+ * with empty data for a first session. The answer, which has no number of its own, is
+ *
+ *     {"type":"session","data":{"resumed":true,"reason":"resumed","token":"...","expires":1795168800000,
+ *      "seq":43,"missed":2},"correlationId":"..."}
+ *
+ * where `reason` is also "new", "expired", "gap" or "unknown", with a session that begins. Then come the
+ * messages that were missed, in order. From then on each message to the connection that is a JSON
+ * object has the member `seq`; a message of the client whose correlationId the session has had before
+ * is dropped. While the client is away its record stays in the store, so that broadcasts reach the
+ * session; the connection that the session had until now is closed with 4500.
+ *
+ * @param user  not used
+ * @return WSRT_OK; WSRT_ERR_UNSUPPORTED without sessions or a sender; WSRT_ERR_REJECTED; a status of
+ *         wsrt_resume_open() or of the sender. @since 0.1
+ */
+WSRT_API int wsrt_resume_handler(wsrt_context *ctx, const wsrt_request *req, void *user);
 
 /**
  * When wsrt_runtime_tick() is due next.

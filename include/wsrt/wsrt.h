@@ -14,6 +14,7 @@
 #include <wsrt/message.h>
 #include <wsrt/monitor.h>
 #include <wsrt/reconnect.h>
+#include <wsrt/resume.h>
 #include <wsrt/runtime.h>
 #include <wsrt/schema.h>
 #include <wsrt/sender.h>

@@ -32,25 +32,77 @@ static void sip_word(struct sip *s, uint64_t word)
     s->a ^= word;
 }
 
+/* What is left of the bytes, and in the highest byte how many they were. */
+static uint64_t last_word(const unsigned char *p, size_t left, size_t len)
+{
+    uint64_t word = (uint64_t)len << 56;
+
+    for (size_t i = 0; i < left; i++)
+        word |= (uint64_t)p[i] << (8 * i);
+    return word;
+}
+
 uint64_t wsrt_hash(uint64_t key, const void *data, size_t len)
 {
     const unsigned char *p = data;
     uint64_t key2 = rotl(key, 32) ^ 0x9e3779b97f4a7c15u;
     struct sip s = {key ^ 0x736f6d6570736575u, key2 ^ 0x646f72616e646f6du,
                     key ^ 0x6c7967656e657261u, key2 ^ 0x7465646279746573u};
-    uint64_t last = (uint64_t)len << 56;
+    size_t left = len;
 
-    for (; len >= 8; len -= 8, p += 8) {
+    for (; left >= 8; left -= 8, p += 8) {
         uint64_t word;
         memcpy(&word, p, 8);
         sip_word(&s, word);
     }
-    for (size_t i = 0; i < len; i++)
-        last |= (uint64_t)p[i] << (8 * i);
-    sip_word(&s, last);
+    sip_word(&s, last_word(p, left, len));
     s.c ^= 0xff;
     sip_round(&s);
     sip_round(&s);
     sip_round(&s);
     return s.a ^ s.b ^ s.c ^ s.d;
+}
+
+static uint64_t word_at(const unsigned char *p)
+{
+    uint64_t word = 0;
+
+    for (int i = 7; i >= 0; i--)
+        word = word << 8 | p[i];
+    return word;
+}
+
+static void mac_word(struct sip *s, uint64_t word)
+{
+    s->d ^= word;
+    sip_round(s);
+    sip_round(s);
+    s->a ^= word;
+}
+
+static void mac_half(struct sip *s, unsigned char *to)
+{
+    for (int i = 0; i < 4; i++)
+        sip_round(s);
+    uint64_t half = s->a ^ s->b ^ s->c ^ s->d;
+    for (int i = 0; i < 8; i++)
+        to[i] = (unsigned char)(half >> (8 * i));
+}
+
+void wsrt_mac(const unsigned char key[16], const void *data, size_t len,
+              unsigned char tag[WSRT_MAC_LEN])
+{
+    const unsigned char *p = data;
+    uint64_t low = word_at(key), high = word_at(key + 8);
+    struct sip s = {low ^ 0x736f6d6570736575u, high ^ 0x646f72616e646f6du ^ 0xee,
+                    low ^ 0x6c7967656e657261u, high ^ 0x7465646279746573u};
+    size_t left = len;
+
+    for (; left >= 8; left -= 8, p += 8)
+        mac_word(&s, word_at(p));
+    mac_word(&s, last_word(p, left, len));
+    s.c ^= 0xee;
+    mac_half(&s, tag);
+    s.b ^= 0xdd;
+    mac_half(&s, tag + 8);
 }

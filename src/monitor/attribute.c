@@ -159,7 +159,9 @@ static struct value *insert(wsrt_monitor *m, slot *chains, struct value *fresh)
     if (is_full(m, fresh->category))
         return NULL;
     atomic_store_explicit(&fresh->next, held(head), memory_order_relaxed);
+    fresh->older = held(&m->newest_value);
     atomic_store_explicit(head, fresh, memory_order_release);
+    atomic_store_explicit(&m->newest_value, fresh, memory_order_release);
     atomic_fetch_add_explicit(&m->value_count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&m->metric_values[fresh->category], 1, memory_order_relaxed);
     return fresh;
@@ -220,17 +222,11 @@ int wsrt_category_register(wsrt_monitor *m, int id, wsrt_span name)
 
 void wsrt_values_free(wsrt_monitor *m)
 {
-    slot *chains = held(&m->values);
-
-    for (unsigned i = 0; chains != NULL && i < VALUE_BUCKETS; i++) {
-        struct value *v = held(&chains[i]);
-        while (v != NULL) {
-            struct value *next = held(&v->next);
-            wsrt_mem_free(&m->allocator, v, value_size(v->len));
-            v = next;
-        }
+    for (struct value *v = held(&m->newest_value), *older; v != NULL; v = older) {
+        older = v->older;
+        wsrt_mem_free(&m->allocator, v, value_size(v->len));
     }
-    wsrt_mem_free(&m->allocator, chains, VALUE_BUCKETS * sizeof(slot));
+    wsrt_mem_free(&m->allocator, held(&m->values), VALUE_BUCKETS * sizeof(slot));
 }
 
 /* ---- counting ---- */

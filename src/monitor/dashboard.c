@@ -215,9 +215,7 @@ static void business(wsrt_json_writer *w, const wsrt_snapshot *s)
 
 static int is_of(const struct family *f, const char *row)
 {
-    const struct metric *metric = wsrt_metric_find(f->name);
-
-    return strcmp(metric == NULL ? "application" : metric->row, row) == 0;
+    return strcmp(f->metric == NULL ? "application" : f->metric->row, row) == 0;
 }
 
 /* 1 when an earlier family of the row has these labels: they were written there. */
@@ -228,11 +226,11 @@ static int was_met(const wsrt_snapshot *s, const char *row, const struct family 
         if (!is_of(f, row))
             continue;
         for (const struct sample *x = f->samples; x != NULL; x = x->next)
-            if (wsrt_labels_equal(x, like))
+            if (x->set == like->set)
                 return 1;
     }
     for (const struct sample *x = until->samples; x != like; x = x->next)
-        if (wsrt_labels_equal(x, like))
+        if (x->set == like->set)
             return 1;
     return 0;
 }
@@ -243,14 +241,14 @@ static void labelled(wsrt_json_writer *w, const char *row, const struct family *
     wsrt_json_object(w);
     wsrt_json_key(w, "labels");
     wsrt_json_object(w);
-    for (size_t i = 0; i < like->label_count; i++)
-        wsrt_json_member(w, like->labels[i].name, like->labels[i].value);
+    for (size_t i = 0; i < like->set->count; i++)
+        wsrt_json_member(w, like->set->labels[i].name, like->set->labels[i].value);
     wsrt_json_object_end(w);
     wsrt_json_key(w, "metrics");
     wsrt_json_object(w);
     for (const struct family *f = from; f != NULL; f = f->next) {
         const struct sample *x = is_of(f, row) ? f->samples : NULL;
-        while (x != NULL && !wsrt_labels_equal(x, like))
+        while (x != NULL && x->set != like->set)
             x = x->next;
         if (x != NULL)
             wsrt_json_number(w, f->name, x->number);

@@ -3,6 +3,8 @@
 #include "monitor/business.h"
 #include "monitor/catalogue.h"
 
+#include "base/alloc.h"
+
 #include <string.h>
 
 /* Of CloudWatch's values. */
@@ -175,29 +177,21 @@ static int operation(struct data_walk *w, const struct business *all, int id)
 
 /* ---- metrics of others, those of the same labels together ---- */
 
+/* A sample that is published; behind it the next one of the same labels. */
+struct pick {
+    const struct family *family;
+    const struct sample *sample;
+    struct pick *next;
+};
+
 static int is_published(const struct family *f)
 {
-    const struct metric *metric = wsrt_metric_find(f->name);
-
-    return metric == NULL || metric->cloudwatch != NULL;
-}
-
-static int is_first(const struct family *first, const struct family *until,
-                    const struct sample *like)
-{
-    for (const struct family *f = first; f != until; f = f->next)
-        for (const struct sample *s = is_published(f) ? f->samples : NULL; s != NULL; s = s->next)
-            if (wsrt_labels_equal(s, like))
-                return 0;
-    for (const struct sample *s = until->samples; s != like; s = s->next)
-        if (wsrt_labels_equal(s, like))
-            return 0;
-    return 1;
+    return f->metric == NULL || f->metric->cloudwatch != NULL;
 }
 
 static int sample(struct data_walk *w, const struct family *f, const struct sample *s)
 {
-    const struct metric *metric = wsrt_metric_find(f->name);
+    const struct metric *metric = f->metric;
     int sum = f->kind == WSRT_SOURCE_COUNTER;
 
     return send(
@@ -207,53 +201,87 @@ static int sample(struct data_walk *w, const struct family *f, const struct samp
                            .value = metric == NULL ? s->number : in_cloudwatch(metric, s->number)});
 }
 
-static int fits_as_dimensions(const struct sample *s)
+static int fits_as_dimensions(const struct label_set *set)
 {
-    for (size_t i = 0; i < s->label_count; i++)
-        if (s->labels[i].value.len == 0 || s->labels[i].value.len > 1024)
+    for (size_t i = 0; i < set->count; i++)
+        if (set->labels[i].value.len == 0 || set->labels[i].value.len > 1024)
             return 0;
     return 1;
 }
 
 /* Each datum is refused of its own: the whole set has a dimension that CloudWatch would not take. */
-static int refuse(struct data_walk *w, const struct family *from, const struct sample *like)
+static int refuse(struct data_walk *w, const struct pick *from)
 {
-    for (const struct family *f = from; f != NULL; f = f->next)
-        for (const struct sample *s = is_published(f) ? f->samples : NULL; s != NULL; s = s->next)
-            if (wsrt_labels_equal(s, like))
-                count_up(&w->export->snapshot->monitor->export_dropped, 1, 1);
+    for (const struct pick *p = from; p != NULL; p = p->next)
+        count_up(&w->export->snapshot->monitor->export_dropped, 1, 1);
     return WSRT_OK;
 }
 
-static int labelled(struct data_walk *w, const struct family *from, const struct sample *like)
+static int labelled(struct data_walk *w, const struct pick *from)
 {
     struct dimension dimensions[MAX_DATUM_DIMENSIONS];
-    size_t n = like->label_count;
+    const struct label_set *set = from->sample->set;
+    size_t n = set->count;
 
-    if (!fits_as_dimensions(like))
-        return refuse(w, from, like);
+    if (!fits_as_dimensions(set))
+        return refuse(w, from);
     for (size_t i = 0; i < n; i++)
-        dimensions[i] = (struct dimension){like->labels[i].name, like->labels[i].value};
+        dimensions[i] = (struct dimension){set->labels[i].name, set->labels[i].value};
     dimensions[n] = (struct dimension){"Environment", environment_of(w)};
     int rc = w->begin(w, dimensions, n + 1);
-    for (const struct family *f = from; rc == WSRT_OK && f != NULL; f = f->next)
-        for (const struct sample *s = is_published(f) ? f->samples : NULL;
-             rc == WSRT_OK && s != NULL; s = s->next)
-            if (wsrt_labels_equal(s, like))
-                rc = sample(w, f, s);
+    for (const struct pick *p = from; rc == WSRT_OK && p != NULL; p = p->next)
+        rc = sample(w, p->family, p->sample);
     return rc == WSRT_OK ? w->end(w) : rc;
+}
+
+static size_t published(const wsrt_snapshot *s)
+{
+    size_t count = 0;
+
+    for (const struct family *f = s->families; f != NULL; f = f->next)
+        for (const struct sample *x = is_published(f) ? f->samples : NULL; x != NULL; x = x->next)
+            count++;
+    return count;
+}
+
+/* Chains what has the same labels; `last` holds an empty place for each set. */
+static void chain(const wsrt_snapshot *s, struct pick *picks, struct pick **last)
+{
+    for (const struct family *f = s->families; f != NULL; f = f->next) {
+        const struct sample *x = is_published(f) ? f->samples : NULL;
+        for (; x != NULL; x = x->next) {
+            struct pick *p = picks++, **end = &last[x->set->number];
+            *p = (struct pick){f, x, NULL};
+            if (*end != NULL)
+                (*end)->next = p;
+            *end = p;
+        }
+    }
 }
 
 static int others(struct data_walk *w)
 {
-    const struct family *first = w->export->snapshot->families;
+    const wsrt_snapshot *s = w->export->snapshot;
+    const wsrt_allocator *a = &s->monitor->allocator;
+    size_t count = published(s), sets = s->sets.count;
+    size_t size = count * sizeof(struct pick) + sets * sizeof(struct pick *);
     int rc = WSRT_OK;
 
-    for (const struct family *f = first; f != NULL; f = f->next)
-        for (const struct sample *s = is_published(f) ? f->samples : NULL;
-             rc == WSRT_OK && s != NULL; s = s->next)
-            if (is_first(first, f, s))
-                rc = labelled(w, f, s);
+    if (count == 0)
+        return WSRT_OK;
+    struct pick *picks = wsrt_mem_zalloc(a, size);
+    if (picks == NULL)
+        return WSRT_ERR_NOMEM;
+    struct pick **last = (struct pick **)(void *)(picks + count);
+    chain(s, picks, last);
+    memset(last, 0, sets * sizeof *last);
+    for (size_t i = 0; rc == WSRT_OK && i < count; i++) {
+        struct pick **told = &last[picks[i].sample->set->number];
+        if (*told == NULL)
+            rc = labelled(w, &picks[i]);
+        *told = &picks[i];
+    }
+    wsrt_mem_free(a, picks, size);
     return rc;
 }
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static void *copy_of(wsrt_snapshot *s, const void *from, size_t size)
+void *wsrt_snapshot_copy(wsrt_snapshot *s, const void *from, size_t size)
 {
     void *out = wsrt_arena_alloc(&s->arena, size == 0 ? 1 : size);
 
@@ -65,8 +65,8 @@ static int operation_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_
     const struct sums *old = &base->operations[id].sums;
     uint64_t memory_max = v->sums.counters[MEMORY_MAX];
 
-    v->counters =
-        copy_of(now, v->counters, v->chunk_count * CHUNK_COUNTERS * sizeof v->counters[0]);
+    v->counters = wsrt_snapshot_copy(now, v->counters,
+                                     v->chunk_count * CHUNK_COUNTERS * sizeof v->counters[0]);
     if (v->counters == NULL)
         return WSRT_ERR_NOMEM;
     v->count = subtract_chunks(v, base, id);
@@ -87,7 +87,7 @@ static int operations_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt
     size_t size = (size_t)now->operation_count * sizeof *now->operations;
     int rc = WSRT_OK;
 
-    delta->operations = copy_of(now, now->operations, size);
+    delta->operations = wsrt_snapshot_copy(now, now->operations, size);
     if (delta->operations == NULL)
         return WSRT_ERR_NOMEM;
     for (int id = 0; rc == WSRT_OK && id < base->operation_count; id++)
@@ -95,13 +95,13 @@ static int operations_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt
     return rc;
 }
 
-/* ---- values: those that are new stand before the old ones of their chain, so both walks agree ---- */
+/* ---- values: those that are new stand before the old ones, so both walks agree ---- */
 
 static int values_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base)
 {
     size_t old = 0;
 
-    delta->values = copy_of(now, now->values, now->value_count * sizeof *now->values);
+    delta->values = wsrt_snapshot_copy(now, now->values, now->value_count * sizeof *now->values);
     if (delta->values == NULL)
         return WSRT_ERR_NOMEM;
     for (size_t i = 0; i < delta->value_count && old < base->value_count; i++) {
@@ -115,97 +115,14 @@ static int values_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_sna
     return WSRT_OK;
 }
 
-/* ---- samples of others ---- */
-
-int wsrt_labels_equal(const struct sample *a, const struct sample *b)
-{
-    if (a->label_count != b->label_count)
-        return 0;
-    for (size_t i = 0; i < a->label_count; i++)
-        if (strcmp(a->labels[i].name, b->labels[i].name) != 0 ||
-            !wsrt_span_equal(a->labels[i].value, b->labels[i].value))
-            return 0;
-    return 1;
-}
-
-static const struct family *family_in(const wsrt_snapshot *s, const char *name)
-{
-    const struct family *f = s->families;
-
-    while (f != NULL && strcmp(f->name, name) != 0)
-        f = f->next;
-    return f;
-}
-
-/* Sources mostly write the same series in the same order: look behind the last one found first. */
-static const struct sample *sample_in(const struct family *f, const struct sample *like,
-                                      const struct sample **hint)
-{
-    const struct sample *s = *hint;
-
-    if (s == NULL || !wsrt_labels_equal(s, like))
-        s = f->samples;
-    while (s != NULL && !wsrt_labels_equal(s, like))
-        s = s->next;
-    if (s != NULL)
-        *hint = s->next;
-    return s;
-}
-
-/* What went down began anew. */
-static void subtract_samples(const struct family *f, const struct family *old)
-{
-    const struct sample *hint = old->samples;
-
-    for (struct sample *s = f->samples; s != NULL; s = s->next) {
-        const struct sample *before = sample_in(old, s, &hint);
-        if (before != NULL && before->number <= s->number)
-            s->number -= before->number;
-    }
-}
-
-static int copy_samples(wsrt_snapshot *now, struct family *f)
-{
-    const struct sample *from = f->samples;
-
-    for (f->last = &f->samples; from != NULL; from = from->next) {
-        struct sample *s =
-            copy_of(now, from, sizeof *from + from->label_count * sizeof from->labels[0]);
-        *f->last = s;
-        if (s == NULL)
-            return WSRT_ERR_NOMEM;
-        f->last = &s->next;
-    }
-    return WSRT_OK;
-}
-
-static int families_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base)
-{
-    struct family **at = &delta->families;
-
-    for (const struct family *from = now->families; from != NULL; from = from->next) {
-        const struct family *old = family_in(base, from->name);
-        struct family *f = copy_of(now, from, sizeof *from);
-        *at = f;
-        if (f == NULL)
-            return WSRT_ERR_NOMEM;
-        at = &f->next;
-        if (f->kind != WSRT_SOURCE_COUNTER || old == NULL)
-            continue;
-        if (copy_samples(now, f) != WSRT_OK)
-            return WSRT_ERR_NOMEM;
-        subtract_samples(f, old);
-    }
-    return WSRT_OK;
-}
-
 const wsrt_snapshot *wsrt_snapshot_since(wsrt_snapshot *now, const wsrt_snapshot *base)
 {
     if (base == NULL)
         return now;
-    wsrt_snapshot *delta = copy_of(now, now, sizeof *now);
+    wsrt_snapshot *delta = wsrt_snapshot_copy(now, now, sizeof *now);
     if (delta == NULL || operations_since(now, delta, base) != WSRT_OK ||
-        values_since(now, delta, base) != WSRT_OK || families_since(now, delta, base) != WSRT_OK)
+        values_since(now, delta, base) != WSRT_OK ||
+        wsrt_samples_since(now, delta, base) != WSRT_OK)
         return NULL;
     subtract(delta->self, base->self, SELVES);
     return delta;

@@ -50,5 +50,6 @@ int wsrt_export_dashboard(const struct export *e);
 int wsrt_export_emf(const struct export *e);
 int wsrt_export_cloudwatch(const struct export *e);
 int wsrt_export_otlp(const struct export *e);
+int wsrt_export_binary(const struct export *e);
 
 #endif

@@ -47,11 +47,12 @@ static const struct {
     [WSRT_EXPORT_EMF] = {wsrt_export_emf, WSRT_EXPORT_COUNTS},
     [WSRT_EXPORT_CLOUDWATCH] = {wsrt_export_cloudwatch, 0},
     [WSRT_EXPORT_OTLP] = {wsrt_export_otlp, WSRT_EXPORT_EXPONENTIAL},
+    [WSRT_EXPORT_BINARY] = {wsrt_export_binary, 0},
 };
 
 static int options_fit(const wsrt_monitor *m, const wsrt_export_options *o)
 {
-    return o->format >= WSRT_EXPORT_PROMETHEUS && o->format <= WSRT_EXPORT_OTLP &&
+    return o->format >= WSRT_EXPORT_PROMETHEUS && o->format <= WSRT_EXPORT_BINARY &&
            (o->flags & ~formats[o->format].flags) == 0 && o->names >= WSRT_NAMES_HANDLER &&
            o->names <= WSRT_NAMES_BOTH && (o->member_count == 0 || o->members != NULL) &&
            (o->since == NULL || o->since->monitor == m);

@@ -137,7 +137,8 @@ struct outcome_count {
 
 /* One value of one category of one operation; kept for the monitor's life. */
 struct value {
-    slot next; /* struct value */
+    slot next;           /* struct value; of one hash */
+    struct value *older; /* of all */
     uint64_t hash;
     uint16_t operation;
     uint8_t category;
@@ -178,6 +179,7 @@ struct reading {
 struct history {
     struct watch watches[WATCHES];
     struct reading closed[WINDOWS + 1]; /* a ring: totals at the end of each window */
+    struct reading before;              /* those merged that are of no window here */
     uint64_t base_sums[4];              /* duration and memory sums and counts at the last end */
     uint32_t *base_counters;            /* the histogram then; only for quantile statistics */
     uint64_t seen[2];                   /* maxima of the last closed window as they were judged */
@@ -210,6 +212,7 @@ struct operation {
 
 struct source {
     char name[MAX_SOURCE_NAME + 1];
+    const struct metric *metric; /* NULL = one of the user's own */
     int kind;
     wsrt_source_fn read;
     void *user;
@@ -245,6 +248,7 @@ struct wsrt_monitor {
     struct shard shared;
     struct shard retired; /* heads the list of shards */
     slot values;          /* VALUE_BUCKETS slots, each a chain of struct value */
+    slot newest_value;
     _Atomic uint32_t value_count;
     _Atomic uint32_t metric_values[CATEGORIES];
     struct source **sources; /* under lock, as the next two */

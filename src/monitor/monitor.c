@@ -210,6 +210,7 @@ static void set_up(wsrt_monitor *m, const wsrt_monitor_options *o)
     m->max_operations = (int)o->max_operations;
     m->max_metric_values = or_default(o->max_metric_values, 10000);
     m->max_values = or_default(o->max_values, 50000);
+    m->minutes.number = TREND_MINUTES; /* so that what is merged may be of the day before */
     m->shared = (struct shard){.monitor = m, .shared = 1};
     m->retired = (struct shard){.monitor = m, .next = &m->shared};
     m->shared.prev = &m->retired;
@@ -393,6 +394,7 @@ int wsrt_monitor_source(wsrt_monitor *m, const char *name_cstr, int kind, wsrt_s
     if (fresh == NULL)
         return WSRT_ERR_NOMEM;
     memcpy(fresh->name, name_cstr, strlen(name_cstr));
+    fresh->metric = wsrt_metric_find(name_cstr);
     fresh->kind = kind;
     fresh->read = read;
     fresh->user = user;

@@ -397,16 +397,16 @@ static void sample(const struct otlp *o, const struct metric *metric, const stru
     char name[2 * MAX_SOURCE_NAME + 1];
 
     open_point(o);
-    for (size_t i = 0; i < s->label_count; i++) {
-        wsrt_snake_case(name, s->labels[i].name);
-        attribute(o->json, name, s->labels[i].value);
+    for (size_t i = 0; i < s->set->count; i++) {
+        wsrt_snake_case(name, s->set->labels[i].name);
+        attribute(o->json, name, s->set->labels[i].value);
     }
     close_number(o, in_base_unit(metric, s->number));
 }
 
 static void family(const struct otlp *o, const struct family *f)
 {
-    const struct metric *metric = wsrt_metric_find(f->name);
+    const struct metric *metric = f->metric;
     char name[sizeof "wsrt_app_" + 2 * MAX_SOURCE_NAME] = "wsrt_app_";
 
     if (f->samples == NULL)

@@ -414,9 +414,9 @@ static void source_sample(struct page_writer *w, const struct metric *metric,
 
     wsrt_text_put(&w->text, w->family);
     wsrt_text_put(&w->text, "{");
-    for (size_t i = 0; i < s->label_count; i++) {
-        wsrt_snake_case(name, s->labels[i].name);
-        label(w, name, s->labels[i].value);
+    for (size_t i = 0; i < s->set->count; i++) {
+        wsrt_snake_case(name, s->set->labels[i].name);
+        label(w, name, s->set->labels[i].value);
         wsrt_text_put(&w->text, ",");
     }
     label(w, "environment", environment_of(w));
@@ -427,7 +427,7 @@ static void source_sample(struct page_writer *w, const struct metric *metric,
 
 static void source_family(struct page_writer *w, const struct family *f)
 {
-    const struct metric *metric = wsrt_metric_find(f->name);
+    const struct metric *metric = f->metric;
     char name[sizeof "wsrt_app__total" + 2 * MAX_SOURCE_NAME];
 
     if (f->samples == NULL)

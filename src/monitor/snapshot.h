@@ -43,19 +43,39 @@ struct label {
     wsrt_span value;
 };
 
+/* Labels that several samples have in common: within a snapshot equal sets are one. */
+struct label_set {
+    struct label_set *next;  /* in the order of their coming */
+    struct label_set *chain; /* of those with a like hash */
+    uint64_t hash;
+    size_t number;
+    size_t count;
+    struct label labels[];
+};
+
 struct sample {
     struct sample *next;
     double number;
-    size_t label_count;
-    struct label labels[];
+    const struct label_set *set;
 };
 
 struct family {
     struct family *next;
     const char *name;
+    const struct metric *metric; /* NULL = one of the user's own */
     int kind;
     struct sample *samples;
     struct sample **last;
+};
+
+enum { SET_CHAINS = 64 };
+
+struct label_sets {
+    struct label_set *first;
+    struct label_set **last;
+    struct label_set *expected; /* behind the one met last: sources tell them in one order */
+    size_t count;
+    struct label_set *chains[SET_CHAINS];
 };
 
 typedef struct wsrt_snapshot {
@@ -67,6 +87,7 @@ typedef struct wsrt_snapshot {
     size_t value_count;
     struct value_view *values;
     struct family *families;
+    struct label_sets sets;
     uint64_t self[SELVES];
 } wsrt_snapshot;
 
@@ -75,6 +96,11 @@ void wsrt_snapshot_free(wsrt_snapshot *s);
 struct histogram wsrt_view_histogram(const wsrt_snapshot *s, int id);
 /* What `now` has more than `base`, which may be NULL; lives in `now`. NULL = memory refused. */
 const wsrt_snapshot *wsrt_snapshot_since(wsrt_snapshot *now, const wsrt_snapshot *base);
-int wsrt_labels_equal(const struct sample *a, const struct sample *b);
+/* sample.c */
+int wsrt_samples_take(wsrt_snapshot *s);
+int wsrt_samples_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base);
+/* From the arena, zeroed; NULL = refused. */
+void *wsrt_snapshot_room(wsrt_snapshot *s, size_t count, size_t size);
+void *wsrt_snapshot_copy(wsrt_snapshot *s, const void *from, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 /* Trends: a ring of minutes an operation; the last quarter of an hour against the day before it. */
-#include "monitor/internal.h"
+#include "monitor/binary.h"
 
 #include "base/alloc.h"
 
@@ -300,4 +300,78 @@ void wsrt_trends_roll(wsrt_monitor *m, uint32_t number, int64_t wall)
         pthread_mutex_unlock(&m->lock);
         evaluate(m, id, ring, number, wall);
     }
+}
+
+/* ---- rings of other monitors ---- */
+
+int wsrt_ring_touch(wsrt_monitor *m, int id)
+{
+    struct operation *o = m->operations[id];
+
+    if (o->ring == NULL)
+        o->ring = wsrt_mem_zalloc(&m->allocator, ring_size(m));
+    return o->ring == NULL ? WSRT_ERR_NOMEM : WSRT_OK;
+}
+
+size_t wsrt_ring_read(wsrt_monitor *m, int id, struct minute_view *out)
+{
+    const struct ring *ring;
+    size_t count = 0;
+
+    pthread_mutex_lock(&m->lock);
+    ring = m->operations[id]->ring;
+    uint32_t last = m->minutes.number - 1;
+    for (uint32_t age = 0; ring != NULL && age < TREND_MINUTES; age++) {
+        const struct minute *minute = minute_at(ring, last, age);
+        if (minute != NULL)
+            out[count++] = (struct minute_view){.age = age,
+                                                .count = minute->count,
+                                                .errors = minute->errors,
+                                                .sum = minute->sum,
+                                                .max = (uint64_t)minute->max,
+                                                .p50 = (uint64_t)minute->p50,
+                                                .p99 = (uint64_t)minute->p99};
+    }
+    pthread_mutex_unlock(&m->lock);
+    return count;
+}
+
+static float mean_of(float a, uint32_t a_count, uint64_t b, uint32_t b_count)
+{
+    double all = (double)a_count + (double)b_count;
+
+    return (float)((double)a * ((double)a_count / all) + (double)b * ((double)b_count / all));
+}
+
+/* Of minutes that both have, quantiles are the mean by count. */
+void wsrt_ring_merge(wsrt_monitor *m, int id, const struct minute_view *from)
+{
+    struct ring *ring = m->operations[id]->ring;
+    uint32_t number = m->minutes.number - 1 - (uint32_t)from->age;
+
+    if (ring == NULL || from->age >= TREND_MINUTES || from->count == 0)
+        return;
+    struct minute *to = &ring->minutes[number % TREND_MINUTES];
+    if (to->number != number)
+        *to = (struct minute){.number = number};
+    uint32_t count = (uint32_t)from->count;
+    to->p50 = mean_of(to->p50, to->count, from->p50, count);
+    to->p99 = mean_of(to->p99, to->count, from->p99, count);
+    to->max = to->max > (float)from->max ? to->max : (float)from->max;
+    to->sum = sum_saturating(to->sum, from->sum);
+    to->errors += (uint32_t)from->errors;
+    to->count = to->count > UINT32_MAX - count ? UINT32_MAX : to->count + count;
+}
+
+void wsrt_ring_rebase(wsrt_monitor *m, int id)
+{
+    struct ring *ring = m->operations[id]->ring;
+    struct sums sums;
+
+    if (ring == NULL)
+        return;
+    wsrt_read_sums(m, id, &sums);
+    take_histogram(m, id, ring);
+    ring->sum = sums.counters[DURATION_SUM];
+    ring->errors = sums.counters[FAILED];
 }

@@ -1,6 +1,6 @@
 /* The tick: windows of ten seconds, thresholds over them, and rates of whole minutes. */
+#include "monitor/binary.h"
 #include "monitor/catalogue.h"
-#include "monitor/internal.h"
 
 #include "base/alloc.h"
 #include "base/options.h"
@@ -240,7 +240,7 @@ static int quantile(const struct evaluation *e, int statistic, double *out)
 
 static struct reading since(const struct evaluation *e, unsigned windows)
 {
-    struct reading base = {0, 0};
+    struct reading base = e->history->before;
 
     if (e->window >= windows)
         base = e->history->closed[(e->window - windows) % (WINDOWS + 1)];
@@ -408,11 +408,11 @@ void wsrt_history_recent(const wsrt_monitor *m, int id, unsigned windows, struct
 {
     const struct reading *closed = m->operations[id]->history.closed;
     uint32_t open = atomic_load_explicit(&m->window, memory_order_relaxed);
-    struct reading base = {0, 0};
+    struct reading base = m->operations[id]->history.before;
 
     if (windows > open)
         windows = open;
-    *out = base;
+    *out = (struct reading){0, 0};
     if (windows == 0)
         return;
     if (open > windows)
@@ -449,6 +449,36 @@ static void count_minute(wsrt_monitor *m, uint64_t out[MINUTE_OPERATIONS])
         struct histogram h = wsrt_live_histogram(m, id, 0);
         out[id] = wsrt_histogram_total(&h);
     }
+    pthread_mutex_unlock(&m->lock);
+}
+
+void wsrt_history_rebase(wsrt_monitor *m, int id, uint64_t count,
+                         const uint64_t counters[WINDOW_DURATION])
+{
+    struct history *h = &m->operations[id]->history;
+    uint64_t errors = counters[FAILED];
+
+    h->before.count += count;
+    h->before.errors += errors;
+    for (unsigned i = 0; i <= WINDOWS; i++) {
+        h->closed[i].count += count;
+        h->closed[i].errors += errors;
+    }
+    h->base_sums[0] += counters[DURATION_SUM];
+    h->base_sums[1] += count;
+    h->base_sums[2] += counters[MEMORY_BYTES];
+    h->base_sums[3] += counters[MEMORY_SAMPLES];
+    if (h->base_counters != NULL)
+        copy_histogram(m, id, h->base_counters);
+}
+
+void wsrt_minutes_rebase(wsrt_monitor *m)
+{
+    uint64_t totals[MINUTE_OPERATIONS];
+
+    count_minute(m, totals);
+    pthread_mutex_lock(&m->lock);
+    memcpy(m->minutes.counted, totals, sizeof totals);
     pthread_mutex_unlock(&m->lock);
 }
 

@@ -72,8 +72,9 @@ static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span
 static inline int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
 {
     const wsrt_event *ev = ctx->event;
-    int rc = ev->reply != NULL ? ev->reply(ev->transport, body.ptr, body.len, binary)
-                               : post_to_sender(ctx, body, binary);
+    int rc = ev->reply != NULL && !wsrt_session_has_numbers(ctx->rt, ev)
+                 ? ev->reply(ev->transport, body.ptr, body.len, binary)
+                 : post_to_sender(ctx, body, binary);
 
     if (rc == WSRT_OK)
         ctx->response_size += body.len;

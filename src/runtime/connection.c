@@ -250,7 +250,8 @@ void wsrt_on_disconnect(wsrt_context *ctx)
     int64_t duration = ctx->connected_at == 0 ? 0 : wsrt_context_wall(ctx) - ctx->connected_at;
     if (ctx->connected_at != 0)
         fields[n++] = wsrt_int_field("connectionDuration", duration);
-    if (wsrt_call(ctx, "dynamodb", "removeConnection", remove_record, NULL, NULL) != WSRT_OK)
+    if (!wsrt_sessions_keep(ctx->rt, ev) &&
+        wsrt_call(ctx, "dynamodb", "removeConnection", remove_record, NULL, NULL) != WSRT_OK)
         fields[n++] = wsrt_text_field("warning", wsrt_span_cstr("cleanup_failed"));
     wsrt_field line[] = {
         wsrt_text_field("connectionId", ev->connection_id),

@@ -328,6 +328,9 @@ static int no_route(wsrt_context *ctx)
 static void on_message(wsrt_context *ctx)
 {
     wsrt_field fields[8];
+
+    if (ctx->rt->resume != NULL && wsrt_is_duplicate(ctx))
+        return;
     int rc = ctx->event->body.len > ctx->rt->max_message ? refuse_large(ctx) : choose_route(ctx);
     int routed = rc != WSRT_ERR_NOT_FOUND;
 

@@ -131,8 +131,9 @@ static int fill(wsrt_runtime *rt, const wsrt_runtime_options *o)
     rt->epoch = rt->env.wall(rt->env.user);
     atomic_store(&rt->last_tick, rt->env.now(rt->env.user));
     atomic_store(&rt->last_sweep, rt->env.now(rt->env.user));
-    if (o->sender != NULL)
-        rt->sender = *o->sender;
+    rt->resume = o->resume;
+    atomic_store(&rt->resume_due, INT64_MAX);
+    wsrt_sender_settle(rt, o->sender);
     if (o->authenticator != NULL)
         rt->authenticator = *o->authenticator;
     if ((rc = wsrt_session_policy_load(&rt->refusals, o)) != WSRT_OK ||
@@ -213,7 +214,7 @@ int wsrt_runtime_set_sender(wsrt_runtime *rt, const wsrt_sender *sender)
         return WSRT_ERR_INVALID;
     if (sender != NULL && rt->sender.ops != NULL)
         return WSRT_ERR_EXISTS;
-    rt->sender = sender == NULL ? (wsrt_sender){0} : *sender;
+    wsrt_sender_settle(rt, sender);
     return WSRT_OK;
 }
 
@@ -393,7 +394,8 @@ int64_t wsrt_runtime_next_deadline(wsrt_runtime *rt)
             atomic_load_explicit(&rt->last_sweep, memory_order_relaxed) + SWEEP_EVERY_S * second;
         next = sweep < next ? sweep : next;
     }
-    return next;
+    int64_t resume = atomic_load_explicit(&rt->resume_due, memory_order_relaxed);
+    return resume < next ? resume : next;
 }
 
 static void sweep(wsrt_runtime *rt, int64_t now, int64_t wall)
@@ -423,6 +425,7 @@ int wsrt_runtime_tick(wsrt_runtime *rt, int64_t now, int64_t wall)
     atomic_store_explicit(&rt->busy, 0, memory_order_relaxed);
     atomic_store_explicit(&rt->last_tick, now, memory_order_relaxed);
     sweep(rt, now, wall);
+    wsrt_sessions_tick(rt);
     (void)wsrt_monitor_tick(rt->monitor, now, wall); /* without memory the next tick catches up */
     return WSRT_OK;
 }

@@ -70,7 +70,9 @@ struct wsrt_runtime {
     wsrt_env env;
     wsrt_store store;
     wsrt_history history;
-    wsrt_sender sender; /* ops NULL = none */
+    wsrt_sender transport; /* as it was given; ops NULL = none */
+    wsrt_sender sender;    /* the same, or the sessions before it */
+    wsrt_resume *resume;   /* NULL = none */
     wsrt_authenticator authenticator;
     wsrt_breakers *breakers;
     wsrt_limiter *limiter;
@@ -111,6 +113,7 @@ struct wsrt_runtime {
     wsrt_breaker_listener *listener;
     _Atomic int64_t last_tick;
     _Atomic int64_t last_sweep;
+    _Atomic int64_t resume_due; /* when a session's wait is over */
     /* By hash of service and operation, when a fallback was logged: tag (24 bits) | ms (40). */
     _Atomic uint64_t fallback_logged[FALLBACK_SLOTS];
 };
@@ -198,6 +201,9 @@ int wsrt_session_sign_in(wsrt_context *ctx, const wsrt_principal *who);
 /* Who the event's connection belongs to, looked up once; NULL = nobody. */
 const wsrt_principal *wsrt_session_principal(wsrt_context *ctx);
 int wsrt_record_put(wsrt_context *ctx, const wsrt_principal *who);
+/* From now on messages to the event's connection may have numbers. */
+void wsrt_session_resumes(const wsrt_event *ev);
+int wsrt_session_has_numbers(const wsrt_runtime *rt, const wsrt_event *ev);
 /* Judges a token; on failure the context's failure says why. */
 int wsrt_token_check(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out);
 
@@ -205,6 +211,14 @@ int wsrt_token_check(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out);
 /* Says that an outside service is to blame for `status`; what its breaker knows, or NULL. */
 void wsrt_blame_service(wsrt_context *ctx, int status, wsrt_span service, wsrt_span operation,
                         const wsrt_breaker_stats *stats);
+
+/* resume.c */
+void wsrt_sender_settle(wsrt_runtime *rt, const wsrt_sender *sender);
+/* Whether the client has sent this message before. */
+int wsrt_is_duplicate(wsrt_context *ctx);
+/* Whether the record of a connection that closes stays for its session. */
+int wsrt_sessions_keep(wsrt_runtime *rt, const wsrt_event *ev);
+void wsrt_sessions_tick(wsrt_runtime *rt);
 
 /* answer.c */
 /* Answers the client with the envelope for `status` and what the context knows of the failure. */

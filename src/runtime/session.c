@@ -8,11 +8,11 @@
 #include <string.h>
 
 /* Layout of wsrt_session.opaque. */
-enum { WORD_CELL = 0, WORD_IDENTITY = 1, WORD_CONNECTED_AT = 2, WORD_REFUSALS = 3 };
+enum { WORD_CELL, WORD_IDENTITY, WORD_CONNECTED_AT, WORD_REFUSALS };
 
 /* Layout of WORD_REFUSALS, from the highest bit: when the window began, in ms (32) | refusals in it (16)
- * | those in a row (13) | owed closes (2) | not used (1). */
-enum { OWES_SHIFT = 1, ROW_SHIFT = 3, WINDOW_SHIFT = 16, START_SHIFT = 32 };
+ * | those in a row (13) | owed closes (2) | whether its messages are numbered (1). */
+enum { NUMBERED = 1, OWES_SHIFT = 1, ROW_SHIFT = 3, WINDOW_SHIFT = 16, START_SHIFT = 32 };
 enum { OWES_ROW = 1 << OWES_SHIFT, OWES_WINDOW = 2 << OWES_SHIFT };
 enum { ROW_MOST = (1 << 13) - 1, WINDOW_MOST = (1 << 16) - 1, WINDOW_MS_MOST = 86400000 };
 
@@ -275,6 +275,18 @@ int wsrt_session_open(wsrt_context *ctx, const wsrt_principal *who)
     return WSRT_OK;
 }
 
+void wsrt_session_resumes(const wsrt_event *ev)
+{
+    if (ev->session != NULL)
+        ev->session->opaque[WORD_REFUSALS] |= NUMBERED;
+}
+
+int wsrt_session_has_numbers(const wsrt_runtime *rt, const wsrt_event *ev)
+{
+    return rt->resume != NULL &&
+           (ev->session == NULL || (ev->session->opaque[WORD_REFUSALS] & NUMBERED) != 0);
+}
+
 void wsrt_session_close(wsrt_context *ctx)
 {
     if (ctx->event->session != NULL)
@@ -382,6 +394,8 @@ int wsrt_session_sign_in(wsrt_context *ctx, const wsrt_principal *who)
     int rc = keep_identity(ctx, who);
     if (rc != WSRT_OK)
         return rc;
+    if (ctx->rt->resume != NULL)
+        wsrt_resume_signed_in(ctx->rt->resume, ctx->event->connection_id, who->user_id);
     *mine = principal_copy(text, who);
     ctx->principal = mine;
     ctx->principal_known = 1;

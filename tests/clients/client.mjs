@@ -171,13 +171,117 @@ test("who leaves has no answers to wait for", async () => {
   assert.equal(client.state, "closed");
 });
 
+// ---- sessions ----
+
+// A client whose connections the test can break.
+const breakable = (url, options) => {
+  const sockets = [];
+  class Kept extends WebSocket { constructor(...all) { super(...all); sockets.push(this); } }
+  const client = new Client(url, { WebSocket: Kept, token: "good", seed: 6, ...options });
+  return { client, sockets, cut: () => sockets.at(-1).terminate() };
+};
+const shout = (text) => ({ type: "message", data: { action: "broadcast", message: text } });
+const heard = (client) => {
+  const texts = [];
+  client.on("message", (m) => { if (m.data?.metadata?.from === "ann") texts.push(m.data.content); });
+  return texts;
+};
+const eventually = async (holds) => { while (!holds()) await new Promise((done) => setTimeout(done, 20)); };
+
+test("after a broken connection each message comes once, in order", async () => {
+  const server = await chat("--no-rate-limit");
+  const ann = await open(new Client(server.url, { WebSocket, token: "good" }));
+  const { client, cut } = breakable(server.url);
+  const texts = heard(await open(client));
+  const gaps = [];
+  client.on("gap", (why) => gaps.push(why));
+  const all = Array.from({ length: 30 }, (_, i) => `n${i}`);
+  for (const [i, text] of all.entries()) {
+    if (i % 10 === 5) cut();
+    await ann.request(shout(text));
+    if (i % 10 === 9) await eventually(() => texts.length === i + 1);
+  }
+  assert.deepEqual(texts, all);
+  assert.deepEqual(gaps, []);
+  ann.close();
+  client.close();
+  await server.end("SIGTERM");
+});
+
+test("what was sent into a breaking connection is done once", async () => {
+  const server = await chat("--no-rate-limit");
+  const ann = await open(new Client(server.url, { WebSocket, token: "good" }));
+  const texts = heard(ann);
+  const { client, cut, sockets } = breakable(server.url);
+  await open(client);
+  await client.request({ type: "ping", data: { action: "now" } });
+  for (const text of ["a", "b", "c"]) {
+    if (text === "b") sockets.at(-1).send = () => {}; // it never leaves
+    const answer = client.request(shout(text), { timeout: 30000 });
+    cut();
+    assert.equal((await answer).data.content, text);
+  }
+  await ann.request(shout("end"));
+  assert.deepEqual(texts, ["a", "b", "c", "end"]);
+  ann.close();
+  client.close();
+  await server.end("SIGTERM");
+});
+
+test("a session moves to a new connection before the old one's time is over", async () => {
+  const server = await chat("--no-rate-limit");
+  const ann = await open(new Client(server.url, { WebSocket, token: "good" }));
+  let skew = 0;
+  const { client, sockets } = breakable(server.url, { profile: "gateway", resume: true, now: () => performance.now() + skew });
+  const texts = heard(await open(client));
+  await ann.request(shout("0"));
+  skew = 116 * 60000;
+  for (let i = 1; sockets.length < 2 || sockets[0].readyState !== 3 || i < 20; i++) await ann.request(shout(String(i)));
+  const sent = String(await ann.request(shout("end")).then((m) => m.data.content));
+  await eventually(() => texts.at(-1) === sent);
+  assert.equal(sockets.length, 2);
+  assert.equal(client.state, "open");
+  assert.deepEqual(texts.slice(0, -1), texts.slice(0, -1).map((_, i) => String(i)));
+  ann.close();
+  client.close();
+  await server.end("SIGTERM");
+});
+
+test("a server that knows the session no more says so", async () => {
+  const first = await chat();
+  const { client } = breakable(first.url);
+  await open(client);
+  await client.request({ type: "ping", data: { action: "now" } });
+  const gap = until(client, "gap");
+  await first.end("SIGKILL");
+  const second = await serve("--app", "chat", "--dev-token", "good=ann", "--listen", first.address);
+  assert.equal(await gap, "unknown");
+  assert.equal((await client.request(hello("again"))).type, "chat_response");
+  client.close();
+  await second.end("SIGTERM");
+});
+
+test("who does not want a session asks for none", async () => {
+  const server = await chat();
+  const { client, sockets } = breakable(server.url, { resume: false });
+  const messages = [];
+  client.on("message", (m) => messages.push(m));
+  await open(client);
+  await client.request({ type: "ping", data: { action: "now" } });
+  assert.ok(messages.every((m) => m.seq === undefined && m.type !== "session"));
+  assert.equal(sockets.length, 1);
+  client.close();
+  await server.end("SIGTERM");
+});
+
 // ---- TAP ----
 
 console.log(`1..${cases.length}`);
 let failed = 0;
+const late = () => new Promise((_, reject) => setTimeout(() => reject(new Error("not done after 40 s")), 40000).unref());
 for (const [i, [name, run]] of cases.entries()) {
   try {
-    await run();
+    await Promise.race([run(), late()]);
     console.log(`ok ${i + 1} - ${name}`);
   } catch (error) {
     failed++;

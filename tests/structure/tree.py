@@ -9,7 +9,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 BUILD = os.environ.get("WSRT_BUILD", os.path.join(ROOT, "build"))
 CORE = ["auth", "base", "breaker", "error", "json", "limiter", "message", "monitor",
-        "reconnect", "runtime", "schema", "sender", "store", "stream"]
+        "reconnect", "resume", "runtime", "schema", "sender", "store", "stream"]
 ADAPTERS = ["server", "lambda", "mock", "jwt", "sqlite", "aws"]
 LIBRARIES = {"wsrt": ("src", CORE)}
 for _name in ADAPTERS:

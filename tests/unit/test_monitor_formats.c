@@ -492,7 +492,7 @@ START_TEST(exports_that_are_none_are_refused)
         size_t members;
     } rows[] = {
         {0, 0, 0, 0},
-        {7, 0, 0, 0},
+        {8, 0, 0, 0},
         {-1, 0, 0, 0},
         {WSRT_EXPORT_DASHBOARD, WSRT_EXPORT_SUMMARY, 0, 0},
         {WSRT_EXPORT_PROMETHEUS, WSRT_EXPORT_COUNTS, 0, 0},

@@ -27,6 +27,7 @@ struct service {
     struct tool_store store;
     wsrt_static_auth *auth;
     struct jwks_judge *judge;
+    wsrt_resume *sessions; /* NULL = none */
     wsrt_runtime *runtime;
     wsrt_feed *feed; /* NULL = the application has none */
     wsrt_server *server;
@@ -208,6 +209,33 @@ static uint32_t runtime_flags(const struct serve_settings *s)
            (s->require_auth ? WSRT_RUNTIME_REQUIRE_AUTH : 0U);
 }
 
+/* Clients of the applications come back without loss; API Gateway knows no such thing. */
+static int knows_sessions(const struct serve_settings *s)
+{
+    return !s->aws && strcmp(s->app, "echo") != 0;
+}
+
+static int make_sessions(struct service *v)
+{
+    const wsrt_resume_options opts = {.struct_size = sizeof opts, .env = &v->env};
+
+    if (!knows_sessions(v->settings))
+        return 0;
+    int rc = wsrt_resume_new(&v->sessions, &opts);
+    return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
+}
+
+static int add_sessions(struct service *v)
+{
+    int known = v->auth != NULL || v->judge != NULL;
+    const wsrt_route route = {.struct_size = sizeof route,
+                              .key = wsrt_span_cstr("resume"),
+                              .handler = wsrt_resume_handler,
+                              .access = known ? WSRT_ACCESS_SIGNED_IN : WSRT_ACCESS_ANYONE};
+
+    return v->sessions == NULL ? WSRT_OK : wsrt_runtime_route(v->runtime, &route);
+}
+
 static int install(struct service *v)
 {
     struct app_settings app = {.name = v->settings->app,
@@ -224,6 +252,7 @@ static int make_runtime(struct service *v)
     wsrt_runtime_options opts = {
         .struct_size = sizeof opts, .flags = runtime_flags(v->settings), .env = &v->env};
 
+    opts.resume = v->sessions;
     if (v->store.opened != NULL) {
         opts.store = &v->store.connections;
         opts.history = &v->store.history;
@@ -239,6 +268,8 @@ static int make_runtime(struct service *v)
     int rc = wsrt_runtime_new(&v->runtime, &opts);
     if (rc == WSRT_OK)
         rc = install(v);
+    if (rc == WSRT_OK)
+        rc = add_sessions(v);
     return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
 }
 
@@ -414,6 +445,8 @@ static int start(struct service *v)
     if (status == 0)
         status = make_judge(v);
     if (status == 0)
+        status = make_sessions(v);
+    if (status == 0)
         status = make_runtime(v);
     if (status == 0)
         status = make_server(v);
@@ -458,6 +491,7 @@ int run_serve(void *settings, char **operands)
     reload_stop(&v.reload);
     wsrt_server_free(v.server);
     wsrt_runtime_free(v.runtime);
+    wsrt_resume_free(v.sessions);
     tool_store_close(&v.store);
     wsrt_static_auth_free(v.auth);
     jwks_close(v.judge);

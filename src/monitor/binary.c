@@ -1,0 +1,154 @@
+#include "monitor/binary.h"
+
+#include "monitor/document.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+struct pen {
+    struct document to;
+    int status;
+};
+
+static void put_bytes(struct pen *p, const void *data, size_t len)
+{
+    if (p->status == WSRT_OK)
+        p->status = wsrt_document_append(&p->to, data, len);
+}
+
+static void put(struct pen *p, uint64_t n)
+{
+    unsigned char bytes[10];
+    size_t len = 0;
+
+    for (; n >= 0x80; n >>= 7)
+        bytes[len++] = (unsigned char)(n | 0x80);
+    bytes[len++] = (unsigned char)n;
+    put_bytes(p, bytes, len);
+}
+
+static void put_text(struct pen *p, const char *text, size_t len)
+{
+    put(p, len);
+    put_bytes(p, text, len);
+}
+
+static void put_chunks(struct pen *p, const wsrt_snapshot *s, int id)
+{
+    const struct operation_view *v = &s->operations[id];
+    const uint32_t *counters = v->counters;
+
+    put(p, v->chunk_count);
+    for (unsigned c = 0; c < s->monitor->chunks; c++) {
+        if (v->place[c] == 0)
+            continue;
+        put(p, c);
+        for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
+            put(p, *counters++);
+    }
+}
+
+static void put_minutes(struct pen *p, const struct export *e, int id, struct minute_view *room)
+{
+    size_t count = e->is_delta ? 0 : wsrt_ring_read(e->snapshot->monitor, id, room);
+
+    put(p, count);
+    for (size_t i = 0; i < count; i++) {
+        put(p, room[i].age);
+        put(p, room[i].count);
+        put(p, room[i].errors);
+        put(p, room[i].sum);
+        put(p, room[i].max);
+        put(p, room[i].p50);
+        put(p, room[i].p99);
+    }
+}
+
+static void put_operation(struct pen *p, const struct export *e, int id, struct minute_view *room)
+{
+    const struct operation_view *v = &e->snapshot->operations[id];
+
+    put_text(p, v->operation->name, v->operation->name_len);
+    for (unsigned i = 0; i < WINDOW_DURATION; i++)
+        put(p, v->sums.counters[i]);
+    for (unsigned i = 0; i < NUMBERS; i++) {
+        put(p, v->sums.sum[i]);
+        put(p, v->sums.count[i]);
+    }
+    for (unsigned i = 0; i < CATEGORIES; i++) {
+        put(p, v->sums.overflow[i]);
+        put(p, v->sums.overflow_good[i]);
+    }
+    put_chunks(p, e->snapshot, id);
+    put_minutes(p, e, id, room);
+}
+
+/* A value may be of an operation that came after the operations had been read. */
+static int is_told(const wsrt_snapshot *s, const struct value_view *v)
+{
+    return v->value->operation < s->operation_count;
+}
+
+static void put_values(struct pen *p, const wsrt_snapshot *s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s->value_count; i++)
+        count += (size_t)is_told(s, &s->values[i]);
+    put(p, count);
+    for (size_t i = 0; i < s->value_count; i++) {
+        const struct value *v = s->values[i].value;
+        if (!is_told(s, &s->values[i]))
+            continue;
+        put(p, v->operation);
+        put(p, v->category);
+        put_text(p, v->text, v->len);
+        put(p, s->values[i].all);
+        put(p, s->values[i].good);
+    }
+}
+
+static void put_hash(struct pen *p)
+{
+    uint64_t hash = wsrt_hash(0, p->to.data, p->to.len);
+    unsigned char bytes[BINARY_HASH_LEN];
+
+    for (int i = 0; i < BINARY_HASH_LEN; i++)
+        bytes[i] = (unsigned char)(hash >> (8 * i));
+    put_bytes(p, bytes, sizeof bytes);
+}
+
+static void put_all(struct pen *p, const struct export *e, struct minute_view *room)
+{
+    const wsrt_snapshot *s = e->snapshot;
+
+    put_bytes(p, BINARY_MAGIC, BINARY_MAGIC_LEN);
+    put(p, BINARY_VERSION);
+    put(p, e->is_delta ? 0 : BINARY_SINCE_START);
+    put(p, s->monitor->bits);
+    put(p, e->options->wall < 0 ? 0 : (uint64_t)e->options->wall);
+    put(p, (uint64_t)s->operation_count);
+    for (int id = 0; id < s->operation_count; id++)
+        put_operation(p, e, id, room);
+    put_values(p, s);
+    for (int i = 0; i < SELVES; i++)
+        put(p, s->self[i]);
+    if (p->status == WSRT_OK)
+        put_hash(p);
+}
+
+int wsrt_export_binary(const struct export *e)
+{
+    const wsrt_allocator *a = &e->snapshot->monitor->allocator;
+    size_t size = TREND_MINUTES * sizeof(struct minute_view);
+    struct minute_view *room = wsrt_mem_alloc(a, size);
+    struct pen p = {.status = room == NULL ? WSRT_ERR_NOMEM : WSRT_OK};
+
+    wsrt_document_init(&p.to, a);
+    put_all(&p, e, room);
+    if (p.status == WSRT_OK)
+        p.status = wsrt_document_send(&p.to, e);
+    wsrt_document_free(&p.to);
+    wsrt_mem_free(a, room, size);
+    return p.status;
+}

@@ -1,0 +1,296 @@
+/* What other modules tell when they are asked: samples, whose labels are kept once a snapshot. */
+#include "monitor/catalogue.h"
+#include "monitor/document.h"
+
+#include "base/hash.h"
+
+#include <string.h>
+
+struct wsrt_samples {
+    wsrt_snapshot *snapshot;
+    struct family *family;
+    int status;
+};
+
+/* ---- sets of labels ---- */
+
+static int has_labels(const struct label_set *set, const wsrt_field *labels, size_t count)
+{
+    if (set->count != count)
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(set->labels[i].name, labels[i].name_cstr) != 0 ||
+            !wsrt_span_equal(set->labels[i].value, labels[i].text))
+            return 0;
+    return 1;
+}
+
+static uint64_t hash_of(const wsrt_snapshot *s, const wsrt_field *labels, size_t count)
+{
+    uint64_t hash = s->monitor->key;
+
+    for (size_t i = 0; i < count; i++) {
+        hash = wsrt_hash(hash, labels[i].name_cstr, strlen(labels[i].name_cstr));
+        hash = wsrt_hash(hash, labels[i].text.ptr, labels[i].text.len);
+    }
+    return hash;
+}
+
+static struct label_set *find_set(const wsrt_snapshot *s, uint64_t hash, const wsrt_field *labels,
+                                  size_t count)
+{
+    struct label_set *set = s->sets.chains[hash % SET_CHAINS];
+
+    while (set != NULL && (set->hash != hash || !has_labels(set, labels, count)))
+        set = set->chain;
+    return set;
+}
+
+static struct label_set *new_set(wsrt_snapshot *s, uint64_t hash, const wsrt_field *labels,
+                                 size_t count)
+{
+    struct label_set *set = wsrt_snapshot_room(s, 1, sizeof *set + count * sizeof set->labels[0]);
+
+    for (size_t i = 0; set != NULL && i < count; i++) {
+        char *name = wsrt_arena_copy(&s->arena, wsrt_span_cstr(labels[i].name_cstr));
+        char *value = wsrt_arena_copy(&s->arena, labels[i].text);
+        if (name == NULL || value == NULL)
+            return NULL;
+        set->labels[i] = (struct label){name, {value, labels[i].text.len}};
+        set->count++;
+    }
+    if (set == NULL)
+        return NULL;
+    set->hash = hash;
+    set->number = s->sets.count++;
+    set->chain = s->sets.chains[hash % SET_CHAINS];
+    s->sets.chains[hash % SET_CHAINS] = set;
+    *s->sets.last = set;
+    s->sets.last = &set->next;
+    return set;
+}
+
+static const struct label_set *set_of(wsrt_snapshot *s, const wsrt_field *labels, size_t count)
+{
+    struct label_set *set = s->sets.expected;
+
+    if (set == NULL || !has_labels(set, labels, count)) {
+        uint64_t hash = hash_of(s, labels, count);
+        set = find_set(s, hash, labels, count);
+        if (set == NULL)
+            set = new_set(s, hash, labels, count);
+    }
+    s->sets.expected = set == NULL || set->next == NULL ? s->sets.first : set->next;
+    return set;
+}
+
+/* ---- sources: called without the lock, over a copy of their list ---- */
+
+/* The label `environment` is the monitor's own. */
+static int label_fits(const wsrt_field *label)
+{
+    char name[2 * MAX_SOURCE_NAME + 1];
+
+    if (label->kind != WSRT_FIELD_TEXT || !wsrt_source_name_fits(label->name_cstr))
+        return 0;
+    wsrt_snake_case(name, label->name_cstr);
+    return strcmp(name, "environment") != 0;
+}
+
+static int labels_fit(const wsrt_field *labels, size_t count)
+{
+    if (count > MAX_LABELS || (count > 0 && labels == NULL))
+        return 0;
+    for (size_t i = 0; i < count; i++)
+        if (!label_fits(&labels[i]))
+            return 0;
+    return 1;
+}
+
+int wsrt_sample(wsrt_samples *to, const wsrt_field *labels, size_t count, double value)
+{
+    if (to == NULL || !labels_fit(labels, count))
+        return WSRT_ERR_INVALID;
+    if (!is_finite(value)) {
+        count_up(&to->snapshot->monitor->export_dropped, 1, 1);
+        return WSRT_OK;
+    }
+    const struct label_set *set = set_of(to->snapshot, labels, count);
+    struct sample *fresh = set == NULL ? NULL : wsrt_snapshot_room(to->snapshot, 1, sizeof *fresh);
+    if (fresh == NULL) {
+        to->status = WSRT_ERR_NOMEM;
+        return WSRT_ERR_NOMEM;
+    }
+    fresh->number = value;
+    fresh->set = set;
+    *to->family->last = fresh;
+    to->family->last = &fresh->next;
+    return WSRT_OK;
+}
+
+/* Names of the catalogue are known by their row, so that only the user's own are compared. */
+static int is_named(const struct family *f, const struct metric *metric, const char *name)
+{
+    return f->metric == metric && (metric != NULL || strcmp(f->name, name) == 0);
+}
+
+static struct family *family_of(wsrt_snapshot *s, const struct source *source)
+{
+    struct family **at = &s->families;
+
+    while (*at != NULL && !is_named(*at, source->metric, source->name))
+        at = &(*at)->next;
+    if (*at == NULL) {
+        struct family *fresh = wsrt_snapshot_room(s, 1, sizeof *fresh);
+        if (fresh == NULL)
+            return NULL;
+        fresh->name = source->name;
+        fresh->metric = source->metric;
+        fresh->kind = source->kind;
+        fresh->last = &fresh->samples;
+        *at = fresh;
+    }
+    return *at;
+}
+
+static int read_source(wsrt_snapshot *s, const struct source *source)
+{
+    wsrt_samples samples = {s, family_of(s, source), WSRT_OK};
+
+    if (samples.family == NULL)
+        return WSRT_ERR_NOMEM;
+    s->sets.expected = s->sets.first;
+    source->read(&samples, source->user);
+    return samples.status;
+}
+
+static size_t list_sources(const wsrt_snapshot *s, struct source *to, size_t room)
+{
+    wsrt_monitor *m = s->monitor;
+
+    pthread_mutex_lock(&m->lock);
+    size_t count = m->source_count;
+    for (size_t i = 0; i < count && i < room; i++)
+        to[i] = *m->sources[i];
+    pthread_mutex_unlock(&m->lock);
+    return count;
+}
+
+int wsrt_samples_take(wsrt_snapshot *s)
+{
+    size_t room = list_sources(s, NULL, 0);
+    struct source *sources = wsrt_snapshot_room(s, room, sizeof *sources);
+
+    s->sets.last = &s->sets.first;
+    if (sources == NULL)
+        return WSRT_ERR_NOMEM;
+    size_t count = list_sources(s, sources, room);
+    int rc = WSRT_OK;
+    for (size_t i = 0; rc == WSRT_OK && i < count && i < room; i++)
+        rc = read_source(s, &sources[i]);
+    return rc;
+}
+
+/* ---- what is new since another snapshot ---- */
+
+static int is_same_set(const struct label_set *a, const struct label_set *b)
+{
+    if (a->hash != b->hash || a->count != b->count)
+        return 0;
+    for (size_t i = 0; i < a->count; i++)
+        if (strcmp(a->labels[i].name, b->labels[i].name) != 0 ||
+            !wsrt_span_equal(a->labels[i].value, b->labels[i].value))
+            return 0;
+    return 1;
+}
+
+/* For each set of `now` by its number that of `base`, or NULL. */
+static const struct label_set **sets_before(wsrt_snapshot *now, const wsrt_snapshot *base)
+{
+    const struct label_set **out = wsrt_snapshot_room(now, now->sets.count, sizeof *out);
+
+    for (const struct label_set *set = now->sets.first; out != NULL && set != NULL;
+         set = set->next) {
+        const struct label_set *old = base->sets.chains[set->hash % SET_CHAINS];
+        while (old != NULL && !is_same_set(old, set))
+            old = old->chain;
+        out[set->number] = old;
+    }
+    return out;
+}
+
+static const struct family *family_in(const wsrt_snapshot *s, const struct family *like)
+{
+    const struct family *f = s->families;
+
+    while (f != NULL && !is_named(f, like->metric, like->name))
+        f = f->next;
+    return f;
+}
+
+/* Sources mostly write the same series in the same order: look behind the last one found first. */
+static const struct sample *sample_in(const struct family *f, const struct label_set *set,
+                                      const struct sample **hint)
+{
+    const struct sample *s = *hint;
+
+    if (set == NULL)
+        return NULL;
+    if (s == NULL || s->set != set)
+        s = f->samples;
+    while (s != NULL && s->set != set)
+        s = s->next;
+    if (s != NULL)
+        *hint = s->next;
+    return s;
+}
+
+/* What went down began anew. */
+static void subtract_samples(const struct family *f, const struct family *old,
+                             const struct label_set *const *before)
+{
+    const struct sample *hint = old->samples;
+
+    for (struct sample *s = f->samples; s != NULL; s = s->next) {
+        const struct sample *known = sample_in(old, before[s->set->number], &hint);
+        if (known != NULL && known->number <= s->number)
+            s->number -= known->number;
+    }
+}
+
+static int copy_samples(wsrt_snapshot *now, struct family *f)
+{
+    const struct sample *from = f->samples;
+
+    for (f->last = &f->samples; from != NULL; from = from->next) {
+        struct sample *s = wsrt_snapshot_copy(now, from, sizeof *from);
+        *f->last = s;
+        if (s == NULL)
+            return WSRT_ERR_NOMEM;
+        f->last = &s->next;
+    }
+    return WSRT_OK;
+}
+
+int wsrt_samples_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base)
+{
+    const struct label_set **before = sets_before(now, base);
+    struct family **at = &delta->families;
+
+    if (before == NULL)
+        return WSRT_ERR_NOMEM;
+    for (const struct family *from = now->families; from != NULL; from = from->next) {
+        const struct family *old = family_in(base, from);
+        struct family *f = wsrt_snapshot_copy(now, from, sizeof *from);
+        *at = f;
+        if (f == NULL)
+            return WSRT_ERR_NOMEM;
+        at = &f->next;
+        if (f->kind != WSRT_SOURCE_COUNTER || old == NULL)
+            continue;
+        if (copy_samples(now, f) != WSRT_OK)
+            return WSRT_ERR_NOMEM;
+        subtract_samples(f, old, before);
+    }
+    return WSRT_OK;
+}
