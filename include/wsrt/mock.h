@@ -76,7 +76,8 @@ WSRT_API void wsrt_mock_env(wsrt_mock *m, wsrt_env *out);
 
 /**
  * The mock as a sender. A post to a connection that is not open is WSRT_ERR_GONE; text that is not
- * UTF-8 is WSRT_ERR_INVALID; every attempt is recorded. Valid as long as the mock. Never fails.
+ * UTF-8 is WSRT_ERR_INVALID; every attempt is recorded. Waiting for a throttled peer moves the clocks
+ * on. Valid as long as the mock. Never fails.
  * @since 0.1
  */
 WSRT_API void wsrt_mock_sender(wsrt_mock *m, wsrt_sender *out);
