@@ -61,7 +61,8 @@ typedef struct wsrt_sender_ops {
                      int *results);
     /** Fills `out`; WSRT_ERR_GONE when not open. Optional. */
     int (*get)(void *self, const wsrt_span *id, wsrt_connection_info *out);
-    /** Closes a connection with a close code and reason; WSRT_ERR_GONE when not open. Optional. */
+    /** Closes a connection with a close code and reason; WSRT_ERR_GONE when not open. Posts are GONE
+     *  from then on, or from when a transport that queued it takes it up. Optional. */
     int (*disconnect)(void *self, const wsrt_span *id, int code, const wsrt_span *reason);
     /**
      * Waits until the monotonic time `until` (of wsrt_env.now), before peers that were THROTTLED are
