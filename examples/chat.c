@@ -75,48 +75,50 @@ static int append(wsrt_context *ctx, void *arg)
     return history->ops->append(history->self, arg);
 }
 
-/* Stores one side's message and says under which id. */
-static int store(const turn *t, int author, wsrt_span content, wsrt_span *id)
+/* Stores one side's message. */
+static int store(const turn *t, int author, wsrt_span content, wsrt_span id)
 {
-    int rc = wsrt_context_new_id(t->ctx, id);
-
-    if (rc != WSRT_OK)
-        return rc;
     int64_t wall = wsrt_context_wall(t->ctx);
     wsrt_history_entry entry = {.struct_size = sizeof entry,
                                 .author = author,
-                                .message_id = *id,
+                                .message_id = id,
                                 .session_id = t->session_id,
                                 .connection_id = t->req->event->connection_id,
                                 .user_id = wsrt_context_principal(t->ctx)->user_id,
                                 .content = content,
                                 .timestamp = wall,
                                 .expires_at = wall / 1000 + HISTORY_TTL_S};
+
     return wsrt_call(t->ctx, "dynamodb",
                      author == WSRT_AUTHOR_USER ? "storeUserMessage" : "storeBotMessage", append,
                      NULL, &entry);
 }
 
-static int write_response(const turn *t, wsrt_span content, wsrt_span id, wsrt_span metadata,
-                          wsrt_span *out)
+/* Writes a response with what every answer of the turn repeats. */
+static int write_response(const turn *t, wsrt_chat_response *m, wsrt_span *out)
 {
     size_t len = 0;
-    wsrt_chat_response m = {.struct_size = sizeof m,
-                            .timestamp = wsrt_context_wall(t->ctx),
-                            .correlation_id = wsrt_context_correlation_id(t->ctx),
-                            .content = content,
-                            .session_id = t->session_id,
-                            .message_id = id,
-                            .metadata = metadata};
-    int rc = wsrt_chat_response_write(&m, NULL, 0, &len); /* asks for the length */
 
+    m->struct_size = sizeof *m;
+    m->timestamp = wsrt_context_wall(t->ctx);
+    m->correlation_id = wsrt_context_correlation_id(t->ctx);
+    m->session_id = t->session_id;
+    int rc = wsrt_chat_response_write(m, NULL, 0, &len); /* asks for the length */
     if (rc != WSRT_ERR_LIMIT)
         return rc;
     char *json = wsrt_context_alloc(t->ctx, len);
     if (json == NULL)
         return WSRT_ERR_NOMEM;
     *out = (wsrt_span){json, len};
-    return wsrt_chat_response_write(&m, json, len, &len);
+    return wsrt_chat_response_write(m, json, len, &len);
+}
+
+static int reply(const turn *t, wsrt_chat_response *m)
+{
+    wsrt_span json;
+    int rc = write_response(t, m, &json);
+
+    return rc != WSRT_OK ? rc : wsrt_reply(t->ctx, json);
 }
 
 /* Best effort: an indicator that is lost must not lose the message. */
@@ -137,19 +139,80 @@ static void show_typing(const turn *t, int is_typing)
         (void)wsrt_reply(t->ctx, (wsrt_span){json, len});
 }
 
+/* ---- answers, whole or in parts ----------------------------------------------------------- */
+
+struct chat_answer {
+    const turn *t;
+    wsrt_span id;
+    int streams;
+    uint64_t chunks;
+    char *text; /* all that was said */
+    size_t len;
+    size_t cap;
+};
+
+static int gather(chat_answer *a, wsrt_span text)
+{
+    if (text.len > a->cap - a->len) {
+        size_t cap = 2 * a->cap + text.len;
+        char *grown = wsrt_context_alloc(a->t->ctx, cap);
+        if (grown == NULL)
+            return WSRT_ERR_NOMEM;
+        if (a->len > 0)
+            memcpy(grown, a->text, a->len);
+        a->text = grown;
+        a->cap = cap;
+    }
+    memcpy(a->text + a->len, text.ptr, text.len);
+    a->len += text.len;
+    return WSRT_OK;
+}
+
+static int send_chunk(chat_answer *a, wsrt_span text, uint32_t flags)
+{
+    wsrt_chat_response m = {.flags = WSRT_CHAT_CHUNKED | flags,
+                            .content = text,
+                            .message_id = a->id,
+                            .chunk = a->chunks++};
+
+    return reply(a->t, &m);
+}
+
+int chat_say(chat_answer *a, wsrt_span text)
+{
+    if (text.len == 0)
+        return WSRT_OK;
+    int rc = gather(a, text);
+    return rc != WSRT_OK || !a->streams ? rc : send_chunk(a, text, 0);
+}
+
+/* What was said is stored before the client hears that it was all. */
+static int finish(chat_answer *a)
+{
+    wsrt_chat_response whole = {.content = {a->text, a->len}, .message_id = a->id};
+    int rc = store(a->t, WSRT_AUTHOR_BOT, whole.content, a->id);
+
+    if (rc != WSRT_OK)
+        return rc;
+    return a->streams ? send_chunk(a, (wsrt_span){NULL, 0}, WSRT_CHAT_FINAL) : reply(a->t, &whole);
+}
+
 static int answer(const turn *t, const chat *c)
 {
-    wsrt_span text, id, json;
+    chat_answer a = {.t = t};
+    int rc = wsrt_context_new_id(t->ctx, &a.id);
 
+    if (rc != WSRT_OK)
+        return rc;
+    /* Without a sender there is room for one reply. */
+    a.streams = c->opts.stream && wsrt_context_sender(t->ctx) != NULL;
     show_typing(t, 1);
-    int rc = c->opts.responder(t->ctx, t->text, &text, c->opts.user);
+    rc = c->opts.responder(t->ctx, t->text, &a, c->opts.user);
     show_typing(t, 0);
-    if (rc == WSRT_OK)
-        rc = store(t, WSRT_AUTHOR_BOT, text, &id);
-    if (rc == WSRT_OK)
-        rc = write_response(t, text, id, (wsrt_span){NULL, 0}, &json);
-    return rc != WSRT_OK ? rc : wsrt_reply(t->ctx, json);
+    return rc != WSRT_OK ? rc : finish(&a);
 }
+
+/* ---- broadcasts --------------------------------------------------------------------------- */
 
 static int write_sender(const turn *t, char *dst, size_t cap, size_t *len)
 {
@@ -171,8 +234,9 @@ static int broadcast(const turn *t, const chat *c, wsrt_span id)
     wsrt_audience to = {.struct_size = sizeof to, .signed_in = 1};
     int rc = write_sender(t, from, sizeof from, &len);
 
+    wsrt_chat_response m = {.content = t->text, .message_id = id, .metadata = {from, len}};
     if (rc == WSRT_OK)
-        rc = write_response(t, t->text, id, (wsrt_span){from, len}, &json);
+        rc = write_response(t, &m, &json);
     if (rc != WSRT_OK)
         return rc;
     if (c->opts.skip_sender)
@@ -191,7 +255,9 @@ static int on_message(wsrt_context *ctx, const wsrt_request *req, void *user)
     if (rc == WSRT_OK)
         rc = wsrt_request_text(ctx, req, "action", &action);
     if (rc == WSRT_OK)
-        rc = store(&t, WSRT_AUTHOR_USER, t.text, &id);
+        rc = wsrt_context_new_id(ctx, &id);
+    if (rc == WSRT_OK)
+        rc = store(&t, WSRT_AUTHOR_USER, t.text, id);
     if (rc != WSRT_OK)
         return rc;
     if (wsrt_span_equal(action, wsrt_span_cstr("broadcast")))
@@ -201,19 +267,12 @@ static int on_message(wsrt_context *ctx, const wsrt_request *req, void *user)
 
 /* ---- the shipped responder ---------------------------------------------------------------- */
 
-static int echo(wsrt_context *ctx, wsrt_span message, wsrt_span *out, void *user)
+static int echo(wsrt_context *ctx, wsrt_span message, chat_answer *to, void *user)
 {
-    static const char prefix[] = "You said: ";
-    size_t len = sizeof prefix - 1 + message.len;
-    char *text = wsrt_context_alloc(ctx, len);
-
+    (void)ctx;
     (void)user;
-    if (text == NULL)
-        return WSRT_ERR_NOMEM;
-    memcpy(text, prefix, sizeof prefix - 1);
-    memcpy(text + sizeof prefix - 1, message.ptr, message.len);
-    *out = (wsrt_span){text, len};
-    return WSRT_OK;
+    int rc = chat_say(to, wsrt_span_cstr("You said: "));
+    return rc != WSRT_OK ? rc : chat_say(to, message);
 }
 
 /* ---- routes ------------------------------------------------------------------------------- */
@@ -235,7 +294,8 @@ static void free_chat(void *user)
     free(c);
 }
 
-static int add_route(wsrt_runtime *rt, chat *c, const char *key, wsrt_handler handler)
+static int add_route(wsrt_runtime *rt, chat *c, const char *key, wsrt_handler handler,
+                     const wsrt_rule *rate)
 {
     int is_message = handler == on_message;
     wsrt_route route = {.struct_size = sizeof route,
@@ -244,6 +304,7 @@ static int add_route(wsrt_runtime *rt, chat *c, const char *key, wsrt_handler ha
                         .user = c,
                         .destroy = handler == on_unknown ? free_chat : NULL,
                         .schema = c->schema,
+                        .rule = rate != NULL ? *rate : (wsrt_rule){0},
                         .access = is_message ? WSRT_ACCESS_SIGNED_IN : WSRT_ACCESS_ANYONE,
                         .operation = wsrt_span_cstr(is_message ? "chat_message_processing" : NULL)};
 
@@ -262,13 +323,13 @@ int chat_add_routes(wsrt_runtime *rt, const chat_options *opts)
         c->opts.responder = echo;
     int rc = wsrt_schema_builtin(&c->schema, "message", NULL);
     if (rc == WSRT_OK)
-        rc = add_route(rt, c, "$default", on_unknown); /* from here on the runtime owns it */
+        rc = add_route(rt, c, "$default", on_unknown, NULL); /* from here on the runtime owns it */
     if (rc != WSRT_OK) {
         free_chat(c);
         return rc;
     }
-    rc = add_route(rt, c, "auth", on_auth);
+    rc = add_route(rt, c, "auth", on_auth, &c->opts.auth_rate);
     if (rc == WSRT_OK)
-        rc = add_route(rt, c, "message", on_message);
-    return rc != WSRT_OK ? rc : add_route(rt, c, "ping", on_ping);
+        rc = add_route(rt, c, "message", on_message, &c->opts.message_rate);
+    return rc != WSRT_OK ? rc : add_route(rt, c, "ping", on_ping, &c->opts.ping_rate);
 }

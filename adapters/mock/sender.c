@@ -159,11 +159,24 @@ static int disconnect(void *self, const wsrt_span *id, int code, const wsrt_span
     return rc != WSRT_OK ? rc : what.status;
 }
 
+/* Waiting is what moves a clock that stands still. */
+static int wait_until(void *self, int64_t until)
+{
+    wsrt_mock *m = self;
+
+    pthread_mutex_lock(&m->lock);
+    if (until > m->now)
+        m->now = until;
+    pthread_mutex_unlock(&m->lock);
+    return WSRT_OK;
+}
+
 static const wsrt_sender_ops sender_ops = {.struct_size = sizeof sender_ops,
                                            .post = post_one,
                                            .post_many = post_many,
                                            .get = get_info,
-                                           .disconnect = disconnect};
+                                           .disconnect = disconnect,
+                                           .wait = wait_until};
 
 void wsrt_mock_sender(wsrt_mock *m, wsrt_sender *out)
 {

@@ -187,8 +187,9 @@ static int64_t earliest(const wsrt_loop *l)
 /* Milliseconds to sleep, rounded up: never early. */
 int wsrt_loop_timeout(wsrt_loop *l)
 {
-    if (l->ready_first != WSRT_NONE)
-        return 0;
+    if (l->ready_first != WSRT_NONE ||
+        atomic_load_explicit(&l->ring.count, memory_order_relaxed) > 0)
+        return 0; /* what came while posts were taken up had nobody to wake */
     int64_t due = earliest(l);
     if (due == INT64_MAX)
         return -1;

@@ -43,6 +43,12 @@ static int on_loop(wsrt_loop *l)
     return pthread_equal(atomic_load_explicit(&l->owner, memory_order_relaxed), pthread_self());
 }
 
+/* Of a connection that is not there. */
+static int missing(const wsrt_span *id)
+{
+    return wsrt_connection_id_valid(*id) ? WSRT_ERR_GONE : WSRT_ERR_INVALID;
+}
+
 /* ---- on the loop's thread ------------------------------------------------------------------- */
 
 /* The connection being served is known by its id's place in memory: no look-up. */
@@ -87,7 +93,7 @@ static int post_here(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post)
     int rc = WSRT_STALE;
 
     if (c == NULL)
-        return WSRT_ERR_GONE;
+        return missing(id);
     if (c == l->current)
         rc = wsrt_output_reply(l, opcode_of(post), post->data);
     if (rc != WSRT_STALE)
@@ -137,7 +143,7 @@ static int post_many_here(wsrt_loop *l, const wsrt_span *ids, size_t n, const ws
         return rc;
     for (size_t i = 0; i < n; i++) {
         wsrt_conn *c = find(l, &ids[i]);
-        results[i] = c == NULL ? WSRT_ERR_GONE : wsrt_output_letter(l, c, &m);
+        results[i] = c == NULL ? missing(&ids[i]) : wsrt_output_letter(l, c, &m);
     }
     wsrt_frame_release(l, m.frame);
     return WSRT_OK;
@@ -186,7 +192,7 @@ static int hand_over(wsrt_loop *l, const wsrt_span *id, wsrt_parcel p, int *wake
     uint32_t slot = wsrt_ids_find(&l->ids, *id);
 
     if (slot == WSRT_NONE)
-        return WSRT_ERR_GONE;
+        return missing(id);
     wsrt_conn *c = wsrt_conn_at(l, slot);
     if (over_limit(l, c, &p))
         return WSRT_ERR_THROTTLED;

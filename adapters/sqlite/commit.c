@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-enum { CHECKPOINT_FRAMES = 1000 };
+enum { CHECKPOINT_FRAMES = 1000, EXPIRE_AT_ONCE = 10000 };
 
 /* What the log is to hear of a turn. */
 struct outcome {
@@ -57,6 +57,18 @@ int wsrt_sqlite_ask(wsrt_sqlite_store *s, sqlite3_stmt *st, int64_t *answer)
     else
         rc = code == SQLITE_DONE ? WSRT_ERR_NOT_FOUND : troubled(s);
     sqlite3_reset(st);
+    return rc;
+}
+
+int wsrt_sqlite_expire_some(wsrt_sqlite_store *s, void *expiry)
+{
+    wsrt_sqlite_expiry *e = expiry;
+    sqlite3_stmt *st = wsrt_sqlite_writing(s, e->which);
+
+    sqlite3_bind_int64(st, 1, e->now_s);
+    sqlite3_bind_int64(st, 2, e->limit < EXPIRE_AT_ONCE ? (int64_t)e->limit : EXPIRE_AT_ONCE);
+    int rc = wsrt_sqlite_change(s, st, &e->rows);
+    *e->count -= rc == WSRT_OK ? (uint64_t)e->rows : 0;
     return rc;
 }
 
@@ -256,4 +268,14 @@ static int nothing(wsrt_sqlite_store *s, void *arg)
 int wsrt_sqlite_settle(wsrt_sqlite_store *s)
 {
     return wsrt_sqlite_commit(s, nothing, NULL, 0);
+}
+
+int wsrt_sqlite_expire(wsrt_sqlite_store *s, wsrt_sqlite_expiry *e, size_t *removed)
+{
+    if (removed == NULL)
+        return WSRT_ERR_INVALID;
+    int rc = wsrt_sqlite_commit(s, wsrt_sqlite_expire_some, e, 1);
+    if (rc == WSRT_OK)
+        *removed = (size_t)e->rows;
+    return rc;
 }

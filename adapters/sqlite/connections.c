@@ -1,6 +1,6 @@
 #include "sqlite/internal.h"
 
-enum { EXPIRE_AT_ONCE = 10000, MAKE_ROOM = 16 };
+enum { MAKE_ROOM = 16 };
 
 /* ---- single records ----------------------------------------------------------------------- */
 
@@ -10,32 +10,22 @@ struct storing {
     int64_t now_s;
 };
 
-struct expiry {
-    int64_t now_s;
-    int64_t limit;
-    int rows;
-};
-
-static int expire_some(wsrt_sqlite_store *s, void *arg)
+static wsrt_sqlite_expiry expiry(wsrt_sqlite_store *s, int64_t now_s, size_t limit)
 {
-    struct expiry *e = arg;
-    sqlite3_stmt *st = wsrt_sqlite_writing(s, WSRT_SQL_EXPIRE);
-
-    sqlite3_bind_int64(st, 1, e->now_s);
-    sqlite3_bind_int64(st, 2, e->limit);
-    int rc = wsrt_sqlite_change(s, st, &e->rows);
-    s->writer.counts.records -= rc == WSRT_OK ? (uint64_t)e->rows : 0;
-    return rc;
+    return (wsrt_sqlite_expiry){.which = WSRT_SQL_EXPIRE,
+                                .count = &s->writer.counts.records,
+                                .now_s = now_s,
+                                .limit = limit};
 }
 
 /* Room for one more record. */
 static int make_room(wsrt_sqlite_store *s, int64_t now_s)
 {
-    struct expiry e = {now_s, MAKE_ROOM, 0};
+    wsrt_sqlite_expiry e = expiry(s, now_s, MAKE_ROOM);
 
     if (s->writer.counts.records < s->max_records)
         return WSRT_OK;
-    int rc = expire_some(s, &e);
+    int rc = wsrt_sqlite_expire_some(s, &e);
     if (rc == WSRT_OK && s->writer.counts.records >= s->max_records)
         rc = WSRT_ERR_LIMIT;
     return rc;
@@ -352,14 +342,9 @@ static int count_live(void *self, int64_t now_s, uint64_t *out)
 
 static int expire(void *self, int64_t now_s, size_t limit, size_t *removed)
 {
-    struct expiry e = {now_s, limit < EXPIRE_AT_ONCE ? (int64_t)limit : EXPIRE_AT_ONCE, 0};
+    wsrt_sqlite_expiry e = expiry(self, now_s, limit);
 
-    if (removed == NULL)
-        return WSRT_ERR_INVALID;
-    int rc = wsrt_sqlite_commit(self, expire_some, &e, 1);
-    if (rc == WSRT_OK)
-        *removed = (size_t)e.rows;
-    return rc;
+    return wsrt_sqlite_expire(self, &e, removed);
 }
 
 static int flush(void *self)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { EXPIRE_AT_ONCE = 10000, PRUNE_AT_ONCE = 64 };
+enum { PRUNE_AT_ONCE = 64 };
 
 /* The message that was listed last. */
 struct place {
@@ -57,34 +57,15 @@ static int append(void *self, const wsrt_history_entry *entry)
     return rc != WSRT_OK ? rc : wsrt_sqlite_commit(self, append_one, &in, 0);
 }
 
-struct expiry {
-    int64_t now_s;
-    int64_t limit;
-    int rows;
-};
-
-static int expire_some(wsrt_sqlite_store *s, void *arg)
-{
-    struct expiry *e = arg;
-    sqlite3_stmt *st = wsrt_sqlite_writing(s, WSRT_SQL_EXPIRE_MESSAGES);
-
-    sqlite3_bind_int64(st, 1, e->now_s);
-    sqlite3_bind_int64(st, 2, e->limit);
-    int rc = wsrt_sqlite_change(s, st, &e->rows);
-    s->writer.counts.messages -= rc == WSRT_OK ? (uint64_t)e->rows : 0;
-    return rc;
-}
-
 static int expire(void *self, int64_t now_s, size_t limit, size_t *removed)
 {
-    struct expiry e = {now_s, limit < EXPIRE_AT_ONCE ? (int64_t)limit : EXPIRE_AT_ONCE, 0};
+    wsrt_sqlite_store *s = self;
+    wsrt_sqlite_expiry e = {.which = WSRT_SQL_EXPIRE_MESSAGES,
+                            .count = &s->writer.counts.messages,
+                            .now_s = now_s,
+                            .limit = limit};
 
-    if (removed == NULL)
-        return WSRT_ERR_INVALID;
-    int rc = wsrt_sqlite_commit(self, expire_some, &e, 1);
-    if (rc == WSRT_OK)
-        *removed = (size_t)e.rows;
-    return rc;
+    return wsrt_sqlite_expire(s, &e, removed);
 }
 
 /* ---- listing ------------------------------------------------------------------------------ */

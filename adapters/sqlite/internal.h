@@ -144,6 +144,20 @@ int wsrt_sqlite_change(wsrt_sqlite_store *s, sqlite3_stmt *st, int *rows);
 /* Reads its first row's first column: WSRT_OK or WSRT_ERR_NOT_FOUND. */
 int wsrt_sqlite_ask(wsrt_sqlite_store *s, sqlite3_stmt *st, int64_t *answer);
 
+/* A removal of at most so many rows by a statement of time and limit, which `count` counts: */
+typedef struct wsrt_sqlite_expiry {
+    wsrt_sqlite_sql which;
+    uint64_t *count; /* of the writer's */
+    int64_t now_s;
+    size_t limit;
+    int rows;
+} wsrt_sqlite_expiry;
+
+/* as work, */
+int wsrt_sqlite_expire_some(wsrt_sqlite_store *s, void *expiry);
+/* and in a transaction of its own, a bounded number at once. */
+int wsrt_sqlite_expire(wsrt_sqlite_store *s, wsrt_sqlite_expiry *e, size_t *removed);
+
 /* ---- reading ------------------------------------------------------------------------------ */
 
 /* A statement of the reader, locked until wsrt_sqlite_read_done(); NULL and a status otherwise. */

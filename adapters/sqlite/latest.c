@@ -71,6 +71,55 @@ static int forget(void *self, const wsrt_span *key, int64_t timestamp)
     return wsrt_sqlite_commit(self, remove_one, &in, 0);
 }
 
+/* ---- many at once ------------------------------------------------------------------------- */
+
+struct batch {
+    const wsrt_latest_entry *entries;
+    size_t n;
+    size_t stride;
+    int *results;
+};
+
+static int load(const wsrt_latest_entry *given, size_t stride, wsrt_latest_entry *in)
+{
+    if (given->struct_size != (uint32_t)stride)
+        return WSRT_ERR_INVALID;
+    int rc = wsrt_adapter_options(in, sizeof *in, sizeof *in, given);
+    if (rc != WSRT_OK)
+        return rc;
+    return (in->flags & ~(uint32_t)WSRT_LATEST_REMOVED) == 0 &&
+                   wsrt_adapter_fits(in->key, 1, LONGEST_KEY) &&
+                   wsrt_adapter_fits(in->value, 0, LONGEST_VALUE)
+               ? WSRT_OK
+               : WSRT_ERR_INVALID;
+}
+
+/* What one of them asks in vain does not hurt the others; trouble ends the transaction. */
+static int change_all(wsrt_sqlite_store *s, void *arg)
+{
+    const struct batch *b = arg;
+
+    for (size_t i = 0; i < b->n && s->writer.trouble == 0; i++) {
+        const char *at = (const char *)b->entries + i * b->stride;
+        wsrt_latest_entry in;
+        int rc = load((const wsrt_latest_entry *)(const void *)at, b->stride, &in);
+        if (rc == WSRT_OK)
+            rc = (in.flags & WSRT_LATEST_REMOVED) != 0 ? remove_one(s, &in) : put_one(s, &in);
+        b->results[i] = rc;
+    }
+    return WSRT_OK;
+}
+
+static int change(void *self, const wsrt_latest_entry *entries, size_t n, int *results)
+{
+    if (n == 0)
+        return WSRT_OK;
+    if (entries == NULL || results == NULL || entries->struct_size < sizeof *entries)
+        return WSRT_ERR_INVALID;
+    struct batch b = {entries, n, entries->struct_size, results};
+    return wsrt_sqlite_commit(self, change_all, &b, 0);
+}
+
 /* ---- walking ------------------------------------------------------------------------------ */
 
 /* The value that was shown last. Its size tells it from the places of other walks. */
@@ -137,4 +186,5 @@ const wsrt_latest_ops wsrt_sqlite_latest_ops = {
     .put = put,
     .remove = forget,
     .each = each,
+    .change = change,
 };

@@ -23,6 +23,7 @@
 #define WSRT_MOCK_H
 
 #include <wsrt/base.h>
+#include <wsrt/json.h>
 #include <wsrt/runtime.h>
 
 #ifdef __cplusplus
@@ -76,7 +77,8 @@ WSRT_API void wsrt_mock_env(wsrt_mock *m, wsrt_env *out);
 
 /**
  * The mock as a sender. A post to a connection that is not open is WSRT_ERR_GONE; text that is not
- * UTF-8 is WSRT_ERR_INVALID; every attempt is recorded. Valid as long as the mock. Never fails.
+ * UTF-8 is WSRT_ERR_INVALID; every attempt is recorded. Waiting for a throttled peer moves the clocks
+ * on. Valid as long as the mock. Never fails.
  * @since 0.1
  */
 WSRT_API void wsrt_mock_sender(wsrt_mock *m, wsrt_sender *out);
@@ -182,6 +184,35 @@ WSRT_API int wsrt_mock_disconnect(wsrt_mock *m, wsrt_runtime *rt, const char *id
 /** One call for a STREAM, with the JSON of its records; returns as wsrt_mock_dispatch(), and the answer's
  *  body is in the RESPONSE recorded. @since 0.1 */
 WSRT_API int wsrt_mock_stream(wsrt_mock *m, wsrt_runtime *rt, const char *json_cstr);
+
+/**
+ * Dispatches events written as JSON: one object, or an array of them, in order.
+ *
+ *     {"kind":"connect","connectionId":"c1","query":{"token":"t"},"headers":{"Origin":"https://a"}}
+ *     {"kind":"message","connectionId":"c1","body":{"type":"ping","data":{"action":"now"}}}
+ *     {"kind":"disconnect","connectionId":"c1","disconnectCode":1001,"disconnectReason":"bye"}
+ *
+ * `kind` (connect, message, disconnect, stream, authorize) is mandatory; what else is left out is as
+ * wsrt_mock_event() has it. `body` is a string, or any JSON, which is handed on as it is written.
+ * Further members: requestId, correlationId, routeKey, stage, domain, sourceIp, userAgent,
+ * connectedAt, binary, developer, and principal (userId, username, email, groups, scopes, expiresAt).
+ *
+ * @param json  borrowed during the call
+ * @param why   the place and the rule, when what comes back is negative; NULL is fine
+ * @return the HTTP status of the last event, WSRT_OK for no event; WSRT_ERR_MALFORMED and
+ *         WSRT_ERR_LIMIT of wsrt_json_parse(); WSRT_ERR_REJECTED: an event breaks a rule of this
+ *         form; a status of wsrt_mock_dispatch(): those before it have been dispatched;
+ *         WSRT_ERR_NOMEM; WSRT_ERR_INVALID. @since 0.1
+ */
+WSRT_API int wsrt_mock_play(wsrt_mock *m, wsrt_runtime *rt, wsrt_span json, wsrt_json_error *why);
+
+/**
+ * The same from a file of at most 32 MiB.
+ * @return as wsrt_mock_play(); WSRT_ERR_NOT_FOUND (no such file); WSRT_ERR_IO; WSRT_ERR_TOO_LARGE.
+ *         @since 0.1
+ */
+WSRT_API int wsrt_mock_play_file(wsrt_mock *m, wsrt_runtime *rt, const char *path_cstr,
+                                 wsrt_json_error *why);
 
 /* ---- a world ------------------------------------------------------------------------------ */
 

@@ -461,7 +461,7 @@ typedef struct wsrt_delivery {
     uint64_t attempted;
     uint64_t sent;
     uint64_t gone;      /**< had left; their records are removed */
-    uint64_t throttled; /**< too slow to take it */
+    uint64_t throttled; /**< too slow to take it, until the deadline */
     uint64_t failed;
 } wsrt_delivery;
 
@@ -475,6 +475,10 @@ typedef struct wsrt_audience {
 
 /**
  * Sends to one connection. A peer that has left is removed from the store.
+ *
+ * A peer that is throttled is asked again where the sender lets its caller wait
+ * (wsrt_sender_ops.wait), with full jitter (AWS Architecture Blog, "Exponential Backoff And Jitter")
+ * and until the post's deadline; so a caller's messages to it keep their order.
  * @return WSRT_OK; WSRT_ERR_GONE; WSRT_ERR_THROTTLED; WSRT_ERR_TOO_LARGE (nothing was sent);
  *         WSRT_ERR_UNSUPPORTED (no sender); others of wsrt_sender_ops. Any thread. @since 0.1
  */
@@ -482,7 +486,8 @@ WSRT_API int wsrt_send(wsrt_runtime *rt, wsrt_span connection_id, const wsrt_pos
 
 /**
  * Sends to many connections. A peer that is gone, slow or failing never keeps the message from the
- * others; the report tells.
+ * others; the report tells. Who is throttled is asked again as by wsrt_send(), after the others had
+ * the message; one deadline counts for them all.
  * @param to      NULL = every connection
  * @param report  `struct_size` set by the caller; NULL is fine
  * @return WSRT_OK when all were tried; WSRT_ERR_TOO_LARGE, WSRT_ERR_UNSUPPORTED (no sender),

@@ -1,7 +1,7 @@
 /**
  * @file sender.h
  * Where messages to clients go. A transport implements the table; the runtime and the application
- * call it. Implementations: libwsrt-server, libwsrt-mock, later the Management API of libwsrt-aws.
+ * call it. Implementations: libwsrt-server, libwsrt-mock, the Management API of libwsrt-aws.
  */
 #ifndef WSRT_SENDER_H
 #define WSRT_SENDER_H
@@ -27,7 +27,8 @@ typedef struct wsrt_post {
     uint32_t flags;       /**< bits of wsrt_post_flag */
     wsrt_span data;       /**< the message */
     wsrt_span key;        /**< conflation key, at most 1024 bytes; empty = none */
-    int64_t deadline;     /**< monotonic ns after which retries stop; 0 = the sender's default */
+    int64_t deadline;     /**< monotonic ns after which retries stop; 0 = the sender's default, else
+                               a second after the first THROTTLED */
 } wsrt_post;
 
 /** What a sender knows of a connection; text is copied into the struct. @since 0.1 */
@@ -60,8 +61,16 @@ typedef struct wsrt_sender_ops {
                      int *results);
     /** Fills `out`; WSRT_ERR_GONE when not open. Optional. */
     int (*get)(void *self, const wsrt_span *id, wsrt_connection_info *out);
-    /** Closes a connection with a close code and reason; WSRT_ERR_GONE when not open. Optional. */
+    /** Closes a connection with a close code and reason; WSRT_ERR_GONE when not open. Posts are GONE
+     *  from then on, or from when a transport that queued it takes it up. Optional. */
     int (*disconnect)(void *self, const wsrt_span *id, int code, const wsrt_span *reason);
+    /**
+     * Waits until the monotonic time `until` (of wsrt_env.now), before peers that were THROTTLED are
+     * asked again. WSRT_OK: it is that late; any other status: the calling thread must not wait, and
+     * the result stays THROTTLED. Optional, and missing where nobody is to ask again: in a sender
+     * that retries by itself, and in one whose callers serve an event loop.
+     */
+    int (*wait)(void *self, int64_t until);
 } wsrt_sender_ops;
 
 /** A sender: table and object. Copied freely; `self` must outlive its users. @since 0.1 */

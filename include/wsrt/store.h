@@ -147,10 +147,17 @@ typedef struct wsrt_history {
     void *self;
 } wsrt_history;
 
+/** Bits of wsrt_latest_entry.flags. @since 0.1 */
+typedef enum wsrt_latest_flag {
+    WSRT_LATEST_REMOVED = 1, /**< the entity is to be forgotten; in `change` only */
+    WSRT_LATEST_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_LATEST_FLAG_MAX_ = 2147483647
+} wsrt_latest_flag;
+
 /** The last that was told of an entity. Text is borrowed as in wsrt_record. @since 0.1 */
 typedef struct wsrt_latest_entry {
     uint32_t struct_size; /**< sizeof(wsrt_latest_entry) */
-    uint32_t flags;       /**< 0 */
+    uint32_t flags;       /**< bits of wsrt_latest_flag */
     wsrt_span key;        /**< of the entity, 1..255 bytes, any */
     wsrt_span value;      /**< at most 131072 bytes, any */
     int64_t timestamp;    /**< of the value, Unix ms */
@@ -169,6 +176,13 @@ typedef struct wsrt_latest_ops {
     /** Next page, in any order; otherwise as wsrt_store_ops.each (132 KiB always serve). Mandatory. */
     int (*each)(void *self, wsrt_cursor *cursor, wsrt_latest_entry *out, size_t max, char *buf,
                 size_t cap, size_t *count);
+    /**
+     * Puts and removes in order, durable on WSRT_OK: `results[i]` is what `put` or, for an entry with
+     * WSRT_LATEST_REMOVED, `remove` says of `entries[i]`; one that fails does not keep the others.
+     * Any other status: nothing has changed. `entries[0].struct_size` is the stride of them all.
+     * Optional, for tables where many at once cost less than one by one.
+     */
+    int (*change)(void *self, const wsrt_latest_entry *entries, size_t n, int *results);
 } wsrt_latest_ops;
 
 /** A table of latest values: table and object. Copied freely. @since 0.1 */

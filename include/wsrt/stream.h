@@ -225,7 +225,7 @@ typedef struct wsrt_feed_report {
     uint64_t attempted;   /**< messages times receivers; the sum of the next four */
     uint64_t sent;
     uint64_t gone;
-    uint64_t throttled;
+    uint64_t throttled; /**< too slow, also when asked again as by wsrt_send(): a second in all */
     uint64_t failed;
 } wsrt_feed_report;
 

@@ -279,6 +279,7 @@ static const struct constant constants[] = {
     ROW(WSRT_POST_BINARY),
     ROW(WSRT_POST_REPLY),
     ROW(WSRT_EACH_BRIEF),
+    ROW(WSRT_LATEST_REMOVED),
     ROW(WSRT_EACH_SIGNED_IN),
     ROW(WSRT_AUTHOR_USER),
     ROW(WSRT_AUTHOR_BOT),

@@ -1,6 +1,8 @@
 /* What goes back to the client of the event: replies, responses, error envelopes. */
 #include "runtime/runtime_internal.h"
 
+#include "sender/retry.h"
+
 #include <string.h>
 
 static int is_developer(const wsrt_context *ctx)
@@ -63,10 +65,12 @@ static int render(wsrt_context *ctx, const wsrt_error *e, int form, wsrt_span *o
 static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span body,
                                                     uint32_t binary)
 {
-    wsrt_post post = {.struct_size = sizeof post, .flags = WSRT_POST_REPLY | binary, .data = body};
-    const wsrt_sender *sender = &ctx->rt->sender;
+    wsrt_post post = {.struct_size = sizeof post,
+                      .flags = WSRT_POST_REPLY | binary,
+                      .data = body,
+                      .deadline = ctx->event->deadline};
 
-    return sender->ops->post(sender->self, &ctx->event->connection_id, &post);
+    return wsrt_retry_post(&ctx->rt->sender, &ctx->rt->env, &ctx->event->connection_id, &post);
 }
 
 static inline int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)

@@ -2,18 +2,31 @@
 #include "runtime/runtime_internal.h"
 
 #include "base/options.h"
+#include "sender/retry.h"
 
 #include <string.h>
 
-enum { PAGE = 64, PAGE_TEXT = 16384 };
+enum { PAGE = 64, PAGE_TEXT = 16384, LONGEST_ID = 128 };
 
-/* One page of a walk and what became of it; on the stack of the sending thread. */
-struct page {
-    wsrt_record records[PAGE];
+/* Who gets the message next, and what became of it. */
+struct receivers {
     wsrt_span ids[PAGE];
     int64_t connected_at[PAGE];
     int results[PAGE];
     size_t count;
+};
+
+/* A broadcast under way; on the stack of the sending thread. */
+struct broadcast {
+    wsrt_runtime *rt;
+    const wsrt_audience *to;
+    const wsrt_post *post;
+    wsrt_delivery *report;
+    struct wsrt_retry retry;
+    struct receivers page;
+    struct receivers late; /* were throttled; their ids are in `names` */
+    char names[PAGE][LONGEST_ID];
+    wsrt_record records[PAGE];
     char text[PAGE_TEXT];
 };
 
@@ -59,7 +72,7 @@ int wsrt_send(wsrt_runtime *rt, wsrt_span connection_id, const wsrt_post *post)
         return rc;
     if (!wsrt_connection_id_valid(connection_id))
         return WSRT_ERR_INVALID;
-    rc = rt->sender.ops->post(rt->sender.self, &connection_id, &p);
+    rc = wsrt_retry_post(&rt->sender, &rt->env, &connection_id, &p);
     if (rc == WSRT_ERR_GONE)
         wsrt_forget_peer(rt, connection_id, 0);
     else if (rc != WSRT_OK)
@@ -67,79 +80,125 @@ int wsrt_send(wsrt_runtime *rt, wsrt_span connection_id, const wsrt_post *post)
     return rc;
 }
 
-static void post_page(wsrt_runtime *rt, struct page *page, const wsrt_post *post)
+static void post_to(const wsrt_sender *s, struct receivers *to, const wsrt_post *post)
 {
-    const wsrt_sender *s = &rt->sender;
-
     if (s->ops->post_many != NULL) {
-        int rc = s->ops->post_many(s->self, page->ids, page->count, post, page->results);
-        if (rc == WSRT_OK)
-            return;
-        for (size_t i = 0; i < page->count; i++)
-            page->results[i] = rc;
+        int rc = s->ops->post_many(s->self, to->ids, to->count, post, to->results);
+        for (size_t i = 0; rc != WSRT_OK && i < to->count; i++)
+            to->results[i] = rc;
         return;
     }
-    for (size_t i = 0; i < page->count; i++)
-        page->results[i] = s->ops->post(s->self, &page->ids[i], post);
+    for (size_t i = 0; i < to->count; i++)
+        to->results[i] = s->ops->post(s->self, &to->ids[i], post);
 }
 
-static void count_page(wsrt_runtime *rt, const struct page *page, wsrt_delivery *report)
+static void keep_late(struct broadcast *b, wsrt_span id, int64_t connected_at)
 {
-    report->attempted += page->count;
-    for (size_t i = 0; i < page->count; i++) {
-        switch (page->results[i]) {
+    char *name = b->names[b->late.count];
+
+    if (id.len > LONGEST_ID) { /* a store that breaks its contract */
+        b->report->throttled++;
+        return;
+    }
+    memmove(name, id.ptr, id.len);
+    b->late.ids[b->late.count] = (wsrt_span){name, id.len};
+    b->late.connected_at[b->late.count++] = connected_at;
+}
+
+static void count_results(struct broadcast *b, const struct receivers *to, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        switch (to->results[i]) {
         case WSRT_OK:
-            report->sent++;
+            b->report->sent++;
             break;
         case WSRT_ERR_GONE:
-            report->gone++;
-            wsrt_forget_peer(rt, page->ids[i], page->connected_at[i]);
+            b->report->gone++;
+            wsrt_forget_peer(b->rt, to->ids[i], to->connected_at[i]);
             break;
         case WSRT_ERR_THROTTLED:
-            report->throttled++;
+            keep_late(b, to->ids[i], to->connected_at[i]);
             break;
         default:
-            report->failed++;
+            b->report->failed++;
         }
     }
 }
 
-static void choose(struct page *page, size_t found, const wsrt_audience *to)
+static void post_late(struct broadcast *b)
 {
-    page->count = 0;
+    b->retry.turn = 0; /* others wait now than before; the deadline is one for all */
+    while (b->late.count > 0 && wsrt_retry_wait(&b->retry) == WSRT_OK) {
+        size_t count = b->late.count;
+        post_to(&b->rt->sender, &b->late, b->post);
+        b->late.count = 0;
+        count_results(b, &b->late, count);
+    }
+    b->report->throttled += b->late.count;
+    b->late.count = 0;
+}
+
+static void post_page(struct broadcast *b)
+{
+    if (b->late.count + b->page.count > PAGE)
+        post_late(b);
+    b->report->attempted += b->page.count;
+    post_to(&b->rt->sender, &b->page, b->post);
+    count_results(b, &b->page, b->page.count);
+}
+
+static void choose(struct broadcast *b, size_t found)
+{
+    b->page.count = 0;
     for (size_t i = 0; i < found; i++) {
-        const wsrt_record *r = &page->records[i];
-        if (to->except.len > 0 && wsrt_span_equal(r->connection_id, to->except))
+        const wsrt_record *r = &b->records[i];
+        if (b->to->except.len > 0 && wsrt_span_equal(r->connection_id, b->to->except))
             continue;
-        page->ids[page->count] = r->connection_id;
-        page->connected_at[page->count++] = r->connected_at;
+        b->page.ids[b->page.count] = r->connection_id;
+        b->page.connected_at[b->page.count++] = r->connected_at;
     }
 }
 
-static int walk(wsrt_runtime *rt, const wsrt_audience *to, const wsrt_post *post,
-                wsrt_delivery *report)
+static int walk(struct broadcast *b)
 {
+    const wsrt_audience *to = b->to;
+    const wsrt_store *store = &b->rt->store;
     uint32_t flags = WSRT_EACH_BRIEF | (to->signed_in ? WSRT_EACH_SIGNED_IN : 0);
-    int64_t now_s = rt->env.wall(rt->env.user) / 1000;
+    int64_t now_s = b->rt->env.wall(b->rt->env.user) / 1000;
     wsrt_cursor cursor;
-    struct page page;
 
     memset(&cursor, 0, sizeof cursor);
     while (!cursor.at_end) {
         size_t found = 0;
-        page.records[0].struct_size = sizeof page.records[0]; /* the stride of them all */
-        int rc = rt->store.ops->each(rt->store.self, to->user_id.len > 0 ? &to->user_id : NULL,
-                                     flags, &cursor, now_s, page.records, PAGE, page.text,
-                                     sizeof page.text, &found);
+        b->records[0].struct_size = sizeof b->records[0]; /* the stride of them all */
+        int rc =
+            store->ops->each(store->self, to->user_id.len > 0 ? &to->user_id : NULL, flags, &cursor,
+                             now_s, b->records, PAGE, b->text, sizeof b->text, &found);
         if (rc != WSRT_OK)
             return rc;
-        choose(&page, found, to);
-        if (page.count == 0)
-            continue;
-        post_page(rt, &page, post);
-        count_page(rt, &page, report);
+        choose(b, found);
+        if (b->page.count > 0)
+            post_page(b);
     }
     return WSRT_OK;
+}
+
+/* Member by member: the rest is most of the bytes, and is written before it is read. */
+static int deliver(wsrt_runtime *rt, const wsrt_audience *to, const wsrt_post *post,
+                   wsrt_delivery *report)
+{
+    struct broadcast b;
+
+    b.rt = rt;
+    b.to = to;
+    b.post = post;
+    b.report = report;
+    b.retry =
+        (struct wsrt_retry){.sender = &rt->sender, .env = &rt->env, .deadline = post->deadline};
+    b.late.count = 0;
+    int rc = walk(&b);
+    post_late(&b);
+    return rc;
 }
 
 int wsrt_broadcast(wsrt_runtime *rt, const wsrt_audience *to, const wsrt_post *post,
@@ -157,7 +216,7 @@ int wsrt_broadcast(wsrt_runtime *rt, const wsrt_audience *to, const wsrt_post *p
     if (report != NULL && wsrt_report_fill(report, sizeof done, sizeof done, &done) != WSRT_OK)
         return WSRT_ERR_INVALID;
     p.flags |= WSRT_POST_REPLY;
-    rc = walk(rt, &audience, &p, &done);
+    rc = deliver(rt, &audience, &p, &done);
     wsrt_count(&rt->counts.send_failures, done.throttled + done.failed);
     if (report != NULL)
         (void)wsrt_report_fill(report, sizeof done, sizeof done, &done); /* size checked above */

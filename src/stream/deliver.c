@@ -1,6 +1,8 @@
 /* From a batch of updates to messages and their receivers. */
 #include "stream/feed.h"
 
+#include "sender/retry.h"
+
 #include <wsrt/error.h>
 
 #include <string.h>
@@ -15,6 +17,7 @@ struct delivery {
     wsrt_feed_report *report;
     int64_t wall;
     char id[WSRT_UUID_LEN]; /* the correlation id of all its messages */
+    struct wsrt_retry retry;
     wsrt_arena arena;
     wsrt_allocator allocator;
 };
@@ -80,6 +83,7 @@ static int begin(struct delivery *d, wsrt_feed *f, const struct update *updates,
     d->count = count;
     d->report = report;
     d->allocator = f->heap.allocator;
+    d->retry = (struct wsrt_retry){.sender = &f->sender, .env = &f->env};
     d->wall = f->env.wall(f->env.user);
     wsrt_arena_init(&d->arena, &d->allocator, NULL, 0);
     if (f->env.random(f->env.user, random, sizeof random) != WSRT_OK)
@@ -100,7 +104,7 @@ int wsrt_feed_tell(wsrt_feed *f, wsrt_span id, const struct update *updates, siz
     while (rc == WSRT_OK && next < count) {
         post.data = write_message(&d, UINT64_MAX, &next, buf);
         if (post.data.len > 0)
-            rc = f->sender.ops->post(f->sender.self, &id, &post);
+            rc = wsrt_retry_post(&f->sender, &f->env, &id, &post);
     }
     wsrt_arena_free(&d.arena);
     return rc;
@@ -144,6 +148,23 @@ static void post_to(wsrt_feed *f, struct receivers *to, const wsrt_post *post)
         to->results[i] = s->ops->post(s->self, &to->ids[i], post);
 }
 
+/* Before the next message, which must not overtake this one. */
+static void post_again(struct delivery *d, struct receivers *to, const wsrt_post *post)
+{
+    const wsrt_sender *s = &d->f->sender;
+
+    for (;;) {
+        size_t left = 0;
+        for (size_t i = 0; i < to->count; i++)
+            left += to->results[i] == WSRT_ERR_THROTTLED;
+        if (left == 0 || wsrt_retry_wait(&d->retry) != WSRT_OK)
+            return;
+        for (size_t i = 0; i < to->count; i++)
+            if (to->results[i] == WSRT_ERR_THROTTLED)
+                to->results[i] = s->ops->post(s->self, &to->ids[i], post);
+    }
+}
+
 /* Counts results, and keeps those who may still get the next message. */
 static void count_results(struct delivery *d, struct receivers *to)
 {
@@ -178,6 +199,7 @@ static void tell_page(struct delivery *d, uint64_t mask, struct receivers *to, c
         if (post.data.len == 0)
             continue;
         post_to(d->f, to, &post);
+        post_again(d, to, &post);
         count_results(d, to);
     }
 }

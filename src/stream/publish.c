@@ -81,31 +81,85 @@ int wsrt_feed_update_write(wsrt_feed *f, wsrt_arena *a, struct update *out, wsrt
 /* ---- what all ways in share --------------------------------------------------------------- */
 
 /* The table of latest values first: who subscribes later learns of it there. WSRT_STALE = known. */
-static int keep_latest(wsrt_feed *f, const struct update *u)
+static int keep_one(const wsrt_feed *f, const wsrt_latest_entry *e)
 {
-    wsrt_latest_entry e = {
-        .struct_size = sizeof e, .key = u->key, .value = u->text, .timestamp = u->timestamp};
+    const wsrt_latest *to = &f->latest;
+    wsrt_latest_entry put = *e;
+    int rc = WSRT_ERR_INTERNAL;
 
-    if (f->latest.ops == NULL || u->key.len == 0)
-        return WSRT_OK;
-    return u->kind == WSRT_CHANGE_REMOVE
-               ? f->latest.ops->remove(f->latest.self, &u->key, u->timestamp)
-               : f->latest.ops->put(f->latest.self, &e);
+    put.flags = 0;
+    for (uint32_t turn = 0; turn < f->attempts && rc < 0; turn++)
+        rc = (e->flags & WSRT_LATEST_REMOVED) != 0
+                 ? to->ops->remove(to->self, &e->key, e->timestamp)
+                 : to->ops->put(to->self, &put);
+    return rc;
+}
+
+static int first_error(int rc, const int *results, size_t n)
+{
+    for (size_t i = 0; i < n && rc == WSRT_OK; i++)
+        rc = results[i] < 0 ? results[i] : WSRT_OK;
+    return rc;
+}
+
+/* All together where the table can. Asked again, what was kept before is of the same instant, and is
+ * no older than itself. */
+static int keep_entries(const wsrt_feed *f, const wsrt_latest_entry *entries, size_t n,
+                        int *results)
+{
+    const wsrt_latest *to = &f->latest;
+    int rc = n == 0 ? WSRT_OK : WSRT_ERR_INTERNAL;
+
+    if (n > 1 && to->ops->change != NULL) {
+        for (uint32_t turn = 0; turn < f->attempts && rc < 0; turn++)
+            rc = first_error(to->ops->change(to->self, entries, n, results), results, n);
+        return rc;
+    }
+    for (size_t i = 0; i < n; i++) {
+        rc = results[i] = keep_one(f, &entries[i]);
+        if (rc < 0)
+            return rc;
+    }
+    return WSRT_OK;
+}
+
+static int keep_latest(wsrt_feed *f, const struct update *updates, size_t count, int *results)
+{
+    wsrt_latest_entry entries[WSRT_FEED_BATCH];
+    size_t of[WSRT_FEED_BATCH], n = 0;
+    int kept[WSRT_FEED_BATCH];
+
+    memset(results, 0, count * sizeof *results); /* WSRT_OK */
+    for (size_t i = 0; f->latest.ops != NULL && i < count; i++) {
+        const struct update *u = &updates[i];
+        if (u->key.len == 0)
+            continue;
+        entries[n] = (wsrt_latest_entry){.struct_size = sizeof entries[n],
+                                         .key = u->key,
+                                         .value = u->text,
+                                         .timestamp = u->timestamp};
+        if (u->kind == WSRT_CHANGE_REMOVE)
+            entries[n].flags = WSRT_LATEST_REMOVED;
+        of[n++] = i;
+    }
+    int rc = keep_entries(f, entries, n, kept);
+    for (size_t i = 0; i < n && rc == WSRT_OK; i++)
+        results[of[i]] = kept[i];
+    return rc;
 }
 
 /* Tells up to WSRT_FEED_BATCH updates, or keeps them for the tick. Those known already are left out. */
 int wsrt_feed_release(wsrt_feed *f, struct update *updates, size_t count, wsrt_feed_report *report)
 {
+    int results[WSRT_FEED_BATCH];
     size_t kept = 0;
+    int known = keep_latest(f, updates, count, results);
 
+    if (known != WSRT_OK)
+        return known;
     for (size_t i = 0; i < count; i++) {
-        int rc = keep_latest(f, &updates[i]);
-        for (uint32_t n = 1; n < f->attempts && rc < 0; n++)
-            rc = keep_latest(f, &updates[i]);
-        if (rc < 0)
-            return rc;
-        report->stale += rc == WSRT_STALE;
-        if (rc == WSRT_OK)
+        report->stale += results[i] == WSRT_STALE;
+        if (results[i] == WSRT_OK)
             updates[kept++] = updates[i];
     }
     report->updates += kept;

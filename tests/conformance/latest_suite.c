@@ -204,6 +204,54 @@ START_TEST(a_walk_meets_each_entry_once)
 }
 END_TEST
 
+/* ---- many at once ------------------------------------------------------------------------- */
+
+static wsrt_latest_entry entry(const char *key, const char *value, int64_t timestamp)
+{
+    return (wsrt_latest_entry){.struct_size = sizeof(wsrt_latest_entry),
+                               .flags = value == NULL ? WSRT_LATEST_REMOVED : 0,
+                               .key = wsrt_span_cstr(key),
+                               .value = wsrt_span_cstr(value),
+                               .timestamp = timestamp};
+}
+
+START_TEST(changes_of_a_batch_happen_in_their_order_with_a_result_each)
+{
+    wsrt_latest_entry rows[] = {
+        entry("cpu", "1", 100),  entry("cpu", "2", 101), entry("disk", "9", 50),
+        entry("disk", NULL, 50), entry("old", "0", 99),  entry("", "x", 0),
+        entry("never", NULL, 1), entry("net", "5", 7),
+    };
+    static const int expected[] = {WSRT_OK,    WSRT_OK,          WSRT_OK, WSRT_OK,
+                                   WSRT_STALE, WSRT_ERR_INVALID, WSRT_OK, WSRT_OK};
+    int results[8];
+
+    if (table.ops->change == NULL)
+        return;
+    rows[3].value = wsrt_span_cstr("of no use");
+    put("old", "1", 100);
+    ck_assert_int_eq(table.ops->change(table.self, rows, 8, results), WSRT_OK);
+    for (size_t i = 0; i < 8; i++)
+        ck_assert_msg(results[i] == expected[i], "%zu: %d", i, results[i]);
+    ck_assert_str_eq(value_of("cpu"), "2");
+    ck_assert_str_eq(value_of("disk"), "");
+    ck_assert_str_eq(value_of("old"), "1");
+    ck_assert_str_eq(value_of("net"), "5");
+}
+END_TEST
+
+START_TEST(a_batch_of_nothing_is_fine_and_one_without_results_is_not)
+{
+    wsrt_latest_entry row = entry("cpu", "1", 1);
+
+    if (table.ops->change == NULL)
+        return;
+    ck_assert_int_eq(table.ops->change(table.self, NULL, 0, NULL), WSRT_OK);
+    ck_assert_int_eq(table.ops->change(table.self, &row, 1, NULL), WSRT_ERR_INVALID);
+    ck_assert_str_eq(value_of("cpu"), "");
+}
+END_TEST
+
 TCase *latest_suite(const struct latest_factory *factory)
 {
     TCase *t = tcase_create("latest values");
@@ -218,5 +266,7 @@ TCase *latest_suite(const struct latest_factory *factory)
     tcase_add_test(t, what_breaks_a_rule_is_refused);
     tcase_add_test(t, a_buffer_too_small_for_one_says_so_and_stays);
     tcase_add_test(t, a_walk_meets_each_entry_once);
+    tcase_add_test(t, changes_of_a_batch_happen_in_their_order_with_a_result_each);
+    tcase_add_test(t, a_batch_of_nothing_is_fine_and_one_without_results_is_not);
     return t;
 }

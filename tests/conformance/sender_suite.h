@@ -13,9 +13,15 @@ struct sender_factory {
     void *(*open)(wsrt_sender *sender);
     void (*close)(void *opened);
     /* Messages that have reached a connection, and the last of them in `dst`, NUL-terminated. */
-    size_t (*received)(void *opened, const char *id_cstr, char *dst, size_t cap);
+    size_t (*received)(void *opened, const char *name_cstr, char *dst, size_t cap);
+    /* The connection id behind a name, where ids are the sender's own; NULL = the name itself. */
+    const char *(*id_of)(void *opened, const char *name_cstr);
+    int closes_later; /* 1 = a disconnect is queued: posts are GONE once it is taken up */
 };
 
+enum { SENDER_FACTORIES = 2 };
+
+/* A program may add the suites of so many factories. */
 TCase *sender_suite(const struct sender_factory *factory);
 
 #endif

@@ -94,7 +94,7 @@ static size_t received(void *opened, const char *id_cstr, char *dst, size_t cap)
     return o->peers[n].count;
 }
 
-static const struct sender_factory aws = {open_aws, close_aws, received};
+static const struct sender_factory aws = {open_aws, close_aws, received, NULL, 0};
 
 Suite *suite(void)
 {

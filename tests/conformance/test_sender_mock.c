@@ -39,7 +39,7 @@ static size_t received(void *opened, const char *id_cstr, char *dst, size_t cap)
     return count;
 }
 
-static const struct sender_factory mock = {open_mock, close_mock, received};
+static const struct sender_factory mock = {open_mock, close_mock, received, NULL, 0};
 
 Suite *suite(void)
 {

@@ -234,9 +234,9 @@ START_TEST(nothing_is_acknowledged_when_storing_fails)
 }
 END_TEST
 
-static int broken_responder(wsrt_context *ctx, wsrt_span message, wsrt_span *answer, void *user)
+static int broken_responder(wsrt_context *ctx, wsrt_span message, chat_answer *to, void *user)
 {
-    (void)message, (void)answer;
+    (void)message, (void)to;
     return wsrt_fail(ctx, WSRT_ERR_TIMEOUT, NULL, user);
 }
 
@@ -254,6 +254,138 @@ START_TEST(a_responder_that_fails_ends_the_typing_and_says_why)
     ck_assert_ptr_nonnull(strstr(typing.data.ptr, "\"isTyping\":false"));
     ck_assert_ptr_nonnull(strstr(wsrt_mock_last(mail.mock, "a"), "TIMEOUT_ERROR"));
     ck_assert_ptr_nonnull(strstr(wsrt_mock_last(mail.mock, "a"), text));
+}
+END_TEST
+
+/* ---- answers in parts --------------------------------------------------------------------- */
+
+static wsrt_mock_record posted(size_t index)
+{
+    wsrt_mock_record r = {.struct_size = sizeof r};
+
+    ck_assert_int_eq(wsrt_mock_get(mail.mock, WSRT_MOCK_POST, index, &r), WSRT_OK);
+    return r;
+}
+
+static int has(size_t index, const char *part)
+{
+    return strstr(posted(index).data.ptr, part) != NULL;
+}
+
+static void make_streaming(void)
+{
+    teardown();
+    make(NULL, &(chat_options){.stream = 1});
+    sign_in("a");
+}
+
+START_TEST(a_streamed_answer_comes_in_numbered_chunks_of_one_message)
+{
+    static const char *const parts[] = {
+        "\"isTyping\":true",  "\"content\":\"You said: \"", "\"content\":\"hello\"",
+        "\"isTyping\":false", "\"content\":\"\"",
+    };
+    static const char *const ends[] = {"", "\"chunk\":0,\"final\":false",
+                                       "\"chunk\":1,\"final\":false", "",
+                                       "\"chunk\":2,\"final\":true"};
+
+    make_streaming();
+    wsrt_mock_message(mail.mock, rt, "a", MESSAGE);
+    ck_assert_uint_eq(wsrt_mock_count(mail.mock, WSRT_MOCK_POST), 5);
+    for (size_t i = 0; i < 5; i++)
+        ck_assert_msg(has(i, parts[i]) && has(i, ends[i]), "%s", posted(i).data.ptr);
+    const char *id = strstr(posted(1).data.ptr, "\"messageId\":");
+    for (size_t i = 2; i < 5; i += 2)
+        ck_assert_mem_eq(strstr(posted(i).data.ptr, "\"messageId\":"), id, 50);
+}
+END_TEST
+
+START_TEST(the_last_chunk_waits_until_the_whole_answer_is_stored)
+{
+    make_streaming();
+    wsrt_mock_fail(mail.mock, WSRT_MOCK_HISTORY, 2, WSRT_ERR_UNAVAILABLE, 0);
+    wsrt_mock_message(mail.mock, rt, "a", MESSAGE);
+    ck_assert_uint_eq(wsrt_mock_count(mail.mock, WSRT_MOCK_POST), 5);
+    ck_assert_ptr_nonnull(strstr(wsrt_mock_last(mail.mock, "a"), "DATABASE_ERROR"));
+    for (size_t i = 0; i < 5; i++)
+        ck_assert(!has(i, "\"final\":true"));
+}
+END_TEST
+
+static wsrt_history_entry newest_of(const char *session_cstr, char *text, size_t cap)
+{
+    const wsrt_history *history = wsrt_runtime_history(rt);
+    wsrt_history_entry entry = {.struct_size = sizeof entry};
+    wsrt_cursor cursor = {0};
+    wsrt_span session = wsrt_span_cstr(session_cstr);
+    size_t count;
+
+    ck_assert_int_eq(
+        history->ops->list(history->self, &session, &cursor, 1, &entry, 1, text, cap, &count),
+        WSRT_OK);
+    ck_assert_uint_eq(count, 1);
+    return entry;
+}
+
+START_TEST(the_history_holds_a_streamed_answer_as_one_message)
+{
+    char text[1024];
+
+    make_streaming();
+    wsrt_mock_message(mail.mock, rt, "a",
+                      "{\"type\":\"message\",\"data\":{\"action\":\"send\",\"message\":\"hello\","
+                      "\"sessionId\":\"s1\"}}");
+    wsrt_history_entry bot = newest_of("s1", text, sizeof text);
+    ck_assert_int_eq(bot.author, WSRT_AUTHOR_BOT);
+    ck_assert(wsrt_span_equal(bot.content, wsrt_span_cstr("You said: hello")));
+    ck_assert(has(4, "\"final\":true"));
+    ck_assert_mem_eq(strstr(posted(4).data.ptr, "\"messageId\":") + 13, bot.message_id.ptr,
+                     bot.message_id.len);
+}
+END_TEST
+
+static int patient_responder(wsrt_context *ctx, wsrt_span message, chat_answer *to, void *user)
+{
+    int *said = user;
+
+    (void)ctx, (void)message;
+    for (int rc; *said < 10; ++*said)
+        if ((rc = chat_say(to, wsrt_span_cstr("word "))) != WSRT_OK)
+            return rc;
+    return WSRT_OK;
+}
+
+START_TEST(a_responder_hears_that_its_reader_has_left)
+{
+    int said = 0;
+
+    teardown();
+    make(NULL, &(chat_options){.stream = 1, .responder = patient_responder, .user = &said});
+    sign_in("a");
+    wsrt_mock_script(mail.mock, "a", WSRT_ERR_GONE, 0);
+    wsrt_mock_message(mail.mock, rt, "a", MESSAGE);
+    ck_assert_int_eq(said, 0);
+    ck_assert_uint_eq(chat_records(rt), 0);
+}
+END_TEST
+
+/* ---- rates -------------------------------------------------------------------------------- */
+
+START_TEST(a_route_has_a_rate_of_its_own)
+{
+    teardown();
+    make(NULL, &(chat_options){.message_rate = {.rate = 1, .burst = 2}});
+    sign_in("a");
+    for (int i = 0; i < 3; i++)
+        wsrt_mock_message(mail.mock, rt, "a", MESSAGE);
+    const char *last = wsrt_mock_last(mail.mock, "a");
+    ck_assert_ptr_nonnull(strstr(last, "\"type\":\"RATE_LIMIT_ERROR\""));
+    ck_assert_ptr_nonnull(strstr(last, "\"retryAfter\""));
+    wsrt_mock_message(mail.mock, rt, "a", "{\"type\":\"ping\",\"data\":{\"action\":\"now\"}}");
+    ck_assert_ptr_nonnull(strstr(wsrt_mock_last(mail.mock, "a"), "pong"));
+    wsrt_mock_advance(mail.mock, 1000000000);
+    wsrt_mock_message(mail.mock, rt, "a", MESSAGE);
+    ck_assert_ptr_nonnull(strstr(wsrt_mock_last(mail.mock, "a"), "chat_response"));
 }
 END_TEST
 
@@ -345,6 +477,11 @@ Suite *suite(void)
     tcase_add_test(t, both_sides_of_a_message_are_stored);
     tcase_add_loop_test(t, nothing_is_acknowledged_when_storing_fails, 0, 2);
     tcase_add_test(t, a_responder_that_fails_ends_the_typing_and_says_why);
+    tcase_add_test(t, a_streamed_answer_comes_in_numbered_chunks_of_one_message);
+    tcase_add_test(t, the_last_chunk_waits_until_the_whole_answer_is_stored);
+    tcase_add_test(t, the_history_holds_a_streamed_answer_as_one_message);
+    tcase_add_test(t, a_responder_hears_that_its_reader_has_left);
+    tcase_add_test(t, a_route_has_a_rate_of_its_own);
     tcase_add_test(t, a_broadcast_comes_back_to_its_sender_unless_told_otherwise);
     tcase_add_test(t, no_line_of_the_log_holds_a_token_or_a_message);
     tcase_add_loop_test(t, whatever_allocation_fails_nothing_leaks_and_later_messages_work, 0, 2);

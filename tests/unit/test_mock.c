@@ -1,4 +1,5 @@
 #include "heap.h"
+#include "scratch.h"
 #include "suite.h"
 
 #include <wsrt/mock.h>
@@ -682,6 +683,136 @@ START_TEST(a_slow_store_takes_the_time_it_was_given)
 }
 END_TEST
 
+/* ---- events from JSON --------------------------------------------------------------------- */
+
+static wsrt_event played;
+static char played_text[256];
+
+/* Keeps what the runtime handed on of an event. */
+static int keep(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    const wsrt_event *ev = req->event;
+    wsrt_span origin = {NULL, 0}, lang = {NULL, 0};
+
+    (void)ctx, (void)user;
+    played = *ev;
+    (void)wsrt_event_header(ev, "origin", &origin);
+    (void)wsrt_event_query(ev, "lang", &lang);
+    snprintf(played_text, sizeof played_text, "%.*s|%.*s|%.*s|%.*s|%.*s|%.*s",
+             (int)ev->connection_id.len, ev->connection_id.ptr, (int)ev->body.len, ev->body.ptr,
+             (int)origin.len, origin.ptr, (int)lang.len, lang.ptr,
+             ev->principal != NULL ? (int)ev->principal->user_id.len : 0,
+             ev->principal != NULL ? ev->principal->user_id.ptr : "",
+             (int)ev->disconnect_reason.len, ev->disconnect_reason.ptr);
+    return WSRT_OK;
+}
+
+static wsrt_runtime *play_runtime(void)
+{
+    static const char *const keys[] = {"$connect", "$default", "$disconnect", "$stream"};
+    wsrt_runtime *rt;
+
+    ck_assert_int_eq(wsrt_mock_runtime(&rt, m, NULL), WSRT_OK);
+    for (size_t i = 0; i < 4; i++) {
+        wsrt_route r = {.struct_size = sizeof r, .key = wsrt_span_cstr(keys[i]), .handler = keep};
+        ck_assert_int_eq(wsrt_runtime_route(rt, &r), WSRT_OK);
+    }
+    return rt;
+}
+
+static const struct {
+    const char *json;
+    int kind;
+    const char *text;
+} plays[] = {
+    {"{\"kind\":\"connect\",\"connectionId\":\"a\",\"headers\":{\"Origin\":\"https://x\"},"
+     "\"query\":{\"lang\":\"gr\\u00fcn\"}}",
+     WSRT_EVENT_CONNECT, "a||https://x|gr\xc3\xbcn||"},
+    {"{\"connectionId\":\"a\",\"body\":{\"n\": [1, 2]},\"kind\":\"message\"}", WSRT_EVENT_MESSAGE,
+     "a|{\"n\": [1, 2]}||||"},
+    {"{\"kind\":\"message\",\"connectionId\":\"a\",\"body\":\"not \\\"JSON\",\"principal\":"
+     "{\"userId\":\"ann\",\"expiresAt\":1795172400}}",
+     WSRT_EVENT_MESSAGE, "a|not \"JSON|||ann|"},
+    {"[{\"kind\":\"connect\",\"connectionId\":\"b\"},{\"kind\":\"disconnect\",\"connectionId\":"
+     "\"b\",\"disconnectCode\":1001,\"disconnectReason\":\"bye\"}]",
+     WSRT_EVENT_DISCONNECT, "b|||||bye"},
+    {"{\"kind\":\"stream\",\"body\":{\"Records\":[]}}", WSRT_EVENT_STREAM, "|{\"Records\":[]}||||"},
+};
+enum { PLAYS = sizeof plays / sizeof plays[0] };
+
+START_TEST(an_event_is_read_from_json)
+{
+    wsrt_runtime *rt = play_runtime();
+
+    ck_assert_int_eq(wsrt_mock_play(m, rt, wsrt_span_cstr(plays[_i].json), NULL), 200);
+    ck_assert_int_eq(played.kind, plays[_i].kind);
+    ck_assert_str_eq(played_text, plays[_i].text);
+    ck_assert_int_eq(played.disconnect_code, plays[_i].kind == WSRT_EVENT_DISCONNECT ? 1001 : 0);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
+static const struct {
+    const char *json;
+    int status;
+    const char *place; /* where the offset points */
+    const char *rule;  /* part of its text */
+} bad_plays[] = {
+    {"[1", WSRT_ERR_MALFORMED, "", ""},
+    {"7", WSRT_ERR_REJECTED, "7", "object with a kind"},
+    {"{\"connectionId\":\"a\"}", WSRT_ERR_REJECTED, "{\"conn", "object with a kind"},
+    {"{\"kind\":\"fly\"}", WSRT_ERR_REJECTED, "fly", "kind is connect"},
+    {"{\"kind\":\"connect\",\"connectionID\":\"a\"}", WSRT_ERR_REJECTED, "connectionID",
+     "no such member"},
+    {"{\"kind\":\"connect\",\"connectionId\":5}", WSRT_ERR_REJECTED, "5", "string"},
+    {"{\"kind\":\"connect\",\"headers\":[]}", WSRT_ERR_REJECTED, "[]", "object of strings"},
+    {"{\"kind\":\"message\",\"principal\":{\"name\":\"x\"}}", WSRT_ERR_REJECTED, "name",
+     "no such member"},
+    {"{\"kind\":\"disconnect\",\"disconnectCode\":99}", WSRT_ERR_REJECTED, "99", "1000 to 4999"},
+    {"{\"kind\":\"message\",\"binary\":1}", WSRT_ERR_REJECTED, "1}", "true or false"},
+    {"[{\"kind\":\"connect\",\"connectionId\":\"a\"},{\"kind\":\"message\"}]", WSRT_ERR_INVALID,
+     "{\"kind\":\"message\"", "does not take"},
+};
+enum { BAD_PLAYS = sizeof bad_plays / sizeof bad_plays[0] };
+
+START_TEST(what_is_no_event_is_refused_with_its_place_and_the_rule)
+{
+    const char *json = bad_plays[_i].json;
+    wsrt_runtime *rt = play_runtime();
+    wsrt_json_error why = {0, ""};
+
+    ck_assert_int_eq(wsrt_mock_play(m, rt, wsrt_span_cstr(json), &why), bad_plays[_i].status);
+    ck_assert_msg(strncmp(json + why.offset, bad_plays[_i].place, strlen(bad_plays[_i].place)) == 0,
+                  "%zu", why.offset);
+    ck_assert_msg(strstr(why.text_cstr, bad_plays[_i].rule) != NULL, "%s", why.text_cstr);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
+START_TEST(events_are_played_from_a_file)
+{
+    wsrt_runtime *rt = play_runtime();
+    wsrt_json_error why = {0, ""};
+    struct scratch dir;
+
+    scratch_make(&dir);
+    const char *path = scratch_path(&dir, "events.json").ptr;
+    ck_assert_int_eq(wsrt_mock_play_file(m, rt, path, &why), WSRT_ERR_NOT_FOUND);
+    ck_assert_str_eq(why.text_cstr, "the file cannot be read");
+    FILE *file = fopen(path, "w");
+    fprintf(file,
+            "[{\"kind\":\"connect\",\"connectionId\":\"a\"},\n%9000s\n{\"kind\":\"message\","
+            "\"connectionId\":\"a\",\"body\":\"hi\"}]",
+            "");
+    fclose(file);
+    ck_assert_int_eq(wsrt_mock_play_file(m, rt, path, &why), 200);
+    ck_assert_str_eq(played_text, "a|hi||||");
+    ck_assert_int_eq(wsrt_mock_play_file(m, rt, dir.folder, &why), WSRT_ERR_IO);
+    scratch_remove(&dir);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("mock");
@@ -723,6 +854,9 @@ Suite *suite(void)
     tcase_add_test(t, lost_clients_come_back_and_say_the_rest);
     tcase_add_test(t, a_world_without_sense_is_refused);
     tcase_add_test(t, a_slow_store_takes_the_time_it_was_given);
+    tcase_add_loop_test(t, an_event_is_read_from_json, 0, PLAYS);
+    tcase_add_loop_test(t, what_is_no_event_is_refused_with_its_place_and_the_rule, 0, BAD_PLAYS);
+    tcase_add_test(t, events_are_played_from_a_file);
     suite_add_tcase(s, t);
     return s;
 }

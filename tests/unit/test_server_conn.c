@@ -1,6 +1,7 @@
 #include "server_rig.h"
 #include "suite.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -194,8 +195,45 @@ START_TEST(a_posts_id_is_gone_inside_its_own_connect)
     start();
     int fd = rig_adopt(&rig);
     rig_send(fd, rig_upgrade, strlen(rig_upgrade));
-    /* No turn yet: the id of nobody. */
+    strcpy(rig.id, "AAAAAAAAAAAAAAA="); /* no turn yet: the id of nobody */
     ck_assert_int_eq(post("early", 0), WSRT_ERR_GONE);
+    close(fd);
+    stop();
+}
+END_TEST
+
+static void *post_second(void *user)
+{
+    (void)user;
+    ck_assert_int_eq(post("second", 0), WSRT_OK);
+    return NULL;
+}
+
+static int post_from_another_thread(struct rig *r, wsrt_context *ctx, const wsrt_request *req)
+{
+    pthread_t thread;
+
+    (void)r;
+    (void)ctx;
+    (void)req;
+    ck_assert_int_eq(pthread_create(&thread, NULL, post_second, NULL), 0);
+    pthread_join(thread, NULL);
+    return WSRT_OK;
+}
+
+/* The wake-up of the second is read together with that of the first, which was taken up before. */
+START_TEST(a_post_that_comes_within_a_turn_keeps_the_loop_awake)
+{
+    start();
+    rig.on_message = post_from_another_thread;
+    int fd = rig_open(&rig);
+    rig_text(fd, "go");
+    ck_assert_int_eq(post("first", 0), WSRT_OK);
+    rig_steps(&rig, 1);
+    ck_assert_int_eq(rig.messages, 1);
+    ck_assert_int_eq(wsrt_server_timeout(rig.server), 0);
+    expect_text(fd, "first");
+    expect_text(fd, "second");
     close(fd);
     stop();
 }
@@ -1220,6 +1258,7 @@ Suite *suite(void)
     tcase_add_test(t, freeing_a_server_runs_the_outstanding_disconnects);
     tcase_add_test(t, a_handler_that_disconnects_itself_gets_no_more_messages);
     tcase_add_test(t, a_posts_id_is_gone_inside_its_own_connect);
+    tcase_add_test(t, a_post_that_comes_within_a_turn_keeps_the_loop_awake);
     tcase_add_loop_test(t, a_refusal_of_connect_is_the_answer, 0, 4);
     tcase_add_test(t, a_chosen_subprotocol_must_have_been_offered);
     tcase_add_test(t, an_offered_subprotocol_is_named_in_the_101);

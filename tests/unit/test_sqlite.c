@@ -498,6 +498,81 @@ START_TEST(a_put_that_finds_its_record_touched_into_place_waits_for_the_disk_too
 }
 END_TEST
 
+/* ---- many latest values at once ----------------------------------------------------------- */
+
+enum { BATCH = 64 };
+
+static int change_many(int64_t timestamp, int *results)
+{
+    static char keys[BATCH][8];
+    wsrt_latest_entry entries[BATCH];
+    wsrt_latest latest;
+
+    wsrt_sqlite_store_latest(db, &latest);
+    for (int i = 0; i < BATCH; i++) {
+        snprintf(keys[i], sizeof keys[i], "k%d", i);
+        entries[i] = (wsrt_latest_entry){.struct_size = sizeof entries[i],
+                                         .key = wsrt_span_cstr(keys[i]),
+                                         .value = wsrt_span_cstr("v"),
+                                         .timestamp = timestamp};
+    }
+    return latest.ops->change(latest.self, entries, BATCH, results);
+}
+
+static size_t latest_count(void)
+{
+    wsrt_latest_entry page[2 * BATCH] = {{.struct_size = sizeof page[0]}};
+    wsrt_cursor cursor = {0};
+    wsrt_latest latest;
+    char text[4096];
+    size_t n = 0;
+
+    wsrt_sqlite_store_latest(db, &latest);
+    ck_assert_int_eq(latest.ops->each(latest.self, &cursor, page, 2 * BATCH, text, sizeof text, &n),
+                     WSRT_OK);
+    return n;
+}
+
+START_TEST(a_batch_of_latest_values_waits_for_the_disk_once)
+{
+    int results[BATCH];
+
+    ck_assert_int_eq(put_id("warm"), WSRT_OK);
+    group.syncs = group.callers = 0;
+    faulty_watch(count_sync, NULL);
+    ck_assert_int_eq(change_many(1, results), WSRT_OK);
+    faulty_watch(NULL, NULL);
+    ck_assert_int_eq(group.syncs, 1);
+    ck_assert_uint_eq(latest_count(), BATCH);
+}
+END_TEST
+
+START_TEST(a_batch_that_the_disk_refuses_changes_nothing)
+{
+    int results[BATCH];
+
+    faulty_fail(FAULTY_WRITE, 1, SQLITE_FULL, 1);
+    ck_assert_int_eq(change_many(1, results), WSRT_ERR_IO);
+    ck_assert_uint_eq(latest_count(), 0);
+    faulty_fail(FAULTY_WRITE, 0, 0, 0);
+    ck_assert_int_eq(change_many(1, results), WSRT_OK);
+    ck_assert_uint_eq(latest_count(), BATCH);
+}
+END_TEST
+
+START_TEST(of_a_batch_beyond_the_cap_what_fits_is_kept)
+{
+    int results[BATCH];
+
+    close_db();
+    open_with(&(wsrt_sqlite_store_options){.max_latest = 10});
+    ck_assert_int_eq(change_many(1, results), WSRT_OK);
+    for (int i = 0; i < BATCH; i++)
+        ck_assert_int_eq(results[i], i < 10 ? WSRT_OK : WSRT_ERR_LIMIT);
+    ck_assert_uint_eq(latest_count(), 10);
+}
+END_TEST
+
 /* ---- a disk that fails -------------------------------------------------------------------- */
 
 START_TEST(a_failed_write_changes_nothing_and_the_next_call_works)
@@ -786,6 +861,9 @@ Suite *suite(void)
     tcase_add_test(t, a_group_that_fails_is_taken_apart);
     tcase_add_test(t, touching_does_not_wait_for_the_disk_and_flushing_does);
     tcase_add_test(t, a_put_that_finds_its_record_touched_into_place_waits_for_the_disk_too);
+    tcase_add_test(t, a_batch_of_latest_values_waits_for_the_disk_once);
+    tcase_add_test(t, a_batch_that_the_disk_refuses_changes_nothing);
+    tcase_add_test(t, of_a_batch_beyond_the_cap_what_fits_is_kept);
     tcase_add_loop_test(t, a_failed_write_changes_nothing_and_the_next_call_works, 0, 3);
     tcase_add_test(t, the_log_hears_once_that_calls_fail_and_once_that_they_work_again);
     tcase_add_test(t, a_failed_sync_is_an_error_and_the_next_put_works);

@@ -762,6 +762,71 @@ START_TEST(a_failing_table_is_asked_again_and_then_names_the_record)
 }
 END_TEST
 
+static size_t batches, batched;
+
+/* A table that takes many at once, and fails as a whole. */
+static int batching_change(void *self, const wsrt_latest_entry *entries, size_t n, int *results)
+{
+    (void)self;
+    if (w.failing_puts > 0) {
+        w.failing_puts--;
+        return WSRT_ERR_IO;
+    }
+    batches++;
+    batched += n;
+    for (size_t i = 0; i < n; i++) {
+        wsrt_latest_entry e = entries[i];
+        e.flags = 0;
+        results[i] = (entries[i].flags & WSRT_LATEST_REMOVED) != 0
+                         ? w.latest.ops->remove(w.latest.self, &e.key, e.timestamp)
+                         : w.latest.ops->put(w.latest.self, &e);
+    }
+    return WSRT_OK;
+}
+
+static void remake_batching(void)
+{
+    static wsrt_latest_ops ops;
+    wsrt_latest batching = {&ops, NULL};
+    wsrt_feed_options o = options();
+
+    ops = *w.latest.ops;
+    ops.put = failing_put;
+    ops.change = batching_change;
+    o.latest = &batching;
+    batches = batched = 0;
+    remake(&o);
+    subscribe("c1", "{}", 0);
+}
+
+#define OF(id, more) "{\"data\":{\"entity_type\":\"t\",\"entity_id\":\"" id "\"}" more "}"
+
+START_TEST(a_batch_of_updates_is_kept_by_one_call_of_the_table)
+{
+    remake_batching();
+    ck_assert_int_eq(publish("[" OF("a", ",\"timestamp\":9") "," OF("b", ",\"timestamp\":9") "," OF(
+                         "a", ",\"timestamp\":8") "," OF("b", ",\"timestamp\":9,"
+                                                              "\"eventType\":\"REMOVE\"") "]"),
+                     WSRT_OK);
+    ck_assert_uint_eq(batches, 1);
+    ck_assert_uint_eq(batched, 4);
+    ck_assert_uint_eq(w.report.stale, 1);
+    ck_assert_uint_eq(w.report.updates, 3);
+}
+END_TEST
+
+START_TEST(a_batch_that_fails_is_asked_again_and_then_tells_nobody)
+{
+    remake_batching();
+    w.failing_puts = 2;
+    ck_assert_int_eq(publish("[" OF("a", "") "," OF("b", "") "]"), WSRT_OK);
+    ck_assert_uint_eq(w.messages, 1);
+    w.failing_puts = 3;
+    ck_assert_int_eq(publish("[" OF("a", "") "," OF("b", "") "]"), WSRT_ERR_IO);
+    ck_assert_uint_eq(w.messages, 1);
+}
+END_TEST
+
 START_TEST(a_failing_record_without_a_number_fails_the_whole_event)
 {
     static wsrt_latest_ops ops;
@@ -982,6 +1047,8 @@ Suite *suite(void)
     tcase_add_test(f, a_poisoned_record_is_handed_over_and_holds_nobody_up);
     tcase_add_test(f, what_was_told_once_is_not_told_again);
     tcase_add_test(f, a_failing_table_is_asked_again_and_then_names_the_record);
+    tcase_add_test(f, a_batch_of_updates_is_kept_by_one_call_of_the_table);
+    tcase_add_test(f, a_batch_that_fails_is_asked_again_and_then_tells_nobody);
     tcase_add_test(f, a_failing_record_without_a_number_fails_the_whole_event);
     tcase_add_test(f, stored_subscriptions_reach_connections_of_other_processes);
     tcase_add_test(f, caps_and_misuse_are_refused);
