@@ -120,36 +120,20 @@ static int write_request(const wsrt_dynamo_request *q, char *buf, size_t cap, si
 
 /* ---- judging ------------------------------------------------------------------------------- */
 
-/* What the names of errors mean here; throttling and trouble are known to wsrt_aws_judge(). */
-static const struct {
-    const char *name;
-    int status;
-} meanings[] = {
-    {"ConditionalCheckFailedException", WSRT_ERR_EXISTS},
-    {"ItemCollectionSizeLimitExceededException", WSRT_ERR_LIMIT},
-    {"TransactionConflictException", WSRT_ERR_REJECTED},
-    {"TransactionInProgressException", WSRT_ERR_REJECTED},
-    {"ReplicatedWriteConflictException", WSRT_ERR_REJECTED},
-    {"ResourceNotFoundException", WSRT_ERR_FORBIDDEN},
-    {"AccessDeniedException", WSRT_ERR_FORBIDDEN},
-    {"UnrecognizedClientException", WSRT_ERR_FORBIDDEN},
-    {"MissingAuthenticationTokenException", WSRT_ERR_FORBIDDEN},
-    {"IncompleteSignatureException", WSRT_ERR_FORBIDDEN},
-    {"InvalidSignatureException", WSRT_ERR_FORBIDDEN},
-    {"ExpiredTokenException", WSRT_ERR_FORBIDDEN},
-    {"ExpiredToken", WSRT_ERR_FORBIDDEN},
-};
-
+/* Refusals that no other call will get: wrong settings, no permission, a request of ours, another
+ * writer's transaction. They say nothing about the health of the service. */
 static int status_of_error(const wsrt_aws_answer *answer)
 {
-    for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++)
-        if (strcmp(answer->error, meanings[i].name) == 0)
-            return meanings[i].status;
-    if (wsrt_aws_judge(answer, 0) == WSRT_AWS_THROTTLED)
+    wsrt_aws_verdict verdict = wsrt_aws_judge(answer, 0);
+
+    if (strcmp(answer->error, "ConditionalCheckFailedException") == 0)
+        return WSRT_ERR_EXISTS;
+    if (strcmp(answer->error, "ItemCollectionSizeLimitExceededException") == 0)
+        return WSRT_ERR_LIMIT;
+    if (verdict == WSRT_AWS_THROTTLED &&
+        strcmp(answer->error, "TransactionInProgressException") != 0)
         return WSRT_ERR_THROTTLED;
-    if (answer->status == 401 || answer->status == 403)
-        return WSRT_ERR_FORBIDDEN;
-    return answer->status >= 400 && answer->status < 500 ? WSRT_ERR_INVALID : WSRT_ERR_UNAVAILABLE;
+    return answer->status >= 400 && answer->status < 500 ? WSRT_ERR_INTERNAL : WSRT_ERR_UNAVAILABLE;
 }
 
 /* No answer at all, or none that can be read. */
@@ -158,7 +142,8 @@ static int status_of_failure(const wsrt_aws_tables *t, const wsrt_aws_request *r
     switch (r->answer.rc) {
     case WSRT_ERR_NOT_FOUND: /* no credentials */
     case WSRT_ERR_MALFORMED:
-        return WSRT_ERR_FORBIDDEN;
+    case WSRT_ERR_FORBIDDEN:
+        return WSRT_ERR_INTERNAL;
     case WSRT_ERR_TOO_LARGE:
         return WSRT_ERR_CORRUPT;
     case WSRT_ERR_UNAVAILABLE:
@@ -169,7 +154,7 @@ static int status_of_failure(const wsrt_aws_tables *t, const wsrt_aws_request *r
     }
 }
 
-/* Settings that are wrong, or requests of ours: somebody has to look at them. */
+/* Somebody has to look at it. */
 static void complain(const wsrt_aws_tables *t, const wsrt_aws_answer *answer)
 {
     static const char *const places[] = {"/message", "/Message"};
@@ -195,7 +180,7 @@ static int judge(const wsrt_aws_tables *t, const wsrt_aws_request *r, wsrt_json 
              : ok                  ? WSRT_OK
                                    : status_of_error(answer);
 
-    if (rc == WSRT_ERR_FORBIDDEN || rc == WSRT_ERR_INVALID)
+    if (rc == WSRT_ERR_INTERNAL)
         complain(t, answer);
     if (rc == WSRT_OK &&
         (wsrt_json_parse(body, (wsrt_span){answer->body, answer->len}, NULL) != WSRT_OK ||

@@ -141,11 +141,11 @@ WSRT_API void wsrt_aws_tables_free(wsrt_aws_tables *t);
  * user reads everybody's records, for there is no index by user. expire is not there: DynamoDB deletes
  * expired items itself, some days late, and until then they are invisible here.
  *
- * Besides the statuses of wsrt_store_ops: WSRT_ERR_INVALID also for a user id or other text that is not
- * UTF-8 (that of a user agent is mended), for an expiry beyond 10^11, which is no time in seconds, and
- * where DynamoDB calls a request invalid; WSRT_ERR_FORBIDDEN: no such table, no permission, no
- * credentials, all said in the log; WSRT_ERR_REJECTED: another writer's transaction held the item all
- * the time; WSRT_ERR_CORRUPT: answers that are none. @since 0.1
+ * Besides what wsrt_store_ops says: WSRT_ERR_INVALID also for a user id that is not UTF-8 (in other text
+ * what is not is replaced) and for an expiry below 0 or above 10^11, which is no time in seconds.
+ * WSRT_ERR_INTERNAL: DynamoDB refuses the request, and the log says why: no such table, no permission, no
+ * credentials, keys of other names, another writer's transaction. WSRT_ERR_CORRUPT: answers that are
+ * none, or no records. @since 0.1
  */
 WSRT_API void wsrt_aws_tables_connections(wsrt_aws_tables *t, wsrt_store *out);
 
