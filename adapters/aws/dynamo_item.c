@@ -20,35 +20,41 @@ enum {
 
 static const char connection_prefix[] = "CONNECTION#";
 
+typedef enum part {
+    OPTIONAL, /* not written when it is zero */
+    ALWAYS,
+    ORDERING /* always, and without it an item has no place in a walk */
+} part;
+
 /* One attribute and where it stands in a struct; NULL is the attribute of the expiry. */
 typedef struct field {
     const char *name;
     const char *type;
     size_t offset;
     size_t most; /* bytes of a text */
-    int always;  /* written even when it is zero */
+    part part;
 } field;
 
 static const field record_fields[] = {
-    {"userId", "S", offsetof(wsrt_record, user_id), WSRT_LONGEST_USER, 0},
-    {"principal", "B", offsetof(wsrt_record, principal), WSRT_LONGEST_PRINCIPAL, 0},
-    {"sourceIp", "S", offsetof(wsrt_record, source_ip), LONGEST_IP, 0},
-    {"userAgent", "S", offsetof(wsrt_record, user_agent), LONGEST_AGENT_READ, 0},
-    {"filters", "B", offsetof(wsrt_record, filters), WSRT_LONGEST_FILTERS, 0},
-    {"node", "S", offsetof(wsrt_record, node), WSRT_LONGEST_NODE, 0},
-    {"epoch", "N", offsetof(wsrt_record, epoch), 0, 0},
-    {"connectedAt", "N", offsetof(wsrt_record, connected_at), 0, 1},
-    {"lastActiveAt", "N", offsetof(wsrt_record, last_active_at), 0, 1},
-    {NULL, "N", offsetof(wsrt_record, expires_at), 0, 0},
+    {"userId", "S", offsetof(wsrt_record, user_id), WSRT_LONGEST_USER, OPTIONAL},
+    {"principal", "B", offsetof(wsrt_record, principal), WSRT_LONGEST_PRINCIPAL, OPTIONAL},
+    {"sourceIp", "S", offsetof(wsrt_record, source_ip), LONGEST_IP, OPTIONAL},
+    {"userAgent", "S", offsetof(wsrt_record, user_agent), LONGEST_AGENT_READ, OPTIONAL},
+    {"filters", "B", offsetof(wsrt_record, filters), WSRT_LONGEST_FILTERS, OPTIONAL},
+    {"node", "S", offsetof(wsrt_record, node), WSRT_LONGEST_NODE, OPTIONAL},
+    {"epoch", "N", offsetof(wsrt_record, epoch), 0, OPTIONAL},
+    {"connectedAt", "N", offsetof(wsrt_record, connected_at), 0, ORDERING},
+    {"lastActiveAt", "N", offsetof(wsrt_record, last_active_at), 0, ALWAYS},
+    {NULL, "N", offsetof(wsrt_record, expires_at), 0, OPTIONAL},
 };
 
 static const field entry_fields[] = {
-    {"messageId", "S", offsetof(wsrt_history_entry, message_id), WSRT_LONGEST_ID, 0},
-    {"connectionId", "S", offsetof(wsrt_history_entry, connection_id), WSRT_LONGEST_ID, 0},
-    {"userId", "S", offsetof(wsrt_history_entry, user_id), WSRT_LONGEST_USER, 0},
-    {"content", "S", offsetof(wsrt_history_entry, content), LONGEST_CONTENT, 0},
-    {"timestamp", "N", offsetof(wsrt_history_entry, timestamp), 0, 1},
-    {NULL, "N", offsetof(wsrt_history_entry, expires_at), 0, 0},
+    {"messageId", "S", offsetof(wsrt_history_entry, message_id), WSRT_LONGEST_ID, OPTIONAL},
+    {"connectionId", "S", offsetof(wsrt_history_entry, connection_id), WSRT_LONGEST_ID, OPTIONAL},
+    {"userId", "S", offsetof(wsrt_history_entry, user_id), WSRT_LONGEST_USER, OPTIONAL},
+    {"content", "S", offsetof(wsrt_history_entry, content), LONGEST_CONTENT, OPTIONAL},
+    {"timestamp", "N", offsetof(wsrt_history_entry, timestamp), 0, ORDERING},
+    {NULL, "N", offsetof(wsrt_history_entry, expires_at), 0, OPTIONAL},
 };
 
 enum {
@@ -72,7 +78,7 @@ static void write_fields(wsrt_json_writer *w, const wsrt_aws_tables *t, const fi
         int is_number = f->type[0] == 'N';
         memcpy(is_number ? (void *)&v.number : (void *)&v.text, (const char *)from + f->offset,
                is_number ? sizeof v.number : sizeof v.text);
-        if (!f->always && v.number == 0 && v.text.len == 0)
+        if (f->part == OPTIONAL && v.number == 0 && v.text.len == 0)
             continue;
         wsrt_json_key(w, name_of(t, f));
         wsrt_dynamo_write_value(w, &v);
@@ -211,7 +217,7 @@ static int read_field(const field *f, const wsrt_json *tagged, room *to, void *i
     if (f->name == NULL)
         number = read_expiry(tagged);
     else
-        ok = read_number(tagged, &number) || !f->always;
+        ok = read_number(tagged, &number) || f->part != ORDERING;
     memcpy((char *)into + f->offset, &number, sizeof number);
     return ok;
 }
