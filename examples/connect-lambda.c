@@ -1,17 +1,25 @@
-/* `$connect` as a Lambda function of its own: 200 and a record of the connection; with
- * WSRT_REQUIRE_AUTH=1 nobody gets in whom no authorizer knows. The record goes to `parts->store`, which
- * has to be one that all instances share; the default is this instance's memory. */
+/* `$connect` as a Lambda function of its own (`bootstrap`): 200 and a record of the connection in the
+ * table CONNECTIONS_TABLE_NAME; 500 when it cannot be stored. With WSRT_REQUIRE_AUTH=1 nobody gets in
+ * whom no authorizer knows: 401. */
+#include "aws-parts.h"
+
 #include <wsrt/lambda.h>
 
 static int make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
 {
-    (void)user;
-    return wsrt_runtime_new(out, parts);
+    int rc = aws_parts_open(user, parts);
+
+    return rc != WSRT_OK ? rc : wsrt_runtime_new(out, parts);
 }
 
 int main(void)
 {
-    const wsrt_lambda_options opts = {.struct_size = sizeof opts, .kind = WSRT_LAMBDA_CONNECT};
+    const wsrt_lambda_options opts = {.struct_size = sizeof opts,
+                                      .kind = WSRT_LAMBDA_CONNECT,
+                                      .required_cstr = "AWS_REGION CONNECTIONS_TABLE_NAME"};
+    aws_parts parts = {0};
+    int code = wsrt_lambda_main(&opts, make, &parts);
 
-    return wsrt_lambda_main(&opts, make, NULL);
+    aws_parts_close(&parts);
+    return code;
 }

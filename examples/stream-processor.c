@@ -1,30 +1,27 @@
-/* The dashboard as a Lambda function (`bootstrap`) behind a table's stream. Give the runtime the store
- * that the connections' functions write, and the dashboard a sender that reaches their clients; until
- * then every batch fails, and the stream keeps it. */
+/* The dashboard as a Lambda function (`bootstrap`) behind a table's stream: tells the clients whose
+ * connections are in CONNECTIONS_TABLE_NAME, and who have subscribed, what has changed. */
+#include "aws-parts.h"
 #include "dashboard.h"
 
 #include <wsrt/lambda.h>
 
-#include <signal.h>
-#include <stdio.h>
-
-static void on_term(int number)
+static int make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
 {
-    (void)number;
-    wsrt_lambda_stop();
+    int rc = aws_parts_open(user, parts);
+    dashboard_options opts = {.sender = parts->sender, .stored = 1};
+
+    rc = rc != WSRT_OK ? rc : wsrt_runtime_new(out, parts);
+    return rc != WSRT_OK ? rc : dashboard_add_routes(*out, &opts, NULL);
 }
 
 int main(void)
 {
-    wsrt_runtime *rt = NULL;
-    struct sigaction action = {.sa_handler = on_term};
-    int rc = wsrt_runtime_new(&rt, NULL);
+    const wsrt_lambda_options opts = {
+        .struct_size = sizeof opts,
+        .required_cstr = "AWS_REGION CONNECTIONS_TABLE_NAME WEBSOCKET_API_ENDPOINT"};
+    aws_parts parts = {0};
+    int code = wsrt_lambda_main(&opts, make, &parts);
 
-    sigaction(SIGTERM, &action, NULL);
-    rc = rc != WSRT_OK ? rc : dashboard_add_routes(rt, &(dashboard_options){.stored = 1}, NULL);
-    rc = rc != WSRT_OK ? rc : wsrt_lambda_run(rt, NULL);
-    if (rc != WSRT_OK)
-        fprintf(stderr, "stream-processor: %s\n", wsrt_status_name(rc));
-    wsrt_runtime_free(rt);
-    return rc == WSRT_OK ? 0 : 1;
+    aws_parts_close(&parts);
+    return code;
 }

@@ -2,6 +2,7 @@
  * ask at once take different lanes, and give them back with their connections kept. */
 #include "aws/internal.h"
 
+#include "common/crc32.h"
 #include "common/support.h"
 
 #include <stdio.h>
@@ -29,6 +30,7 @@ typedef struct slot {
     stage stage;
     int retries;
     int signed_anew; /* bits of what may be done once */
+    int repeated;    /* as the answer's */
     int64_t wake;
     struct curl_slist list[FIELDS];
     size_t lines;
@@ -147,6 +149,17 @@ static int64_t decimal(wsrt_span text)
     return n;
 }
 
+/* What is no number of 32 bits is a sum that hardly any body has. */
+static uint32_t checksum(wsrt_span text)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < text.len && n <= UINT32_MAX; i++)
+        n = text.ptr[i] >= '0' && text.ptr[i] <= '9' ? n * 10 + (uint64_t)(text.ptr[i] - '0')
+                                                     : UINT64_MAX;
+    return text.len > 0 && n <= UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
 static int64_t max_age_of(wsrt_span value)
 {
     static const char name[] = "max-age=";
@@ -166,6 +179,9 @@ static void take_field(wsrt_aws_answer *answer, wsrt_span name, wsrt_span value)
         wsrt_aws_error_name(answer->error, value);
     } else if (wsrt_http_same_text(name, wsrt_span_cstr("x-amz-retry-after"))) {
         answer->retry_after = decimal(value);
+    } else if (wsrt_http_same_text(name, wsrt_span_cstr("x-amz-crc32"))) {
+        answer->crc = checksum(value);
+        answer->has_crc = 1;
     } else if (wsrt_http_same_text(name, wsrt_span_cstr("cache-control"))) {
         answer->max_age = max_age_of(value);
     } else if (wsrt_http_same_text(name, wsrt_span_cstr("date")) && value.len < sizeof text) {
@@ -402,6 +418,10 @@ static void read_answer(slot *s, CURLcode code)
     answer->rc = status_of(code, answer->rc);
     curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
     answer->status = (int)status;
+    answer->repeated = s->repeated;
+    if (answer->rc == WSRT_OK && answer->has_crc &&
+        wsrt_crc32((wsrt_span){answer->body, answer->len}) != answer->crc)
+        answer->rc = WSRT_ERR_CORRUPT;
     if (answer->rc == WSRT_OK && status >= 400)
         wsrt_aws_error_body(answer);
 }
@@ -459,6 +479,7 @@ static int retry(slot *s, wsrt_aws_verdict verdict, int sent)
     s->wake = a->env.now(a->env.user) + delay * MILLION;
     if ((s->r.deadline != 0 && s->wake >= s->r.deadline) || !take_tokens(a))
         return 0;
+    s->repeated |= sent && verdict == WSRT_AWS_TRANSIENT;
     s->retries++;
     return 1;
 }
@@ -546,7 +567,7 @@ static int start_next(run *r, slot *s)
     }
     if (r->batch->interval > 0)
         r->next_start = (r->next_start == 0 ? now : r->next_start) + r->batch->interval;
-    s->retries = s->signed_anew = 0;
+    s->retries = s->signed_anew = s->repeated = 0;
     r->busy++;
     attempt(r, s);
     return 1;

@@ -112,6 +112,9 @@ typedef struct wsrt_aws_answer {
     int64_t date;        /* Unix ms by the service's clock; 0 = it did not say */
     int64_t retry_after; /* ms; 0 = it did not say */
     int64_t max_age;     /* s, of Cache-Control */
+    uint32_t crc;        /* of the body, as the service says */
+    int has_crc;         /* it says so */
+    int repeated;        /* an earlier attempt may have done what was asked */
 } wsrt_aws_answer;
 
 typedef struct wsrt_aws_request {

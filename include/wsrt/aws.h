@@ -16,6 +16,7 @@
 
 #include <wsrt/base.h>
 #include <wsrt/sender.h>
+#include <wsrt/store.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -80,6 +81,79 @@ WSRT_API void wsrt_aws_free(wsrt_aws *a);
  *         WSRT_ERR_INVALID. Any thread. @since 0.1
  */
 WSRT_API int wsrt_aws_credentials(wsrt_aws *a, char *access_key, size_t cap);
+
+/* ---- DynamoDB --------------------------------------------------------------------------------- */
+
+/** Connections and message history in tables of DynamoDB; thread-safe. @since 0.1 */
+typedef struct wsrt_aws_tables wsrt_aws_tables;
+
+/** How a table of connections is laid out; docs/aws.md shows both. @since 0.1 */
+typedef enum wsrt_aws_shape {
+    WSRT_AWS_SHAPE_A = 1, /**< keys PK and SK, both `CONNECTION#id`; an index by userId and SK */
+    WSRT_AWS_SHAPE_B = 2, /**< key connectionId; an index by connected ("true") and connectedAt */
+    WSRT_AWS_SHAPE_MIN_ = -2147483647 - 1,
+    WSRT_AWS_SHAPE_MAX_ = 2147483647
+} wsrt_aws_shape;
+
+/** Settings of tables; zero = default. Text is copied; a name has at most 255 bytes. @since 0.1 */
+typedef struct wsrt_aws_tables_options {
+    uint32_t struct_size;  /**< sizeof(wsrt_aws_tables_options) */
+    uint32_t flags;        /**< 0 */
+    int32_t shape;         /**< a wsrt_aws_shape; 0 = WSRT_CONNECTIONS_SHAPE, "A" or "B", then A */
+    uint32_t shards;       /**< shape B: values of `connected`, "true#0", "true#1", ..., so that no
+                                  partition of the index holds everybody; 0, 1 = "true"; most 64 */
+    wsrt_span endpoint;    /**< default AWS_ENDPOINT_URL_DYNAMODB, AWS_ENDPOINT_URL, then
+                                  `https://dynamodb.{region}.amazonaws.com` */
+    wsrt_span connections; /**< table; default CONNECTIONS_TABLE_NAME */
+    wsrt_span messages;    /**< table; default WEBSOCKET_MESSAGES_TABLE */
+    wsrt_span partition_key; /**< of connections; default "PK", of shape B "connectionId" */
+    wsrt_span sort_key;      /**< of connections, shape A; default "SK" */
+    wsrt_span index;         /**< of connections; default "userId-index", of shape B
+                                  WSRT_CONNECTIONS_INDEX, then "connected-index" */
+    wsrt_span session_key;   /**< partition key of messages; default "sessionId" */
+    wsrt_span message_key;   /**< sort key of messages; default "timestamp#messageId" */
+    wsrt_span ttl;           /**< attribute of both tables, Unix seconds; default "ttl" */
+    int64_t timeout_ms;      /**< of a call, all its attempts and pages together; 0 = 5000 */
+} wsrt_aws_tables_options;
+
+/**
+ * Makes the stores; nothing is asked of DynamoDB yet.
+ *
+ * @param out   NULL on failure; give it back with wsrt_aws_tables_free()
+ * @param a     borrowed: must outlive the object
+ * @param opts  borrowed during the call; NULL = defaults
+ * @return WSRT_OK; WSRT_ERR_INVALID (NULL, a number out of range, neither table named, a name too long,
+ *         an endpoint that is no http or https URL, a shape that is none); WSRT_ERR_UNSUPPORTED;
+ *         WSRT_ERR_NOT_FOUND: no region; WSRT_ERR_NOMEM. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_aws_tables_new(wsrt_aws_tables **out, wsrt_aws *a,
+                                 const wsrt_aws_tables_options *opts);
+
+/** Frees it; NULL is fine. Nobody may be using it. @since 0.1 */
+WSRT_API void wsrt_aws_tables_free(wsrt_aws_tables *t);
+
+/**
+ * Its connection store (store.h), valid as long as the object; without a table of connections, and for
+ * NULL arguments, nothing is written to `out`. Any thread.
+ *
+ * get, remove and, in shape A, walks of all connections read what was last written. Walks over an index
+ * (of a user; in shape B all of them) may miss what was written a moment ago. In shape B the walk of a
+ * user reads everybody's records, for there is no index by user. expire is not there: DynamoDB deletes
+ * expired items itself, some days late, and until then they are invisible here.
+ *
+ * Besides what wsrt_store_ops says: WSRT_ERR_INVALID also for a user id that is not UTF-8 (in other text
+ * what is not is replaced) and for an expiry below 0 or above 10^11, which is no time in seconds.
+ * WSRT_ERR_INTERNAL: DynamoDB refuses the request, and the log says why: no such table, no permission, no
+ * credentials, keys of other names, another writer's transaction. WSRT_ERR_CORRUPT: answers that are
+ * none, or no records. @since 0.1
+ */
+WSRT_API void wsrt_aws_tables_connections(wsrt_aws_tables *t, wsrt_store *out);
+
+/**
+ * Its history, as the connection store. A message that comes again is known by its id and timestamp
+ * together. WSRT_ERR_INVALID also for timestamps outside 0..9999999999999. @since 0.1
+ */
+WSRT_API void wsrt_aws_tables_history(wsrt_aws_tables *t, wsrt_history *out);
 
 /* ---- API Gateway's Management API ----------------------------------------------------------- */
 

@@ -17,6 +17,10 @@ struct store_factory {
     void (*close)(void *opened);
     int steps;   /* of the model test; 0 = 100000 */
     int threads; /* 0 = 8 */
+    int rounds;  /* of each thread; 0 = 4000 */
+    /* Limits that the store declares. */
+    int no_expire;       /* nor has its history one */
+    int needs_timestamp; /* a message that comes again is known by its timestamp, too */
 };
 
 TCase *store_suite(const struct store_factory *factory);

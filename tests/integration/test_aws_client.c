@@ -1,179 +1,24 @@
 /* libwsrt-aws against a service on the loopback: credentials, retries, and posts to connections. */
-#include "fake_aws.h"
+#include "aws_rig.h"
 #include "heap.h"
 #include "scratch.h"
 #include "suite.h"
 
-#include <wsrt/aws.h>
-
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-enum { MANY = 200, WALL = 1795168800 }; /* 2026-11-20T10:00:00Z */
+enum { MANY = 200 };
 
-static int64_t wall_ms;
-
-static int64_t wall(void *user)
+static void rig_open(struct aws_rig *r)
 {
-    (void)user;
-    return wall_ms;
+    aws_rig_start(r, aws_serve);
+    aws_rig_sender(r, NULL, 0);
 }
 
-/* What the fake does, and what it has seen. */
-struct script {
-    struct fake_answer answer; /* to each request ... */
-    int only_first;            /* ... to so many, 0 = all; then 200 */
-    int unsigned_ones;
-    int gone_every; /* 410 to the ids whose number this divides */
-    char last_path[256];
-    char last_method[8];
-    char last_type[64];
-    char last_body[64];
-    char last_token[64];
-    int64_t wants_date; /* answers 403 to any other x-amz-date hour; 0 = does not care */
-};
-
-struct rig {
-    struct script script;
-    struct fake_aws *fake;
-    wsrt_env env;
-    wsrt_aws *aws;
-    wsrt_aws_sender *posts;
-    wsrt_sender sender;
-    char url[64];
-};
-
-static void copy(char *dst, size_t cap, wsrt_span text)
-{
-    size_t len = text.len < cap - 1 ? text.len : cap - 1;
-
-    memcpy(dst, text.ptr, len);
-    dst[len] = '\0';
-}
-
-static void remember(struct script *s, const struct fake_request *q)
-{
-    wsrt_span value = {"", 0};
-
-    copy(s->last_path, sizeof s->last_path, q->head->path);
-    copy(s->last_method, sizeof s->last_method, q->head->method);
-    copy(s->last_body, sizeof s->last_body, q->body.len > 0 ? q->body : value);
-    wsrt_http_find(&q->head->fields, "content-type", &value);
-    copy(s->last_type, sizeof s->last_type, value);
-    value = (wsrt_span){"", 0};
-    wsrt_http_find(&q->head->fields, "x-amz-security-token", &value);
-    copy(s->last_token, sizeof s->last_token, value);
-}
-
-static int number_in(wsrt_span path)
-{
-    const char *at = memmem(path.ptr, path.len, "/c", 2);
-
-    while (at != NULL && (at[2] < '0' || at[2] > '9'))
-        at = memmem(at + 2, (size_t)(path.ptr + path.len - at - 2), "/c", 2);
-    return at == NULL ? 0 : atoi(at + 2);
-}
-
-static void serve(void *user, const struct fake_request *q, struct fake_answer *answer)
-{
-    struct script *s = user;
-
-    remember(s, q);
-    if (!q->signed_ok) {
-        s->unsigned_ones++;
-        answer->status = 403;
-    } else if (s->gone_every > 0) {
-        answer->status = number_in(q->head->path) % s->gone_every == 0 ? 410 : 200;
-    } else if (s->wants_date != 0) {
-        wsrt_span date;
-        wsrt_http_find(&q->head->fields, "x-amz-date", &date);
-        if (memcmp(date.ptr, "20261120T12", 11) != 0) {
-            answer->status = 403;
-            strcpy(answer->fields, "Date: Fri, 20 Nov 2026 12:00:00 GMT\r\n"
-                                   "x-amzn-ErrorType: InvalidSignatureException:\r\n");
-        }
-    } else if (s->only_first == 0 || q->number <= s->only_first) {
-        *answer = s->answer;
-    }
-}
-
-static void clear_environment(void)
-{
-    static const char *const names[] = {"AWS_ACCESS_KEY_ID",
-                                        "AWS_SECRET_ACCESS_KEY",
-                                        "AWS_SESSION_TOKEN",
-                                        "AWS_PROFILE",
-                                        "AWS_REGION",
-                                        "AWS_DEFAULT_REGION",
-                                        "WEBSOCKET_API_ENDPOINT",
-                                        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-                                        "AWS_EC2_METADATA_DISABLED",
-                                        "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-                                        "AWS_CONFIG_FILE",
-                                        "AWS_CONTAINER_AUTHORIZATION_TOKEN",
-                                        "AWS_SHARED_CREDENTIALS_FILE",
-                                        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"};
-
-    for (size_t i = 0; i < COUNT(names); i++)
-        unsetenv(names[i]);
-    setenv("HOME", "/nonexistent", 1);
-    setenv("http_proxy", "http://127.0.0.1:1", 1); /* must not be asked for what is near */
-}
-
-static wsrt_aws_options options(struct rig *r)
-{
-    wsrt_aws_options o = {.struct_size = sizeof o,
-                          .env = &r->env,
-                          .region = wsrt_span_cstr("us-east-1"),
-                          .access_key = wsrt_span_cstr(FAKE_ACCESS_KEY),
-                          .secret_key = wsrt_span_cstr(FAKE_SECRET_KEY),
-                          .backoff_ms = 1};
-
-    return o;
-}
-
-static void start(struct rig *r, fake_handler handler)
-{
-    memset(r, 0, sizeof *r);
-    clear_environment();
-    wall_ms = (int64_t)WALL * 1000;
-    r->env = (wsrt_env){.struct_size = sizeof r->env, .wall = wall};
-    r->script.answer.status = 200;
-    r->fake = fake_aws_start(handler, &r->script);
-    snprintf(r->url, sizeof r->url, "http://127.0.0.1:%d", fake_aws_port(r->fake));
-}
-
-static void open_sender(struct rig *r, const wsrt_aws_options *given, uint32_t flags)
-{
-    wsrt_aws_options o = given != NULL ? *given : options(r);
-    char url[80];
-    wsrt_aws_sender_options p = {.struct_size = sizeof p, .flags = flags, .width = 16};
-
-    snprintf(url, sizeof url, "%s/prod", r->url);
-    p.endpoint = wsrt_span_cstr(url);
-    ck_assert_int_eq(wsrt_aws_new(&r->aws, &o), WSRT_OK);
-    ck_assert_int_eq(wsrt_aws_sender_new(&r->posts, r->aws, &p), WSRT_OK);
-    wsrt_aws_sender_interface(r->posts, &r->sender);
-}
-
-static void rig_open(struct rig *r)
-{
-    start(r, serve);
-    open_sender(r, NULL, 0);
-}
-
-static void rig_close(struct rig *r)
-{
-    wsrt_aws_sender_free(r->posts);
-    wsrt_aws_free(r->aws);
-    fake_aws_stop(r->fake);
-}
-
-static int post_to(struct rig *r, const char *id, const char *text)
+static int post_to(struct aws_rig *r, const char *id, const char *text)
 {
     wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr(text)};
     wsrt_span to = wsrt_span_cstr(id);
@@ -185,7 +30,7 @@ static int post_to(struct rig *r, const char *id, const char *text)
 
 START_TEST(a_post_is_signed_and_goes_to_the_connection)
 {
-    struct rig r;
+    struct aws_rig r;
 
     rig_open(&r);
     ck_assert_int_eq(post_to(&r, "L0SM9/OFv+cCIhw=", "{\"type\":\"ping\"}"), WSRT_OK);
@@ -195,35 +40,35 @@ START_TEST(a_post_is_signed_and_goes_to_the_connection)
     ck_assert_str_eq(r.script.last_type, "application/json");
     ck_assert_int_eq(r.script.unsigned_ones, 0);
     ck_assert_int_eq(fake_aws_requests(r.fake), 1);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(a_session_token_goes_along_and_is_signed)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, serve);
-    wsrt_aws_options o = options(&r);
+    aws_rig_start(&r, aws_serve);
+    wsrt_aws_options o = aws_rig_options(&r);
     o.session_token = wsrt_span_cstr("TOKEN/EXAMPLE+==");
-    open_sender(&r, &o, 0);
+    aws_rig_sender(&r, &o, 0);
     ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
     ck_assert_str_eq(r.script.last_token, "TOKEN/EXAMPLE+==");
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(a_wrong_secret_is_forbidden_and_said_so)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, serve);
-    wsrt_aws_options o = options(&r);
+    aws_rig_start(&r, aws_serve);
+    wsrt_aws_options o = aws_rig_options(&r);
     o.secret_key = wsrt_span_cstr("another");
-    open_sender(&r, &o, 0);
+    aws_rig_sender(&r, &o, 0);
     ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_FORBIDDEN);
     ck_assert_int_eq(r.script.unsigned_ones, 1);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -254,7 +99,7 @@ static const struct status_row {
 START_TEST(each_answer_has_its_result_and_is_repeated_or_not)
 {
     const struct status_row *row = &status_rows[_i];
-    struct rig r;
+    struct aws_rig r;
 
     rig_open(&r);
     r.script.answer.status = row->status;
@@ -262,7 +107,7 @@ START_TEST(each_answer_has_its_result_and_is_repeated_or_not)
     strcpy(r.script.answer.body, row->status == 204 ? "" : "{\"message\":\"as asked\"}");
     ck_assert_int_eq(post_to(&r, "a", "x"), row->result);
     ck_assert_int_eq(fake_aws_requests(r.fake), row->requests);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -271,13 +116,13 @@ START_TEST(a_failure_that_passes_is_not_seen)
     static const int rows[] = {429, 500, 503};
 
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct rig r;
+        struct aws_rig r;
         rig_open(&r);
         r.script.answer.status = rows[i];
         r.script.only_first = 2;
         ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
         ck_assert_int_eq(fake_aws_requests(r.fake), 3);
-        rig_close(&r);
+        aws_rig_close(&r);
     }
 }
 END_TEST
@@ -292,31 +137,31 @@ START_TEST(at_most_once_repeats_only_what_cannot_have_arrived)
         {500, FAKE_PLAIN, 1}, {200, FAKE_CLOSE, 1}, {200, FAKE_TRUNCATED, 1}, {429, FAKE_PLAIN, 3}};
 
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct rig r;
-        start(&r, serve);
-        open_sender(&r, NULL, WSRT_AWS_AT_MOST_ONCE);
+        struct aws_rig r;
+        aws_rig_start(&r, aws_serve);
+        aws_rig_sender(&r, NULL, WSRT_AWS_AT_MOST_ONCE);
         r.script.answer.status = rows[i].status;
         r.script.answer.manner = rows[i].manner;
         ck_assert_int_ne(post_to(&r, "a", "x"), WSRT_OK);
         ck_assert_int_eq(fake_aws_requests(r.fake), rows[i].requests);
-        rig_close(&r);
+        aws_rig_close(&r);
     }
 }
 END_TEST
 
 START_TEST(a_service_that_says_nothing_times_out)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, serve);
-    wsrt_aws_options o = options(&r);
+    aws_rig_start(&r, aws_serve);
+    wsrt_aws_options o = aws_rig_options(&r);
     o.timeout_ms = 30;
     o.attempts = 2;
-    open_sender(&r, &o, 0);
+    aws_rig_sender(&r, &o, 0);
     r.script.answer.manner = FAKE_SILENT;
     ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_TIMEOUT);
     ck_assert_int_eq(fake_aws_requests(r.fake), 2);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -324,13 +169,13 @@ START_TEST(a_deadline_ends_the_retries)
 {
     wsrt_env env = {.struct_size = sizeof env};
     wsrt_span id = wsrt_span_cstr("a");
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, serve);
-    wsrt_aws_options o = options(&r);
+    aws_rig_start(&r, aws_serve);
+    wsrt_aws_options o = aws_rig_options(&r);
     o.backoff_ms = 3600 * 1000;
     o.attempts = 10;
-    open_sender(&r, &o, 0);
+    aws_rig_sender(&r, &o, 0);
     ck_assert_int_eq(wsrt_env_default(&env), WSRT_OK);
     r.script.answer.status = 503;
     wsrt_post post = {.struct_size = sizeof post,
@@ -338,19 +183,19 @@ START_TEST(a_deadline_ends_the_retries)
                       .deadline = env.now(env.user) + 1000000};
     ck_assert_int_lt(r.sender.ops->post(r.sender.self, &id, &post), 0);
     ck_assert_int_le(fake_aws_requests(r.fake), 2);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(nobody_listening_is_unavailable)
 {
-    struct rig r;
+    struct aws_rig r;
 
     rig_open(&r);
     fake_aws_stop(r.fake);
     ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_UNAVAILABLE);
-    r.fake = fake_aws_start(serve, &r.script);
-    rig_close(&r);
+    r.fake = fake_aws_start(aws_serve, &r.script);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -359,7 +204,7 @@ START_TEST(what_cannot_be_posted_is_refused_here)
     static char large[131073];
     wsrt_span id = wsrt_span_cstr("a"), bad = wsrt_span_cstr("a/../b c");
     wsrt_post post = {.struct_size = sizeof post, .data = {large, sizeof large}};
-    struct rig r;
+    struct aws_rig r;
 
     rig_open(&r);
     const wsrt_sender_ops *ops = r.sender.ops;
@@ -373,13 +218,13 @@ START_TEST(what_cannot_be_posted_is_refused_here)
     post.flags = 1u << 30;
     ck_assert_int_eq(ops->post(r.sender.self, &id, &post), WSRT_ERR_INVALID);
     ck_assert_int_eq(fake_aws_requests(r.fake), 1);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(a_clock_that_is_wrong_is_put_right_once)
 {
-    struct rig r;
+    struct aws_rig r;
 
     rig_open(&r);
     r.script.wants_date = 1; /* two hours ahead of ours */
@@ -387,7 +232,7 @@ START_TEST(a_clock_that_is_wrong_is_put_right_once)
     ck_assert_int_eq(fake_aws_requests(r.fake), 2);
     ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
     ck_assert_int_eq(fake_aws_requests(r.fake), 3);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -399,7 +244,7 @@ START_TEST(posts_to_many_each_have_their_result_and_share_connections)
     wsrt_span ids[MANY];
     int results[MANY];
     wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr("{}")};
-    struct rig r;
+    struct aws_rig r;
 
     rig_open(&r);
     r.script.gone_every = 7;
@@ -419,7 +264,7 @@ START_TEST(posts_to_many_each_have_their_result_and_share_connections)
     ck_assert_int_eq(fake_aws_requests(r.fake), 2 * (MANY - 1));
     ck_assert_int_le(fake_aws_connections(r.fake), 16);
     ck_assert_int_eq(r.sender.ops->post_many(r.sender.self, NULL, 0, &post, NULL), WSRT_OK);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -429,7 +274,7 @@ START_TEST(a_storm_of_failures_uses_its_quota_up)
     wsrt_span ids[MANY];
     int results[MANY];
     wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr("{}")};
-    struct rig r;
+    struct aws_rig r;
 
     rig_open(&r);
     r.script.answer.status = 503;
@@ -441,7 +286,7 @@ START_TEST(a_storm_of_failures_uses_its_quota_up)
     for (int i = 0; i < MANY; i++)
         ck_assert_int_eq(results[i], WSRT_ERR_UNAVAILABLE);
     ck_assert_int_eq(fake_aws_requests(r.fake), MANY + 100); /* 500 tokens, 5 a retry */
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -451,7 +296,7 @@ START_TEST(a_connection_is_described)
 {
     wsrt_connection_info info = {.struct_size = sizeof info};
     wsrt_span id = wsrt_span_cstr("a=");
-    struct rig r;
+    struct aws_rig r;
 
     rig_open(&r);
     strcpy(r.script.answer.body,
@@ -461,22 +306,22 @@ START_TEST(a_connection_is_described)
     ck_assert_int_eq(r.sender.ops->get(r.sender.self, &id, &info), WSRT_OK);
     ck_assert_str_eq(r.script.last_method, "GET");
     ck_assert_str_eq(r.script.last_path, "/prod/@connections/a%3D");
-    ck_assert_int_eq(info.connected_at, (int64_t)WALL * 1000);
-    ck_assert_int_eq(info.last_active_at, (int64_t)WALL * 1000 + 1000);
+    ck_assert_int_eq(info.connected_at, (int64_t)AWS_WALL * 1000);
+    ck_assert_int_eq(info.last_active_at, (int64_t)AWS_WALL * 1000 + 1000);
     ck_assert_str_eq(info.source_ip, "203.0.113.9");
     ck_assert_str_eq(info.user_agent, "wsrt-it/1");
     strcpy(r.script.answer.body, "<html>");
     ck_assert_int_eq(r.sender.ops->get(r.sender.self, &id, &info), WSRT_ERR_UNAVAILABLE);
     r.script.answer.status = 410;
     ck_assert_int_eq(r.sender.ops->get(r.sender.self, &id, &info), WSRT_ERR_GONE);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(a_connection_is_closed)
 {
     wsrt_span id = wsrt_span_cstr("a"), reason = wsrt_span_cstr("bye");
-    struct rig r;
+    struct aws_rig r;
 
     rig_open(&r);
     r.script.answer.status = 204;
@@ -484,7 +329,7 @@ START_TEST(a_connection_is_closed)
     ck_assert_str_eq(r.script.last_method, "DELETE");
     r.script.answer.status = 410;
     ck_assert_int_eq(r.sender.ops->disconnect(r.sender.self, &id, 1000, &reason), WSRT_ERR_GONE);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -496,7 +341,7 @@ static void hand_out(void *user, const struct fake_request *q, struct fake_answe
     static const char creds[] =
         "{\"Code\":\"Success\",\"AccessKeyId\":\"AK%d\",\"SecretAccessKey\":"
         "\"S\",\"Token\":\"T\",\"Expiration\":\"2026-11-20T11:00:00Z\"}";
-    struct script *s = user;
+    struct aws_script *s = user;
     wsrt_span path = q->head->path;
 
     if (s->answer.status != 200) {
@@ -523,7 +368,7 @@ static void hand_out(void *user, const struct fake_request *q, struct fake_answe
     }
 }
 
-static wsrt_aws *chain(struct rig *r)
+static wsrt_aws *chain(struct aws_rig *r)
 {
     wsrt_aws_options o = {.struct_size = sizeof o, .env = &r->env, .backoff_ms = 1};
 
@@ -532,7 +377,7 @@ static wsrt_aws *chain(struct rig *r)
     return r->aws;
 }
 
-static void expect_key(struct rig *r, const char *wanted)
+static void expect_key(struct aws_rig *r, const char *wanted)
 {
     char key[129] = "";
 
@@ -540,7 +385,7 @@ static void expect_key(struct rig *r, const char *wanted)
     ck_assert_str_eq(key, wanted);
 }
 
-static void use_container(const struct rig *r)
+static void use_container(const struct aws_rig *r)
 {
     char url[80];
 
@@ -551,16 +396,16 @@ static void use_container(const struct rig *r)
 
 START_TEST(the_environment_comes_first)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, hand_out);
+    aws_rig_start(&r, hand_out);
     use_container(&r);
     setenv("AWS_ACCESS_KEY_ID", "ENV", 1);
     setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
     chain(&r);
     expect_key(&r, "ENV");
     ck_assert_int_eq(fake_aws_requests(r.fake), 0);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -576,9 +421,9 @@ static void write_file(const char *path, const char *text)
 START_TEST(then_come_the_files)
 {
     struct scratch place;
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, hand_out);
+    aws_rig_start(&r, hand_out);
     use_container(&r);
     scratch_make(&place);
     char *path = strdup(scratch_path(&place, "credentials").ptr);
@@ -593,7 +438,7 @@ START_TEST(then_come_the_files)
     setenv("AWS_PROFILE", "other", 1);
     chain(&r);
     expect_key(&r, "OTHER");
-    rig_close(&r);
+    aws_rig_close(&r);
     scratch_remove(&place);
     free(path);
 }
@@ -602,9 +447,9 @@ END_TEST
 START_TEST(then_a_container_whose_token_may_be_in_a_file)
 {
     struct scratch place;
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, hand_out);
+    aws_rig_start(&r, hand_out);
     use_container(&r);
     chain(&r);
     expect_key(&r, "AK1");
@@ -617,7 +462,7 @@ START_TEST(then_a_container_whose_token_may_be_in_a_file)
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "wrong", 1); /* the file wins */
     chain(&r);
     expect_key(&r, "AK2");
-    rig_close(&r);
+    aws_rig_close(&r);
     scratch_remove(&place);
     free(path);
 }
@@ -625,47 +470,47 @@ END_TEST
 
 START_TEST(then_the_metadata_service_by_its_second_version)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, hand_out);
+    aws_rig_start(&r, hand_out);
     chain(&r);
     expect_key(&r, "AK3");
     ck_assert_int_eq(fake_aws_requests(r.fake), 3);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(the_metadata_service_can_be_switched_off)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, hand_out);
+    aws_rig_start(&r, hand_out);
     setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     chain(&r);
     ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_NOT_FOUND);
     ck_assert_int_eq(fake_aws_requests(r.fake), 0);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(an_old_metadata_service_is_not_asked)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, hand_out);
+    aws_rig_start(&r, hand_out);
     r.script.answer.status = 404;
     chain(&r);
     ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
     ck_assert_int_eq(fake_aws_requests(r.fake), 1);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(a_container_elsewhere_or_a_broken_token_is_refused)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, hand_out);
+    aws_rig_start(&r, hand_out);
     chain(&r);
     setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/creds", 1);
     ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
@@ -673,61 +518,61 @@ START_TEST(a_container_elsewhere_or_a_broken_token_is_refused)
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc\r\nX: y", 1);
     ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
     ck_assert_int_eq(fake_aws_requests(r.fake), 0);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(credentials_are_renewed_before_they_end)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, hand_out);
+    aws_rig_start(&r, hand_out);
     use_container(&r);
     chain(&r);
     expect_key(&r, "AK1");
-    wall_ms = ((int64_t)WALL + 44 * 60) * 1000;
+    aws_wall_ms = ((int64_t)AWS_WALL + 44 * 60) * 1000;
     expect_key(&r, "AK1");
-    wall_ms = ((int64_t)WALL + 46 * 60) * 1000;
+    aws_wall_ms = ((int64_t)AWS_WALL + 46 * 60) * 1000;
     expect_key(&r, "AK2");
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(while_renewing_fails_the_old_ones_serve_until_they_end)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, hand_out);
+    aws_rig_start(&r, hand_out);
     use_container(&r);
     chain(&r);
     expect_key(&r, "AK1");
     r.script.answer.status = 500;
-    wall_ms = ((int64_t)WALL + 46 * 60) * 1000;
+    aws_wall_ms = ((int64_t)AWS_WALL + 46 * 60) * 1000;
     expect_key(&r, "AK1");
     ck_assert_int_eq(fake_aws_requests(r.fake), 4); /* three attempts */
     expect_key(&r, "AK1");
     ck_assert_int_eq(fake_aws_requests(r.fake), 4); /* a pause after that */
-    wall_ms = ((int64_t)WALL + 59 * 60) * 1000;
+    aws_wall_ms = ((int64_t)AWS_WALL + 59 * 60) * 1000;
     expect_key(&r, "AK1");
     ck_assert_int_eq(fake_aws_requests(r.fake), 7);
-    wall_ms = ((int64_t)WALL + 60 * 60) * 1000;
+    aws_wall_ms = ((int64_t)AWS_WALL + 60 * 60) * 1000;
     ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_UNAVAILABLE);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
 START_TEST(without_credentials_a_post_is_forbidden)
 {
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, serve);
+    aws_rig_start(&r, aws_serve);
     setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
-    wsrt_aws_options o = options(&r);
+    wsrt_aws_options o = aws_rig_options(&r);
     o.access_key = o.secret_key = (wsrt_span){0};
-    open_sender(&r, &o, 0);
+    aws_rig_sender(&r, &o, 0);
     ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_FORBIDDEN);
     ck_assert_int_eq(fake_aws_requests(r.fake), 0);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -735,26 +580,26 @@ END_TEST
 
 START_TEST(settings_without_sense_are_refused)
 {
-    struct rig r;
+    struct aws_rig r;
     wsrt_aws *a;
     wsrt_aws_sender *s;
     wsrt_aws_sender_options p = {.struct_size = sizeof p};
 
-    start(&r, serve);
-    wsrt_aws_options o = options(&r);
+    aws_rig_start(&r, aws_serve);
+    wsrt_aws_options o = aws_rig_options(&r);
     o.secret_key = (wsrt_span){0};
     ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
-    o = options(&r);
+    o = aws_rig_options(&r);
     o.attempts = 11;
     ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
-    o = options(&r);
+    o = aws_rig_options(&r);
     o.metadata_endpoint = wsrt_span_cstr("nowhere");
     ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
-    o = options(&r);
+    o = aws_rig_options(&r);
     o.flags = 1;
     ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_UNSUPPORTED);
     ck_assert_ptr_null(a);
-    o = options(&r);
+    o = aws_rig_options(&r);
     o.region = (wsrt_span){0};
     ck_assert_int_eq(wsrt_aws_new(&r.aws, &o), WSRT_OK);
     p.endpoint = wsrt_span_cstr("https://a.example/prod");
@@ -771,7 +616,7 @@ START_TEST(settings_without_sense_are_refused)
     wsrt_aws_sender_free(s);
     wsrt_aws_sender_free(NULL);
     wsrt_aws_free(NULL);
-    rig_close(&r);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -779,12 +624,12 @@ END_TEST
 START_TEST(a_refused_allocation_fails_a_post_and_nothing_else)
 {
     struct heap heap;
-    struct rig r;
+    struct aws_rig r;
 
-    start(&r, serve);
+    aws_rig_start(&r, aws_serve);
     heap_init(&heap);
     for (size_t n = 1;; n++) {
-        wsrt_aws_options o = options(&r);
+        wsrt_aws_options o = aws_rig_options(&r);
         wsrt_aws_sender_options p = {.struct_size = sizeof p};
         char url[80];
         o.allocator = heap.allocator;

@@ -63,6 +63,15 @@ def echo_and_authorizer_are_small_and_load_no_http_library():
             expect(0 < int(size) <= MAX, listed)
 
 
+def what_asks_aws_brings_an_http_library_along():
+    names = [n for n in ("chat-lambda", "connect-lambda", "disconnect-lambda", "stream-processor")
+             if os.path.exists(os.path.join(BUILD, "examples", n))]
+    for name in names:
+        listed = _package("--list", name).stdout
+        print("# " + listed.splitlines()[0])
+        expect(re.search(r"^ +\d+ lib/libcurl\.so", listed, re.M), listed)
+
+
 def a_list_makes_no_zip():
     with tempfile.TemporaryDirectory() as folder:
         equal(_package("--list", "--out", folder, "echo-lambda").returncode, 0)

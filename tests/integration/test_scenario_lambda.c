@@ -1,173 +1,20 @@
-/* The scenarios through the Lambda adapter: each step is an invocation handed out by a Runtime
- * API of our own, and what the function posts goes to a recording sender. */
+/* The scenarios through the Lambda adapter; what the function posts goes to a recording sender. */
 #include "chat.h"
-#include "chat_fixture.h"
 #include "dashboard.h"
-#include "runtime_api.h"
-#include "stream_event.h"
+#include "lambda_function.h"
 #include "suite.h"
 
-#include <wsrt/json.h>
-#include <wsrt/lambda.h>
-
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-struct function {
-    struct mailboxes mail; /* first: the driver's self is a mailbox too */
-    struct runtime_api *api;
-    wsrt_runtime *rt;
-    pthread_t thread;
-    size_t invocations;
-    uint64_t sequence; /* of the table's stream */
-    int result;
-};
-
-static void *serve(void *user)
+static void play(const char *name, int (*install)(struct lambda_function *f))
 {
-    struct function *f = user;
-    wsrt_lambda_options opts = {.struct_size = sizeof opts,
-                                .metrics_fd = -1,
-                                .endpoint = wsrt_span_cstr(runtime_api_endpoint(f->api))};
+    const wsrt_runtime_options parts = {0};
+    wsrt_mock *mock;
 
-    f->result = wsrt_lambda_run(f->rt, &opts);
-    return NULL;
+    ck_assert_int_eq(wsrt_mock_new(&mock, NULL), WSRT_OK);
+    lambda_play(name, mock, &parts, install);
+    wsrt_mock_free(mock);
 }
 
-/* ---- API Gateway's side ------------------------------------------------------------------- */
-
-static void write_event(char *dst, size_t cap, const char *type, const char *id, const char *token,
-                        const char *body)
-{
-    wsrt_json_writer w;
-
-    wsrt_json_writer_init(&w, dst, cap, 0);
-    wsrt_json_object(&w);
-    wsrt_json_key(&w, "requestContext");
-    wsrt_json_object(&w);
-    wsrt_json_key(&w, "eventType");
-    wsrt_json_string_cstr(&w, type);
-    wsrt_json_key(&w, "connectionId");
-    wsrt_json_string_cstr(&w, id);
-    wsrt_json_key(&w, "requestId");
-    wsrt_json_string_cstr(&w, "gateway-request=");
-    wsrt_json_object_end(&w);
-    if (token != NULL) {
-        wsrt_json_key(&w, "queryStringParameters");
-        wsrt_json_object(&w);
-        wsrt_json_key(&w, "token");
-        wsrt_json_string_cstr(&w, token);
-        wsrt_json_object_end(&w);
-    }
-    if (body != NULL) {
-        wsrt_json_key(&w, "body");
-        wsrt_json_string_cstr(&w, body);
-    }
-    wsrt_json_object_end(&w);
-    ck_assert_int_eq(wsrt_json_finish(&w, NULL), WSRT_OK);
-}
-
-/* Invokes the function and returns the status of its result. */
-static int invoke(struct function *f, const char *type, size_t client, const char *token,
-                  const char *body)
-{
-    static char event[SCENARIO_MESSAGE];
-    wsrt_json result, status;
-    int64_t code = 0;
-
-    write_event(event, sizeof event, type, mailbox_id(&f->mail, client), token, body);
-    runtime_api_push(f->api, &(struct api_plan){.event = event});
-    const struct api_result *r = runtime_api_result(f->api, f->invocations++);
-    ck_assert_str_eq(r->kind, "response");
-    ck_assert_int_eq(wsrt_json_parse(&result, wsrt_span_cstr(r->body), NULL), WSRT_OK);
-    ck_assert_int_eq(wsrt_json_find(&result, wsrt_span_cstr("/statusCode"), &status), WSRT_OK);
-    ck_assert_int_eq(wsrt_json_int64(&status, &code), WSRT_OK);
-    return (int)code;
-}
-
-static int lambda_connect(void *self, size_t client, const char *token)
-{
-    struct function *f = self;
-    int status = invoke(f, "CONNECT", client, token, NULL);
-
-    if (status < 200 || status > 299)
-        return status;
-    wsrt_mock_open(f->mail.mock, mailbox_id(&f->mail, client), 1);
-    return 0;
-}
-
-static void lambda_send(void *self, size_t client, const char *text)
-{
-    invoke(self, "MESSAGE", client, NULL, text);
-}
-
-static int lambda_receive(void *self, size_t client, char *dst, size_t cap)
-{
-    return mailbox_receive(&((struct function *)self)->mail, client, dst, cap);
-}
-
-static void lambda_vanish(void *self, size_t client)
-{
-    struct function *f = self;
-
-    wsrt_mock_open(f->mail.mock, mailbox_id(&f->mail, client), 0);
-}
-
-static void lambda_close(void *self, size_t client)
-{
-    lambda_vanish(self, client);
-    ck_assert_int_eq(invoke(self, "DISCONNECT", client, NULL, NULL), 200);
-}
-
-static uint64_t lambda_records(void *self)
-{
-    return chat_records(((struct function *)self)->rt);
-}
-
-/* The table's stream invokes the function, too. */
-static void lambda_publish(void *self, const char *updates)
-{
-    static char event[SCENARIO_MESSAGE];
-    struct function *f = self;
-
-    stream_event(updates, &f->sequence, event, sizeof event);
-    runtime_api_push(f->api, &(struct api_plan){.event = event});
-    const struct api_result *r = runtime_api_result(f->api, f->invocations++);
-    ck_assert_str_eq(r->kind, "response");
-    ck_assert_str_eq(r->body, "{\"batchItemFailures\":[]}");
-}
-
-static const struct scenario_driver driver = {lambda_connect, lambda_send,   lambda_receive,
-                                              lambda_close,   lambda_vanish, lambda_records,
-                                              lambda_publish};
-
-static void play(const char *name, int (*install)(struct function *f))
-{
-    struct function f = {.mail = {.generation = 1}};
-    wsrt_static_auth *auth = chat_auth();
-    wsrt_authenticator who;
-    wsrt_runtime_options parts = {.struct_size = sizeof parts, .authenticator = &who};
-
-    wsrt_static_auth_interface(auth, &who);
-    f.api = runtime_api_start();
-    ck_assert_int_eq(wsrt_mock_new(&f.mail.mock, NULL), WSRT_OK);
-    ck_assert_int_eq(wsrt_mock_runtime(&f.rt, f.mail.mock, &parts), WSRT_OK);
-    ck_assert_int_eq(install(&f), WSRT_OK);
-    pthread_create(&f.thread, NULL, serve, &f);
-    printf("# lines played: %zu\n", scenario_play(scenario_path(name), &driver, &f));
-    wsrt_lambda_stop();
-    pthread_join(f.thread, NULL);
-    ck_assert_int_eq(f.result, WSRT_OK);
-    ck_assert_uint_eq(runtime_api_connections(f.api), 1);
-    runtime_api_stop(f.api);
-    wsrt_runtime_free(f.rt);
-    wsrt_mock_free(f.mail.mock);
-    wsrt_static_auth_free(auth);
-}
-
-static int install_chat(struct function *f)
+static int install_chat(struct lambda_function *f)
 {
     return chat_add_routes(f->rt, &(chat_options){.skip_sender = 1});
 }
@@ -180,7 +27,7 @@ END_TEST
 
 static wsrt_memory_store *table; /* where the latest values are */
 
-static int install_dashboard(struct function *f)
+static int install_dashboard(struct lambda_function *f)
 {
     wsrt_sender sender;
     wsrt_latest latest;

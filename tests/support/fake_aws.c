@@ -147,13 +147,20 @@ static int send_answer(int fd, const struct fake_answer *a)
         for (size_t i = 0; i < len; i += 7)
             n += sprintf(text + n, "%zx\r\n%.7s\r\n", len - i < 7 ? len - i : 7, a->body + i);
         n += sprintf(text + n, "0\r\n\r\n");
+    } else if (a->manner == FAKE_ENDLESS) {
+        n += sprintf(text + n, "Content-Length: 1000000000000\r\n\r\n");
     } else if (a->status == 204) {
         n += sprintf(text + n, "\r\n");
     } else {
         n += sprintf(text + n, "Content-Length: %zu\r\n\r\n%s",
                      len + (a->manner == FAKE_TRUNCATED ? 10 : 0), a->body);
     }
+    if (a->manner == FAKE_STALLED)
+        n -= (int)(len / 2);
     int ok = send_all(fd, text, (size_t)n);
+    memset(text, ' ', 512);
+    while (ok && a->manner == FAKE_ENDLESS)
+        ok = send_all(fd, text, 512);
     free(text);
     return ok && a->manner != FAKE_TRUNCATED;
 }
@@ -173,10 +180,10 @@ static int handle(struct peer *p, const wsrt_http_request *head, wsrt_span body)
                              .signed_ok = is_signed(head, body)};
     p->f->handler(p->f->user, &q, a);
     pthread_mutex_unlock(&p->f->lock);
-    if (a->manner == FAKE_SILENT)
-        (void)!recv(p->fd, &byte, 1, 0); /* until the client has given up */
-    else if (a->manner != FAKE_CLOSE)
+    if (a->manner != FAKE_CLOSE && a->manner != FAKE_SILENT)
         ok = send_answer(p->fd, a);
+    if (a->manner == FAKE_SILENT || a->manner == FAKE_STALLED)
+        ok = recv(p->fd, &byte, 1, 0) > 0; /* until the client has given up */
     free(a);
     return ok;
 }

@@ -21,6 +21,8 @@ enum fake_manner {
     FAKE_PLAIN,
     FAKE_CHUNKED,
     FAKE_TRUNCATED, /* announces more than it sends, then closes */
+    FAKE_STALLED,   /* sends half of the body, then nothing */
+    FAKE_ENDLESS,   /* sends blanks as long as somebody takes them */
     FAKE_SILENT,    /* never answers */
     FAKE_CLOSE      /* closes without an answer */
 };

@@ -1,5 +1,6 @@
 /* The parts of libwsrt-aws that only compute. */
 #include "aws/internal.h"
+#include "common/crc32.h"
 #include "suite.h"
 
 #include <stdlib.h>
@@ -323,6 +324,20 @@ START_TEST(keys_are_derived_once_a_day_and_service)
 }
 END_TEST
 
+/* ---- sums ----------------------------------------------------------------------------------- */
+
+START_TEST(sums_are_those_of_the_published_check_values)
+{
+    static char zeros[32];
+
+    ck_assert_uint_eq(wsrt_crc32((wsrt_span){NULL, 0}), 0);
+    ck_assert_uint_eq(wsrt_crc32(wsrt_span_cstr("123456789")), 0xcbf43926u);
+    ck_assert_uint_eq(wsrt_crc32((wsrt_span){zeros, sizeof zeros}), 0x190a55adu);
+    memset(zeros, 0xff, sizeof zeros);
+    ck_assert_uint_eq(wsrt_crc32((wsrt_span){zeros, sizeof zeros}), 0xff6cab0bu);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("aws");
@@ -342,6 +357,7 @@ Suite *suite(void)
     tcase_add_test(t, the_name_of_an_error_loses_namespace_and_address);
     tcase_add_test(t, the_name_of_an_error_may_be_in_the_body);
     tcase_add_test(t, keys_are_derived_once_a_day_and_service);
+    tcase_add_test(t, sums_are_those_of_the_published_check_values);
     suite_add_tcase(s, t);
     return s;
 }

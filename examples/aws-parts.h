@@ -1,0 +1,24 @@
+/* What the functions on AWS share: connections and messages in tables of DynamoDB, posts through the
+ * Management API. Where they are is in the environment; docs/aws.md lists the variables. */
+#ifndef EXAMPLE_AWS_PARTS_H
+#define EXAMPLE_AWS_PARTS_H
+
+#include <wsrt/aws.h>
+#include <wsrt/runtime.h>
+
+typedef struct aws_parts {
+    wsrt_aws *aws;
+    wsrt_aws_tables *tables;
+    wsrt_aws_sender *posts; /* NULL without WEBSOCKET_API_ENDPOINT: such a function only stores */
+    wsrt_store store;
+    wsrt_history history;
+    wsrt_sender sender;
+} aws_parts;
+
+/* Fills `parts` with what the environment names; `p`, zero-filled before, outlives the runtime. WSRT_OK,
+ * or a status of wsrt_aws_new(), wsrt_aws_tables_new() or wsrt_aws_sender_new(). */
+int aws_parts_open(aws_parts *p, wsrt_runtime_options *parts);
+/* After a failure too. */
+void aws_parts_close(aws_parts *p);
+
+#endif
