@@ -136,6 +136,23 @@ WSRT_API void wsrt_aws_sender_free(wsrt_aws_sender *s);
  */
 WSRT_API void wsrt_aws_sender_interface(wsrt_aws_sender *s, wsrt_sender *out);
 
+/* ---- keys of tokens ------------------------------------------------------------------------- */
+
+struct wsrt_jwks_fetcher; /* of jwt.h */
+
+/**
+ * A fetcher of key sets for libwsrt-jwt (`fetcher` in the options of its verifier), valid as long as the
+ * object; NULL arguments do nothing. Any thread.
+ *
+ * It gets a URL by GET, unsigned and without credentials, and asks once. https, whose certificate is
+ * verified, or http to this machine; redirects are not followed. WSRT_OK: status 200.
+ * WSRT_ERR_UNAVAILABLE: no connection, or another status; WSRT_ERR_TIMEOUT; WSRT_ERR_TOO_LARGE;
+ * WSRT_ERR_FORBIDDEN: the certificate is not to be trusted; WSRT_ERR_INVALID: another kind of URL, or
+ * one with a query; WSRT_ERR_NOMEM. `max_age_s` is that of Cache-Control.
+ * @since 0.1
+ */
+WSRT_API void wsrt_aws_jwks_interface(wsrt_aws *a, struct wsrt_jwks_fetcher *out);
+
 #ifdef __cplusplus
 }
 #endif
