@@ -1,5 +1,7 @@
 #include "aws/internal.h"
 
+#include "common/support.h"
+
 #include <string.h>
 
 static int starts(wsrt_span text, const char *with)
@@ -9,34 +11,12 @@ static int starts(wsrt_span text, const char *with)
     return text.len >= len && memcmp(text.ptr, with, len) == 0;
 }
 
-static wsrt_span host_of(wsrt_span authority)
-{
-    const char *end = authority.ptr[0] == '[' ? memchr(authority.ptr, ']', authority.len)
-                                              : memchr(authority.ptr, ':', authority.len);
-
-    if (end != NULL)
-        authority.len = (size_t)(end - authority.ptr) + (*end == ']');
-    return authority;
-}
-
 static int is_one_of(wsrt_span host, const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         if (wsrt_span_equal(host, wsrt_span_cstr(names[i])))
             return 1;
     return 0;
-}
-
-/* 127.0.0.1, and not 127.0.0.1.example.com. */
-static int is_loopback(wsrt_span host)
-{
-    static const char *const names[] = {"localhost", "[::1]"};
-    size_t digits = 0;
-
-    while (digits < host.len &&
-           (host.ptr[digits] == '.' || (host.ptr[digits] >= '0' && host.ptr[digits] <= '9')))
-        digits++;
-    return is_one_of(host, names, 2) || (starts(host, "127.") && digits == host.len);
 }
 
 /* Characters that a URL may have behind its scheme; no query, no user, no white space. */
@@ -67,14 +47,15 @@ int wsrt_aws_endpoint_set(wsrt_aws_endpoint *e, wsrt_span url)
     e->path = wsrt_span_cstr(slash);
     e->authority.len -= e->path.len;
     e->secure = scheme == 8;
-    e->direct = is_loopback(host_of(e->authority)) || is_one_of(host_of(e->authority), near, 5);
+    wsrt_span host = wsrt_adapter_host(e->authority);
+    e->direct = wsrt_adapter_is_loopback(host) || is_one_of(host, near, 5);
     atomic_init(&e->skew, 0);
     return WSRT_OK;
 }
 
 int wsrt_aws_endpoint_trusted(const wsrt_aws_endpoint *e)
 {
-    return e->secure || (e->direct && !wsrt_span_equal(host_of(e->authority),
+    return e->secure || (e->direct && !wsrt_span_equal(wsrt_adapter_host(e->authority),
                                                        wsrt_span_cstr("169.254.169.254")));
 }
 

@@ -416,6 +416,7 @@ static void read_answer(slot *s, CURLcode code)
     long status = 0;
 
     answer->rc = status_of(code, answer->rc);
+    answer->unsure = code != CURLE_OK && was_sent(code);
     curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
     answer->status = (int)status;
     answer->repeated = s->repeated;
@@ -613,35 +614,99 @@ static int reap(run *r)
     return reaped;
 }
 
-static void drive(run *r)
+/* Does what can be done, waits at most so long for more; 1 when all is done. */
+static int step(run *r, int most_ms)
 {
-    int running;
+    int running, wait = start_all(r);
 
-    for (;;) {
-        int wait = start_all(r);
-        if (r->busy == 0 && r->exhausted)
-            return;
-        curl_multi_perform(r->lane->multi, &running);
-        if (!reap(r))
-            curl_multi_poll(r->lane->multi, NULL, 0, wait, NULL);
-    }
+    if (r->busy == 0 && r->exhausted)
+        return 1;
+    curl_multi_perform(r->lane->multi, &running);
+    if (!reap(r))
+        curl_multi_poll(r->lane->multi, NULL, 0, wait < most_ms ? wait : most_ms, NULL);
+    return 0;
+}
+
+/* Takes a lane as wide as memory allows. */
+static int open_run(run *r)
+{
+    int rc = WSRT_OK;
+
+    r->lane = lane_take(r->a);
+    if (r->lane == NULL)
+        return WSRT_ERR_NOMEM;
+    while (r->lane->count < r->batch->width && rc == WSRT_OK)
+        rc = grow(r);
+    if (r->lane->count > 0)
+        return WSRT_OK;
+    lane_give(r->a, r->lane);
+    return rc;
 }
 
 int wsrt_aws_run(wsrt_aws *a, const wsrt_aws_batch *batch)
 {
-    run r = {.a = a, .lane = lane_take(a), .batch = batch};
-    int rc = WSRT_OK;
+    run r = {.a = a, .batch = batch};
+    int rc = open_run(&r);
 
-    if (r.lane == NULL)
-        return WSRT_ERR_NOMEM;
-    while (r.lane->count < batch->width && rc == WSRT_OK)
-        rc = grow(&r);
-    if (r.lane->count > 0) {
-        drive(&r);
-        rc = WSRT_OK;
-    }
+    if (rc != WSRT_OK)
+        return rc;
+    while (!step(&r, LONGEST_POLL))
+        ;
     lane_give(a, r.lane);
+    return WSRT_OK;
+}
+
+/* ---- a batch that nobody waits for ----------------------------------------------------------- */
+
+struct wsrt_aws_job {
+    run run;
+    wsrt_aws_batch batch;
+};
+
+int wsrt_aws_job_begin(wsrt_aws_job **out, wsrt_aws *a, const wsrt_aws_batch *batch)
+{
+    wsrt_aws_job *j = wsrt_adapter_realloc(&a->allocator, NULL, 0, sizeof *j);
+
+    *out = NULL;
+    if (j == NULL)
+        return WSRT_ERR_NOMEM;
+    j->batch = *batch;
+    j->run = (run){.a = a, .batch = &j->batch};
+    int rc = open_run(&j->run);
+    if (rc == WSRT_OK)
+        *out = j;
+    else
+        wsrt_adapter_realloc(&a->allocator, j, sizeof *j, 0);
     return rc;
+}
+
+int wsrt_aws_job_step(wsrt_aws_job *j, int most_ms)
+{
+    return step(&j->run, most_ms);
+}
+
+static void abandon(run *r, slot *s)
+{
+    if (s->stage == ACTIVE) {
+        curl_multi_remove_handle(r->lane->multi, s->easy);
+        r->lane->active--;
+    }
+    if (s->stage != IDLE) {
+        s->r.answer.rc = WSRT_ERR_UNAVAILABLE;
+        s->r.answer.unsure = 1;
+        end_request(r, s);
+    }
+}
+
+void wsrt_aws_job_end(wsrt_aws_job *j)
+{
+    if (j == NULL)
+        return;
+    wsrt_aws *a = j->run.a;
+    for (size_t i = 0; i < j->run.lane->count; i++)
+        abandon(&j->run, j->run.lane->slots[i]);
+    lane_give(a, j->run.lane);
+    wsrt_adapter_realloc(&a->allocator, j, sizeof *j, 0);
 }
 
 /* ---- a single request ------------------------------------------------------------------------ */

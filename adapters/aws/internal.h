@@ -115,6 +115,7 @@ typedef struct wsrt_aws_answer {
     uint32_t crc;        /* of the body, as the service says */
     int has_crc;         /* it says so */
     int repeated;        /* an earlier attempt may have done what was asked */
+    int unsure;          /* nobody knows whether it was done: the answer was lost */
 } wsrt_aws_answer;
 
 typedef struct wsrt_aws_request {
@@ -146,6 +147,12 @@ typedef struct wsrt_aws_batch {
 
 /* WSRT_OK when each request was done; WSRT_ERR_NOMEM when not even one could begin. */
 int wsrt_aws_run(wsrt_aws *a, const wsrt_aws_batch *batch);
+/* The same for a caller that may not wait: begun, stepped until it is done, ended, which abandons what is
+ * under way. A step waits at most so many ms, and where credentials come from an endpoint, for those. */
+typedef struct wsrt_aws_job wsrt_aws_job;
+int wsrt_aws_job_begin(wsrt_aws_job **out, wsrt_aws *a, const wsrt_aws_batch *batch);
+int wsrt_aws_job_step(wsrt_aws_job *job, int most_ms); /* 1 when all is done */
+void wsrt_aws_job_end(wsrt_aws_job *job);              /* NULL is fine */
 /* One request; its status. The answer's body is the caller's to free by wsrt_aws_answer_free(). */
 int wsrt_aws_ask(wsrt_aws *a, wsrt_aws_request *r);
 void wsrt_aws_answer_free(wsrt_aws *a, wsrt_aws_answer *answer);

@@ -69,3 +69,58 @@ int wsrt_adapter_report(void *given, size_t known, size_t first, const void *rep
     memcpy(given, &theirs, sizeof theirs);
     return WSRT_OK;
 }
+
+/* ---- addresses ------------------------------------------------------------------------------ */
+
+static int starts(wsrt_span text, const char *with_cstr)
+{
+    size_t len = strlen(with_cstr);
+
+    return text.len >= len && memcmp(text.ptr, with_cstr, len) == 0;
+}
+
+static int is(wsrt_span text, const char *other_cstr)
+{
+    return text.len == strlen(other_cstr) && starts(text, other_cstr);
+}
+
+wsrt_span wsrt_adapter_host(wsrt_span authority)
+{
+    if (authority.len == 0)
+        return authority;
+    const char *end = authority.ptr[0] == '[' ? memchr(authority.ptr, ']', authority.len)
+                                              : memchr(authority.ptr, ':', authority.len);
+
+    if (end != NULL)
+        authority.len = (size_t)(end - authority.ptr) + (*end == ']');
+    return authority;
+}
+
+int wsrt_adapter_is_loopback(wsrt_span host)
+{
+    size_t digits = 0;
+
+    while (digits < host.len &&
+           (host.ptr[digits] == '.' || (host.ptr[digits] >= '0' && host.ptr[digits] <= '9')))
+        digits++;
+    return is(host, "localhost") || is(host, "[::1]") ||
+           (starts(host, "127.") && digits == host.len);
+}
+
+int wsrt_adapter_is_safe_url(wsrt_span url)
+{
+    static const char plain[] = "http://";
+    wsrt_span authority = {url.ptr, 0};
+
+    if (starts(url, "https://"))
+        return 1;
+    if (!starts(url, plain))
+        return 0;
+    authority.ptr += sizeof plain - 1;
+    while (authority.ptr + authority.len < url.ptr + url.len &&
+           strchr("/?#@\\", authority.ptr[authority.len]) == NULL)
+        authority.len++;
+    const char *end = authority.ptr + authority.len;
+    return (end == url.ptr + url.len || *end != '@') &&
+           wsrt_adapter_is_loopback(wsrt_adapter_host(authority));
+}

@@ -19,4 +19,12 @@ int wsrt_adapter_table(void *out, size_t known, size_t first, const void *given)
 /* Fills a caller's size-first report with what fits; its size stays. WSRT_ERR_INVALID as above. */
 int wsrt_adapter_report(void *given, size_t known, size_t first, const void *report);
 
+/* Whether a host, an IPv6 address in brackets, is this machine: 127.0.0.1, and not
+ * 127.0.0.1.example.com. */
+int wsrt_adapter_is_loopback(wsrt_span host);
+/* The host of an authority "host:port". */
+wsrt_span wsrt_adapter_host(wsrt_span authority);
+/* Whether nobody can change on its way what a URL gives: https, or http to this machine. */
+int wsrt_adapter_is_safe_url(wsrt_span url);
+
 #endif

@@ -18,6 +18,9 @@ typedef struct wsrt_jwt_source {
     wsrt_breaker *breaker; /* NULL = unguarded */
     int64_t fresh_s;       /* 0 = as the server says */
     int64_t stale_s;
+    void (*wanted)(void *user); /* NULL = who needs keys fetches them */
+    void *wanted_user;
+    int awaited;         /* the host was told, and has not fetched yet */
     int busy;            /* a thread is reading or fetching */
     int64_t next_try;    /* not before, but by wsrt_jwt_refresh() */
     int64_t fresh_until; /* INT64_MAX = for ever */
@@ -41,8 +44,8 @@ struct wsrt_jwt {
  * WSRT_OK, or why there are none that may be used. */
 int wsrt_jwt_keys_get(wsrt_jwt *j, wsrt_jwt_keys **out);
 /* Reads or fetches again for a kid that is not in `keys`, if that is allowed now, and takes the new
- * set in its place. */
-void wsrt_jwt_keys_renew(wsrt_jwt *j, wsrt_jwt_keys **keys);
+ * set in its place. WSRT_ERR_UNAVAILABLE where a set is awaited that may have it. */
+int wsrt_jwt_keys_renew(wsrt_jwt *j, wsrt_jwt_keys **keys);
 /* 1 when keys come from where they can be read again. */
 int wsrt_jwt_keys_renewable(const wsrt_jwt *j);
 int wsrt_jwt_keys_load(wsrt_jwt *j, int forced);

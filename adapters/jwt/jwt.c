@@ -45,17 +45,19 @@ static int refuse(question *q, const char *why)
 }
 
 /* An unknown kid sends nobody to the key server but who at least names our issuer. */
-static const wsrt_jwt_key *find_key(wsrt_jwt *j, const wsrt_jwt_token *t, wsrt_jwt_keys **keys)
+static int find_key(wsrt_jwt *j, const wsrt_jwt_token *t, wsrt_jwt_keys **keys,
+                    const wsrt_jwt_key **key)
 {
-    const wsrt_jwt_key *key = wsrt_jwt_keys_find(*keys, t->kid);
     wsrt_jwt_claims claims;
 
-    if (key != NULL || t->kid.len == 0 || !wsrt_jwt_keys_renewable(j) ||
+    *key = wsrt_jwt_keys_find(*keys, t->kid);
+    if (*key != NULL || t->kid.len == 0 || !wsrt_jwt_keys_renewable(j) ||
         wsrt_jwt_claims_read(t->payload, &claims) != NULL ||
         wsrt_jwt_issuer_judge(&j->rules, &claims) != NULL)
-        return key;
-    wsrt_jwt_keys_renew(j, keys);
-    return wsrt_jwt_keys_find(*keys, t->kid);
+        return WSRT_OK;
+    int rc = wsrt_jwt_keys_renew(j, keys);
+    *key = wsrt_jwt_keys_find(*keys, t->kid);
+    return rc;
 }
 
 static int check_signature(const wsrt_jwt_key *key, const wsrt_jwt_token *t, question *q,
@@ -127,11 +129,16 @@ static int judge_anew(wsrt_jwt *j, wsrt_jwt_keys **keys, const wsrt_jwt_known *k
 {
     wsrt_jwt_token t;
     wsrt_jwt_times times;
+    const wsrt_jwt_key *key = NULL;
     const char *why = wsrt_jwt_token_split(&t, q->token);
     int rc = why != NULL ? refuse(q, why) : WSRT_OK;
 
     if (rc == WSRT_OK)
-        rc = check_signature(find_key(j, &t, keys), &t, q, known);
+        rc = find_key(j, &t, keys, &key);
+    if (rc == WSRT_ERR_UNAVAILABLE)
+        q->why = "the key of this kid is awaited";
+    if (rc == WSRT_OK)
+        rc = check_signature(key, &t, q, known);
     if (rc == WSRT_OK)
         rc = judge_claims(j, &t, q, &times);
     if (rc == WSRT_OK)
@@ -285,12 +292,12 @@ static int check_sources(const wsrt_jwt_options *o)
         return WSRT_ERR_INVALID;
     if (o->keys_file.len > 0 && memchr(o->keys_file.ptr, '\0', o->keys_file.len) != NULL)
         return WSRT_ERR_INVALID;
-    if (o->keys_url.len > 0 && (o->fetcher == NULL || o->fetcher->ops == NULL ||
-                                o->fetcher->ops->struct_size < sizeof(wsrt_jwks_fetcher_ops) ||
-                                o->fetcher->ops->fetch == NULL || o->keys_url.len < 8 ||
-                                memcmp(o->keys_url.ptr, "https://", 8) != 0))
+    if (o->keys_url.len > 0 &&
+        (o->fetcher == NULL || o->fetcher->ops == NULL ||
+         o->fetcher->ops->struct_size < sizeof(wsrt_jwks_fetcher_ops) ||
+         o->fetcher->ops->fetch == NULL || !wsrt_adapter_is_safe_url(o->keys_url)))
         return WSRT_ERR_INVALID;
-    return WSRT_OK;
+    return o->wanted != NULL && o->keys_url.len == 0 ? WSRT_ERR_INVALID : WSRT_OK;
 }
 
 static int check_options(const wsrt_jwt_options *o)
@@ -372,6 +379,8 @@ static int load_source(wsrt_jwt *j, const wsrt_jwt_options *o)
     j->source.next_try = INT64_MIN;
     if (o->keys_url.len > 0) {
         j->source.fetcher = *o->fetcher;
+        j->source.wanted = o->wanted;
+        j->source.wanted_user = o->wanted_user;
         return o->breakers == NULL
                    ? WSRT_OK
                    : wsrt_breakers_get(o->breakers, wsrt_span_cstr("cognito"),

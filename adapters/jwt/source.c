@@ -144,6 +144,15 @@ int wsrt_jwt_keys_renewable(const wsrt_jwt *j)
     return j->source.file != NULL || j->source.url != NULL;
 }
 
+/* Whether to ask for keys now; then nobody else does so for a while. */
+static int is_time(wsrt_jwt_source *s, int64_t now, int forced)
+{
+    if (s->busy || (!forced && now < s->next_try))
+        return 0;
+    s->next_try = after(now, s->url != NULL ? WSRT_JWT_RETRY_MS : WSRT_JWT_REREAD_MS, ns_per_ms);
+    return 1;
+}
+
 /* One thread at a time; WSRT_ERR_STATE when another is at it, or when it is too early. */
 int wsrt_jwt_keys_load(wsrt_jwt *j, int forced)
 {
@@ -151,22 +160,34 @@ int wsrt_jwt_keys_load(wsrt_jwt *j, int forced)
     int64_t now = j->env.now(j->env.user);
 
     pthread_mutex_lock(&j->lock);
-    int go = !s->busy && (forced || now >= s->next_try);
-    if (go) {
-        s->busy = 1;
-        s->next_try =
-            after(now, s->url != NULL ? WSRT_JWT_RETRY_MS : WSRT_JWT_REREAD_MS, ns_per_ms);
-    }
+    int go = is_time(s, now, forced);
+    s->busy |= go;
     pthread_mutex_unlock(&j->lock);
     if (!go)
         return WSRT_ERR_STATE;
     int rc = load(j);
     pthread_mutex_lock(&j->lock);
-    s->busy = 0;
+    s->busy = s->awaited = 0;
     pthread_mutex_unlock(&j->lock);
     if (rc != WSRT_OK)
         wsrt_jwt_log(j, WSRT_LEVEL_WARN, "jwt.keys_unavailable", wsrt_status_name(rc));
     return rc;
+}
+
+/* Tells the host that keys are wanted, if it is time; 1 while they are awaited. */
+static int await(wsrt_jwt *j)
+{
+    wsrt_jwt_source *s = &j->source;
+    int64_t now = j->env.now(j->env.user);
+
+    pthread_mutex_lock(&j->lock);
+    int go = is_time(s, now, 0);
+    s->awaited |= go;
+    int awaited = s->awaited || s->busy;
+    pthread_mutex_unlock(&j->lock);
+    if (go)
+        s->wanted(s->wanted_user);
+    return awaited;
 }
 
 /* The keys there are, if they may still be used; *fresh says whether they are fresh. */
@@ -193,6 +214,10 @@ int wsrt_jwt_keys_get(wsrt_jwt *j, wsrt_jwt_keys **out)
     *out = hold(j, &fresh);
     if (fresh)
         return WSRT_OK;
+    if (j->source.wanted != NULL) {
+        (void)await(j);
+        return *out != NULL ? WSRT_OK : WSRT_ERR_UNAVAILABLE;
+    }
     rc = wsrt_jwt_keys_load(j, 0);
     if (rc == WSRT_OK || *out == NULL) {
         wsrt_jwt_keys_release(*out);
@@ -205,15 +230,18 @@ int wsrt_jwt_keys_get(wsrt_jwt *j, wsrt_jwt_keys **out)
                : WSRT_ERR_UNAVAILABLE;
 }
 
-void wsrt_jwt_keys_renew(wsrt_jwt *j, wsrt_jwt_keys **keys)
+int wsrt_jwt_keys_renew(wsrt_jwt *j, wsrt_jwt_keys **keys)
 {
     int fresh;
 
+    if (j->source.wanted != NULL)
+        return await(j) ? WSRT_ERR_UNAVAILABLE : WSRT_OK;
     if (wsrt_jwt_keys_load(j, 0) != WSRT_OK)
-        return;
+        return WSRT_OK;
     wsrt_jwt_keys *renewed = hold(j, &fresh);
     if (renewed == NULL)
-        return;
+        return WSRT_OK;
     wsrt_jwt_keys_release(*keys);
     *keys = renewed;
+    return WSRT_OK;
 }

@@ -15,6 +15,7 @@
 #define WSRT_AWS_H
 
 #include <wsrt/base.h>
+#include <wsrt/monitor.h>
 #include <wsrt/sender.h>
 #include <wsrt/store.h>
 
@@ -209,6 +210,111 @@ WSRT_API void wsrt_aws_sender_free(wsrt_aws_sender *s);
  * @since 0.1
  */
 WSRT_API void wsrt_aws_sender_interface(wsrt_aws_sender *s, wsrt_sender *out);
+
+/* ---- CloudWatch's metrics ------------------------------------------------------------------- */
+
+/** A monitor's metrics on their way to CloudWatch; one thread at a time. @since 0.1 */
+typedef struct wsrt_aws_metrics wsrt_aws_metrics;
+
+/** Bits of wsrt_aws_metrics_options.flags. @since 0.1 */
+typedef enum wsrt_aws_metrics_flag {
+    WSRT_AWS_METRICS_AT_LEAST_ONCE = 1, /**< after a lost answer a body is sent again, and what it
+                                             tells may be counted twice; else it is given up */
+    WSRT_AWS_METRICS_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_AWS_METRICS_FLAG_MAX_ = 2147483647
+} wsrt_aws_metrics_flag;
+
+/** Settings of a sink; zero = default. Text is copied. @since 0.1 */
+typedef struct wsrt_aws_metrics_options {
+    uint32_t struct_size; /**< sizeof(wsrt_aws_metrics_options) */
+    uint32_t flags;       /**< bits of wsrt_aws_metrics_flag */
+    wsrt_span endpoint;   /**< default AWS_ENDPOINT_URL_CLOUDWATCH, AWS_ENDPOINT_URL, then
+                               `https://monitoring.{region}.amazonaws.com` */
+    int32_t names;        /**< a wsrt_metric_names */
+    uint32_t interval_ms; /**< between two readings of the monitor; 0 = 60000, at most a day */
+    uint64_t
+        queue_bytes; /**< what may wait while CloudWatch fails; the oldest goes first. 0 = 8 MiB,
+                               at least 1 MiB */
+} wsrt_aws_metrics_options;
+
+/**
+ * Makes a sink. It reads the monitor for the first time when an interval has passed.
+ *
+ * @param out      NULL on failure; give it back with wsrt_aws_metrics_free()
+ * @param a        borrowed: must outlive the sink; its clocks are the sink's
+ * @param monitor  borrowed, likewise; its numbers since its start are told
+ * @param opts     borrowed during the call; NULL = defaults
+ * @return WSRT_OK; WSRT_ERR_INVALID (NULL, a number out of range, an endpoint that is no http or https
+ *         URL); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOT_FOUND: no region; WSRT_ERR_NOMEM. Any thread.
+ * @since 0.1
+ */
+WSRT_API int wsrt_aws_metrics_new(wsrt_aws_metrics **out, wsrt_aws *a, wsrt_monitor *monitor,
+                                  const wsrt_aws_metrics_options *opts);
+
+/** Frees it, gives up what is under way and what waits; NULL is fine. wsrt_aws_metrics_flush() comes
+ *  before it. @since 0.1 */
+WSRT_API void wsrt_aws_metrics_free(wsrt_aws_metrics *m);
+
+/**
+ * Does what there is to do: reads the monitor when that is due, sends, takes answers. It never waits for
+ * CloudWatch longer than it is told to, with one exception: credentials that come from an endpoint and
+ * have expired are waited for.
+ *
+ * Requests are PutMetricData in AWS JSON 1.0 (version 2010-08-01), one at a time. A body that fails
+ * stays, and is tried again after up to 1, 2, ... 20 s, while throttled up to 4, 8, ... 20 s; what came
+ * meanwhile waits behind it. A body is given up when CloudWatch calls it wrong (400), when the queue is
+ * full, and unless the flag says otherwise when the connection broke and nobody knows whether it was
+ * taken. Each of these is counted and logged.
+ *
+ * @param wait_ms  0 = for an event loop, which goes on at once; at most a day
+ * @param next_ms  receives when to come again, in ms; NULL = not wanted
+ * @return WSRT_OK, also when CloudWatch fails; WSRT_ERR_NOMEM: nothing is lost, it is tried again;
+ *         WSRT_ERR_INVALID. @since 0.1
+ */
+WSRT_API int wsrt_aws_metrics_step(wsrt_aws_metrics *m, uint32_t wait_ms, uint32_t *next_ms);
+
+/**
+ * Reads the monitor now and sends everything, for the end of a program.
+ *
+ * @param timeout_ms  at most a day
+ * @return WSRT_OK: CloudWatch has all but what it called wrong; else what ended it, and the rest waits:
+ *         WSRT_ERR_TIMEOUT; WSRT_ERR_UNAVAILABLE; WSRT_ERR_THROTTLED; WSRT_ERR_FORBIDDEN;
+ *         WSRT_ERR_NOT_FOUND: no credentials; WSRT_ERR_STATE: an answer was lost; WSRT_ERR_NOMEM;
+ *         WSRT_ERR_INVALID. @since 0.1
+ */
+WSRT_API int wsrt_aws_metrics_flush(wsrt_aws_metrics *m, uint32_t timeout_ms);
+
+/** What became of bodies, each up to 1000 metrics. @since 0.1 */
+typedef struct wsrt_aws_metrics_counts {
+    uint32_t struct_size;  /**< set by the caller */
+    uint32_t flags;        /**< 0 */
+    uint64_t sent;         /**< CloudWatch has them */
+    uint64_t failed;       /**< attempts that did not tell anything; the body stayed */
+    uint64_t refused;      /**< CloudWatch called them wrong */
+    uint64_t unsure;       /**< given up: the answer was lost */
+    uint64_t dropped;      /**< given up: the queue was full */
+    uint64_t queued_bytes; /**< waiting or under way, now */
+} wsrt_aws_metrics_counts;
+
+/** Reads the counts. @return WSRT_OK; WSRT_ERR_INVALID. @since 0.1 */
+WSRT_API int wsrt_aws_metrics_count(const wsrt_aws_metrics *m, wsrt_aws_metrics_counts *out);
+
+/* ---- keys of tokens ------------------------------------------------------------------------- */
+
+struct wsrt_jwks_fetcher; /* of jwt.h */
+
+/**
+ * A fetcher of key sets for libwsrt-jwt (`fetcher` in the options of its verifier), valid as long as the
+ * object; NULL arguments do nothing. Any thread.
+ *
+ * It gets a URL by GET, unsigned and without credentials, and asks once. https, whose certificate is
+ * verified, or http to this machine; redirects are not followed. WSRT_OK: status 200.
+ * WSRT_ERR_UNAVAILABLE: no connection, or another status; WSRT_ERR_TIMEOUT; WSRT_ERR_TOO_LARGE;
+ * WSRT_ERR_FORBIDDEN: the certificate is not to be trusted; WSRT_ERR_INVALID: another kind of URL, or
+ * one with a query; WSRT_ERR_NOMEM. `max_age_s` is that of Cache-Control.
+ * @since 0.1
+ */
+WSRT_API void wsrt_aws_jwks_interface(wsrt_aws *a, struct wsrt_jwks_fetcher *out);
 
 #ifdef __cplusplus
 }

@@ -61,9 +61,9 @@ typedef struct wsrt_jwks_fetcher_ops {
     uint32_t struct_size; /**< sizeof(wsrt_jwks_fetcher_ops) */
     uint32_t flags;       /**< 0 */
     /**
-     * Gets the URL over https, follows no redirect to another host, and blocks at most
-     * `timeout_ms`. WSRT_OK: status 200, the body is in `dst`. Otherwise a negative status, which is
-     * a failure of the key server. Called without a lock held. Mandatory.
+     * Gets the URL, follows no redirect to another host, and blocks at most `timeout_ms`. WSRT_OK:
+     * status 200, the body is in `dst`. Otherwise a negative status, which is a failure of the key
+     * server. Called without a lock held. Mandatory.
      */
     int (*fetch)(void *self, wsrt_jwks_fetch *f);
 } wsrt_jwks_fetcher_ops;
@@ -91,7 +91,7 @@ typedef struct wsrt_jwt_options {
                                      and an access token's audience is its `client_id` */
     wsrt_span keys;      /**< a JWKS */
     wsrt_span keys_file; /**< path of one; read again for an unknown `kid`, at most once a second */
-    wsrt_span keys_url;  /**< address of one; needs `fetcher` */
+    wsrt_span keys_url;  /**< address of one, https, or http to this machine; needs `fetcher` */
     const wsrt_jwks_fetcher *fetcher; /**< copied */
     wsrt_breakers *breakers; /**< borrowed: fetches are guarded by its `cognito`/`verifyJWT`; NULL =
                                   unguarded */
@@ -102,6 +102,11 @@ typedef struct wsrt_jwt_options {
     int64_t stale_s;         /**< while fetching fails, keys serve so long; default 86400 */
     int64_t
         cache_entries; /**< verified tokens remembered; default 1024; at most 65536; -1 = none */
+    /** For a host that may not wait: with it authenticate() never fetches. It is called, at most once
+     *  in ten seconds and on the thread that authenticates, when wsrt_jwt_refresh() ought to be, which
+     *  the host does on a thread that may wait. Only with `keys_url`; NULL = none */
+    void (*wanted)(void *user);
+    void *wanted_user;
 } wsrt_jwt_options;
 
 /**
@@ -129,7 +134,8 @@ WSRT_API void wsrt_jwt_free(wsrt_jwt *j);
  * groups are `cognito:groups` or `groups`, scopes `scope`; `expires_at` is `exp` with the leeway.
  * `exp` and `sub` are required. Of a set of keys behind a URL one caller at a time fetches, inside
  * its authenticate(): when there are none yet, when they are no longer fresh, and for an unknown
- * `kid`, at most once in ten seconds; everybody else is served with the keys there are.
+ * `kid`, at most once in ten seconds; everybody else is served with the keys there are. With `wanted`
+ * nobody fetches there, and WSRT_ERR_UNAVAILABLE answers a token for whose key a fetch is awaited.
  * @since 0.1
  */
 WSRT_API void wsrt_jwt_interface(wsrt_jwt *j, wsrt_authenticator *out);

@@ -1,10 +1,12 @@
-/* Judges the tokens of tests/clients/tokens.mjs: reads one JSON object a line, prints a verdict a line. */
+/* Judges the tokens of tests/clients/tokens.mjs and cognito.mjs: reads one JSON object a line, prints a verdict a line. */
 #include <wsrt/json.h>
 #include <wsrt/jwt.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { NAME_MAX_LEN = 256 };
 
 static wsrt_span text_of(const wsrt_json *line, const char *pointer, char *dst, size_t cap)
 {
@@ -15,6 +17,15 @@ static wsrt_span text_of(const wsrt_json *line, const char *pointer, char *dst, 
         wsrt_json_text(&value, dst, cap, &len) != WSRT_OK)
         exit(2);
     return (wsrt_span){dst, len};
+}
+
+static wsrt_span text_or(const wsrt_json *line, const char *pointer, char *dst, const char *other)
+{
+    wsrt_json value;
+
+    return wsrt_json_find(line, wsrt_span_cstr(pointer), &value) == WSRT_OK
+               ? text_of(line, pointer, dst, NAME_MAX_LEN)
+               : wsrt_span_cstr(other);
 }
 
 static int64_t number_of(const wsrt_json *line, const char *pointer)
@@ -49,12 +60,14 @@ static const char *ask(wsrt_jwt *j, wsrt_span token, int64_t wall, wsrt_jwt_repo
 static void judge(const wsrt_json *line)
 {
     static char keys[65536], token[65536];
-    wsrt_span audience = wsrt_span_cstr("app");
+    char names[3][NAME_MAX_LEN];
+    wsrt_span audience = text_or(line, "/audience", names[0], "app");
     wsrt_jwt_report r = {.struct_size = sizeof r, .text_cstr = ""};
     const char *verdict = "no keys";
     wsrt_jwt *j;
     wsrt_jwt_options o = {.struct_size = sizeof o,
-                          .issuer = wsrt_span_cstr("me"),
+                          .issuer = text_or(line, "/issuer", names[1], "me"),
+                          .token_use = text_or(line, "/token_use", names[2], ""),
                           .audiences = &audience,
                           .audience_count = 1,
                           .leeway_s = (int32_t)number_of(line, "/leeway"),

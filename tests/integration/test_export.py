@@ -280,11 +280,11 @@ def an_operation_of_ones_own_needs_limits_to_be_watched_but_not_to_be_shown():
         expect("orders" in export(what, "--operations", "orders"), what)
 
 
-def the_part_is_monitoring_and_nothing_else_yet():
+def the_part_is_monitoring_unless_told_otherwise():
     for what in ("cloudformation", "terraform"):
         equal(export(what, "--part", "monitoring"), export(what), what)
-        _complains(wsrt("export", what, "--part", "functions"), USAGE,
-                   "'functions' is not one of monitoring")
+        _complains(wsrt("export", what, "--part", "tables"), USAGE,
+                   "'tables' is not one of monitoring|functions|all")
 
 
 # ---- the configuration file ----
@@ -451,7 +451,7 @@ BAD = {"region": ("", "eu west", "x" * 33, "../x"),
        "environment": ("", "a b", 'a"', "a${b}", "ü", "x" * 256),
        "name-suffix": ("", "a b", "a.b", "x" * 65),
        "stream-function": ("", "a:b", "x" * 65), "config": ("",), "output": ("",),
-       "operations": ("",), "part": ("", "all", "monitor")}
+       "operations": ("",), "part": ("", "monitor"), "schema": ("", "chat")}
 
 
 def a_bad_value_is_a_usage_error_as_a_flag_and_a_setting_error_as_a_variable():

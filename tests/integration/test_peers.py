@@ -8,6 +8,8 @@ import sys
 import tempfile
 
 from exported import VARIANTS, body_of_cloudformation, export
+from stacked import of_cloudformation
+from test_export_stack import BY_SHAPE, RIGHTS
 from toolcase import cases_of, equal, expect, main
 
 PEERS = pathlib.Path(__file__).resolve().parent.parent / "peers"
@@ -47,6 +49,41 @@ def the_cdk_includes_every_template_and_changes_nothing():
     equal(done.returncode, 0, done.stderr[-2000:])
     read = [json.loads(line) for line in done.stdout.splitlines()]
     equal([r["Resources"] for r in read], [t["Resources"] for t in templates])
+
+
+def the_cdk_includes_the_functions_and_changes_nothing():
+    templates = [json.loads(export("cloudformation", "--part", part, "--schema", schema))
+                 for part in ("functions", "all") for schema in ("message", "message-action")]
+    done = _read(*templates)
+    equal(done.returncode, 0, done.stderr[-2000:])
+    for line, given in zip(done.stdout.splitlines(), templates):
+        read = json.loads(line)
+        for section in ("Resources", "Conditions", "Outputs"):
+            equal(read[section], given[section], section)
+        equal({k: read["Parameters"][k] for k in given["Parameters"]}, given["Parameters"])
+
+
+def the_rights_that_the_cdk_reads_are_those_of_the_list():
+    (line,) = _read(json.loads(export("cloudformation", "--part", "functions"))).stdout.splitlines()
+    template = json.loads(line)
+    template["Parameters"] = {k: v for k, v in template["Parameters"].items()
+                              if k != "BootstrapVersion"}  # the CDK's own
+    for shape in "AB":
+        stack = of_cloudformation(template, TableShape=shape, ArtifactBucket="artifacts")
+        for role, rights in stack["roles"].items():
+            name = role[6:-1]
+            own = {r for r in rights if r[1] != f"<loggroup {name}>"}
+            more = {BY_SHAPE[shape]} if name == "stream-processor" else set()
+            equal(own, RIGHTS[name] | more, f"{name}, shape {shape}")
+
+
+def the_cdk_refuses_a_function_that_is_wrong():
+    for change in ({"MemorySize": "much"}, {"Code": []}):
+        template = json.loads(export("cloudformation", "--part", "functions"))
+        template["Resources"]["ChatFunction"]["Properties"].update(change)
+        done = _read(template)
+        expect(done.returncode != 0 and "CfnFunctionProps" in done.stderr, change,
+               done.stderr[-500:])
 
 
 def the_cdk_refuses_a_template_that_is_wrong():

@@ -1,18 +1,20 @@
 """Tokens as a user meets them: wsrt token make and check, and wsrt serve --jwks."""
 import base64
 import contextlib
+import http.server
 import json
 import os
 import pathlib
 import stat
 import sys
 import tempfile
+import threading
 import time
 
 from test_tool import _complains, _Raw
 from toolcase import Serve, cases_of, equal, expect, main, wsrt
 
-OK, UNMET, USAGE, NO_CREATE, REFUSED, CONFIG = 0, 1, 2, 73, 77, 78
+OK, UNMET, USAGE, UNAVAILABLE, NO_CREATE, REFUSED, CONFIG = 0, 1, 2, 69, 73, 77, 78
 PING = '{"type":"ping","data":{"action":"now"}}'
 NAMED = ("--issuer", "https://me.example", "--audience", "app")
 
@@ -155,7 +157,7 @@ def a_key_set_that_cannot_be_used_is_a_configuration_error():
         _make(folder)
         for path, why in ((folder / "none.json", "No such file"),
                           (folder / "k.json", "no array of keys"),
-                          ("https://example.com/jwks.json", "files only")):
+                          ("http://example.com/jwks.json", "neither https nor http to this")):
             _complains(wsrt("token", "check", "--jwks", str(path), "x"), CONFIG, why)
             _complains(wsrt("serve", "--jwks", str(path)), CONFIG, why)
         private = '{"keys":[' + (folder / "k.json").read_text() + "]}"
@@ -246,6 +248,89 @@ def a_reissued_key_is_read_from_the_file():
             expect(time.monotonic() < deadline, "the new key is never read")
             time.sleep(0.5)
         _complains(_ping(server, "--token", token), REFUSED, "401")
+
+
+# ---- keys behind an address ----
+
+class _KeyServer(http.server.ThreadingHTTPServer):
+    """Gives out a file, counts, and fails or stalls when told."""
+    daemon_threads = True
+
+    def __init__(self, path):
+        super().__init__(("127.0.0.1", 0), _Keys)
+        self.path, self.asked, self.status = path, 0, 200
+        self.go = threading.Event()
+        self.go.set()
+        self.url = f"http://127.0.0.1:{self.server_port}/jwks.json"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def __exit__(self, *args):
+        self.go.set()
+        self.shutdown()
+        super().__exit__(*args)
+
+
+class _Keys(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):  # pylint: disable=invalid-name
+        self.server.asked += 1
+        body = self.server.path.read_bytes()
+        self.server.go.wait(30)
+        with contextlib.suppress(OSError):  # who asked may have given up
+            self.send_response(self.server.status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *args):  # pylint: disable=arguments-differ
+        pass
+
+
+def keys_come_from_an_address_that_the_environment_names():
+    with _folder() as folder:
+        token = _make(folder, *NAMED)
+        with _KeyServer(folder / "k.jwks.json") as keys:
+            with Serve(*NAMED, "--require-auth", env={"WSRT_JWKS": keys.url}) as server:
+                for _ in range(3):
+                    equal(_ping(server, "--token", token).returncode, OK)
+                _complains(_ping(server, "--token", token[:-3] + "AAA"), REFUSED, "401")
+            equal(keys.asked, 1)
+            done = wsrt("token", "check", "--jwks", keys.url, *NAMED, token)
+            equal((done.returncode, json.loads(done.stdout)), (OK, _claims(token)), done.stderr)
+            keys.status = 500
+            _complains(wsrt("token", "check", "--jwks", keys.url, token), UNAVAILABLE, "no keys")
+
+
+def a_server_that_is_up_before_its_key_server_lets_nobody_in():
+    with _folder() as folder:
+        token = _make(folder, *NAMED)
+        with _KeyServer(folder / "k.jwks.json") as keys:
+            keys.status = 500
+            with Serve("--jwks", keys.url, *NAMED, "--require-auth") as server:
+                _complains(_ping(server, "--token", token), UNAVAILABLE, "500")
+                equal(server.end(), OK)
+                expect("jwt.keys_unavailable" in "".join(server.log), server.log)
+
+
+def a_key_server_that_stalls_holds_nobody_up_and_a_new_key_is_taken_when_it_comes():
+    with _folder() as folder, _folder() as other:
+        token, fresh = _make(folder, *NAMED), _make(other, *NAMED)
+        with _KeyServer(folder / "k.jwks.json") as keys:
+            with Serve("--jwks", keys.url, *NAMED, "--require-auth") as server:
+                _complains(_ping(server, "--token", fresh), REFUSED, "401")
+                keys.go.clear()
+                keys.path = other / "k.jwks.json"
+                deadline = time.monotonic() + 30  # a set ten seconds old is asked for again
+                while "500" not in _ping(server, "--token", fresh).stderr:
+                    expect(time.monotonic() < deadline, "the new key is never asked for")
+                    time.sleep(0.2)
+                start = time.monotonic()
+                equal(_ping(server, "--token", token).returncode, OK)
+                expect(time.monotonic() - start < 4, "the loop waits for the key server")
+                keys.go.set()
+                while _ping(server, "--token", fresh).returncode != OK:
+                    expect(time.monotonic() < deadline, "the new key is never taken")
+                    time.sleep(0.2)
+                equal(keys.asked, 2)
 
 
 def a_bind_beyond_loopback_needs_keys_issuer_and_audience():

@@ -99,7 +99,7 @@ static int ask(wsrt_jwt *j, wsrt_span token)
 }
 
 /* Why a token is refused, "" for a good one. */
-static const char *reason_of(const wsrt_jwt_options *o, wsrt_span token)
+static inline const char *reason_of(const wsrt_jwt_options *o, wsrt_span token)
 {
     wsrt_jwt *j = make(o);
     wsrt_jwt_report r = {.struct_size = sizeof r};

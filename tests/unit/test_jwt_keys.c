@@ -83,14 +83,16 @@ START_TEST(a_secret_has_at_least_32_bytes_and_is_asked_for)
 }
 END_TEST
 
+static void count_wish(void *user);
+
 START_TEST(rules_without_sense_are_refused)
 {
     const wsrt_jwt_options good = usual();
-    wsrt_jwt_options bad[13];
+    wsrt_jwt_options bad[14];
     wsrt_span nothing = {NULL, 0};
     wsrt_jwt *j;
 
-    for (size_t i = 0; i < 13; i++)
+    for (size_t i = 0; i < 14; i++)
         bad[i] = good;
     bad[0].keys = nothing;
     bad[1].keys_file = TEXT("also.json");
@@ -106,7 +108,8 @@ START_TEST(rules_without_sense_are_refused)
     bad[10].keys_url = TEXT("https://example.com/jwks.json"); /* nobody to fetch it */
     bad[11].stale_s = -1;
     bad[12].struct_size = 8;
-    for (size_t i = 0; i < 13; i++) {
+    bad[13].wanted = count_wish; /* nothing is fetched */
+    for (size_t i = 0; i < 14; i++) {
         ck_assert_int_eq(wsrt_jwt_new(&j, &bad[i]), WSRT_ERR_INVALID);
         ck_assert_ptr_null(j);
     }
@@ -229,6 +232,7 @@ struct server {
     int status;
     int calls;
     int64_t max_age_s;
+    int wishes; /* of a verifier whose host fetches */
 };
 
 static int fetch(void *self, wsrt_jwks_fetch *f)
@@ -406,6 +410,118 @@ START_TEST(the_breaker_guards_the_fetch_and_an_invalid_token_never_counts)
     wsrt_breaker_release_ref(b);
     wsrt_jwt_free(j);
     wsrt_breakers_free(breakers);
+}
+END_TEST
+
+/* ---- a host that may not wait ---- */
+
+static void count_wish(void *user)
+{
+    ((struct server *)user)->wishes++;
+}
+
+static wsrt_jwt *make_patient(struct server *s)
+{
+    wsrt_jwt_options o = usual();
+    wsrt_env env = {.struct_size = sizeof env, .user = s, .now = server_now};
+    wsrt_jwks_fetcher fetcher = {&fetcher_ops, s};
+
+    o.keys = (wsrt_span){NULL, 0};
+    o.keys_url = TEXT("https://example.com/jwks.json");
+    o.fetcher = &fetcher;
+    o.env = &env;
+    o.wanted = count_wish;
+    o.wanted_user = s;
+    return make(&o);
+}
+
+START_TEST(a_host_that_may_not_wait_is_told_and_fetches_itself)
+{
+    struct server s = {.body = jwks};
+    wsrt_jwt *j = make_patient(&s);
+    wsrt_span t = sign_with(ours, NULL, good_claims);
+
+    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(s.wishes, 1);
+    ck_assert_int_eq(s.calls, 0);
+    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
+    ck_assert_int_eq(ask(j, t), WSRT_OK);
+    ck_assert_int_eq(s.calls, 1);
+    wsrt_jwt_free(j);
+}
+END_TEST
+
+START_TEST(keys_that_are_no_longer_fresh_serve_while_the_host_is_told)
+{
+    struct server s = {.body = jwks};
+    wsrt_jwt *j = make_patient(&s);
+    wsrt_span t = sign_with(ours, NULL, good_claims);
+
+    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
+    s.now += 3600 * s_ns;
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(ask(j, t), WSRT_OK);
+    ck_assert_int_eq(s.wishes, 1);
+    s.now += 10 * s_ns; /* nobody came: it is told again */
+    ck_assert_int_eq(ask(j, t), WSRT_OK);
+    ck_assert_int_eq(s.wishes, 2);
+    s.now += 86400 * s_ns;
+    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(s.calls, 1);
+    wsrt_jwt_free(j);
+}
+END_TEST
+
+START_TEST(a_token_of_an_awaited_key_is_put_off_and_not_refused)
+{
+    struct server s = {.body = other_jwks};
+    wsrt_jwt *j = make_patient(&s);
+    wsrt_span t = sign_with(ours, NULL, good_claims);
+    wsrt_jwt_report r = {.struct_size = sizeof r};
+
+    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
+    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAUTHENTICATED); /* the set is seconds old */
+    s.now += 10 * s_ns;
+    ck_assert_int_eq(wsrt_jwt_verify(j, t, now_ms, &r), WSRT_ERR_UNAVAILABLE);
+    ck_assert_str_eq(r.text_cstr, "the key of this kid is awaited");
+    ck_assert_int_eq(s.wishes, 1);
+    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
+    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAUTHENTICATED); /* it did not come */
+    ck_assert_int_eq(s.wishes, 1);
+    wsrt_jwt_free(j);
+}
+END_TEST
+
+static const struct {
+    const char *url;
+    int status;
+} urls[] = {
+    {"https://example.com/keys", WSRT_OK},
+    {"http://127.0.0.1:8080/keys", WSRT_OK},
+    {"http://localhost/keys", WSRT_OK},
+    {"http://[::1]:8080/keys", WSRT_OK},
+    {"http://example.com/keys", WSRT_ERR_INVALID},
+    {"http://127.0.0.1.example.com/keys", WSRT_ERR_INVALID},
+    {"http://127.0.0.1:80@example.com/keys", WSRT_ERR_INVALID},
+    {"http://localhost@example.com", WSRT_ERR_INVALID},
+    {"http://", WSRT_ERR_INVALID},
+    {"ftp://127.0.0.1/keys", WSRT_ERR_INVALID},
+    {"HTTPS//example.com", WSRT_ERR_INVALID},
+};
+
+START_TEST(keys_come_by_https_or_from_this_machine)
+{
+    struct server s = {.body = jwks};
+    wsrt_jwks_fetcher fetcher = {&fetcher_ops, &s};
+    wsrt_jwt_options o = usual();
+    wsrt_jwt *j;
+
+    o.keys = (wsrt_span){NULL, 0};
+    o.keys_url = TEXT(urls[_i].url);
+    o.fetcher = &fetcher;
+    ck_assert_int_eq(wsrt_jwt_new(&j, &o), urls[_i].status);
+    wsrt_jwt_free(j);
 }
 END_TEST
 
@@ -588,6 +704,11 @@ Suite *suite(void)
     tcase_add_test(t, an_unknown_kid_fetches_once_in_ten_seconds);
     tcase_add_test(t, a_token_of_another_issuer_fetches_nothing);
     tcase_add_test(t, the_breaker_guards_the_fetch_and_an_invalid_token_never_counts);
+    tcase_add_test(t, a_host_that_may_not_wait_is_told_and_fetches_itself);
+    tcase_add_test(t, keys_that_are_no_longer_fresh_serve_while_the_host_is_told);
+    tcase_add_test(t, a_token_of_an_awaited_key_is_put_off_and_not_refused);
+    tcase_add_loop_test(t, keys_come_by_https_or_from_this_machine, 0,
+                        sizeof urls / sizeof urls[0]);
     tcase_add_test(t, a_file_is_read_again_when_told);
     tcase_add_test(t, every_refused_allocation_denies_and_leaves_nothing_behind);
     tcase_add_test(t, threads_judge_while_keys_are_swapped);

@@ -110,6 +110,7 @@ struct export_settings {
     const char *config;
     const char *output;
     const char *part;
+    const char *schema;
     int32_t full;
     int32_t warning;
 };

@@ -171,6 +171,8 @@ int run_export(void *settings, char **operands)
     if (output == NULL)
         return complain(TOOL_USAGE, "export: there is no '%s': see wsrt export --help",
                         operands[0]);
+    if (output->parts != (ALARMS | GRAPHS) && strcmp(s->part, "monitoring") != 0)
+        return complain(TOOL_USAGE, "--part %s is for cloudformation and terraform", s->part);
     int status =
         output->parts == 0 ? TOOL_OK : export_model_build(&model, s, output->parts & ALARMS);
     if (status == TOOL_OK)

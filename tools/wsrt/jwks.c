@@ -1,5 +1,7 @@
 #include "jwks.h"
+#include "keys.h"
 #include "tool.h"
+#include "worker.h"
 
 #include <wsrt/jwt.h>
 
@@ -14,6 +16,8 @@ struct jwks_judge {
     const wsrt_env *env; /* NULL = nobody listens */
     const char *refusal; /* of the key set; constant text */
     wsrt_jwt *jwt;
+    struct keys keys;     /* loaded for a URL */
+    struct worker worker; /* fetches them */
 };
 
 /* Why a key set is refused is for the complaint; the rest goes where lines go. */
@@ -34,7 +38,46 @@ static int explain(const struct jwks_judge *j, const char *file, int rc, int err
         return complain(TOOL_CONFIG, "--jwks: cannot read '%s': %s", file, strerror(error));
     if (j->refusal != NULL)
         return complain(TOOL_CONFIG, "--jwks: '%s' is no key set to use: %s", file, j->refusal);
+    if (rc == WSRT_ERR_INVALID && j->keys.aws != NULL)
+        return complain(TOOL_CONFIG, "--jwks: '%s' is neither https nor http to this machine",
+                        file);
     return complain(TOOL_CONFIG, "--jwks: '%s': %s", file, wsrt_status_name(rc));
+}
+
+static void fetch_keys(void *user)
+{
+    struct jwks_judge *j = user;
+
+    (void)wsrt_jwt_refresh(j->jwt); /* it tells how that went */
+}
+
+static int open_keys(struct jwks_judge *j, const struct jwks_rules *rules, wsrt_jwt_options *o)
+{
+    if (strstr(rules->source, "://") == NULL) {
+        o->keys_file = wsrt_span_cstr(rules->source);
+        return 0;
+    }
+    o->keys_url = wsrt_span_cstr(rules->source);
+    o->fetcher = &j->keys.fetcher;
+    o->breakers = rules->breakers;
+    if (rules->breakers != NULL) { /* a server, whose loop may not wait */
+        o->wanted = worker_tell;
+        o->wanted_user = &j->worker;
+    }
+    return keys_open(&j->keys, rules->env);
+}
+
+/* A server may be up before its key server is: it lets nobody in until then. */
+static int first_fetch(struct jwks_judge *j, const struct jwks_rules *rules)
+{
+    if (j->keys.aws == NULL)
+        return 0;
+    int rc = wsrt_jwt_refresh(j->jwt);
+    if (rules->breakers != NULL)
+        return worker_start(&j->worker, fetch_keys, j);
+    return rc == WSRT_OK ? 0
+                         : complain(TOOL_UNAVAILABLE, "--jwks: no keys from '%s': %s",
+                                    rules->source, wsrt_status_name(rc));
 }
 
 int jwks_open(struct jwks_judge **out, const struct jwks_rules *rules)
@@ -47,18 +90,18 @@ int jwks_open(struct jwks_judge **out, const struct jwks_rules *rules)
         .issuer = wsrt_span_cstr(rules->issuer),
         .audiences = rules->audiences->items,
         .audience_count = rules->audiences->count,
-        .keys_file = wsrt_span_cstr(rules->file),
     };
 
     *out = j;
     if (j == NULL)
         return complain(TOOL_INTERNAL, "out of memory");
-    if (strstr(rules->file, "://") != NULL)
-        return complain(TOOL_CONFIG, "--jwks: this build reads key sets from files only");
+    int status = open_keys(j, rules, &o);
+    if (status != 0)
+        return status;
     j->env = rules->env;
     errno = 0;
     int rc = wsrt_jwt_new(&j->jwt, &o);
-    return rc == WSRT_OK ? 0 : explain(j, rules->file, rc, errno);
+    return rc == WSRT_OK ? first_fetch(j, rules) : explain(j, rules->source, rc, errno);
 }
 
 void jwks_authenticator(struct jwks_judge *j, wsrt_authenticator *out)
@@ -68,8 +111,11 @@ void jwks_authenticator(struct jwks_judge *j, wsrt_authenticator *out)
 
 void jwks_close(struct jwks_judge *j)
 {
-    if (j != NULL)
-        wsrt_jwt_free(j->jwt);
+    if (j == NULL)
+        return;
+    worker_stop(&j->worker);
+    wsrt_jwt_free(j->jwt);
+    keys_close(&j->keys);
     free(j);
 }
 

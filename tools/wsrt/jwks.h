@@ -5,13 +5,16 @@
 #include "option.h"
 
 #include <wsrt/auth.h>
+#include <wsrt/breaker.h>
 
 /* What tokens are judged by. */
 struct jwks_rules {
-    const char *file;   /* of a key set */
+    const char *source; /* of a key set: a file or a URL */
     const char *issuer; /* NULL = any */
     const struct text_list *audiences;
-    const wsrt_env *env; /* where refusals are logged; outlives the judge */
+    const wsrt_env *env;     /* where refusals are logged; outlives the judge */
+    wsrt_breakers *breakers; /* guard the URL, which is then fetched on a thread; outlive the judge.
+                              * NULL = who asks waits */
 };
 
 struct jwks_judge;

@@ -28,6 +28,7 @@ struct service {
     wsrt_static_auth *auth;
     struct jwks_judge *judge;
     wsrt_resume *sessions; /* NULL = none */
+    wsrt_breakers *breakers;
     wsrt_runtime *runtime;
     wsrt_feed *feed; /* NULL = the application has none */
     wsrt_server *server;
@@ -98,7 +99,7 @@ static int check_exposure(const struct serve_settings *s)
         complain(TOOL_CONFIG, "%s is reachable from other machines, and %s", s->listen.items[i].ptr,
                  s->jwks == NULL ? "nobody is asked for a token"
                                  : "a token may be of any issuer or audience");
-        fputs("wsrt: ask for tokens with --jwks FILE --issuer TEXT --audience TEXT, listen on "
+        fputs("wsrt: ask for tokens with --jwks FILE|URL --issuer TEXT --audience TEXT, listen on "
               "127.0.0.1\n"
               "wsrt: behind a proxy that does so, or say --insecure to serve anyone who can "
               "connect\n",
@@ -160,11 +161,28 @@ static int check_tls(const struct serve_settings *s)
     return 0;
 }
 
+/* Those of the runtime, which the judge of tokens needs before there is one. */
+static int make_breakers(struct service *v)
+{
+    wsrt_env clock = {.struct_size = sizeof clock};
+    wsrt_breakers_options opts = {.struct_size = sizeof opts, .env = &v->env};
+    int rc = wsrt_env_default(&clock);
+
+    if (rc == WSRT_OK) {
+        opts.now = clock.now(clock.user);
+        rc = wsrt_breakers_new(&v->breakers, &opts);
+    }
+    return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
+}
+
 static int make_judge(struct service *v)
 {
     const struct serve_settings *s = v->settings;
-    struct jwks_rules rules = {
-        .file = s->jwks, .issuer = s->issuer, .audiences = &s->audiences, .env = &v->env};
+    struct jwks_rules rules = {.source = s->jwks,
+                               .issuer = s->issuer,
+                               .audiences = &s->audiences,
+                               .env = &v->env,
+                               .breakers = v->breakers};
 
     return s->jwks == NULL ? 0 : jwks_open(&v->judge, &rules);
 }
@@ -250,7 +268,11 @@ static int make_runtime(struct service *v)
 {
     wsrt_authenticator authenticator = {0};
     wsrt_runtime_options opts = {
-        .struct_size = sizeof opts, .flags = runtime_flags(v->settings), .env = &v->env};
+        .struct_size = sizeof opts,
+        .flags = runtime_flags(v->settings),
+        .env = &v->env,
+        .breakers = v->breakers,
+    };
 
     opts.resume = v->sessions;
     if (v->store.opened != NULL) {
@@ -443,6 +465,8 @@ static int start(struct service *v)
     if (status == 0)
         status = make_store(v);
     if (status == 0)
+        status = make_breakers(v);
+    if (status == 0)
         status = make_judge(v);
     if (status == 0)
         status = make_sessions(v);
@@ -495,5 +519,6 @@ int run_serve(void *settings, char **operands)
     tool_store_close(&v.store);
     wsrt_static_auth_free(v.auth);
     jwks_close(v.judge);
+    wsrt_breakers_free(v.breakers);
     return status;
 }

@@ -293,7 +293,7 @@ static int check(const struct token_settings *s, const char *given)
 {
     char set[PATH_MAX_LEN], line[TOKEN_MAX + 2];
     struct jwks_rules rules = {
-        .file = set, .issuer = s->issuer, .audiences = &s->audiences, .env = NULL};
+        .source = set, .issuer = s->issuer, .audiences = &s->audiences, .env = NULL};
     struct jwks_judge *judge = NULL;
 
     set_path(s, set, sizeof set);
