@@ -58,6 +58,30 @@ static int add_chunk(wsrt_loop *l)
     return WSRT_OK;
 }
 
+static int add_peer(wsrt_loop *l, const unsigned char *ip)
+{
+    pthread_mutex_lock(&l->server->peers_lock);
+    int rc = wsrt_peers_add(&l->server->peers, ip);
+    pthread_mutex_unlock(&l->server->peers_lock);
+    return rc;
+}
+
+static void remove_peer(wsrt_loop *l, const unsigned char *ip)
+{
+    pthread_mutex_lock(&l->server->peers_lock);
+    wsrt_peers_remove(&l->server->peers, ip);
+    pthread_mutex_unlock(&l->server->peers_lock);
+}
+
+/* Connections of this one's address, on all loops. */
+uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c)
+{
+    pthread_mutex_lock(&l->server->peers_lock);
+    uint32_t n = wsrt_peers_count(&l->server->peers, c->ip);
+    pthread_mutex_unlock(&l->server->peers_lock);
+    return n;
+}
+
 /* Watches a descriptor that has been accepted; NULL, and the descriptor is still the caller's, when
  * memory or epoll refuse. `ip` NULL = a unix socket. */
 wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip)
@@ -68,11 +92,11 @@ wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip)
     uint32_t gen = c->gen + 1, slot = c->slot, next_free = c->next;
     struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)gen << 32 | slot};
 
-    if (ip != NULL && wsrt_peers_add(&l->peers, ip) != WSRT_OK)
+    if (ip != NULL && add_peer(l, ip) != WSRT_OK)
         return NULL;
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
         if (ip != NULL)
-            wsrt_peers_remove(&l->peers, ip);
+            remove_peer(l, ip);
         return NULL;
     }
     memset(c, 0, sizeof *c);
@@ -86,9 +110,10 @@ wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip)
     if (ip != NULL)
         memcpy(c->ip, ip, sizeof c->ip);
     else
-        c->flags = WSRT_CONN_UNIX;
+        c->is_unix = 1;
     l->free_slot = next_free;
     l->used++;
+    atomic_fetch_add_explicit(&l->server->used, 1, memory_order_relaxed);
     wsrt_conn_need(l, c, c->since + l->set->handshake);
     return c;
 }
@@ -105,8 +130,8 @@ static void destroy(wsrt_loop *l, wsrt_conn *c)
     }
     wsrt_input_free(l, c);
     wsrt_output_drop(l, c, 0);
-    if ((c->flags & WSRT_CONN_UNIX) == 0)
-        wsrt_peers_remove(&l->peers, c->ip);
+    if (!c->is_unix)
+        remove_peer(l, c->ip);
     close(c->fd);
     c->state = WSRT_CONN_FREE;
     c->flags = 0;
@@ -114,6 +139,7 @@ static void destroy(wsrt_loop *l, wsrt_conn *c)
     c->next = l->free_slot;
     l->free_slot = slot;
     l->used--;
+    atomic_fetch_sub_explicit(&l->server->used, 1, memory_order_relaxed);
 }
 
 void wsrt_conn_watch(wsrt_loop *l, wsrt_conn *c)
@@ -144,6 +170,35 @@ void wsrt_conn_ready(wsrt_loop *l, wsrt_conn *c)
 
 /* ---- ids ------------------------------------------------------------------------------------ */
 
+/* Of several loops the last byte of an id names its own, by its remainder: who posts finds the loop
+ * without asking anybody. Six of the 88 bits at most are spent on it. */
+static unsigned char name_loop(const wsrt_loop *l, unsigned char byte)
+{
+    unsigned n = l->server->loop_count, named = byte - byte % n + l->number;
+
+    return (unsigned char)(named > 255 ? named - n : named);
+}
+
+static unsigned digit_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (unsigned)(c - 'A');
+    if (c >= 'a' && c <= 'z')
+        return (unsigned)(c - 'a') + 26;
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0') + 52;
+    return c == '_' ? 63 : 62;
+}
+
+/* The loop that has or had the connection; for anything that is no id of ours, some loop. */
+wsrt_loop *wsrt_conn_loop_of(const wsrt_server *s, wsrt_span id)
+{
+    if (s->loop_count == 1 || id.len != WSRT_ID_LEN)
+        return &s->loops[0];
+    unsigned byte = (digit_of(id.ptr[13]) << 4 | digit_of(id.ptr[14]) >> 2) & 255;
+    return &s->loops[byte % s->loop_count];
+}
+
 /* 11 unpredictable bytes as base64url with pad. They are drawn for a turn at most, so that a child
  * of fork() never uses its parent's. */
 static int draw_id(wsrt_loop *l, char *id)
@@ -156,6 +211,8 @@ static int draw_id(wsrt_loop *l, char *id)
         l->entropy_left = sizeof l->entropy / ID_BYTES;
     }
     unsigned char *p = l->entropy + --l->entropy_left * ID_BYTES;
+    if (l->server->loop_count > 1)
+        p[ID_BYTES - 1] = name_loop(l, p[ID_BYTES - 1]);
     for (int i = 0; i < WSRT_ID_LEN - 1; i++) {
         int bit = i * 6, at = bit / 8;
         unsigned pair = (unsigned)p[at] << 8 | (at + 1 < ID_BYTES ? p[at + 1] : 0u);
@@ -206,8 +263,9 @@ static void leave_open(wsrt_loop *l, wsrt_conn *c, uint16_t code)
     wsrt_ids_remove(&l->ids, c->id);
     pthread_mutex_unlock(&l->lock);
     c->code = code;
-    l->open--;
-    l->counters.closed++;
+    atomic_store_explicit(&l->open, wsrt_loop_open(l) - 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&l->server->places, 1, memory_order_relaxed);
+    wsrt_loop_count(l, WSRT_COUNT_CLOSED, 1);
     wsrt_series_close(&l->series, code);
     retire(l, c, WSRT_CONN_OWES);
 }

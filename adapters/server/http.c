@@ -72,7 +72,7 @@ void wsrt_http_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a)
     const char *type = a->type_cstr != NULL ? a->type_cstr : "application/json";
     char head[HEAD_ROOM], standard[128];
     wsrt_span body = a->body;
-    int close = a->close || l->server->draining;
+    int close = a->close || wsrt_is_draining(l->server);
 
     if (body.len == 0 && a->status >= 400) {
         int n = snprintf(standard, sizeof standard, "{\"message\":\"%s\"}",

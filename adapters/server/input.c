@@ -11,7 +11,9 @@
 
 static void free_message(wsrt_loop *l, wsrt_input *in)
 {
-    l->partial_total -= (int64_t)in->message_cap;
+    if (in->message_cap > 0)
+        atomic_fetch_sub_explicit(&l->server->partial_total, (long long)in->message_cap,
+                                  memory_order_relaxed);
     wsrt_server_release(&l->set->mem, in->message, in->message_cap);
     in->message = NULL;
     in->message_cap = in->message_len = 0;
@@ -88,11 +90,16 @@ static void dispatch_message(wsrt_loop *l, wsrt_span body, int opcode)
 {
     l->event.body = body;
     l->event.flags = WSRT_EVENT_SETTLES | (opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0);
-    l->counters.messages_in++;
+    wsrt_loop_count(l, WSRT_COUNT_MESSAGES_IN, 1);
     int rc = wsrt_runtime_dispatch(l->server->runtime, &l->event, answer_message, l);
     if (rc != WSRT_OK)
         wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.message_failed", "status",
                       wsrt_span_cstr(wsrt_status_name(rc)));
+}
+
+static long long partial_total(const wsrt_loop *l)
+{
+    return atomic_load_explicit(&l->server->partial_total, memory_order_relaxed);
 }
 
 static int append_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
@@ -113,12 +120,13 @@ static int append_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
             cap = in->message_cap + in->message_cap / 2;
         if (cap > most)
             cap = most;
-        if (l->partial_total + (int64_t)(cap - in->message_cap) > l->set->partial_total)
+        long long more = (long long)(cap - in->message_cap);
+        if (partial_total(l) + more > l->set->partial_total)
             return WSRT_ERR_LIMIT;
         void *grown = wsrt_server_resize(&l->set->mem, in->message, in->message_cap, cap);
         if (grown == NULL)
             return WSRT_ERR_NOMEM;
-        l->partial_total += (int64_t)(cap - in->message_cap);
+        atomic_fetch_add_explicit(&l->server->partial_total, more, memory_order_relaxed);
         in->message = grown;
         in->message_cap = cap;
     }
@@ -133,7 +141,7 @@ static void take_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
     int rc = append_piece(l, c, e);
 
     if (rc == WSRT_ERR_LIMIT) {
-        l->series.limited[WSRT_LIMIT_PARTIAL]++;
+        wsrt_series_limited(&l->series, WSRT_LIMIT_PARTIAL);
         wsrt_conn_fail(l, c, 1013, "too many unfinished messages");
     } else if (rc != WSRT_OK) {
         out_of_memory(l, c);
@@ -227,7 +235,7 @@ void wsrt_input_ip_text(const wsrt_conn *c, char *dst)
 {
     static const unsigned char v4[12] = {[10] = 0xff, [11] = 0xff};
 
-    if ((c->flags & WSRT_CONN_UNIX) != 0)
+    if (c->is_unix)
         dst[0] = '\0';
     else if (memcmp(c->ip, v4, sizeof v4) == 0)
         write_v4(c->ip + 12, dst);
@@ -238,7 +246,7 @@ void wsrt_input_ip_text(const wsrt_conn *c, char *dst)
 /* The connection's address as text, written once for all of one address that follow each other. */
 wsrt_span wsrt_input_ip(wsrt_loop *l, const wsrt_conn *c)
 {
-    int is_unix = (c->flags & WSRT_CONN_UNIX) != 0;
+    int is_unix = c->is_unix;
 
     if (!l->ip_known || l->ip_unix != is_unix || memcmp(l->ip_of, c->ip, sizeof l->ip_of) != 0) {
         wsrt_input_ip_text(c, l->ip_text);
@@ -355,7 +363,7 @@ static ssize_t receive(wsrt_loop *l, wsrt_conn *c, void *dst, size_t room)
         n = c->tls != NULL ? wsrt_tls_read(c->tls, dst, room) : recv(c->fd, dst, room, 0);
     while (n < 0 && errno == EINTR);
     if (n > 0)
-        l->counters.bytes_in += (uint64_t)n;
+        wsrt_loop_count(l, WSRT_COUNT_BYTES_IN, (uint64_t)n);
     return n;
 }
 

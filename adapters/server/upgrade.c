@@ -18,7 +18,7 @@ typedef struct upgrade {
 
 static void refuse(upgrade *u, int status, const char *extra_cstr)
 {
-    u->loop->counters.refused++;
+    wsrt_loop_count(u->loop, WSRT_COUNT_REFUSED, 1);
     wsrt_series_upgrade(&u->loop->series, status);
     u->status = status;
     wsrt_http_answer(u->loop, u->conn,
@@ -187,7 +187,7 @@ static void pass_refusal(upgrade *u, const wsrt_response *r, head *h)
     for (size_t i = 0; i < r->header_count; i++)
         if (wsrt_http_same_text(r->headers[i].name, wsrt_span_cstr("Content-Type")))
             a.type_cstr = ""; /* the application's own */
-    u->loop->counters.refused++;
+    wsrt_loop_count(u->loop, WSRT_COUNT_REFUSED, 1);
     wsrt_series_upgrade(&u->loop->series, a.status);
     u->status = a.status;
     wsrt_http_answer(u->loop, u->conn, &a);
@@ -221,11 +221,27 @@ static void become_open(wsrt_loop *l, wsrt_conn *c)
     c->opened = c->last_frame = c->since = wsrt_stamp(l);
     atomic_store_explicit(&c->last_data, c->opened, memory_order_relaxed);
     c->ping = c->opened + wsrt_conn_ping_ticks(l);
-    l->open++;
-    l->counters.opened++;
+    atomic_store_explicit(&l->open, wsrt_loop_open(l) + 1, memory_order_relaxed);
+    wsrt_loop_count(l, WSRT_COUNT_OPENED, 1);
     wsrt_series_upgrade(&l->series, 101);
     l->event.connected_at = c->wall;
     wsrt_conn_need(l, c, l->tick + 1); /* which looks when the first deadline is */
+}
+
+/* A place among the WebSockets, kept from here until the connection has closed or is refused. */
+static int take_place(wsrt_loop *l)
+{
+    if (atomic_fetch_add_explicit(&l->server->places, 1, memory_order_relaxed) <
+        l->set->max_connections)
+        return 1;
+    atomic_fetch_sub_explicit(&l->server->places, 1, memory_order_relaxed);
+    wsrt_series_limited(&l->series, WSRT_LIMIT_CONNECTIONS);
+    return 0;
+}
+
+static void give_place_back(wsrt_loop *l)
+{
+    atomic_fetch_sub_explicit(&l->server->places, 1, memory_order_relaxed);
 }
 
 static void connect(upgrade *u)
@@ -235,6 +251,11 @@ static void connect(upgrade *u)
     wsrt_event ev = {.struct_size = sizeof ev, .kind = WSRT_EVENT_CONNECT};
     wsrt_span ip = wsrt_input_ip(l, c);
 
+    if (wsrt_conn_new_id(l, c) != WSRT_OK) {
+        give_place_back(l);
+        refuse(u, 500, NULL);
+        return;
+    }
     memset(&c->session, 0, sizeof c->session);
     c->wall = l->set->env.wall(l->set->env.user);
     ev.connection_id = (wsrt_span){c->id, WSRT_ID_LEN};
@@ -252,10 +273,11 @@ static void connect(upgrade *u)
     ev.now = l->now;
     int rc = wsrt_runtime_dispatch(l->server->runtime, &ev, take_response, u);
     if (u->status == 101) {
-        wsrt_conn_addressable(l, c);
         become_open(l, c);
+        wsrt_conn_addressable(l, c);
         return;
     }
+    give_place_back(l);
     if (rc != WSRT_OK)
         wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.connect_failed", "status",
                       wsrt_span_cstr(wsrt_status_name(rc)));
@@ -270,7 +292,8 @@ static void connect(upgrade *u)
 /* Counts what a limit keeps out. */
 static int is_limited(wsrt_loop *l, wsrt_limit limit, int over)
 {
-    l->series.limited[limit] += over != 0;
+    if (over)
+        wsrt_series_limited(&l->series, limit);
     return over;
 }
 
@@ -280,7 +303,7 @@ static int over_peer_limit(const upgrade *u)
 
     return is_limited(l, WSRT_LIMIT_PER_IP,
                       !wsrt_peer_is_local(u->conn) &&
-                          wsrt_peers_count(&l->peers, u->conn->ip) > l->set->max_per_ip);
+                          wsrt_conn_peers(l, u->conn) > l->set->max_per_ip);
 }
 
 static int origin_refused(const upgrade *u)
@@ -314,11 +337,8 @@ int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
         refuse(&u, 403, NULL);
     else if (over_peer_limit(&u))
         refuse(&u, 429, "Retry-After: 10\r\n");
-    else if (l->server->draining ||
-             is_limited(l, WSRT_LIMIT_CONNECTIONS, l->open >= l->set->max_connections))
+    else if (wsrt_is_draining(l->server) || !take_place(l))
         refuse(&u, 503, "Retry-After: 5\r\n");
-    else if (wsrt_conn_new_id(l, c) != WSRT_OK)
-        refuse(&u, 500, NULL);
     else
         connect(&u);
     return 1;

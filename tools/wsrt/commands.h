@@ -23,6 +23,7 @@ struct serve_settings {
     struct text_list audiences;
     const char *tls_cert;
     const char *tls_key;
+    int64_t loops;
     int64_t max_connections;
     int64_t max_per_ip;
     int64_t idle_ms;

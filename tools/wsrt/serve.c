@@ -287,6 +287,7 @@ static int make_server(struct service *v)
         .app = wsrt_span_cstr(s->app),
         .tls_cert = wsrt_span_cstr(s->tls_cert),
         .tls_key = wsrt_span_cstr(s->tls_key),
+        .loops = (int32_t)s->loops,
         .max_connections = s->max_connections,
         .max_per_ip = s->max_per_ip,
         .accept_rate = s->no_rate_limit ? -1 : 0,
