@@ -1,6 +1,7 @@
 /* Connections: their slots, their ends, and their clocks. */
 #include "server/internal.h"
 #include "server/memory.h"
+#include "server/workers.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -144,7 +145,7 @@ static void destroy(wsrt_loop *l, wsrt_conn *c)
 
 void wsrt_conn_watch(wsrt_loop *l, wsrt_conn *c)
 {
-    uint8_t want = (uint8_t)((c->flags & WSRT_CONN_PAUSED) == 0 ? EPOLLIN : 0) |
+    uint8_t want = (uint8_t)((c->flags & WSRT_CONN_UNREAD) == 0 ? EPOLLIN : 0) |
                    (uint8_t)(c->out != NULL || wsrt_conn_holds(c) ? EPOLLOUT : 0);
     struct epoll_event ev = {.events = want, .data.u64 = (uint64_t)c->gen << 32 | c->slot};
 
@@ -152,6 +153,21 @@ void wsrt_conn_watch(wsrt_loop *l, wsrt_conn *c)
         return;
     c->interest = want;
     epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+/* Workers have enough to do for it. */
+void wsrt_conn_hold(wsrt_loop *l, wsrt_conn *c)
+{
+    c->flags |= WSRT_CONN_HELD;
+    wsrt_conn_watch(l, c);
+}
+
+void wsrt_conn_unhold(wsrt_loop *l, wsrt_conn *c)
+{
+    c->flags &= (uint8_t)~WSRT_CONN_HELD;
+    wsrt_conn_watch(l, c);
+    if ((c->flags & WSRT_CONN_PAUSED) == 0)
+        wsrt_conn_ready(l, c);
 }
 
 /* Has bytes to be looked at without the socket's saying so. */
@@ -223,17 +239,20 @@ static int draw_id(wsrt_loop *l, char *id)
     return WSRT_OK;
 }
 
+int wsrt_conn_reserve_id(wsrt_loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    int rc = wsrt_ids_reserve(&l->ids);
+    pthread_mutex_unlock(&l->lock);
+    return rc;
+}
+
 /* Gives a connection an id, and makes room for it in the table. */
 int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c)
 {
     int rc = draw_id(l, c->id);
 
-    if (rc != WSRT_OK)
-        return rc;
-    pthread_mutex_lock(&l->lock);
-    rc = wsrt_ids_reserve(&l->ids);
-    pthread_mutex_unlock(&l->lock);
-    return rc;
+    return rc != WSRT_OK ? rc : wsrt_conn_reserve_id(l);
 }
 
 /* From here on posts find the connection. */
@@ -292,7 +311,7 @@ void wsrt_conn_close(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_span reason
         return;
     leave_open(l, c, code);
     enter(l, c, WSRT_CONN_CLOSING, l->set->close);
-    c->flags &= (uint8_t)~WSRT_CONN_PAUSED;
+    c->flags &= (uint8_t)~WSRT_CONN_UNREAD;
     send_close(l, c, code, reason);
     if ((c->flags & WSRT_CONN_DOOMED) == 0)
         wsrt_conn_watch(l, c);
@@ -330,7 +349,7 @@ void wsrt_conn_finish(wsrt_loop *l, wsrt_conn *c, uint32_t discard)
     if ((c->flags & WSRT_CONN_DOOMED) != 0)
         return;
     c->discard = discard;
-    c->flags &= (uint8_t)~WSRT_CONN_PAUSED;
+    c->flags &= (uint8_t)~WSRT_CONN_UNREAD;
     enter(l, c, WSRT_CONN_FINISHING, l->set->close);
     wsrt_conn_watch(l, c);
     if (c->out == NULL && c != l->current)
@@ -393,6 +412,12 @@ static void tell_disconnect(wsrt_loop *l, wsrt_conn *c)
 {
     wsrt_event ev = {.struct_size = sizeof ev, .kind = WSRT_EVENT_DISCONNECT};
 
+    if (l->server->crew != NULL) {
+        wsrt_box_disconnect(l, c, (wsrt_span){l->reason, l->reason_len});
+        l->runtime_dirty = 1;
+        l->reason_len = 0;
+        return;
+    }
     ev.disconnect_code = c->code;
     ev.connection_id = (wsrt_span){c->id, WSRT_ID_LEN};
     ev.disconnect_reason = (wsrt_span){l->reason, l->reason_len};
@@ -458,6 +483,10 @@ static void check_ping(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 {
     if (l->set->ping == 0)
         return;
+    if ((c->flags & WSRT_CONN_HELD) != 0) { /* what it says is not read */
+        c->flags &= (uint8_t)~WSRT_CONN_PONG_DUE;
+        c->ping = wsrt_stamp(l) + wsrt_conn_ping_ticks(l);
+    }
     if ((c->flags & WSRT_CONN_PONG_DUE) != 0) {
         if (passed(l, c->ping, l->set->pong, next))
             wsrt_conn_close(l, c, 1001, wsrt_span_cstr("no pong"));
@@ -480,7 +509,9 @@ static void check_ping(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 static int check_identity(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 {
     const wsrt_settings *set = l->set;
-    int64_t until = wsrt_session_expires_at(&c->session);
+    int64_t until = l->server->crew == NULL
+                        ? wsrt_session_expires_at(&c->session)
+                        : atomic_load_explicit(&c->box->expires, memory_order_relaxed);
 
     if (until == -1) {
         if (!passed(l, c->opened, set->sign_in, next))
@@ -505,7 +536,8 @@ static void check_open(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 
     if (c->out != NULL && passed(l, c->out->progress, l->set->stall, next))
         wsrt_conn_reset(l, c);
-    else if (c->in != NULL && c->in->since != 0 && passed(l, c->in->since, l->set->message, next))
+    else if (c->in != NULL && c->in->since != 0 && (c->flags & WSRT_CONN_HELD) == 0 &&
+             passed(l, c->in->since, l->set->message, next))
         wsrt_conn_fail(l, c, 1008, "message took too long");
     else if (passed(l, last_data, l->set->idle, next))
         wsrt_conn_close(l, c, 1001, wsrt_span_cstr("idle"));
@@ -532,6 +564,10 @@ void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c)
         if (passed(l, c->since,
                    (c->flags & WSRT_CONN_SERVED) != 0 ? set->keep_alive : set->handshake, &next))
             wsrt_http_time_out(l, c);
+        break;
+    case WSRT_CONN_CONNECTING:
+        if (passed(l, c->since, set->handshake, &next))
+            wsrt_conn_lost(l, c);
         break;
     case WSRT_CONN_BODY:
         if (passed(l, c->since, set->body, &next))

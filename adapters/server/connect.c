@@ -1,6 +1,7 @@
 /* The CONNECT event of an upgrade, and what becomes of the application's answer. With workers the
  * event is dispatched on one of them, and the loop hears of the answer later. */
 #include "server/connect.h"
+#include "server/workers.h"
 
 #include <string.h>
 
@@ -264,7 +265,6 @@ static void settle(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v)
 /* ---- on the loop's thread ------------------------------------------------------------------- */
 
 typedef struct wsrt_inline {
-    wsrt_connecting u; /* first */
     wsrt_loop *loop;
     wsrt_conn *conn;
     wsrt_verdict verdict;
@@ -273,7 +273,7 @@ typedef struct wsrt_inline {
 /* The body is the application's, for as long as this call. */
 static void give_now(const wsrt_verdict *v, wsrt_connecting *u)
 {
-    wsrt_inline *i = (wsrt_inline *)u;
+    wsrt_inline *i = u->user;
 
     i->verdict = *v;
     write_verdict(i->loop, i->conn, v);
@@ -283,7 +283,8 @@ static void connect_now(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req
                         const char *accept)
 {
     wsrt_connect_room room = {l->pairs, l->query, l->text};
-    wsrt_inline i = {{l->server, req, accept, give_now}, l, c, {0}};
+    wsrt_inline i = {l, c, {0}};
+    wsrt_connecting u = {l->server, req, accept, give_now, &i};
     wsrt_event ev = {.connection_id = {c->id, WSRT_ID_LEN},
                      .stage = l->set->stage,
                      .source_ip = wsrt_input_ip(l, c),
@@ -293,7 +294,7 @@ static void connect_now(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req
                      .now = l->now};
 
     memset(&c->session, 0, sizeof c->session);
-    int rc = wsrt_connect_dispatch(&i.u, &room, &ev);
+    int rc = wsrt_connect_dispatch(&u, &room, &ev);
     if (rc != WSRT_OK)
         wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.connect_failed", "status",
                       wsrt_span_cstr(wsrt_status_name(rc)));
@@ -307,5 +308,32 @@ void wsrt_connect(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, cons
         return;
     }
     c->wall = l->set->env.wall(l->set->env.user);
-    connect_now(l, c, req, accept);
+    if (l->server->crew == NULL)
+        connect_now(l, c, req, accept);
+    else if (wsrt_box_connect(l, c, accept) != WSRT_OK)
+        fail(l, c);
+}
+
+/* ---- after a worker ------------------------------------------------------------------------- */
+
+/* Other ids may have come into the table meanwhile, so there is no room for sure. */
+void wsrt_connect_finish(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *given)
+{
+    wsrt_verdict v = *given;
+
+    if (v.status == 101 && wsrt_conn_reserve_id(l) != WSRT_OK)
+        v.status = 0;
+    c->state = WSRT_CONN_HTTP;
+    l->current = c;
+    write_verdict(l, c, &v);
+    settle(l, c, &v);
+    wsrt_conn_unhold(l, c);
+    if (c->state == WSRT_CONN_OPEN && l->drain.stage >= WSRT_DRAIN_CLOSING)
+        wsrt_drain_close(l, c);
+    wsrt_input_end_turn(l, c);
+}
+
+void wsrt_connect_forget(wsrt_loop *l)
+{
+    give_place_back(l);
 }

@@ -27,9 +27,13 @@ typedef struct wsrt_connecting {
     const char *accept; /* WSRT_WS_ACCEPT_LEN */
     /* Takes the verdict, whose text is borrowed for the call. */
     void (*give)(const wsrt_verdict *v, struct wsrt_connecting *u);
+    void *user;
 } wsrt_connecting;
 
 void wsrt_connect(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, const char *accept);
+/* The verdict of a worker, for the connection or for nobody any more. */
+void wsrt_connect_finish(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v);
+void wsrt_connect_forget(wsrt_loop *l);
 void wsrt_connect_refuse(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a);
 
 /* Dispatches a CONNECT. `ev` has what the connection knows of itself; the rest comes from the request.

@@ -33,7 +33,8 @@ static uint32_t slots(const wsrt_loop *l)
     return l->chunk_count * WSRT_SLAB_CHUNK;
 }
 
-static void close_one(wsrt_loop *l, wsrt_conn *c)
+/* The connection is open. */
+void wsrt_drain_close(wsrt_loop *l, wsrt_conn *c)
 {
     char reason[48];
     int n;
@@ -56,7 +57,7 @@ static void close_batch(wsrt_loop *l)
     while (l->drain.slot < slots(l) && closed < l->drain.batch) {
         wsrt_conn *c = wsrt_conn_at(l, l->drain.slot++);
         if (c->state == WSRT_CONN_OPEN) {
-            close_one(l, c);
+            wsrt_drain_close(l, c);
             closed++;
         } else if (c->state == WSRT_CONN_HANDSHAKE ||
                    (c->state == WSRT_CONN_HTTP && c->in == NULL)) {
@@ -95,7 +96,7 @@ void wsrt_drain_step(wsrt_loop *l)
         close_batch(l);
     if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->now >= l->drain.end)
         reset_all(l);
-    if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->used == 0) {
+    if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->used == 0 && l->boxes == 0) {
         l->drain.stage = WSRT_DRAIN_ENDED;
         l->drain.due = INT64_MAX;
     }

@@ -180,6 +180,7 @@ size_t wsrt_http_input(wsrt_loop *l, wsrt_conn *c, char *buf, size_t len)
         }
         wsrt_span body = {buf + at + req->head_len, (size_t)req->content_length};
         at += req->head_len + (size_t)req->content_length;
+        l->head = (wsrt_span){body.ptr - req->head_len, req->head_len};
         l->scanned = 0;
         serve(l, c, req, body);
     }

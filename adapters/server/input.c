@@ -1,6 +1,7 @@
 /* What arrives: one read of a connection's turn, its frames, its messages. */
 #include "server/internal.h"
 #include "server/memory.h"
+#include "server/workers.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -86,8 +87,21 @@ static void answer_message(const wsrt_response *response, void *user)
     wsrt_server_sender_ops.post(l->server, &l->event.connection_id, &post);
 }
 
+static __attribute__((noinline)) void leave_to_workers(wsrt_loop *l, wsrt_span body, int opcode)
+{
+    uint32_t flags = opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0;
+
+    if (wsrt_box_message(l, l->current, body, flags) != WSRT_OK)
+        out_of_memory(l, l->current);
+}
+
 static void dispatch_message(wsrt_loop *l, wsrt_span body, int opcode)
 {
+    if (l->server->crew != NULL) {
+        wsrt_loop_count(l, WSRT_COUNT_MESSAGES_IN, 1);
+        leave_to_workers(l, body, opcode);
+        return;
+    }
     l->event.body = body;
     l->event.flags = WSRT_EVENT_SETTLES | (opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0);
     wsrt_loop_count(l, WSRT_COUNT_MESSAGES_IN, 1);
@@ -185,7 +199,7 @@ static void note_life(wsrt_loop *l, wsrt_conn *c, int messages)
 static int may_decode(const wsrt_conn *c)
 {
     return (c->state == WSRT_CONN_OPEN || c->state == WSRT_CONN_CLOSING) &&
-           (c->flags & WSRT_CONN_PAUSED) == 0;
+           (c->flags & WSRT_CONN_UNREAD) == 0;
 }
 
 /* Looks at frames until the turn's share is used up; returns the bytes used. */
@@ -279,7 +293,7 @@ static void settle(wsrt_loop *l)
     wsrt_series_turn(l, now);
 }
 
-static void end_turn(wsrt_loop *l, wsrt_conn *c)
+void wsrt_input_end_turn(wsrt_loop *l, wsrt_conn *c)
 {
     wsrt_output_flush(l);
     if (wsrt_recorder_unsettled(l->recorder) > 0)
@@ -303,7 +317,7 @@ static void keep_left(wsrt_loop *l, wsrt_conn *c, const unsigned char *rest, siz
 {
     wsrt_input *in = c->in;
 
-    if (!reads_input(c))
+    if (!reads_input(c) && c->state != WSRT_CONN_CONNECTING)
         return;
     if (len > 0 && (in == NULL || rest != in->left + in->at)) {
         in = open_input(l, c);
@@ -323,7 +337,7 @@ static void keep_left(wsrt_loop *l, wsrt_conn *c, const unsigned char *rest, siz
         free_left(l, in);
     if (len == 0 && in->since == 0)
         wsrt_input_free(l, c);
-    else if (l->more && (c->flags & WSRT_CONN_PAUSED) == 0)
+    else if (l->more && (c->flags & WSRT_CONN_UNREAD) == 0)
         wsrt_conn_ready(l, c);
 }
 
@@ -344,7 +358,7 @@ static void process(wsrt_loop *l, wsrt_conn *c, unsigned char *buf, size_t len)
     if (waited && c->in != NULL)
         c->in->at += (uint32_t)at;
     keep_left(l, c, buf + at, len - at);
-    end_turn(l, c);
+    wsrt_input_end_turn(l, c);
 }
 
 void wsrt_input_resume(wsrt_loop *l, wsrt_conn *c)
@@ -419,7 +433,7 @@ static void read_more(wsrt_loop *l, wsrt_conn *c)
 
 void wsrt_input_readable(wsrt_loop *l, wsrt_conn *c)
 {
-    if ((c->flags & (WSRT_CONN_READY | WSRT_CONN_PAUSED)) != 0)
+    if ((c->flags & (WSRT_CONN_READY | WSRT_CONN_UNREAD)) != 0)
         return;
     if (reads_input(c))
         read_more(l, c);

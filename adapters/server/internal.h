@@ -85,7 +85,8 @@ typedef enum wsrt_conn_state {
     WSRT_CONN_CLOSING,   /* our close frame is out, the peer's is awaited; data is ignored */
     WSRT_CONN_FINISHING, /* sends what is queued, then shuts down */
     WSRT_CONN_LINGER,    /* has shut down; discards input, so that nothing resets what was sent */
-    WSRT_CONN_HANDSHAKE  /* TLS, before HTTP */
+    WSRT_CONN_HANDSHAKE, /* TLS, before HTTP */
+    WSRT_CONN_CONNECTING /* a worker has its CONNECT; nothing is read meanwhile */
 } wsrt_conn_state;
 
 enum {
@@ -95,7 +96,9 @@ enum {
     WSRT_CONN_READY = 8,     /* in the list of those with bytes to look at */
     WSRT_CONN_PONG_DUE = 16, /* a ping is out and nothing came since */
     WSRT_CONN_PAUSED = 32,   /* not read from: its queue is long */
-    WSRT_CONN_SERVED = 128   /* has had an HTTP answer */
+    WSRT_CONN_HELD = 64,     /* not read from: workers have enough to do for it */
+    WSRT_CONN_SERVED = 128,  /* has had an HTTP answer */
+    WSRT_CONN_UNREAD = WSRT_CONN_PAUSED | WSRT_CONN_HELD
 };
 
 /* Bytes that wait: not looked at yet, or of a message that is not whole. */
@@ -113,7 +116,10 @@ typedef struct wsrt_input {
 } wsrt_input;
 
 typedef struct wsrt_conn {
-    wsrt_session session;
+    union {
+        wsrt_session session;
+        struct wsrt_box *box; /* of a server with workers, from the CONNECT to the DISCONNECT */
+    };
     char id[WSRT_ID_LEN];
     unsigned char ip[16]; /* IPv4 as ::ffff:a.b.c.d */
     wsrt_ws_decoder decoder;
@@ -219,6 +225,7 @@ typedef struct wsrt_loop {
     size_t reason_len;
     wsrt_ws_limits ws_limits;
     wsrt_http_request request;
+    wsrt_span head; /* of that request, as received */
     int64_t date_second;
     char date[WSRT_HTTP_DATE];             /* of that second, for answers; "" = none yet */
     wsrt_pair pairs[WSRT_HTTP_FIELDS_MAX]; /* headers of a CONNECT */
@@ -245,6 +252,9 @@ typedef struct wsrt_loop {
     pthread_mutex_t lock; /* ids, chunks and ring against other threads; only the loop writes ids */
     wsrt_ids ids;
     wsrt_ring ring;
+    _Atomic(struct wsrt_box *) news; /* those that workers told of; under the lock */
+    atomic_uint jobs;                /* that workers have of this loop */
+    uint32_t boxes;
 
     int listen_fds[WSRT_LISTENERS_MAX]; /* -1 = not listened to any more */
     int spare;          /* given up to turn a connection away when descriptors are out */
@@ -301,6 +311,7 @@ struct wsrt_server {
     pthread_mutex_t peers_lock;
     wsrt_peers peers;
     pthread_mutex_t tick_lock; /* who has it serves the runtime's clock */
+    struct wsrt_crew *crew;    /* NULL = handlers run on the loops */
 
     atomic_int stopping;
     atomic_int drain_wanted;
@@ -343,7 +354,10 @@ void wsrt_conn_retire(wsrt_loop *l);
 void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_need(wsrt_loop *l, wsrt_conn *c, uint32_t due);
 uint32_t wsrt_conn_ping_ticks(wsrt_loop *l);
+void wsrt_conn_hold(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_unhold(wsrt_loop *l, wsrt_conn *c);
 int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c);
+int wsrt_conn_reserve_id(wsrt_loop *l);
 wsrt_loop *wsrt_conn_loop_of(const wsrt_server *s, wsrt_span id);
 uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c);
 void wsrt_conn_undo_connect(wsrt_loop *l, wsrt_conn *c);
@@ -353,6 +367,7 @@ void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_readable(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_resume(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_free(wsrt_loop *l, wsrt_conn *c);
+void wsrt_input_end_turn(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_ip_text(const wsrt_conn *c, char *dst);
 wsrt_span wsrt_input_ip(wsrt_loop *l, const wsrt_conn *c);
 
@@ -418,6 +433,7 @@ void wsrt_handshake_leave(wsrt_loop *l, const wsrt_conn *c);
 
 /* drain.c */
 void wsrt_drain_step(wsrt_loop *l);
+void wsrt_drain_close(wsrt_loop *l, wsrt_conn *c);
 
 /* server.c */
 uint64_t wsrt_server_sum(const wsrt_server *s, wsrt_counter counter); /* over the loops */

@@ -1,6 +1,7 @@
 /* The loop: one turn takes what other threads posted, what time brings, and what the sockets say. */
 #include "server/internal.h"
 #include "server/memory.h"
+#include "server/workers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -135,9 +136,10 @@ static void ask_runtime(wsrt_loop *l)
 {
     if (!l->runtime_dirty || l->runtime_tick == l->tick)
         return;
+    int busy = atomic_load_explicit(&l->jobs, memory_order_acquire) > 0; /* will have done more */
     l->runtime_due = wsrt_runtime_next_deadline(l->server->runtime);
     l->runtime_tick = l->tick;
-    l->runtime_dirty = 0;
+    l->runtime_dirty = busy;
 }
 
 /* Any loop may do it, one at a time. */
@@ -195,7 +197,8 @@ static int64_t earliest(const wsrt_loop *l)
 int wsrt_loop_timeout(wsrt_loop *l)
 {
     if (l->ready_first != WSRT_NONE ||
-        atomic_load_explicit(&l->ring.count, memory_order_relaxed) > 0)
+        atomic_load_explicit(&l->ring.count, memory_order_relaxed) > 0 ||
+        atomic_load_explicit(&l->news, memory_order_relaxed) != NULL)
         return 0; /* what came while posts were taken up had nobody to wake */
     int64_t due = earliest(l);
     if (due == INT64_MAX)
@@ -286,6 +289,7 @@ static void take_turn(wsrt_loop *l, const struct epoll_event *events, int count)
     atomic_store_explicit(&l->owner, pthread_self(), memory_order_relaxed);
     wsrt_loop_count(l, WSRT_COUNT_TURNS, 1);
     wsrt_sender_take_up(l);
+    wsrt_box_take_news(l);
     run_timers(l);
     run_ready(l);
     for (int i = 0; i < count; i++)

@@ -1,6 +1,7 @@
 /* The public face. */
 #include "server/internal.h"
 #include "server/memory.h"
+#include "server/workers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,6 +10,7 @@ static void free_parts(wsrt_server *s)
 {
     wsrt_allocator mem = s->set.mem;
 
+    wsrt_crew_stop(s);
     wsrt_series_shut(s);
     for (uint32_t i = 0; i < s->loop_count; i++)
         wsrt_listen_close(&s->loops[i]);
@@ -80,6 +82,8 @@ int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_optio
         rc = wsrt_series_open(s);
     if (rc == WSRT_OK)
         rc = wsrt_listen_all(s);
+    if (rc == WSRT_OK)
+        rc = wsrt_crew_start(s);
     wsrt_server_sender(s, &sender);
     if (rc == WSRT_OK)
         rc = wsrt_runtime_set_sender(rt, &sender);
@@ -241,6 +245,7 @@ void wsrt_server_free(wsrt_server *s)
         wsrt_sender_take_up(&s->loops[i]);
     for (uint32_t i = 0; i < s->loop_count; i++)
         end_all(&s->loops[i]);
+    wsrt_crew_stop(s);
     wsrt_runtime_set_sender(s->runtime, NULL);
     if (s->set.feed != NULL)
         (void)wsrt_feed_set_sender(s->set.feed, NULL);

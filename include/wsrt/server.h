@@ -6,8 +6,8 @@
  *
  * Threads: one thread at a time steps, runs, or frees a server; wsrt_server_drain(),
  * wsrt_server_stop() and the sender may be used from any thread. Handlers of one connection run one
- * after the other, on the thread of its loop; with several loops those of different connections run
- * at once.
+ * after the other, on the thread of its loop or on workers; with several loops or workers those of
+ * different connections run at once, and a `$connect` outlives a client that does not wait for it.
  */
 #ifndef WSRT_SERVER_H
 #define WSRT_SERVER_H
@@ -110,7 +110,9 @@ typedef struct wsrt_server_options {
     wsrt_span tls_key;  /**< its private key, likewise; not encrypted */
     int32_t loops;      /**< 1 to 64; default 1. Several run in threads of wsrt_server_run(), with
                              the signals blocked; the kernel spreads the connections over them */
-    int32_t reserved;   /**< 0 */
+    int32_t workers;    /**< threads for handlers, up to 256; default 0: they run on the loops. The
+                             events of a connection keep their order; of 64 messages or 1 MiB that wait
+                             no more is read. A reply is sent with the loop's next turn */
 } wsrt_server_options;
 
 /**
@@ -214,7 +216,7 @@ typedef struct wsrt_server_stats {
 WSRT_API int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out);
 
 /**
- * Closes everything, runs the outstanding `$disconnect`s, leaves the runtime without a sender; NULL
+ * Closes everything, runs the outstanding `$disconnect`s, waits for workers, leaves the runtime without a sender; NULL
  * is fine. On the loop's thread, outside a callback. @since 0.1
  */
 WSRT_API void wsrt_server_free(wsrt_server *s);

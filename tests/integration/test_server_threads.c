@@ -1,4 +1,5 @@
-/* A server whose loops run in threads, and clients on the loopback. */
+#define _GNU_SOURCE /* memmem */
+/* A server whose loops and handlers run in threads, and clients on the loopback. */
 #include "suite.h"
 #include "ws_client.h"
 
@@ -7,12 +8,14 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { CLIENTS = 32, TEXT = 256 };
@@ -30,18 +33,56 @@ struct rig {
     pthread_mutex_t lock;
     char ids[CLIENTS * 4][32]; /* of the CONNECTs so far */
     int id_count;
+    int gone[CLIENTS * 4]; /* by their DISCONNECT */
+    int late;              /* messages after that */
+    int code;              /* of the last DISCONNECT */
+    pthread_cond_t opens;
+    int gate; /* closed while 0: "block" and the query "slow" wait before it */
+    atomic_int waiting;
 };
 
 static struct rig rig;
 
 /* ---- the application: echo; "all:TEXT" to everybody; "to:ID:TEXT" to one --------------------- */
 
+static void wait_at_gate(struct rig *r)
+{
+    atomic_fetch_add(&r->waiting, 1);
+    pthread_mutex_lock(&r->lock);
+    while (!r->gate)
+        pthread_cond_wait(&r->opens, &r->lock);
+    pthread_mutex_unlock(&r->lock);
+}
+
+static void open_gate(struct rig *r)
+{
+    pthread_mutex_lock(&r->lock);
+    r->gate = 1;
+    pthread_mutex_unlock(&r->lock);
+    pthread_cond_broadcast(&r->opens);
+}
+
+/* Under the lock. */
+static int number_of(const struct rig *r, wsrt_span id)
+{
+    int i = 0;
+
+    while (i < r->id_count && memcmp(r->ids[i], id.ptr, id.len) != 0)
+        i++;
+    return i;
+}
+
 static int on_connect(wsrt_context *ctx, const wsrt_request *req, void *user)
 {
     struct rig *r = user;
-    wsrt_span id = req->event->connection_id;
+    wsrt_span id = req->event->connection_id, what;
 
-    (void)ctx;
+    if (wsrt_event_query(req->event, "slow", &what) == WSRT_OK)
+        wait_at_gate(r);
+    if (wsrt_event_query(req->event, "refuse", &what) == WSRT_OK) {
+        wsrt_respond_header(ctx, wsrt_span_cstr("X-Why"), wsrt_span_cstr("because"));
+        return wsrt_respond(ctx, 403, wsrt_span_cstr("{\"no\":1}"));
+    }
     pthread_mutex_lock(&r->lock);
     if (r->id_count < CLIENTS * 4)
         memcpy(r->ids[r->id_count++], id.ptr, id.len);
@@ -52,9 +93,16 @@ static int on_connect(wsrt_context *ctx, const wsrt_request *req, void *user)
 
 static int on_disconnect(wsrt_context *ctx, const wsrt_request *req, void *user)
 {
+    struct rig *r = user;
+
     (void)ctx;
-    (void)req;
-    atomic_fetch_add(&((struct rig *)user)->disconnects, 1);
+    pthread_mutex_lock(&r->lock);
+    int i = number_of(r, req->event->connection_id);
+    if (i < r->id_count)
+        r->gone[i] = 1;
+    r->code = req->event->disconnect_code;
+    pthread_mutex_unlock(&r->lock);
+    atomic_fetch_add(&r->disconnects, 1);
     return 0;
 }
 
@@ -76,6 +124,14 @@ static int on_message(wsrt_context *ctx, const wsrt_request *req, void *user)
     wsrt_span body = req->event->body;
 
     atomic_fetch_add(&r->messages, 1);
+    pthread_mutex_lock(&r->lock);
+    int i = number_of(r, req->event->connection_id);
+    r->late += i < r->id_count && r->gone[i];
+    pthread_mutex_unlock(&r->lock);
+    if (body.len == 5 && memcmp(body.ptr, "block", 5) == 0)
+        wait_at_gate(r);
+    if (body.len > 1000 || (body.len > 7 && memcmp(body.ptr, "message", 7) == 0))
+        return 0;
     if (body.len > 4 && (memcmp(body.ptr, "all:", 4) == 0 || memcmp(body.ptr, "to:", 3) == 0))
         return send_on(r, body);
     return wsrt_reply(ctx, body);
@@ -108,6 +164,7 @@ static void make(wsrt_server_options o)
 
     memset(r, 0, sizeof *r);
     pthread_mutex_init(&r->lock, NULL);
+    pthread_cond_init(&r->opens, NULL);
     ck_assert_int_eq(wsrt_runtime_new(&r->rt, &ro), WSRT_OK);
     add_route(r, "$connect", on_connect);
     add_route(r, "$disconnect", on_disconnect);
@@ -136,6 +193,8 @@ static void finish(void)
     wsrt_server_free(rig.server);
     wsrt_runtime_free(rig.rt);
     pthread_mutex_destroy(&rig.lock);
+    pthread_cond_destroy(&rig.opens);
+    ck_assert_int_eq(rig.late, 0);
     ck_assert_int_eq(atomic_load(&rig.connects), atomic_load(&rig.disconnects));
 }
 
@@ -182,20 +241,46 @@ static void expect(struct ws_client *c, const char *text)
     ck_assert_str_eq(got, text);
 }
 
+/* A connection that speaks for itself. */
+static int dial(void)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    to.sin_port = htons((uint16_t)atoi(strrchr(rig.address, ':') + 1));
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    return fd;
+}
+
+static void say(int fd, const char *text, size_t len)
+{
+    ck_assert_int_eq(send(fd, text, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+/* Reads until the text is there. */
+static void hear(int fd, const char *text)
+{
+    char got[4096] = "";
+    size_t len = 0;
+
+    while (memmem(got, len, text, strlen(text)) == NULL) {
+        ssize_t n = recv(fd, got + len, sizeof got - len, 0);
+        ck_assert_msg(n > 0, "no '%s' in '%.*s'", text, (int)len, got);
+        len += (size_t)n;
+    }
+}
+
 /* Of a server that is asked for its state; "per_loop":[...] counts the open connections. */
 static void per_loop(int counts[2])
 {
     char text[65536] = "", request[] = "GET /api/state HTTP/1.1\r\nHost: localhost\r\n"
                                        "Connection: close\r\n\r\n";
-    struct sockaddr_in to = {.sin_family = AF_INET};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = dial();
     size_t len = 0;
     ssize_t n;
 
-    to.sin_port = htons((uint16_t)atoi(strrchr(rig.address, ':') + 1));
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-    ck_assert_int_gt(send(fd, request, sizeof request - 1, MSG_NOSIGNAL), 0);
+    say(fd, request, sizeof request - 1);
     while ((n = recv(fd, text + len, sizeof text - 1 - len, 0)) > 0)
         len += (size_t)n;
     close(fd);
@@ -459,6 +544,297 @@ START_TEST(each_of_four_foreign_senders_keeps_its_order_on_every_connection)
 }
 END_TEST
 
+/* ---- workers -------------------------------------------------------------------------------- */
+
+static const wsrt_server_options two_loops_four_workers = {.loops = 2, .workers = 4};
+
+/* Waits, the processor given away meanwhile, until a value is there or half a minute has passed. */
+static int comes_to(uint64_t (*value)(void), uint64_t wanted)
+{
+    time_t end = time(NULL) + 30;
+
+    while (value() != wanted && time(NULL) < end)
+        sched_yield();
+    return value() == wanted;
+}
+
+static uint64_t messages_in(void)
+{
+    wsrt_server_stats stats = {.struct_size = sizeof stats};
+
+    ck_assert_int_eq(wsrt_server_get_stats(rig.server, &stats), WSRT_OK);
+    return stats.messages_in;
+}
+
+static uint64_t waiting(void)
+{
+    return (uint64_t)atomic_load(&rig.waiting);
+}
+
+START_TEST(workers_keep_the_order_of_each_connection)
+{
+    struct ws_client *clients[BUSY];
+    char text[TEXT];
+
+    start(two_loops_four_workers);
+    open_all(clients, BUSY);
+    for (int i = 0; i < 500; i++)
+        for (int k = 0; k < BUSY; k++) {
+            snprintf(text, sizeof text, "%d of %d", i, k);
+            ws_client_send(clients[k], text);
+        }
+    for (int k = 0; k < BUSY; k++)
+        for (int i = 0; i < 500; i++) {
+            snprintf(text, sizeof text, "%d of %d", i, k);
+            expect(clients[k], text);
+        }
+    close_all(clients, BUSY);
+    stop();
+}
+END_TEST
+
+START_TEST(a_handler_that_blocks_stalls_no_other_connection)
+{
+    start((wsrt_server_options){.workers = 2});
+    struct ws_client *blocked = open_one(), *other = open_one();
+    ws_client_send(blocked, "block");
+    ck_assert(comes_to(waiting, 1));
+    for (int i = 0; i < 100; i++) {
+        ws_client_send(other, "hello");
+        expect(other, "hello");
+    }
+    open_gate(&rig);
+    expect(blocked, "block");
+    ws_client_close(blocked);
+    ws_client_close(other);
+    stop();
+}
+END_TEST
+
+START_TEST(of_64_messages_that_wait_no_more_is_read_until_there_is_room)
+{
+    char text[TEXT];
+
+    start((wsrt_server_options){.workers = 2});
+    struct ws_client *c = open_one(), *other = open_one();
+    ws_client_send(c, "block");
+    ck_assert(comes_to(waiting, 1));
+    for (int i = 0; i < 500; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        ws_client_send(c, text);
+    }
+    ck_assert(comes_to(messages_in, 64));
+    for (int i = 0; i < 10; i++) { /* in whose turns more could be read */
+        ws_client_send(other, "hello");
+        expect(other, "hello");
+    }
+    ck_assert_uint_eq(messages_in(), 64 + 10);
+    open_gate(&rig);
+    expect(c, "block");
+    for (int i = 0; i < 500; i++) {
+        snprintf(text, sizeof text, "%d", i);
+        expect(c, text);
+    }
+    ws_client_close(c);
+    ws_client_close(other);
+    stop();
+}
+END_TEST
+
+enum { LARGE = 128 * 1024, LARGE_COUNT = 12 };
+
+static void *send_large(void *client)
+{
+    char *text = malloc(LARGE + 1);
+
+    memset(text, 'x', LARGE);
+    text[LARGE] = '\0';
+    for (int i = 0; i < LARGE_COUNT; i++)
+        ws_client_send(client, text);
+    free(text);
+    return NULL;
+}
+
+START_TEST(of_a_mebibyte_that_waits_no_more_is_read_until_there_is_room)
+{
+    pthread_t thread;
+
+    start((wsrt_server_options){.workers = 2});
+    struct ws_client *c = open_one(), *other = open_one();
+    ws_client_send(c, "block");
+    ck_assert(comes_to(waiting, 1));
+    ck_assert_int_eq(pthread_create(&thread, NULL, send_large, c), 0);
+    ck_assert(comes_to(messages_in, 1 + 8));
+    for (int i = 0; i < 10; i++) {
+        ws_client_send(other, "hello");
+        expect(other, "hello");
+    }
+    ck_assert_uint_eq(messages_in(), 1 + 8 + 10);
+    open_gate(&rig);
+    expect(c, "block");
+    ck_assert(comes_to(messages_in, 1 + LARGE_COUNT + 10));
+    pthread_join(thread, NULL);
+    ws_client_close(c);
+    ws_client_close(other);
+    stop();
+}
+END_TEST
+
+/* What `finish` finds: a DISCONNECT for each CONNECT, and no message behind it. */
+START_TEST(the_disconnect_is_handled_once_and_after_the_last_message)
+{
+    struct ws_client *clients[CLIENTS];
+
+    start(two_loops_four_workers);
+    open_all(clients, CLIENTS);
+    for (int k = 0; k < CLIENTS; k++) {
+        for (int i = 0; i < 50; i++)
+            ws_client_send(clients[k], "hello");
+        if (k % 2 == 0)
+            ws_client_close(clients[k]);
+        else
+            ws_client_drop(clients[k]);
+    }
+    stop();
+    ck_assert_int_eq(atomic_load(&rig.connects), CLIENTS);
+}
+END_TEST
+
+static const char upgrade_of[] = "GET /?%s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                                 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+static void ask_for_upgrade(int fd, const char *query, const char *more)
+{
+    char text[512];
+    int len = snprintf(text, sizeof text, upgrade_of, query);
+
+    len += snprintf(text + len, sizeof text - (size_t)len, "%s", more);
+    say(fd, text, (size_t)len);
+}
+
+START_TEST(who_leaves_while_its_connect_is_handled_gets_a_disconnect_with_1006)
+{
+    struct linger hard = {1, 0};
+
+    start((wsrt_server_options){.workers = 1});
+    int fd = dial();
+    ask_for_upgrade(fd, "slow=1", "");
+    ck_assert(comes_to(waiting, 1));
+    setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close(fd);
+    open_gate(&rig);
+    stop();
+    ck_assert_int_eq(atomic_load(&rig.disconnects), 1);
+    ck_assert_int_eq(rig.code, 1006);
+}
+END_TEST
+
+START_TEST(bytes_behind_the_head_wait_for_the_connect_and_belong_to_the_websocket)
+{
+    start((wsrt_server_options){.workers = 2});
+    int fd = dial();
+    ask_for_upgrade(fd, "slow=1", "\x81\x85zzzz\x12\x1f\x16\x16\x15"); /* "hello" */
+    ck_assert(comes_to(waiting, 1));
+    ck_assert_uint_eq(messages_in(), 0);
+    open_gate(&rig);
+    hear(fd, "hello");
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_workers_refusal_of_connect_is_the_answer_and_the_connection_goes_on)
+{
+    static const char next[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+    start((wsrt_server_options){.workers = 2});
+    int fd = dial();
+    ask_for_upgrade(fd, "refuse=1", next);
+    hear(fd, "{\"no\":1}HTTP/1.1 200 OK");
+    ask_for_upgrade(fd, "refuse=1", "");
+    hear(fd, "X-Why: because");
+    close(fd);
+    stop();
+    ck_assert_int_eq(atomic_load(&rig.connects), 0);
+}
+END_TEST
+
+START_TEST(a_refused_or_abandoned_connect_gives_its_place_back)
+{
+    start((wsrt_server_options){.workers = 2, .max_connections = 1});
+    for (int i = 0; i < 4; i++) {
+        int fd = dial();
+        ask_for_upgrade(fd, "refuse=1", "");
+        hear(fd, "HTTP/1.1 403");
+        close(fd);
+    }
+    ws_client_close(open_one());
+    stop();
+}
+END_TEST
+
+START_TEST(a_drain_waits_for_the_handlers_under_way)
+{
+    start((wsrt_server_options){.workers = 2});
+    struct ws_client *c = open_one();
+    ws_client_send(c, "block");
+    ck_assert(comes_to(waiting, 1));
+    ck_assert_int_eq(wsrt_server_drain(rig.server, NULL), WSRT_OK);
+    char got[TEXT];
+    ck_assert_int_eq(ws_client_receive(c, got, sizeof got), 0); /* a close frame */
+    ws_client_drop(c);
+    ck_assert_int_eq(atomic_load(&rig.disconnects), 0);
+    open_gate(&rig);
+    finish();
+    ck_assert_int_eq(atomic_load(&rig.disconnects), 1);
+}
+END_TEST
+
+START_TEST(two_loops_four_workers_and_four_foreign_senders_lose_nothing)
+{
+    struct ws_client *clients[BUSY];
+    struct poster posters[SENDERS];
+
+    start(two_loops_four_workers);
+    open_all(clients, BUSY);
+    for (int i = 0; i < SENDERS; i++) {
+        posters[i].number = i;
+        ck_assert_int_eq(pthread_create(&posters[i].thread, NULL, post_sequence, &posters[i]), 0);
+    }
+    for (int i = 0; i < 20; i++)
+        for (int k = 0; k < BUSY; k++)
+            ws_client_send(clients[k], "message of no sender: nothing comes back");
+    for (int k = 0; k < BUSY; k++)
+        expect_sequences(clients[k]);
+    for (int i = 0; i < SENDERS; i++)
+        pthread_join(posters[i].thread, NULL);
+    ck_assert(comes_to(messages_in, 20 * BUSY));
+    close_all(clients, BUSY);
+    stop();
+    ck_assert_int_eq(atomic_load(&rig.messages), 20 * BUSY);
+}
+END_TEST
+
+static TCase *workers(void)
+{
+    TCase *t = tcase_create("workers");
+
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, workers_keep_the_order_of_each_connection);
+    tcase_add_test(t, a_handler_that_blocks_stalls_no_other_connection);
+    tcase_add_test(t, of_64_messages_that_wait_no_more_is_read_until_there_is_room);
+    tcase_add_test(t, of_a_mebibyte_that_waits_no_more_is_read_until_there_is_room);
+    tcase_add_test(t, the_disconnect_is_handled_once_and_after_the_last_message);
+    tcase_add_test(t, who_leaves_while_its_connect_is_handled_gets_a_disconnect_with_1006);
+    tcase_add_test(t, bytes_behind_the_head_wait_for_the_connect_and_belong_to_the_websocket);
+    tcase_add_test(t, a_workers_refusal_of_connect_is_the_answer_and_the_connection_goes_on);
+    tcase_add_test(t, a_refused_or_abandoned_connect_gives_its_place_back);
+    tcase_add_test(t, a_drain_waits_for_the_handlers_under_way);
+    tcase_add_test(t, two_loops_four_workers_and_four_foreign_senders_lose_nothing);
+    return t;
+}
+
 Suite *suite(void)
 {
     Suite *s = suite_create("server_threads");
@@ -478,5 +854,6 @@ Suite *suite(void)
     tcase_add_test(t, all_loops_serve_one_unix_socket_whose_file_goes_with_them);
     tcase_add_test(t, each_of_four_foreign_senders_keeps_its_order_on_every_connection);
     suite_add_tcase(s, t);
+    suite_add_tcase(s, workers());
     return s;
 }
