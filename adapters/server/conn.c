@@ -13,6 +13,8 @@
 enum {
     ID_BYTES = 11,
     DISCARD_MOST = 64 * 1024,
+    DISCARD_LATE = 4 * 1024,
+    LINGER_LATE_MS = 500,
     LINGER_MS = 1000,
     LINGER_LONG_MS = 2000,
     IDENTITY_MS = 60000
@@ -168,6 +170,14 @@ void wsrt_conn_unhold(wsrt_loop *l, wsrt_conn *c)
     wsrt_conn_watch(l, c);
     if ((c->flags & WSRT_CONN_PAUSED) == 0)
         wsrt_conn_ready(l, c);
+}
+
+/* Its turn in the list has come; an end that waited for that follows. */
+void wsrt_conn_unready(wsrt_loop *l, wsrt_conn *c)
+{
+    c->flags &= (uint8_t)~WSRT_CONN_READY;
+    if ((c->flags & WSRT_CONN_DOOMED) != 0)
+        wsrt_conn_lost(l, c);
 }
 
 /* Has bytes to be looked at without the socket's saying so. */
@@ -371,6 +381,14 @@ static int end_tls(wsrt_loop *l, wsrt_conn *c)
     return 1;
 }
 
+/* Who was too slow has had its time already. */
+static uint32_t linger_ticks(const wsrt_conn *c)
+{
+    if (c->discard <= DISCARD_LATE)
+        return wsrt_ticks(LINGER_LATE_MS);
+    return wsrt_ticks(c->discard > DISCARD_MOST ? LINGER_LONG_MS : LINGER_MS);
+}
+
 void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c)
 {
     if (c->state != WSRT_CONN_FINISHING || (c->flags & WSRT_CONN_DOOMED) != 0)
@@ -379,9 +397,9 @@ void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c)
         return;
     shutdown(c->fd, SHUT_WR);
     wsrt_input_free(l, c);
-    enter(l, c, WSRT_CONN_LINGER,
-          wsrt_ticks(c->discard > DISCARD_MOST ? LINGER_LONG_MS : LINGER_MS));
-    c->since += wsrt_ticks(c->discard > DISCARD_MOST ? LINGER_LONG_MS : LINGER_MS);
+    uint32_t ticks = linger_ticks(c);
+    enter(l, c, WSRT_CONN_LINGER, ticks);
+    c->since += ticks;
 }
 
 /* The runtime has accepted a connection that does not come to be. */

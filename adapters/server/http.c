@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REFUSED_BODY = 1024 * 1024, HEAD_ROOM = 512, BODY_MOST = 128 * 1024 };
+enum { REFUSED_BODY = 1024 * 1024, LATE_DISCARD = 4096, HEAD_ROOM = 512, BODY_MOST = 128 * 1024 };
 
 static const struct {
     int status;
@@ -118,6 +118,7 @@ void wsrt_http_time_out(wsrt_loop *l, wsrt_conn *c)
     }
     l->current = c;
     refuse(l, c, 408);
+    c->discard = LATE_DISCARD;
     wsrt_output_flush(l);
     l->current = NULL;
     if (c->out == NULL)

@@ -350,6 +350,7 @@ void wsrt_conn_lost(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_reset(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_ready(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_unready(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_retire(wsrt_loop *l);
 void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_need(wsrt_loop *l, wsrt_conn *c, uint32_t due);

@@ -229,7 +229,7 @@ static void run_ready(wsrt_loop *l)
     while (slot != WSRT_NONE) {
         wsrt_conn *c = wsrt_conn_at(l, slot);
         slot = c->next;
-        c->flags &= (uint8_t)~WSRT_CONN_READY;
+        wsrt_conn_unready(l, c);
         wsrt_input_resume(l, c);
     }
 }

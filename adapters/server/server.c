@@ -219,10 +219,12 @@ static void end_all(wsrt_loop *l)
 {
     int stopped = atomic_load_explicit(&l->server->stopping, memory_order_acquire);
 
+    l->ready_first = l->ready_last = WSRT_NONE;
     for (uint32_t slot = 0; slot < l->chunk_count * WSRT_SLAB_CHUNK; slot++) {
         wsrt_conn *c = wsrt_conn_at(l, slot);
         if (c->state == WSRT_CONN_FREE)
             continue;
+        c->flags &= (uint8_t)~WSRT_CONN_READY;
         if (stopped) {
             wsrt_conn_reset(l, c);
         } else {
