@@ -139,7 +139,7 @@ int main(int argc, char **argv)
     wsrt_tls *server;
 
     check(cert != NULL && key != NULL, "WSRT_TLS_CERT and WSRT_TLS_KEY name no PEM files");
-    check(wsrt_tls_server_new(&server, &entropy, &why) == WSRT_OK, why);
+    check(wsrt_tls_server_new(&server, &entropy, NULL, &why) == WSRT_OK, why);
     check(wsrt_tls_server_load(server, wsrt_span_cstr(cert), wsrt_span_cstr(key), &why) == WSRT_OK,
           why);
     handshakes(&b, server);

@@ -1,6 +1,7 @@
 /* Connections: their slots, their ends, and their clocks. */
 #include "server/internal.h"
 #include "server/memory.h"
+#include "server/workers.h"
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -12,6 +13,8 @@
 enum {
     ID_BYTES = 11,
     DISCARD_MOST = 64 * 1024,
+    DISCARD_LATE = 4 * 1024,
+    LINGER_LATE_MS = 500,
     LINGER_MS = 1000,
     LINGER_LONG_MS = 2000,
     IDENTITY_MS = 60000
@@ -58,6 +61,30 @@ static int add_chunk(wsrt_loop *l)
     return WSRT_OK;
 }
 
+static int add_peer(wsrt_loop *l, const unsigned char *ip)
+{
+    pthread_mutex_lock(&l->server->peers_lock);
+    int rc = wsrt_peers_add(&l->server->peers, ip);
+    pthread_mutex_unlock(&l->server->peers_lock);
+    return rc;
+}
+
+static void remove_peer(wsrt_loop *l, const unsigned char *ip)
+{
+    pthread_mutex_lock(&l->server->peers_lock);
+    wsrt_peers_remove(&l->server->peers, ip);
+    pthread_mutex_unlock(&l->server->peers_lock);
+}
+
+/* Connections of this one's address, on all loops. */
+uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c)
+{
+    pthread_mutex_lock(&l->server->peers_lock);
+    uint32_t n = wsrt_peers_count(&l->server->peers, c->ip);
+    pthread_mutex_unlock(&l->server->peers_lock);
+    return n;
+}
+
 /* Watches a descriptor that has been accepted; NULL, and the descriptor is still the caller's, when
  * memory or epoll refuse. `ip` NULL = a unix socket. */
 wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip)
@@ -68,11 +95,11 @@ wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip)
     uint32_t gen = c->gen + 1, slot = c->slot, next_free = c->next;
     struct epoll_event ev = {.events = EPOLLIN, .data.u64 = (uint64_t)gen << 32 | slot};
 
-    if (ip != NULL && wsrt_peers_add(&l->peers, ip) != WSRT_OK)
+    if (ip != NULL && add_peer(l, ip) != WSRT_OK)
         return NULL;
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
         if (ip != NULL)
-            wsrt_peers_remove(&l->peers, ip);
+            remove_peer(l, ip);
         return NULL;
     }
     memset(c, 0, sizeof *c);
@@ -86,9 +113,10 @@ wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip)
     if (ip != NULL)
         memcpy(c->ip, ip, sizeof c->ip);
     else
-        c->flags = WSRT_CONN_UNIX;
+        c->is_unix = 1;
     l->free_slot = next_free;
     l->used++;
+    atomic_fetch_add_explicit(&l->server->used, 1, memory_order_relaxed);
     wsrt_conn_need(l, c, c->since + l->set->handshake);
     return c;
 }
@@ -105,8 +133,8 @@ static void destroy(wsrt_loop *l, wsrt_conn *c)
     }
     wsrt_input_free(l, c);
     wsrt_output_drop(l, c, 0);
-    if ((c->flags & WSRT_CONN_UNIX) == 0)
-        wsrt_peers_remove(&l->peers, c->ip);
+    if (!c->is_unix)
+        remove_peer(l, c->ip);
     close(c->fd);
     c->state = WSRT_CONN_FREE;
     c->flags = 0;
@@ -114,11 +142,12 @@ static void destroy(wsrt_loop *l, wsrt_conn *c)
     c->next = l->free_slot;
     l->free_slot = slot;
     l->used--;
+    atomic_fetch_sub_explicit(&l->server->used, 1, memory_order_relaxed);
 }
 
 void wsrt_conn_watch(wsrt_loop *l, wsrt_conn *c)
 {
-    uint8_t want = (uint8_t)((c->flags & WSRT_CONN_PAUSED) == 0 ? EPOLLIN : 0) |
+    uint8_t want = (uint8_t)((c->flags & WSRT_CONN_UNREAD) == 0 ? EPOLLIN : 0) |
                    (uint8_t)(c->out != NULL || wsrt_conn_holds(c) ? EPOLLOUT : 0);
     struct epoll_event ev = {.events = want, .data.u64 = (uint64_t)c->gen << 32 | c->slot};
 
@@ -126,6 +155,29 @@ void wsrt_conn_watch(wsrt_loop *l, wsrt_conn *c)
         return;
     c->interest = want;
     epoll_ctl(l->epoll, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+/* Workers have enough to do for it. */
+void wsrt_conn_hold(wsrt_loop *l, wsrt_conn *c)
+{
+    c->flags |= WSRT_CONN_HELD;
+    wsrt_conn_watch(l, c);
+}
+
+void wsrt_conn_unhold(wsrt_loop *l, wsrt_conn *c)
+{
+    c->flags &= (uint8_t)~WSRT_CONN_HELD;
+    wsrt_conn_watch(l, c);
+    if ((c->flags & WSRT_CONN_PAUSED) == 0)
+        wsrt_conn_ready(l, c);
+}
+
+/* Its turn in the list has come; an end that waited for that follows. */
+void wsrt_conn_unready(wsrt_loop *l, wsrt_conn *c)
+{
+    c->flags &= (uint8_t)~WSRT_CONN_READY;
+    if ((c->flags & WSRT_CONN_DOOMED) != 0)
+        wsrt_conn_lost(l, c);
 }
 
 /* Has bytes to be looked at without the socket's saying so. */
@@ -144,6 +196,35 @@ void wsrt_conn_ready(wsrt_loop *l, wsrt_conn *c)
 
 /* ---- ids ------------------------------------------------------------------------------------ */
 
+/* Of several loops the last byte of an id names its own, by its remainder: who posts finds the loop
+ * without asking anybody. Six of the 88 bits at most are spent on it. */
+static unsigned char name_loop(const wsrt_loop *l, unsigned char byte)
+{
+    unsigned n = l->server->loop_count, named = byte - byte % n + l->number;
+
+    return (unsigned char)(named > 255 ? named - n : named);
+}
+
+static unsigned digit_of(char c)
+{
+    if (c >= 'A' && c <= 'Z')
+        return (unsigned)(c - 'A');
+    if (c >= 'a' && c <= 'z')
+        return (unsigned)(c - 'a') + 26;
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0') + 52;
+    return c == '_' ? 63 : 62;
+}
+
+/* The loop that has or had the connection; for anything that is no id of ours, some loop. */
+wsrt_loop *wsrt_conn_loop_of(const wsrt_server *s, wsrt_span id)
+{
+    if (s->loop_count == 1 || id.len != WSRT_ID_LEN)
+        return &s->loops[0];
+    unsigned byte = (digit_of(id.ptr[13]) << 4 | digit_of(id.ptr[14]) >> 2) & 255;
+    return &s->loops[byte % s->loop_count];
+}
+
 /* 11 unpredictable bytes as base64url with pad. They are drawn for a turn at most, so that a child
  * of fork() never uses its parent's. */
 static int draw_id(wsrt_loop *l, char *id)
@@ -156,6 +237,8 @@ static int draw_id(wsrt_loop *l, char *id)
         l->entropy_left = sizeof l->entropy / ID_BYTES;
     }
     unsigned char *p = l->entropy + --l->entropy_left * ID_BYTES;
+    if (l->server->loop_count > 1)
+        p[ID_BYTES - 1] = name_loop(l, p[ID_BYTES - 1]);
     for (int i = 0; i < WSRT_ID_LEN - 1; i++) {
         int bit = i * 6, at = bit / 8;
         unsigned pair = (unsigned)p[at] << 8 | (at + 1 < ID_BYTES ? p[at + 1] : 0u);
@@ -166,17 +249,20 @@ static int draw_id(wsrt_loop *l, char *id)
     return WSRT_OK;
 }
 
+int wsrt_conn_reserve_id(wsrt_loop *l)
+{
+    pthread_mutex_lock(&l->lock);
+    int rc = wsrt_ids_reserve(&l->ids);
+    pthread_mutex_unlock(&l->lock);
+    return rc;
+}
+
 /* Gives a connection an id, and makes room for it in the table. */
 int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c)
 {
     int rc = draw_id(l, c->id);
 
-    if (rc != WSRT_OK)
-        return rc;
-    pthread_mutex_lock(&l->lock);
-    rc = wsrt_ids_reserve(&l->ids);
-    pthread_mutex_unlock(&l->lock);
-    return rc;
+    return rc != WSRT_OK ? rc : wsrt_conn_reserve_id(l);
 }
 
 /* From here on posts find the connection. */
@@ -206,8 +292,9 @@ static void leave_open(wsrt_loop *l, wsrt_conn *c, uint16_t code)
     wsrt_ids_remove(&l->ids, c->id);
     pthread_mutex_unlock(&l->lock);
     c->code = code;
-    l->open--;
-    l->counters.closed++;
+    atomic_store_explicit(&l->open, wsrt_loop_open(l) - 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&l->server->places, 1, memory_order_relaxed);
+    wsrt_loop_count(l, WSRT_COUNT_CLOSED, 1);
     wsrt_series_close(&l->series, code);
     retire(l, c, WSRT_CONN_OWES);
 }
@@ -234,7 +321,7 @@ void wsrt_conn_close(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_span reason
         return;
     leave_open(l, c, code);
     enter(l, c, WSRT_CONN_CLOSING, l->set->close);
-    c->flags &= (uint8_t)~WSRT_CONN_PAUSED;
+    c->flags &= (uint8_t)~WSRT_CONN_UNREAD;
     send_close(l, c, code, reason);
     if ((c->flags & WSRT_CONN_DOOMED) == 0)
         wsrt_conn_watch(l, c);
@@ -272,7 +359,7 @@ void wsrt_conn_finish(wsrt_loop *l, wsrt_conn *c, uint32_t discard)
     if ((c->flags & WSRT_CONN_DOOMED) != 0)
         return;
     c->discard = discard;
-    c->flags &= (uint8_t)~WSRT_CONN_PAUSED;
+    c->flags &= (uint8_t)~WSRT_CONN_UNREAD;
     enter(l, c, WSRT_CONN_FINISHING, l->set->close);
     wsrt_conn_watch(l, c);
     if (c->out == NULL && c != l->current)
@@ -294,6 +381,14 @@ static int end_tls(wsrt_loop *l, wsrt_conn *c)
     return 1;
 }
 
+/* Who was too slow has had its time already. */
+static uint32_t linger_ticks(const wsrt_conn *c)
+{
+    if (c->discard <= DISCARD_LATE)
+        return wsrt_ticks(LINGER_LATE_MS);
+    return wsrt_ticks(c->discard > DISCARD_MOST ? LINGER_LONG_MS : LINGER_MS);
+}
+
 void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c)
 {
     if (c->state != WSRT_CONN_FINISHING || (c->flags & WSRT_CONN_DOOMED) != 0)
@@ -302,9 +397,9 @@ void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c)
         return;
     shutdown(c->fd, SHUT_WR);
     wsrt_input_free(l, c);
-    enter(l, c, WSRT_CONN_LINGER,
-          wsrt_ticks(c->discard > DISCARD_MOST ? LINGER_LONG_MS : LINGER_MS));
-    c->since += wsrt_ticks(c->discard > DISCARD_MOST ? LINGER_LONG_MS : LINGER_MS);
+    uint32_t ticks = linger_ticks(c);
+    enter(l, c, WSRT_CONN_LINGER, ticks);
+    c->since += ticks;
 }
 
 /* The runtime has accepted a connection that does not come to be. */
@@ -335,6 +430,12 @@ static void tell_disconnect(wsrt_loop *l, wsrt_conn *c)
 {
     wsrt_event ev = {.struct_size = sizeof ev, .kind = WSRT_EVENT_DISCONNECT};
 
+    if (l->server->crew != NULL) {
+        wsrt_box_disconnect(l, c, (wsrt_span){l->reason, l->reason_len});
+        l->runtime_dirty = 1;
+        l->reason_len = 0;
+        return;
+    }
     ev.disconnect_code = c->code;
     ev.connection_id = (wsrt_span){c->id, WSRT_ID_LEN};
     ev.disconnect_reason = (wsrt_span){l->reason, l->reason_len};
@@ -400,6 +501,10 @@ static void check_ping(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 {
     if (l->set->ping == 0)
         return;
+    if ((c->flags & WSRT_CONN_HELD) != 0) { /* what it says is not read */
+        c->flags &= (uint8_t)~WSRT_CONN_PONG_DUE;
+        c->ping = wsrt_stamp(l) + wsrt_conn_ping_ticks(l);
+    }
     if ((c->flags & WSRT_CONN_PONG_DUE) != 0) {
         if (passed(l, c->ping, l->set->pong, next))
             wsrt_conn_close(l, c, 1001, wsrt_span_cstr("no pong"));
@@ -422,7 +527,9 @@ static void check_ping(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 static int check_identity(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 {
     const wsrt_settings *set = l->set;
-    int64_t until = wsrt_session_expires_at(&c->session);
+    int64_t until = l->server->crew == NULL
+                        ? wsrt_session_expires_at(&c->session)
+                        : atomic_load_explicit(&c->box->expires, memory_order_relaxed);
 
     if (until == -1) {
         if (!passed(l, c->opened, set->sign_in, next))
@@ -447,7 +554,8 @@ static void check_open(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 
     if (c->out != NULL && passed(l, c->out->progress, l->set->stall, next))
         wsrt_conn_reset(l, c);
-    else if (c->in != NULL && c->in->since != 0 && passed(l, c->in->since, l->set->message, next))
+    else if (c->in != NULL && c->in->since != 0 && (c->flags & WSRT_CONN_HELD) == 0 &&
+             passed(l, c->in->since, l->set->message, next))
         wsrt_conn_fail(l, c, 1008, "message took too long");
     else if (passed(l, last_data, l->set->idle, next))
         wsrt_conn_close(l, c, 1001, wsrt_span_cstr("idle"));
@@ -474,6 +582,10 @@ void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c)
         if (passed(l, c->since,
                    (c->flags & WSRT_CONN_SERVED) != 0 ? set->keep_alive : set->handshake, &next))
             wsrt_http_time_out(l, c);
+        break;
+    case WSRT_CONN_CONNECTING:
+        if (passed(l, c->since, set->handshake, &next))
+            wsrt_conn_lost(l, c);
         break;
     case WSRT_CONN_BODY:
         if (passed(l, c->since, set->body, &next))

@@ -3,36 +3,29 @@
 
 #include <stdio.h>
 
-typedef enum wsrt_drain_stage {
-    SERVING = 0,
-    LAME_DUCK = 1, /* not ready, but still accepting */
-    CLOSING = 2,
-    WAITING = 3, /* for queues, close frames and requests */
-    ENDED = 4
-} wsrt_drain_stage;
-
 enum { SPREAD_LEAST_MS = 250, SPREAD_MOST_MS = 5000, A_SECOND = 1000, SECONDS_IN_ALL = 5 };
 
 static const int64_t batch_ns = 50 * 1000000;
 
-static void begin(wsrt_server *s)
+static void begin(wsrt_loop *l)
 {
-    int64_t most = atomic_load(&s->drain_most_ms);
+    int64_t most = atomic_load(&l->server->drain_most_ms);
 
-    s->draining = LAME_DUCK;
-    s->drain_due = s->loop.now + atomic_load(&s->drain_lame_ms) * 1000000;
-    s->drain_end = s->drain_due + (most > 0 ? most : s->set.drain_ms) * 1000000;
+    l->drain.stage = WSRT_DRAIN_LAME_DUCK;
+    l->drain.due = l->now + atomic_load(&l->server->drain_lame_ms) * 1000000;
+    l->drain.end = l->drain.due + (most > 0 ? most : l->set->drain_ms) * 1000000;
 }
 
-/* max(1,000 a second, all within 5 s) */
-static void stop_accepting(wsrt_server *s)
+/* max(1,000 a second, all within 5 s), of which a loop has its share */
+static void stop_accepting(wsrt_loop *l)
 {
-    uint32_t rate = s->loop.open / SECONDS_IN_ALL;
+    uint32_t rate = wsrt_loop_open(l) / SECONDS_IN_ALL;
+    uint32_t least = A_SECOND / l->server->loop_count;
 
-    wsrt_listen_close(s);
-    s->draining = CLOSING;
-    s->drain_slot = 0;
-    s->drain_batch = (rate > A_SECOND ? rate : A_SECOND) / 20 + 1;
+    wsrt_listen_close(l);
+    l->drain.stage = WSRT_DRAIN_CLOSING;
+    l->drain.slot = 0;
+    l->drain.batch = (rate > least ? rate : least) / 20 + 1;
 }
 
 static uint32_t slots(const wsrt_loop *l)
@@ -40,7 +33,8 @@ static uint32_t slots(const wsrt_loop *l)
     return l->chunk_count * WSRT_SLAB_CHUNK;
 }
 
-static void close_one(wsrt_loop *l, wsrt_conn *c)
+/* The connection is open. */
+void wsrt_drain_close(wsrt_loop *l, wsrt_conn *c)
 {
     char reason[48];
     int n;
@@ -56,15 +50,14 @@ static void close_one(wsrt_loop *l, wsrt_conn *c)
     wsrt_conn_close(l, c, 1012, (wsrt_span){reason, (size_t)n});
 }
 
-static void close_batch(wsrt_server *s)
+static void close_batch(wsrt_loop *l)
 {
-    wsrt_loop *l = &s->loop;
     uint32_t closed = 0;
 
-    while (s->drain_slot < slots(l) && closed < s->drain_batch) {
-        wsrt_conn *c = wsrt_conn_at(l, s->drain_slot++);
+    while (l->drain.slot < slots(l) && closed < l->drain.batch) {
+        wsrt_conn *c = wsrt_conn_at(l, l->drain.slot++);
         if (c->state == WSRT_CONN_OPEN) {
-            close_one(l, c);
+            wsrt_drain_close(l, c);
             closed++;
         } else if (c->state == WSRT_CONN_HANDSHAKE ||
                    (c->state == WSRT_CONN_HTTP && c->in == NULL)) {
@@ -72,10 +65,10 @@ static void close_batch(wsrt_server *s)
         }
     }
     wsrt_conn_retire(l);
-    s->drain_due = l->now + batch_ns;
-    if (s->drain_slot == slots(l)) {
-        s->draining = WAITING;
-        s->drain_due = s->drain_end;
+    l->drain.due = l->now + batch_ns;
+    if (l->drain.slot == slots(l)) {
+        l->drain.stage = WSRT_DRAIN_WAITING;
+        l->drain.due = l->drain.end;
     }
 }
 
@@ -89,26 +82,22 @@ static void reset_all(wsrt_loop *l)
     wsrt_conn_retire(l);
 }
 
-int wsrt_drain_ended(const wsrt_server *s)
-{
-    return s->draining == ENDED;
-}
-
 /* Moves a drain on as far as time allows. */
-void wsrt_drain_step(wsrt_server *s)
+void wsrt_drain_step(wsrt_loop *l)
 {
-    if (s->draining == SERVING && atomic_load_explicit(&s->drain_wanted, memory_order_acquire))
-        begin(s);
-    if (s->draining == SERVING || s->draining == ENDED)
+    if (l->drain.stage == WSRT_DRAIN_NONE &&
+        atomic_load_explicit(&l->server->drain_wanted, memory_order_acquire))
+        begin(l);
+    if (l->drain.stage == WSRT_DRAIN_NONE || l->drain.stage == WSRT_DRAIN_ENDED)
         return;
-    if (s->draining == LAME_DUCK && s->loop.now >= s->drain_due)
-        stop_accepting(s);
-    if (s->draining == CLOSING && s->loop.now >= s->drain_due)
-        close_batch(s);
-    if (s->draining > LAME_DUCK && s->loop.now >= s->drain_end)
-        reset_all(&s->loop);
-    if (s->draining > LAME_DUCK && s->loop.used == 0) {
-        s->draining = ENDED;
-        s->drain_due = INT64_MAX;
+    if (l->drain.stage == WSRT_DRAIN_LAME_DUCK && l->now >= l->drain.due)
+        stop_accepting(l);
+    if (l->drain.stage == WSRT_DRAIN_CLOSING && l->now >= l->drain.due)
+        close_batch(l);
+    if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->now >= l->drain.end)
+        reset_all(l);
+    if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->used == 0 && l->boxes == 0) {
+        l->drain.stage = WSRT_DRAIN_ENDED;
+        l->drain.due = INT64_MAX;
     }
 }

@@ -34,7 +34,7 @@ static int store_works(wsrt_loop *l)
 static void answer_ready(const wsrt_exchange *k)
 {
     char text[128];
-    int draining = k->loop->server->draining != 0, store = store_works(k->loop);
+    int draining = wsrt_is_draining(k->loop->server), store = store_works(k->loop);
     int n =
         snprintf(text, sizeof text, "{\"ready\":%s,\"draining\":%s,\"checks\":{\"store\":\"%s\"}}",
                  store && !draining ? "true" : "false", draining ? "true" : "false",
@@ -88,23 +88,22 @@ static int append(const void *data, size_t len, void *user)
     return WSRT_OK;
 }
 
-static int append_transport(text *t, const wsrt_loop *l)
+static int append_transport(text *t, const wsrt_server *s)
 {
-    const wsrt_counters *n = &l->counters;
     const struct {
         const char *name, *kind;
         uint64_t value;
     } rows[] = {
-        {"wsrt_connections", "gauge", l->open},
-        {"wsrt_connections_opened_total", "counter", n->opened},
-        {"wsrt_connections_closed_total", "counter", n->closed},
-        {"wsrt_upgrades_refused_total", "counter", n->refused},
-        {"wsrt_messages_in_total", "counter", n->messages_in},
-        {"wsrt_messages_out_total", "counter", n->messages_out},
-        {"wsrt_bytes_in_total", "counter", n->bytes_in},
-        {"wsrt_bytes_out_total", "counter", n->bytes_out},
+        {"wsrt_connections", "gauge", wsrt_server_open(s)},
+        {"wsrt_connections_opened_total", "counter", wsrt_server_sum(s, WSRT_COUNT_OPENED)},
+        {"wsrt_connections_closed_total", "counter", wsrt_server_sum(s, WSRT_COUNT_CLOSED)},
+        {"wsrt_upgrades_refused_total", "counter", wsrt_server_sum(s, WSRT_COUNT_REFUSED)},
+        {"wsrt_messages_in_total", "counter", wsrt_server_sum(s, WSRT_COUNT_MESSAGES_IN)},
+        {"wsrt_messages_out_total", "counter", wsrt_server_sum(s, WSRT_COUNT_MESSAGES_OUT)},
+        {"wsrt_bytes_in_total", "counter", wsrt_server_sum(s, WSRT_COUNT_BYTES_IN)},
+        {"wsrt_bytes_out_total", "counter", wsrt_server_sum(s, WSRT_COUNT_BYTES_OUT)},
         {"wsrt_queued_bytes", "gauge",
-         (uint64_t)atomic_load_explicit(&l->queued_total, memory_order_relaxed)},
+         (uint64_t)atomic_load_explicit(&s->queued_total, memory_order_relaxed)},
     };
     char line[256];
     int rc = WSRT_OK;
@@ -135,9 +134,9 @@ static void answer_metrics(const wsrt_exchange *k)
         return;
     int rc = wsrt_monitor_prometheus(wsrt_runtime_monitor(k->loop->server->runtime), append, &t);
     if (rc == WSRT_OK)
-        rc = append_transport(&t, k->loop);
+        rc = append_transport(&t, k->loop->server);
     if (rc == WSRT_OK)
-        rc = wsrt_series_write(k->loop, append, &t);
+        rc = wsrt_series_write(k->loop->server, append, &t);
     if (rc == WSRT_OK)
         wsrt_exchange_answer(k,
                              (wsrt_answer){.status = 200,

@@ -13,40 +13,78 @@ static const int64_t budget_ns = 20 * 1000000;
 
 static void refused(wsrt_server *s, const char *why_cstr)
 {
-    wsrt_loop_log(&s->loop, WSRT_LEVEL_ERROR, "server.certificate_refused", "reason",
+    wsrt_loop_log(&s->loops[0], WSRT_LEVEL_ERROR, "server.certificate_refused", "reason",
                   wsrt_span_cstr(why_cstr));
+}
+
+/* One configuration for each loop, of one reading of the files. */
+static int prepare(wsrt_server *s, wsrt_tls_config **configs, const char **why_cstr)
+{
+    wsrt_tls *all[WSRT_LOOPS_MAX];
+
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        all[i] = s->loops[i].tls;
+    return wsrt_tls_server_prepare(all, s->loop_count, s->set.tls_cert, s->set.tls_key, configs,
+                                   why_cstr);
 }
 
 int wsrt_handshake_init(wsrt_server *s)
 {
     wsrt_tls_random random = {s->set.env.random, s->set.env.user};
+    wsrt_tls_config *configs[WSRT_LOOPS_MAX];
     const char *why_cstr;
     int rc = WSRT_OK;
 
     if (s->set.tls_cert.len == 0)
         return WSRT_OK;
-    rc = wsrt_tls_server_new(&s->loop.tls, &random, &why_cstr);
+    for (uint32_t i = 0; i < s->loop_count && rc == WSRT_OK; i++)
+        rc = wsrt_tls_server_new(&s->loops[i].tls, &random, s->loops[0].tls, &why_cstr);
     if (rc == WSRT_OK)
-        rc = wsrt_tls_server_load(s->loop.tls, s->set.tls_cert, s->set.tls_key, &why_cstr);
+        rc = prepare(s, configs, &why_cstr);
+    for (uint32_t i = 0; i < s->loop_count && rc == WSRT_OK; i++)
+        wsrt_tls_server_adopt(s->loops[i].tls, configs[i]);
     if (rc != WSRT_OK)
         refused(s, why_cstr);
     return rc == WSRT_ERR_IO ? WSRT_ERR_REJECTED : rc; /* errno is the listeners' */
 }
 
-void wsrt_handshake_reload(wsrt_server *s)
+/* ---- another certificate -------------------------------------------------------------------- */
+
+/* Each loop takes its own in its next turn; one that it did not take by then was for nobody. */
+static void hand_out(wsrt_loop *l, wsrt_tls_config *config)
 {
-    wsrt_loop *l = &s->loop;
+    wsrt_tls_config_release(atomic_exchange(&l->next_config, config));
+    wsrt_loop_wake(l);
+}
+
+static void read_again(wsrt_server *s)
+{
+    wsrt_tls_config *configs[WSRT_LOOPS_MAX];
+    wsrt_loop *l = &s->loops[0];
     const char *why_cstr;
 
-    if (!atomic_exchange_explicit(&s->reload_wanted, 0, memory_order_acquire) || l->tls == NULL)
-        return;
-    if (wsrt_tls_server_load(l->tls, s->set.tls_cert, s->set.tls_key, &why_cstr) != WSRT_OK) {
-        l->counters.certificates_refused++;
+    if (prepare(s, configs, &why_cstr) != WSRT_OK) {
+        wsrt_loop_count(l, WSRT_COUNT_CERTIFICATES_REFUSED, 1);
         refused(s, why_cstr);
         return;
     }
-    l->counters.certificates_loaded++;
+    wsrt_tls_server_adopt(l->tls, configs[0]);
+    for (uint32_t i = 1; i < s->loop_count; i++)
+        hand_out(&s->loops[i], configs[i]);
+    wsrt_loop_count(l, WSRT_COUNT_CERTIFICATES_LOADED, 1);
     wsrt_loop_log(l, WSRT_LEVEL_INFO, "server.certificate_loaded", "key", wsrt_span_cstr("***"));
+}
+
+/* The first loop reads for all. */
+void wsrt_handshake_reload(wsrt_loop *l)
+{
+    if (l->tls == NULL)
+        return;
+    if (l->number == 0 && atomic_load_explicit(&l->server->reload_wanted, memory_order_relaxed) &&
+        atomic_exchange_explicit(&l->server->reload_wanted, 0, memory_order_acquire))
+        read_again(l->server);
+    if (atomic_load_explicit(&l->next_config, memory_order_relaxed) != NULL)
+        wsrt_tls_server_adopt(l->tls, atomic_exchange(&l->next_config, NULL));
 }
 
 /* ---- admission ------------------------------------------------------------------------------ */
@@ -78,7 +116,7 @@ static void make_place(wsrt_loop *l)
     }
     if (oldest->opened + wsrt_ticks(PATIENCE_MS) > l->tick)
         return;
-    l->counters.tls_failed++;
+    wsrt_loop_count(l, WSRT_COUNT_TLS_FAILED, 1);
     wsrt_handshake_leave(l, oldest);
     wsrt_conn_reset(l, oldest);
 }
@@ -106,7 +144,7 @@ static void turn_away(wsrt_loop *l, wsrt_conn *c, unsigned char first)
                                  "Content-Length: 24\r\nConnection: close\r\n\r\n"
                                  "This port speaks https.\n";
 
-    l->counters.tls_failed++;
+    wsrt_loop_count(l, WSRT_COUNT_TLS_FAILED, 1);
     if (first >= 'A' && first <= 'Z' &&
         send(c->fd, answer, sizeof answer - 1, MSG_NOSIGNAL) == (ssize_t)sizeof answer - 1)
         wsrt_conn_finish(l, c, DISCARD);
@@ -157,12 +195,12 @@ static void advance(wsrt_loop *l, wsrt_conn *c)
     }
     wsrt_handshake_leave(l, c);
     if (rc != WSRT_OK) {
-        l->counters.tls_failed++;
+        wsrt_loop_count(l, WSRT_COUNT_TLS_FAILED, 1);
         wsrt_conn_finish(l, c, DISCARD);
         return;
     }
-    l->counters.tls_opened++;
-    l->counters.tls_resumed += (uint64_t)wsrt_tls_resumed(c->tls);
+    wsrt_loop_count(l, WSRT_COUNT_TLS_OPENED, 1);
+    wsrt_loop_count(l, WSRT_COUNT_TLS_RESUMED, (uint64_t)wsrt_tls_resumed(c->tls));
     c->state = WSRT_CONN_HTTP;
     wsrt_conn_watch(l, c);
 }

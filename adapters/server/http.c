@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { REFUSED_BODY = 1024 * 1024, HEAD_ROOM = 512, BODY_MOST = 128 * 1024 };
+enum { REFUSED_BODY = 1024 * 1024, LATE_DISCARD = 4096, HEAD_ROOM = 512, BODY_MOST = 128 * 1024 };
 
 static const struct {
     int status;
@@ -72,7 +72,7 @@ void wsrt_http_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a)
     const char *type = a->type_cstr != NULL ? a->type_cstr : "application/json";
     char head[HEAD_ROOM], standard[128];
     wsrt_span body = a->body;
-    int close = a->close || l->server->draining;
+    int close = a->close || wsrt_is_draining(l->server);
 
     if (body.len == 0 && a->status >= 400) {
         int n = snprintf(standard, sizeof standard, "{\"message\":\"%s\"}",
@@ -118,6 +118,7 @@ void wsrt_http_time_out(wsrt_loop *l, wsrt_conn *c)
     }
     l->current = c;
     refuse(l, c, 408);
+    c->discard = LATE_DISCARD;
     wsrt_output_flush(l);
     l->current = NULL;
     if (c->out == NULL)
@@ -180,6 +181,7 @@ size_t wsrt_http_input(wsrt_loop *l, wsrt_conn *c, char *buf, size_t len)
         }
         wsrt_span body = {buf + at + req->head_len, (size_t)req->content_length};
         at += req->head_len + (size_t)req->content_length;
+        l->head = (wsrt_span){body.ptr - req->head_len, req->head_len};
         l->scanned = 0;
         serve(l, c, req, body);
     }

@@ -1,6 +1,7 @@
 /* What arrives: one read of a connection's turn, its frames, its messages. */
 #include "server/internal.h"
 #include "server/memory.h"
+#include "server/workers.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,7 +12,9 @@
 
 static void free_message(wsrt_loop *l, wsrt_input *in)
 {
-    l->partial_total -= (int64_t)in->message_cap;
+    if (in->message_cap > 0)
+        atomic_fetch_sub_explicit(&l->server->partial_total, (long long)in->message_cap,
+                                  memory_order_relaxed);
     wsrt_server_release(&l->set->mem, in->message, in->message_cap);
     in->message = NULL;
     in->message_cap = in->message_len = 0;
@@ -84,15 +87,33 @@ static void answer_message(const wsrt_response *response, void *user)
     wsrt_server_sender_ops.post(l->server, &l->event.connection_id, &post);
 }
 
+static __attribute__((noinline)) void leave_to_workers(wsrt_loop *l, wsrt_span body, int opcode)
+{
+    uint32_t flags = opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0;
+
+    if (wsrt_box_message(l, l->current, body, flags) != WSRT_OK)
+        out_of_memory(l, l->current);
+}
+
 static void dispatch_message(wsrt_loop *l, wsrt_span body, int opcode)
 {
+    if (l->server->crew != NULL) {
+        wsrt_loop_count(l, WSRT_COUNT_MESSAGES_IN, 1);
+        leave_to_workers(l, body, opcode);
+        return;
+    }
     l->event.body = body;
     l->event.flags = WSRT_EVENT_SETTLES | (opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0);
-    l->counters.messages_in++;
+    wsrt_loop_count(l, WSRT_COUNT_MESSAGES_IN, 1);
     int rc = wsrt_runtime_dispatch(l->server->runtime, &l->event, answer_message, l);
     if (rc != WSRT_OK)
         wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.message_failed", "status",
                       wsrt_span_cstr(wsrt_status_name(rc)));
+}
+
+static long long partial_total(const wsrt_loop *l)
+{
+    return atomic_load_explicit(&l->server->partial_total, memory_order_relaxed);
 }
 
 static int append_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
@@ -113,12 +134,13 @@ static int append_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
             cap = in->message_cap + in->message_cap / 2;
         if (cap > most)
             cap = most;
-        if (l->partial_total + (int64_t)(cap - in->message_cap) > l->set->partial_total)
+        long long more = (long long)(cap - in->message_cap);
+        if (partial_total(l) + more > l->set->partial_total)
             return WSRT_ERR_LIMIT;
         void *grown = wsrt_server_resize(&l->set->mem, in->message, in->message_cap, cap);
         if (grown == NULL)
             return WSRT_ERR_NOMEM;
-        l->partial_total += (int64_t)(cap - in->message_cap);
+        atomic_fetch_add_explicit(&l->server->partial_total, more, memory_order_relaxed);
         in->message = grown;
         in->message_cap = cap;
     }
@@ -133,7 +155,7 @@ static void take_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
     int rc = append_piece(l, c, e);
 
     if (rc == WSRT_ERR_LIMIT) {
-        l->series.limited[WSRT_LIMIT_PARTIAL]++;
+        wsrt_series_limited(&l->series, WSRT_LIMIT_PARTIAL);
         wsrt_conn_fail(l, c, 1013, "too many unfinished messages");
     } else if (rc != WSRT_OK) {
         out_of_memory(l, c);
@@ -177,7 +199,7 @@ static void note_life(wsrt_loop *l, wsrt_conn *c, int messages)
 static int may_decode(const wsrt_conn *c)
 {
     return (c->state == WSRT_CONN_OPEN || c->state == WSRT_CONN_CLOSING) &&
-           (c->flags & WSRT_CONN_PAUSED) == 0;
+           (c->flags & WSRT_CONN_UNREAD) == 0;
 }
 
 /* Looks at frames until the turn's share is used up; returns the bytes used. */
@@ -227,7 +249,7 @@ void wsrt_input_ip_text(const wsrt_conn *c, char *dst)
 {
     static const unsigned char v4[12] = {[10] = 0xff, [11] = 0xff};
 
-    if ((c->flags & WSRT_CONN_UNIX) != 0)
+    if (c->is_unix)
         dst[0] = '\0';
     else if (memcmp(c->ip, v4, sizeof v4) == 0)
         write_v4(c->ip + 12, dst);
@@ -238,7 +260,7 @@ void wsrt_input_ip_text(const wsrt_conn *c, char *dst)
 /* The connection's address as text, written once for all of one address that follow each other. */
 wsrt_span wsrt_input_ip(wsrt_loop *l, const wsrt_conn *c)
 {
-    int is_unix = (c->flags & WSRT_CONN_UNIX) != 0;
+    int is_unix = c->is_unix;
 
     if (!l->ip_known || l->ip_unix != is_unix || memcmp(l->ip_of, c->ip, sizeof l->ip_of) != 0) {
         wsrt_input_ip_text(c, l->ip_text);
@@ -271,17 +293,21 @@ static void settle(wsrt_loop *l)
     wsrt_series_turn(l, now);
 }
 
-static void close_flooder(wsrt_loop *l, wsrt_conn *c, int code)
+/* The code that a flood of refused messages has earned; 0 = none. */
+static int owed_close(const wsrt_loop *l, const wsrt_conn *c)
 {
-    wsrt_conn_close(l, c, (uint16_t)code, wsrt_span_cstr("too many refused messages"));
+    if (c->state != WSRT_CONN_OPEN)
+        return 0;
+    return l->server->crew == NULL ? wsrt_session_close_code(&c->session)
+                                   : atomic_load_explicit(&c->box->owed, memory_order_relaxed);
 }
 
-static void end_turn(wsrt_loop *l, wsrt_conn *c)
+void wsrt_input_end_turn(wsrt_loop *l, wsrt_conn *c)
 {
-    int owed = wsrt_session_close_code(&c->session);
+    int owed = owed_close(l, c);
 
-    if (owed != 0 && c->state == WSRT_CONN_OPEN)
-        close_flooder(l, c, owed);
+    if (owed != 0)
+        wsrt_conn_close(l, c, (uint16_t)owed, wsrt_span_cstr("too many refused messages"));
     wsrt_output_flush(l);
     if (wsrt_recorder_unsettled(l->recorder) > 0)
         settle(l);
@@ -304,7 +330,7 @@ static void keep_left(wsrt_loop *l, wsrt_conn *c, const unsigned char *rest, siz
 {
     wsrt_input *in = c->in;
 
-    if (!reads_input(c))
+    if (!reads_input(c) && c->state != WSRT_CONN_CONNECTING)
         return;
     if (len > 0 && (in == NULL || rest != in->left + in->at)) {
         in = open_input(l, c);
@@ -324,7 +350,7 @@ static void keep_left(wsrt_loop *l, wsrt_conn *c, const unsigned char *rest, siz
         free_left(l, in);
     if (len == 0 && in->since == 0)
         wsrt_input_free(l, c);
-    else if (l->more && (c->flags & WSRT_CONN_PAUSED) == 0)
+    else if (l->more && (c->flags & WSRT_CONN_UNREAD) == 0)
         wsrt_conn_ready(l, c);
 }
 
@@ -345,7 +371,7 @@ static void process(wsrt_loop *l, wsrt_conn *c, unsigned char *buf, size_t len)
     if (waited && c->in != NULL)
         c->in->at += (uint32_t)at;
     keep_left(l, c, buf + at, len - at);
-    end_turn(l, c);
+    wsrt_input_end_turn(l, c);
 }
 
 void wsrt_input_resume(wsrt_loop *l, wsrt_conn *c)
@@ -364,7 +390,7 @@ static ssize_t receive(wsrt_loop *l, wsrt_conn *c, void *dst, size_t room)
         n = c->tls != NULL ? wsrt_tls_read(c->tls, dst, room) : recv(c->fd, dst, room, 0);
     while (n < 0 && errno == EINTR);
     if (n > 0)
-        l->counters.bytes_in += (uint64_t)n;
+        wsrt_loop_count(l, WSRT_COUNT_BYTES_IN, (uint64_t)n);
     return n;
 }
 
@@ -420,7 +446,7 @@ static void read_more(wsrt_loop *l, wsrt_conn *c)
 
 void wsrt_input_readable(wsrt_loop *l, wsrt_conn *c)
 {
-    if ((c->flags & (WSRT_CONN_READY | WSRT_CONN_PAUSED)) != 0)
+    if ((c->flags & (WSRT_CONN_READY | WSRT_CONN_UNREAD)) != 0)
         return;
     if (reads_input(c))
         read_more(l, c);

@@ -1,5 +1,6 @@
-/* What the server's files share. A server owns a loop; everything that serves connections hangs on
- * the loop, so that several loops can stand side by side later. */
+/* What the server's files share. A server owns one loop or several, each served by one thread;
+ * everything that serves connections hangs on their loop, and a connection never leaves it. Loops
+ * reach each other as other threads do. */
 #ifndef WSRT_SERVER_INTERNAL_H
 #define WSRT_SERVER_INTERNAL_H
 
@@ -31,7 +32,8 @@ enum {
     WSRT_QUERY_MAX = 32,
     WSRT_TEXT_MAX = 4096,
     WSRT_HANDSHAKES_MAX = 64,
-    WSRT_TURN_EVENTS = 256
+    WSRT_TURN_EVENTS = 256,
+    WSRT_LOOPS_MAX = 64
 };
 
 /* Where an epoll event points: a connection's slot, or one of these. */
@@ -83,7 +85,8 @@ typedef enum wsrt_conn_state {
     WSRT_CONN_CLOSING,   /* our close frame is out, the peer's is awaited; data is ignored */
     WSRT_CONN_FINISHING, /* sends what is queued, then shuts down */
     WSRT_CONN_LINGER,    /* has shut down; discards input, so that nothing resets what was sent */
-    WSRT_CONN_HANDSHAKE  /* TLS, before HTTP */
+    WSRT_CONN_HANDSHAKE, /* TLS, before HTTP */
+    WSRT_CONN_CONNECTING /* a worker has its CONNECT; nothing is read meanwhile */
 } wsrt_conn_state;
 
 enum {
@@ -93,8 +96,9 @@ enum {
     WSRT_CONN_READY = 8,     /* in the list of those with bytes to look at */
     WSRT_CONN_PONG_DUE = 16, /* a ping is out and nothing came since */
     WSRT_CONN_PAUSED = 32,   /* not read from: its queue is long */
-    WSRT_CONN_UNIX = 64,     /* has no address */
-    WSRT_CONN_SERVED = 128   /* has had an HTTP answer */
+    WSRT_CONN_HELD = 64,     /* not read from: workers have enough to do for it */
+    WSRT_CONN_SERVED = 128,  /* has had an HTTP answer */
+    WSRT_CONN_UNREAD = WSRT_CONN_PAUSED | WSRT_CONN_HELD
 };
 
 /* Bytes that wait: not looked at yet, or of a message that is not whole. */
@@ -112,7 +116,10 @@ typedef struct wsrt_input {
 } wsrt_input;
 
 typedef struct wsrt_conn {
-    wsrt_session session;
+    union {
+        wsrt_session session;
+        struct wsrt_box *box; /* of a server with workers, from the CONNECT to the DISCONNECT */
+    };
     char id[WSRT_ID_LEN];
     unsigned char ip[16]; /* IPv4 as ::ffff:a.b.c.d */
     wsrt_ws_decoder decoder;
@@ -138,7 +145,8 @@ typedef struct wsrt_conn {
     uint8_t state;
     uint8_t flags;
     uint8_t interest; /* what epoll watches */
-    uint8_t reserved[3];
+    uint8_t is_unix;  /* has no address; other threads read it */
+    uint8_t reserved[2];
 } wsrt_conn;
 
 /* ---- posts of other threads (sender.c) ------------------------------------------------------ */
@@ -160,21 +168,30 @@ typedef struct wsrt_ring {
 
 /* ---- loop and server ------------------------------------------------------------------------ */
 
-typedef struct wsrt_counters {
-    uint64_t opened;
-    uint64_t closed;
-    uint64_t refused;
-    uint64_t messages_in;
-    uint64_t messages_out;
-    uint64_t bytes_in;
-    uint64_t bytes_out;
-    uint64_t turns;
-    uint64_t tls_opened;
-    uint64_t tls_resumed;
-    uint64_t tls_failed;
-    uint64_t certificates_loaded; /* again, after the first */
-    uint64_t certificates_refused;
-} wsrt_counters;
+typedef enum wsrt_counter {
+    WSRT_COUNT_OPENED = 0,
+    WSRT_COUNT_CLOSED,
+    WSRT_COUNT_REFUSED,
+    WSRT_COUNT_MESSAGES_IN,
+    WSRT_COUNT_MESSAGES_OUT,
+    WSRT_COUNT_BYTES_IN,
+    WSRT_COUNT_BYTES_OUT,
+    WSRT_COUNT_TURNS,
+    WSRT_COUNT_TLS_OPENED,
+    WSRT_COUNT_TLS_RESUMED,
+    WSRT_COUNT_TLS_FAILED,
+    WSRT_COUNT_CERTIFICATES_LOADED, /* again, after the first */
+    WSRT_COUNT_CERTIFICATES_REFUSED,
+    WSRT_COUNTERS
+} wsrt_counter;
+
+typedef enum wsrt_drain_stage {
+    WSRT_DRAIN_NONE = 0,
+    WSRT_DRAIN_LAME_DUCK, /* not ready, but still accepting */
+    WSRT_DRAIN_CLOSING,
+    WSRT_DRAIN_WAITING, /* for queues, close frames and requests */
+    WSRT_DRAIN_ENDED
+} wsrt_drain_stage;
 
 typedef struct wsrt_loop {
     wsrt_server *server;
@@ -185,7 +202,8 @@ typedef struct wsrt_loop {
     int64_t now;
     int64_t start; /* time of tick 0 */
     uint32_t tick;
-    uint32_t open; /* WebSocket connections */
+    uint32_t number;  /* of this loop */
+    atomic_uint open; /* WebSocket connections; written by the loop alone */
 
     unsigned char *rx;
     unsigned char *tx; /* output of `current` */
@@ -207,6 +225,7 @@ typedef struct wsrt_loop {
     size_t reason_len;
     wsrt_ws_limits ws_limits;
     wsrt_http_request request;
+    wsrt_span head; /* of that request, as received */
     int64_t date_second;
     char date[WSRT_HTTP_DATE];             /* of that second, for answers; "" = none yet */
     wsrt_pair pairs[WSRT_HTTP_FIELDS_MAX]; /* headers of a CONNECT */
@@ -214,6 +233,7 @@ typedef struct wsrt_loop {
     char text[WSRT_TEXT_MAX]; /* its decoded parameters; segments of a path */
 
     wsrt_tls *tls;                            /* NULL = clear text */
+    _Atomic(wsrt_tls_config *) next_config;   /* to be adopted; NULL = none */
     uint32_t handshakes[WSRT_HANDSHAKES_MAX]; /* slots of those under way */
     uint32_t handshake_count;
     uint32_t due_count;
@@ -228,15 +248,28 @@ typedef struct wsrt_loop {
     uint32_t retiring;
     uint32_t ready_first;
     uint32_t ready_last;
-    wsrt_peers peers;
 
     pthread_mutex_t lock; /* ids, chunks and ring against other threads; only the loop writes ids */
     wsrt_ids ids;
     wsrt_ring ring;
+    _Atomic(struct wsrt_box *) news; /* those that workers told of; under the lock */
+    atomic_uint jobs;                /* that workers have of this loop */
+    uint32_t boxes;
 
-    atomic_llong queued_total;
-    int64_t partial_total;
-    wsrt_counters counters;
+    int listen_fds[WSRT_LISTENERS_MAX]; /* -1 = not listened to any more */
+    int spare;          /* given up to turn a connection away when descriptors are out */
+    int accepting;      /* listeners are watched */
+    int64_t accept_due; /* INT64_MAX, or when to go on accepting */
+    int64_t trouble_logged;
+    struct {
+        wsrt_drain_stage stage;
+        uint32_t slot;
+        uint32_t batch; /* closes a tick */
+        int64_t due;    /* INT64_MAX, or when the next stage or batch comes */
+        int64_t end;    /* what is left then is reset */
+    } drain;
+
+    wsrt_count counters[WSRT_COUNTERS];
     wsrt_series series;
     struct {
         char *bytes; /* NULL = never asked for */
@@ -250,10 +283,12 @@ typedef struct wsrt_loop {
     int32_t runtime_dirty;
     uint32_t runtime_tick; /* of the last question */
     int64_t feed_due;
+    pthread_t thread; /* of all but the first loop, while wsrt_server_run() runs */
+    int result;       /* of that thread */
 } wsrt_loop;
 
 typedef struct wsrt_listener {
-    int fd;
+    atomic_int users; /* loops that share one descriptor; 0 = each has its own */
     int is_unix;
     size_t len;
     char address[WSRT_ADDRESS_MAX]; /* "127.0.0.1:40123", "unix:PATH" */
@@ -262,29 +297,27 @@ typedef struct wsrt_listener {
 struct wsrt_server {
     wsrt_settings set;
     wsrt_runtime *runtime;
-    wsrt_loop loop;
+    wsrt_loop *loops;
+    uint32_t loop_count;
     wsrt_listener listeners[WSRT_LISTENERS_MAX];
     size_t listener_count;
-    int spare;             /* given up to turn a connection away when descriptors are out */
-    int accepting;         /* listeners are watched */
-    int64_t accept_due;    /* INT64_MAX, or when to go on accepting */
-    int64_t accept_credit; /* token bucket, in 2^-30 of a token */
-    int64_t accept_filled;
-    int64_t trouble_logged;
+
+    /* What all loops share. */
+    atomic_uint used;          /* connections of any kind */
+    atomic_uint places;        /* WebSockets, those about to open included */
+    atomic_llong queued_total; /* bytes */
+    atomic_llong partial_total;
+    atomic_llong accept_at; /* when the accepts so far are paid for, by their rate */
+    pthread_mutex_t peers_lock;
+    wsrt_peers peers;
+    pthread_mutex_t tick_lock; /* who has it serves the runtime's clock */
+    struct wsrt_crew *crew;    /* NULL = handlers run on the loops */
 
     atomic_int stopping;
     atomic_int drain_wanted;
     atomic_llong drain_lame_ms;
     atomic_llong drain_most_ms;
-    int draining;      /* a wsrt_drain_stage */
-    int64_t drain_due; /* INT64_MAX, or when the next stage or batch comes */
-    int64_t drain_end; /* what is left then is reset */
-    uint32_t drain_slot;
-    uint32_t drain_batch; /* closes a tick */
-
     atomic_int reload_wanted;
-
-    atomic_ullong published[15];
 };
 
 /* output.c */
@@ -317,11 +350,17 @@ void wsrt_conn_lost(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_reset(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_ready(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_unready(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_retire(wsrt_loop *l);
 void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_need(wsrt_loop *l, wsrt_conn *c, uint32_t due);
 uint32_t wsrt_conn_ping_ticks(wsrt_loop *l);
+void wsrt_conn_hold(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_unhold(wsrt_loop *l, wsrt_conn *c);
 int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c);
+int wsrt_conn_reserve_id(wsrt_loop *l);
+wsrt_loop *wsrt_conn_loop_of(const wsrt_server *s, wsrt_span id);
+uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c);
 void wsrt_conn_undo_connect(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c);
 
@@ -329,6 +368,7 @@ void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_readable(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_resume(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_free(wsrt_loop *l, wsrt_conn *c);
+void wsrt_input_end_turn(wsrt_loop *l, wsrt_conn *c);
 void wsrt_input_ip_text(const wsrt_conn *c, char *dst);
 wsrt_span wsrt_input_ip(wsrt_loop *l, const wsrt_conn *c);
 
@@ -378,14 +418,14 @@ void wsrt_sender_free(wsrt_loop *l);
 
 /* listen.c */
 int wsrt_listen_all(wsrt_server *s);
-void wsrt_listen_close(wsrt_server *s);
-void wsrt_listen_accept(wsrt_server *s, size_t index);
-void wsrt_listen_resume(wsrt_server *s);
-wsrt_conn *wsrt_listen_adopt(wsrt_server *s, int fd, const unsigned char *ip);
+void wsrt_listen_close(wsrt_loop *l);
+void wsrt_listen_accept(wsrt_loop *l, size_t index);
+void wsrt_listen_resume(wsrt_loop *l);
+wsrt_conn *wsrt_listen_adopt(wsrt_loop *l, int fd, const unsigned char *ip);
 
 /* handshake.c */
 int wsrt_handshake_init(wsrt_server *s);
-void wsrt_handshake_reload(wsrt_server *s);
+void wsrt_handshake_reload(wsrt_loop *l);
 int wsrt_handshake_full(const wsrt_loop *l);
 void wsrt_handshake_due(wsrt_loop *l, wsrt_conn *c, uint32_t events);
 void wsrt_handshake_run(wsrt_loop *l);
@@ -393,22 +433,44 @@ void wsrt_handshake_retry(wsrt_loop *l, wsrt_conn *c);
 void wsrt_handshake_leave(wsrt_loop *l, const wsrt_conn *c);
 
 /* drain.c */
-void wsrt_drain_step(wsrt_server *s);
-int wsrt_drain_ended(const wsrt_server *s);
+void wsrt_drain_step(wsrt_loop *l);
+void wsrt_drain_close(wsrt_loop *l, wsrt_conn *c);
+
+/* server.c */
+uint64_t wsrt_server_sum(const wsrt_server *s, wsrt_counter counter); /* over the loops */
+uint64_t wsrt_server_open(const wsrt_server *s);                      /* WebSockets now */
+
+/* run.c */
+int wsrt_run_is_over(const wsrt_loop *l);
 
 /* state.c */
 void wsrt_state_free(wsrt_loop *l);
 
 /* loop.c */
-int wsrt_loop_init(wsrt_loop *l, wsrt_server *s);
+int wsrt_loop_init(wsrt_loop *l, wsrt_server *s, uint32_t number);
 void wsrt_loop_free(wsrt_loop *l);
 int wsrt_loop_turn(wsrt_loop *l, int timeout);
 int wsrt_loop_timeout(wsrt_loop *l);
 void wsrt_loop_read_clock(wsrt_loop *l);
-void wsrt_loop_publish(wsrt_loop *l);
 void wsrt_loop_wake(wsrt_loop *l);
 void wsrt_loop_log(wsrt_loop *l, int level, const char *event_cstr, const char *name_cstr,
                    wsrt_span text);
+
+static inline void wsrt_loop_count(wsrt_loop *l, wsrt_counter counter, uint64_t more)
+{
+    wsrt_count_add(&l->counters[counter], more);
+}
+
+static inline uint32_t wsrt_loop_open(const wsrt_loop *l)
+{
+    return atomic_load_explicit(&l->open, memory_order_relaxed);
+}
+
+/* Whether no new connections are wanted. */
+static inline int wsrt_is_draining(const wsrt_server *s)
+{
+    return atomic_load_explicit(&s->drain_wanted, memory_order_relaxed);
+}
 
 static inline wsrt_conn *wsrt_conn_at(const wsrt_loop *l, uint32_t slot)
 {

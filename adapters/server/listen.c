@@ -20,7 +20,6 @@ enum { BACKLOG = 1024, ACCEPTS_A_TURN = 64 };
 
 static const int64_t pause_ns = 100 * 1000000;
 static const int64_t log_every_ns = INT64_C(60) * 1000000000;
-static const int64_t one_token = 1 << 30;
 
 typedef union address {
     struct sockaddr any;
@@ -133,7 +132,8 @@ static void remove_dead_socket(const address *a)
     close(probe);
 }
 
-static int open_socket(const address *a, socklen_t len)
+/* One of several loops binds to an address that the others bind to as well. */
+static int open_socket(const address *a, socklen_t len, int shares)
 {
     int fd = socket(a->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), on = 1;
 
@@ -143,6 +143,8 @@ static int open_socket(const address *a, socklen_t len)
         remove_dead_socket(a);
     else
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (shares)
+        setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     if (a->any.sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (bind(fd, &a->any, len) == 0 && listen(fd, BACKLOG) == 0)
@@ -153,14 +155,55 @@ static int open_socket(const address *a, socklen_t len)
     return -1;
 }
 
-static int watch(wsrt_server *s, int operation)
+/* A stranger that shares its address, too, would go unnoticed: so somebody who shares nothing asks. */
+static int is_free(const address *a, socklen_t len)
 {
+    int fd = open_socket(a, len, 0);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static int watch(wsrt_loop *l, int operation)
+{
+    wsrt_server *s = l->server;
+
     for (size_t i = 0; i < s->listener_count; i++) {
         struct epoll_event ev = {.events = EPOLLIN, .data.u64 = WSRT_SLOT_LISTEN + i};
-        if (epoll_ctl(s->loop.epoll, operation, s->listeners[i].fd, &ev) != 0)
+        if (atomic_load_explicit(&s->listeners[i].users, memory_order_relaxed) > 1)
+            ev.events |= EPOLLEXCLUSIVE;
+        if (epoll_ctl(l->epoll, operation, l->listen_fds[i], &ev) != 0)
             return WSRT_ERR_IO;
     }
-    s->accepting = operation == EPOLL_CTL_ADD;
+    l->accepting = operation == EPOLL_CTL_ADD;
+    return WSRT_OK;
+}
+
+/* One descriptor for all loops. */
+static int share(wsrt_server *s, size_t i, int fd)
+{
+    atomic_store(&s->listeners[i].users, (int)s->loop_count);
+    for (uint32_t k = 0; k < s->loop_count; k++)
+        s->loops[k].listen_fds[i] = fd;
+    return WSRT_OK;
+}
+
+/* A descriptor for each loop; the first one's port is that of all. */
+static int open_each(wsrt_server *s, size_t i, address *a, socklen_t len)
+{
+    int several = s->loop_count > 1;
+
+    if (several && !is_free(a, len))
+        return WSRT_ERR_IO;
+    for (uint32_t k = 0; k < s->loop_count; k++) {
+        int fd = open_socket(a, len, several);
+        if (fd < 0)
+            return WSRT_ERR_IO;
+        s->loops[k].listen_fds[i] = fd;
+        if (k == 0 && getsockname(fd, &a->any, &len) != 0)
+            return WSRT_ERR_IO;
+    }
     return WSRT_OK;
 }
 
@@ -175,103 +218,123 @@ static int listen_at(wsrt_server *s, wsrt_span text)
         return rc;
     if (!is_loopback(&a) && (s->set.flags & WSRT_SERVER_INSECURE) == 0)
         return WSRT_ERR_INVALID;
-    at->fd = open_socket(&a, len);
-    if (at->fd < 0)
-        return WSRT_ERR_IO;
     at->is_unix = a.any.sa_family == AF_UNIX;
-    s->listener_count++;
-    if (!at->is_unix && getsockname(at->fd, &a.any, &len) != 0)
-        return WSRT_ERR_IO;
-    write_address(at, &a);
-    return WSRT_OK;
+    size_t i = s->listener_count++;
+    if (!at->is_unix) {
+        rc = open_each(s, i, &a, len);
+    } else {
+        int fd = open_socket(&a, len, 0);
+        rc = fd < 0 ? WSRT_ERR_IO : share(s, i, fd);
+    }
+    if (rc == WSRT_OK)
+        write_address(at, &a);
+    return rc;
 }
 
 int wsrt_listen_all(wsrt_server *s)
 {
-    s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (s->spare < 0)
-        return WSRT_ERR_IO;
-    s->accept_due = INT64_MAX;
-    s->accept_credit = s->set.accept_rate * one_token;
-    s->accept_filled = s->loop.now;
-    for (size_t i = 0; i < s->set.listen.count; i++) {
-        int rc = listen_at(s, s->set.listen.items[i]);
-        if (rc != WSRT_OK)
-            return rc;
+    int rc = WSRT_OK;
+
+    for (size_t i = 0; i < s->set.listen.count && rc == WSRT_OK; i++)
+        rc = listen_at(s, s->set.listen.items[i]);
+    for (uint32_t k = 0; k < s->loop_count && rc == WSRT_OK; k++) {
+        s->loops[k].spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        rc = s->loops[k].spare < 0 ? WSRT_ERR_IO : watch(&s->loops[k], EPOLL_CTL_ADD);
     }
-    return watch(s, EPOLL_CTL_ADD);
+    return rc;
 }
 
-void wsrt_listen_close(wsrt_server *s)
+/* The last of those that share a descriptor closes it: its number means something else then. */
+static void leave_listener(wsrt_loop *l, size_t i)
 {
-    for (size_t i = 0; i < s->listener_count; i++) {
-        close(s->listeners[i].fd);
-        if (s->listeners[i].is_unix)
-            unlink(s->listeners[i].address + 5);
-    }
-    s->listener_count = 0;
-    s->accepting = 0;
-    s->accept_due = INT64_MAX;
-    if (s->spare >= 0)
-        close(s->spare);
-    s->spare = -1;
+    wsrt_listener *at = &l->server->listeners[i];
+    int shared = atomic_load(&at->users) > 0, fd = l->listen_fds[i];
+
+    l->listen_fds[i] = -1;
+    if (fd < 0)
+        return;
+    if (shared && l->accepting)
+        epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
+    if (shared && atomic_fetch_sub(&at->users, 1) != 1)
+        return;
+    close(fd);
+    if (at->is_unix && at->len > 0)
+        unlink(at->address + 5);
+}
+
+void wsrt_listen_close(wsrt_loop *l)
+{
+    for (size_t i = 0; i < l->server->listener_count; i++)
+        leave_listener(l, i);
+    l->accepting = 0;
+    l->accept_due = INT64_MAX;
+    if (l->spare >= 0)
+        close(l->spare);
+    l->spare = -1;
 }
 
 /* ---- accepting ------------------------------------------------------------------------------ */
 
-static void pause_until(wsrt_server *s, int64_t due)
+static void pause_until(wsrt_loop *l, int64_t due)
 {
-    if (s->accepting)
-        watch(s, EPOLL_CTL_DEL);
-    s->accept_due = due;
+    if (l->accepting)
+        watch(l, EPOLL_CTL_DEL);
+    l->accept_due = due;
 }
 
-void wsrt_listen_resume(wsrt_server *s)
+void wsrt_listen_resume(wsrt_loop *l)
 {
-    if (s->loop.now < s->accept_due)
+    if (l->now < l->accept_due)
         return;
-    s->accept_due = INT64_MAX;
-    if (!s->accepting)
-        watch(s, EPOLL_CTL_ADD);
+    l->accept_due = INT64_MAX;
+    if (!l->accepting)
+        watch(l, EPOLL_CTL_ADD);
 }
 
-/* Whether one more may come in now, by the token bucket. */
-static int take_token(wsrt_server *s)
+/* Whether one more may come in now. Each accept is paid for by a share of a second; all loops may be
+ * a second ahead of the time together. */
+static int take_turn(wsrt_loop *l)
 {
-    int64_t rate = s->set.accept_rate, full = rate * one_token;
-    int64_t passed = s->loop.now - s->accept_filled;
+    wsrt_server *s = l->server;
+    int64_t rate = s->set.accept_rate;
 
     if (rate == 0)
         return 1;
-    if (passed > 0) {
-        /* rate * 2^30 tokens a second, with a second cut into 2^20 parts of 954 ns */
-        int64_t parts = passed > 2000000000 ? 1 << 21 : passed * (1 << 20) / 1000000000;
-        int64_t more = parts * rate * (one_token >> 20);
-        s->accept_credit = s->accept_credit > full - more ? full : s->accept_credit + more;
-        s->accept_filled = s->loop.now;
-    }
-    if (s->accept_credit < one_token) {
-        s->loop.series.limited[WSRT_LIMIT_ACCEPTS]++;
-        pause_until(s, s->loop.now + pause_ns);
-        return 0;
-    }
-    s->accept_credit -= one_token;
+    int64_t price = 1000000000 / rate;
+    long long at = atomic_load_explicit(&s->accept_at, memory_order_relaxed), next;
+    do {
+        next = (at > l->now ? at : l->now) + price;
+        if (next - l->now > rate * price) {
+            wsrt_series_limited(&l->series, WSRT_LIMIT_ACCEPTS);
+            pause_until(l, l->now + pause_ns);
+            return 0;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(&s->accept_at, &at, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
     return 1;
 }
 
-/* Descriptors are out: the spare one turns the next caller away, so that nothing spins. */
-static void out_of_descriptors(wsrt_server *s, int listener)
+/* Nobody came. */
+static void give_turn_back(wsrt_loop *l)
 {
-    close(s->spare);
+    if (l->set->accept_rate > 0)
+        atomic_fetch_sub_explicit(&l->server->accept_at, 1000000000 / l->set->accept_rate,
+                                  memory_order_relaxed);
+}
+
+/* Descriptors are out: the spare one turns the next caller away, so that nothing spins. */
+static void out_of_descriptors(wsrt_loop *l, int listener)
+{
+    close(l->spare);
     int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
     if (fd >= 0)
         close(fd);
-    s->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    pause_until(s, s->loop.now + pause_ns);
-    if (s->loop.now - s->trouble_logged < log_every_ns && s->trouble_logged != 0)
+    l->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    pause_until(l, l->now + pause_ns);
+    if (l->now - l->trouble_logged < log_every_ns && l->trouble_logged != 0)
         return;
-    s->trouble_logged = s->loop.now;
-    wsrt_loop_log(&s->loop, WSRT_LEVEL_ERROR, "server.out_of_descriptors", "advice",
+    l->trouble_logged = l->now;
+    wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.out_of_descriptors", "advice",
                   wsrt_span_cstr("raise RLIMIT_NOFILE or lower max_connections"));
 }
 
@@ -291,46 +354,46 @@ static const unsigned char *ip_of(const address *a, unsigned char ip[16])
 }
 
 /* Serves a connected descriptor, or closes it. `ip` NULL = a unix socket. */
-wsrt_conn *wsrt_listen_adopt(wsrt_server *s, int fd, const unsigned char *ip)
+wsrt_conn *wsrt_listen_adopt(wsrt_loop *l, int fd, const unsigned char *ip)
 {
-    uint32_t most = s->set.max_connections;
+    uint32_t most = l->set->max_connections;
     wsrt_conn *c = NULL;
 
     /* A few more than may become WebSockets are let in, to be told so. */
-    if (s->loop.used < most + most / 16 + 16)
-        c = wsrt_conn_new(&s->loop, fd, ip);
+    if (atomic_load_explicit(&l->server->used, memory_order_relaxed) < most + most / 16 + 16)
+        c = wsrt_conn_new(l, fd, ip);
     if (c == NULL)
         close(fd);
-    else if (s->loop.tls != NULL && ip != NULL)
+    else if (l->tls != NULL && ip != NULL)
         c->state = WSRT_CONN_HANDSHAKE;
     return c;
 }
 
-void wsrt_listen_accept(wsrt_server *s, size_t index)
+void wsrt_listen_accept(wsrt_loop *l, size_t index)
 {
+    int is_unix = l->server->listeners[index].is_unix, on = 1;
     unsigned char ip[16];
-    int on = 1;
 
-    for (int i = 0; i < ACCEPTS_A_TURN && s->accepting; i++) {
+    for (int i = 0; i < ACCEPTS_A_TURN && l->accepting; i++) {
         address a = {.any = {.sa_family = AF_UNSPEC}};
         socklen_t len = sizeof a;
-        if (wsrt_handshake_full(&s->loop)) {
-            pause_until(s, s->loop.now + pause_ns);
+        if (wsrt_handshake_full(l)) {
+            pause_until(l, l->now + pause_ns);
             return;
         }
-        if (!take_token(s))
+        if (!take_turn(l))
             return;
-        int fd = accept4(s->listeners[index].fd, &a.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(l->listen_fds[index], &a.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
-            s->accept_credit += s->set.accept_rate > 0 ? one_token : 0;
+            give_turn_back(l);
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-                out_of_descriptors(s, s->listeners[index].fd);
+                out_of_descriptors(l, l->listen_fds[index]);
             if (errno != ECONNABORTED && errno != EINTR)
                 return;
             continue;
         }
-        if (!s->listeners[index].is_unix)
+        if (!is_unix)
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        wsrt_listen_adopt(s, fd, s->listeners[index].is_unix ? NULL : ip_of(&a, ip));
+        wsrt_listen_adopt(l, fd, is_unix ? NULL : ip_of(&a, ip));
     }
 }

@@ -1,6 +1,7 @@
 /* The loop: one turn takes what other threads posted, what time brings, and what the sockets say. */
 #include "server/internal.h"
 #include "server/memory.h"
+#include "server/workers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -51,13 +52,16 @@ static int open_descriptors(wsrt_loop *l)
 }
 
 /* A loop that failed to begin is freed like any other. */
-int wsrt_loop_init(wsrt_loop *l, wsrt_server *s)
+int wsrt_loop_init(wsrt_loop *l, wsrt_server *s, uint32_t number)
 {
-    uint64_t seed[2] = {0, 0};
     int rc;
 
     l->server = s;
     l->set = &s->set;
+    l->number = number;
+    l->spare = -1;
+    l->accept_due = l->drain.due = INT64_MAX;
+    memset(l->listen_fds, 0xff, sizeof l->listen_fds);
     l->free_slot = l->retiring = l->ready_first = l->ready_last = WSRT_NONE;
     l->runtime_due = l->feed_due = INT64_MAX;
     l->runtime_dirty = 1;
@@ -74,10 +78,8 @@ int wsrt_loop_init(wsrt_loop *l, wsrt_server *s)
     l->start = s->set.env.now(s->set.env.user);
     wsrt_loop_read_clock(l);
     l->epoll = l->wake = -1;
-    if (s->set.env.random(s->set.env.user, seed, sizeof seed) != WSRT_OK)
+    if (s->set.env.random(s->set.env.user, &l->dice, sizeof l->dice) != WSRT_OK)
         return WSRT_ERR_IO;
-    l->dice = seed[0];
-    wsrt_peers_init(&l->peers, &s->set.mem, seed[1]);
     l->tx_cap = wsrt_output_size(l, s->set.max_message);
     if (l->tx_cap < WSRT_TX_SIZE)
         l->tx_cap = WSRT_TX_SIZE;
@@ -98,13 +100,12 @@ void wsrt_loop_free(wsrt_loop *l)
         close(l->epoll);
     if (l->wake >= 0)
         close(l->wake);
+    wsrt_tls_config_release(atomic_load(&l->next_config));
     wsrt_tls_free(l->tls);
     wsrt_sender_free(l);
     wsrt_state_free(l);
     wsrt_recorder_free(l->recorder);
     wsrt_ids_free(&l->ids);
-    if (l->peers.mem != NULL)
-        wsrt_peers_free(&l->peers);
     for (uint32_t i = 0; i < l->chunk_count; i++)
         wsrt_server_release(mem, l->chunks[i], WSRT_SLAB_CHUNK * sizeof(wsrt_conn));
     wsrt_server_release(mem, l->chunks, l->chunk_cap * sizeof *l->chunks);
@@ -135,17 +136,26 @@ static void ask_runtime(wsrt_loop *l)
 {
     if (!l->runtime_dirty || l->runtime_tick == l->tick)
         return;
+    int busy = atomic_load_explicit(&l->jobs, memory_order_acquire) > 0; /* will have done more */
     l->runtime_due = wsrt_runtime_next_deadline(l->server->runtime);
     l->runtime_tick = l->tick;
-    l->runtime_dirty = 0;
+    l->runtime_dirty = busy;
 }
 
+/* Any loop may do it, one at a time. */
 static void tick_runtime(wsrt_loop *l)
 {
+    wsrt_server *s = l->server;
+
     if (l->now < l->runtime_due)
         return;
-    wsrt_runtime_tick(l->server->runtime, l->now, l->set->env.wall(l->set->env.user));
-    l->runtime_due = wsrt_runtime_next_deadline(l->server->runtime);
+    if (pthread_mutex_trylock(&s->tick_lock) != 0) {
+        l->runtime_due = time_of(l, l->tick + 1);
+        return;
+    }
+    wsrt_runtime_tick(s->runtime, l->now, l->set->env.wall(l->set->env.user));
+    pthread_mutex_unlock(&s->tick_lock);
+    l->runtime_due = wsrt_runtime_next_deadline(s->runtime);
 }
 
 /* Others may publish, too: so it is asked each turn. */
@@ -167,7 +177,6 @@ static void tick_feed(wsrt_loop *l)
 
 static int64_t earliest(const wsrt_loop *l)
 {
-    const wsrt_server *s = l->server;
     uint32_t tick = wsrt_wheel_next(&l->wheel);
     int64_t due = tick == WSRT_NONE ? INT64_MAX : time_of(l, tick);
 
@@ -177,10 +186,10 @@ static int64_t earliest(const wsrt_loop *l)
         due = l->runtime_due;
     if (l->feed_due < due)
         due = l->feed_due;
-    if (s->accept_due < due)
-        due = s->accept_due;
-    if (s->draining != 0 && s->drain_due < due)
-        due = s->drain_due;
+    if (l->accept_due < due)
+        due = l->accept_due;
+    if (l->drain.due < due)
+        due = l->drain.due;
     return due;
 }
 
@@ -188,7 +197,8 @@ static int64_t earliest(const wsrt_loop *l)
 int wsrt_loop_timeout(wsrt_loop *l)
 {
     if (l->ready_first != WSRT_NONE ||
-        atomic_load_explicit(&l->ring.count, memory_order_relaxed) > 0)
+        atomic_load_explicit(&l->ring.count, memory_order_relaxed) > 0 ||
+        atomic_load_explicit(&l->news, memory_order_relaxed) != NULL)
         return 0; /* what came while posts were taken up had nobody to wake */
     int64_t due = earliest(l);
     if (due == INT64_MAX)
@@ -219,7 +229,7 @@ static void run_ready(wsrt_loop *l)
     while (slot != WSRT_NONE) {
         wsrt_conn *c = wsrt_conn_at(l, slot);
         slot = c->next;
-        c->flags &= (uint8_t)~WSRT_CONN_READY;
+        wsrt_conn_unready(l, c);
         wsrt_input_resume(l, c);
     }
 }
@@ -259,7 +269,7 @@ static void serve_event(wsrt_loop *l, const struct epoll_event *ev)
             wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.wake_failed", "call",
                           wsrt_span_cstr("read"));
     } else if (slot >= WSRT_SLOT_LISTEN) {
-        wsrt_listen_accept(l->server, slot - WSRT_SLOT_LISTEN);
+        wsrt_listen_accept(l, slot - WSRT_SLOT_LISTEN);
     } else {
         serve_socket(l, ev);
     }
@@ -273,51 +283,25 @@ void wsrt_loop_wake(wsrt_loop *l)
     (void)n; /* a full counter has woken the loop already */
 }
 
-/* Counters as other threads may read them. */
-void wsrt_loop_publish(wsrt_loop *l)
-{
-    const wsrt_counters *n = &l->counters;
-    const uint64_t values[] = {
-        (uint64_t)(l->server->draining != 0),
-        l->open,
-        n->opened,
-        n->closed,
-        n->refused,
-        n->messages_in,
-        n->messages_out,
-        n->bytes_in,
-        n->bytes_out,
-        n->turns,
-        n->tls_opened,
-        n->tls_resumed,
-        n->tls_failed,
-        n->certificates_loaded,
-        n->certificates_refused,
-    };
-
-    for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        atomic_store_explicit(&l->server->published[i], values[i], memory_order_relaxed);
-}
-
 static void take_turn(wsrt_loop *l, const struct epoll_event *events, int count)
 {
     wsrt_loop_read_clock(l);
     atomic_store_explicit(&l->owner, pthread_self(), memory_order_relaxed);
-    l->counters.turns++;
+    wsrt_loop_count(l, WSRT_COUNT_TURNS, 1);
     wsrt_sender_take_up(l);
+    wsrt_box_take_news(l);
     run_timers(l);
     run_ready(l);
     for (int i = 0; i < count; i++)
         serve_event(l, &events[i]);
+    wsrt_handshake_reload(l);
     wsrt_handshake_run(l);
-    wsrt_handshake_reload(l->server);
-    wsrt_listen_resume(l->server);
-    wsrt_drain_step(l->server);
+    wsrt_listen_resume(l);
+    wsrt_drain_step(l);
     ask_runtime(l);
     tick_runtime(l);
     tick_feed(l);
     l->entropy_left = 0;
-    wsrt_loop_publish(l);
     atomic_store_explicit(&l->owner, (pthread_t)0, memory_order_relaxed);
 }
 

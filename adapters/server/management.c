@@ -240,7 +240,7 @@ static int judge(const wsrt_exchange *k, const target *t)
         return refusal;
     if (t->stage.ptr != NULL && !decodes_to(t->stage, k->loop->set->stage))
         return 403;
-    return k->loop->server->draining != 0 ? 503 : 0;
+    return wsrt_is_draining(k->loop->server) ? 503 : 0;
 }
 
 int wsrt_management_answer(const wsrt_exchange *k)

@@ -25,7 +25,7 @@ wsrt_frame *wsrt_frame_new(wsrt_loop *l, size_t cap)
     f->flags = 0;
     f->code = 0;
     f->key_len = 0;
-    atomic_fetch_add_explicit(&l->queued_total, (long long)cap, memory_order_relaxed);
+    atomic_fetch_add_explicit(&l->server->queued_total, (long long)cap, memory_order_relaxed);
     return f;
 }
 
@@ -41,13 +41,13 @@ void wsrt_frame_release(wsrt_loop *l, wsrt_frame *f)
 {
     if (f == NULL || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return;
-    atomic_fetch_sub_explicit(&l->queued_total, (long long)f->cap, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&l->server->queued_total, (long long)f->cap, memory_order_relaxed);
     wsrt_server_release(&l->set->mem, f, sizeof *f + f->cap);
 }
 
 static int total_full(const wsrt_loop *l, size_t more)
 {
-    long long now = atomic_load_explicit(&l->queued_total, memory_order_relaxed);
+    long long now = atomic_load_explicit(&l->server->queued_total, memory_order_relaxed);
 
     return now + (long long)more > l->set->queue_total;
 }
@@ -232,7 +232,7 @@ static ssize_t send_some(wsrt_loop *l, wsrt_conn *c, const unsigned char *bytes,
     if (n >= 0) {
         if (c->tls != NULL)
             wsrt_conn_watch(l, c);
-        l->counters.bytes_out += (uint64_t)n;
+        wsrt_loop_count(l, WSRT_COUNT_BYTES_OUT, (uint64_t)n);
         return n;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK)
@@ -291,7 +291,7 @@ void wsrt_output_put(wsrt_loop *l, const void *bytes, size_t len)
 
 static int refuse_letter(wsrt_loop *l, wsrt_limit limit)
 {
-    l->series.limited[limit]++;
+    wsrt_series_limited(&l->series, limit);
     return WSRT_ERR_THROTTLED;
 }
 
@@ -306,7 +306,7 @@ static int admit(wsrt_loop *l, wsrt_conn *c, const wsrt_letter *m)
         return after > l->set->queue_soft ? refuse_letter(l, WSRT_LIMIT_QUEUE) : WSRT_OK;
     if (after <= l->set->queue_hard)
         return WSRT_OK;
-    l->series.dropped[WSRT_DROP_CLOSE]++;
+    wsrt_series_dropped(&l->series, WSRT_DROP_CLOSE);
     wsrt_conn_fail(l, c, 1008, "slow consumer");
     return WSRT_ERR_THROTTLED;
 }
@@ -377,7 +377,7 @@ int wsrt_output_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
         }
     }
     atomic_store_explicit(&c->last_data, wsrt_stamp(l), memory_order_relaxed);
-    l->counters.messages_out++;
+    wsrt_loop_count(l, WSRT_COUNT_MESSAGES_OUT, 1);
     return WSRT_OK;
 }
 
@@ -395,13 +395,13 @@ int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data)
         return WSRT_STALE; /* behind a queue: a letter */
     l->tx_len += is_fragmented(l, data.len) ? encode_fragments(l->tx + l->tx_len, opcode, data)
                                             : encode_frame(l->tx + l->tx_len, opcode, 1, data);
-    l->counters.messages_out++;
+    wsrt_loop_count(l, WSRT_COUNT_MESSAGES_OUT, 1);
     return WSRT_OK;
 }
 
 void wsrt_output_flood(wsrt_loop *l, wsrt_conn *c)
 {
-    l->series.limited[WSRT_LIMIT_CONTROL]++;
+    wsrt_series_limited(&l->series, WSRT_LIMIT_CONTROL);
     wsrt_conn_fail(l, c, 1008, "too many control frames");
 }
 
@@ -509,7 +509,7 @@ void wsrt_output_writable(wsrt_loop *l, wsrt_conn *c)
             return;
         }
         if (n > 0) {
-            l->counters.bytes_out += (uint64_t)n;
+            wsrt_loop_count(l, WSRT_COUNT_BYTES_OUT, (uint64_t)n);
             advance(l, c, (size_t)n);
         }
         if (c->out->count == 0)

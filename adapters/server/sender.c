@@ -1,5 +1,5 @@
-/* The server as a sender: straight to the connection on the loop's own thread, through a bounded
- * queue from any other. */
+/* The server as a sender: straight to the connection on its loop's own thread, through that loop's
+ * bounded queue from any other. */
 #include "server/internal.h"
 #include "server/memory.h"
 
@@ -210,26 +210,27 @@ static int hand_over(wsrt_loop *l, const wsrt_span *id, wsrt_parcel p, int *wake
     return WSRT_OK;
 }
 
-static int hand_over_many(wsrt_loop *l, const wsrt_span *ids, size_t n, wsrt_parcel p, int *results)
+/* Hands the frame over to those of the connections that the loop has. */
+static void hand_over_many(wsrt_loop *l, const wsrt_span *ids, size_t n, wsrt_parcel p,
+                           int *results)
 {
     int wake = 0;
 
     pthread_mutex_lock(&l->lock);
     for (size_t i = 0; i < n; i++)
-        results[i] = hand_over(l, &ids[i], p, &wake);
+        if (wsrt_conn_loop_of(l->server, ids[i]) == l)
+            results[i] = hand_over(l, &ids[i], p, &wake);
     pthread_mutex_unlock(&l->lock);
-    wsrt_frame_release(l, p.frame);
     if (wake)
         wsrt_loop_wake(l);
-    return WSRT_OK;
 }
 
-static int post_many_from_afar(wsrt_loop *l, const wsrt_span *ids, size_t n, const wsrt_post *post,
-                               int *results)
+/* The message in a frame that any number of connections of any loop can share. */
+static int write_frame(wsrt_loop *l, const wsrt_post *post, wsrt_frame **out)
 {
     size_t most = wsrt_output_size(l, post->data.len);
 
-    if (atomic_load_explicit(&l->queued_total, memory_order_relaxed) + (long long)most >
+    if (atomic_load_explicit(&l->server->queued_total, memory_order_relaxed) + (long long)most >
         l->set->queue_total)
         return WSRT_ERR_THROTTLED;
     wsrt_span key = key_of(l, post);
@@ -239,7 +240,52 @@ static int post_many_from_afar(wsrt_loop *l, const wsrt_span *ids, size_t n, con
     f->flags = WSRT_FRAME_SHARED;
     f->len = (uint32_t)wsrt_output_encode(l, f->bytes, opcode_of(post), post->data);
     wsrt_frame_key(f, key);
-    return hand_over_many(l, ids, n, (wsrt_parcel){.frame = f, .flags = post->flags}, results);
+    *out = f;
+    return WSRT_OK;
+}
+
+static int post_from_afar(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post, int *result)
+{
+    wsrt_frame *f;
+    int rc = write_frame(l, post, &f);
+
+    if (rc != WSRT_OK)
+        return rc;
+    hand_over_many(l, id, 1, (wsrt_parcel){.frame = f, .flags = post->flags}, result);
+    wsrt_frame_release(l, f);
+    return WSRT_OK;
+}
+
+static void post_to_own(wsrt_loop *l, const wsrt_span *ids, size_t n, wsrt_letter *m, int *results)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (wsrt_conn_loop_of(l->server, ids[i]) != l)
+            continue;
+        wsrt_conn *c = find(l, &ids[i]);
+        results[i] = c == NULL ? WSRT_ERR_GONE : wsrt_output_letter(l, c, m);
+    }
+}
+
+/* To connections of any loop; at once to those whose loop's thread this is. */
+static int post_many_anywhere(wsrt_server *s, const wsrt_span *ids, size_t n, const wsrt_post *post,
+                              int *results)
+{
+    wsrt_frame *f;
+    int rc = write_frame(&s->loops[0], post, &f);
+
+    if (rc != WSRT_OK)
+        return rc;
+    wsrt_span key = {(const char *)f->bytes + f->len, f->key_len};
+    wsrt_letter m = {f->bytes, f->len, f, key, post->flags};
+    for (uint32_t k = 0; k < s->loop_count; k++) {
+        if (on_loop(&s->loops[k]))
+            post_to_own(&s->loops[k], ids, n, &m, results);
+        else
+            hand_over_many(&s->loops[k], ids, n, (wsrt_parcel){.frame = f, .flags = post->flags},
+                           results);
+    }
+    wsrt_frame_release(&s->loops[0], f);
+    return WSRT_OK;
 }
 
 static void deliver(wsrt_loop *l, const wsrt_parcel *p)
@@ -303,9 +349,10 @@ static int sender_post(void *self, const wsrt_span *id, const wsrt_post *post)
 
     if (rc != WSRT_OK)
         return rc;
-    if (on_loop(&s->loop))
-        return post_here(&s->loop, id, post);
-    rc = post_many_from_afar(&s->loop, id, 1, post, &result);
+    wsrt_loop *l = wsrt_conn_loop_of(s, *id);
+    if (on_loop(l))
+        return post_here(l, id, post);
+    rc = post_from_afar(l, id, post, &result);
     return rc != WSRT_OK ? rc : result;
 }
 
@@ -317,14 +364,14 @@ static int sender_post_many(void *self, const wsrt_span *ids, size_t n, const ws
 
     if (rc != WSRT_OK)
         return rc;
-    if (on_loop(&s->loop))
-        return post_many_here(&s->loop, ids, n, post, results);
-    return post_many_from_afar(&s->loop, ids, n, post, results);
+    if (s->loop_count == 1 && on_loop(&s->loops[0]))
+        return post_many_here(&s->loops[0], ids, n, post, results);
+    return post_many_anywhere(s, ids, n, post, results);
 }
 
 static int sender_get(void *self, const wsrt_span *id, wsrt_connection_info *out)
 {
-    wsrt_loop *l = &((wsrt_server *)self)->loop;
+    wsrt_loop *l = wsrt_conn_loop_of(self, *id);
     wsrt_connection_info info = {.struct_size = sizeof info};
 
     if (out == NULL || out->struct_size < sizeof info)
@@ -366,22 +413,23 @@ static int disconnect_from_afar(wsrt_loop *l, const wsrt_span *id, int code, wsr
     if (reason.len > 0)
         memcpy(f->bytes, reason.ptr, reason.len);
     hand_over_many(l, id, 1, (wsrt_parcel){.frame = f}, &result);
+    wsrt_frame_release(l, f);
     return result;
 }
 
 static int sender_disconnect(void *self, const wsrt_span *id, int code, const wsrt_span *reason)
 {
-    wsrt_server *s = self;
     wsrt_span why = reason != NULL ? *reason : (wsrt_span){NULL, 0};
 
     if (!code_may_be_sent(code) || why.len > WSRT_WS_CONTROL_MAX - 2 || !wsrt_utf8_valid(why))
         return WSRT_ERR_INVALID;
-    if (!on_loop(&s->loop))
-        return disconnect_from_afar(&s->loop, id, code, why);
-    wsrt_conn *c = find(&s->loop, id);
+    wsrt_loop *l = wsrt_conn_loop_of(self, *id);
+    if (!on_loop(l))
+        return disconnect_from_afar(l, id, code, why);
+    wsrt_conn *c = find(l, id);
     if (c == NULL)
         return WSRT_ERR_GONE;
-    wsrt_conn_close(&s->loop, c, (uint16_t)code, why);
+    wsrt_conn_close(l, c, (uint16_t)code, why);
     return WSRT_OK;
 }
 

@@ -33,17 +33,29 @@ static size_t row_of(const uint16_t *numbers, size_t count, int wanted)
 
 void wsrt_series_close(wsrt_series *s, int code)
 {
-    s->closes[row_of(codes, WSRT_CLOSE_ROWS, code)]++;
+    wsrt_count_add(&s->rows[WSRT_ROW_CLOSES + row_of(codes, WSRT_CLOSE_ROWS, code)], 1);
 }
 
 void wsrt_series_upgrade(wsrt_series *s, int status)
 {
-    s->upgrades[row_of(statuses, WSRT_STATUS_ROWS, status)]++;
+    wsrt_count_add(&s->rows[WSRT_ROW_UPGRADES + row_of(statuses, WSRT_STATUS_ROWS, status)], 1);
 }
 
 void wsrt_series_managed(wsrt_series *s, wsrt_managed op, int status)
 {
-    s->managed[op][row_of(statuses, WSRT_STATUS_ROWS, status)]++;
+    size_t row = (size_t)op * WSRT_STATUS_ROWS + row_of(statuses, WSRT_STATUS_ROWS, status);
+
+    wsrt_count_add(&s->rows[WSRT_ROW_MANAGED + row], 1);
+}
+
+void wsrt_series_limited(wsrt_series *s, wsrt_limit limit)
+{
+    wsrt_count_add(&s->rows[WSRT_ROW_LIMITED + limit], 1);
+}
+
+void wsrt_series_dropped(wsrt_series *s, wsrt_drop policy)
+{
+    wsrt_count_add(&s->rows[WSRT_ROW_DROPPED + policy], 1);
 }
 
 static void warn(wsrt_loop *l, int64_t took)
@@ -54,11 +66,21 @@ static void warn(wsrt_loop *l, int64_t took)
         {.name_cstr = "connectionId", .kind = WSRT_FIELD_TEXT, .text = l->event.connection_id},
     };
 
-    s->slow_turns++;
+    wsrt_count_add(&s->rows[WSRT_ROW_SLOW_TURNS], 1);
     if (s->warned != 0 && l->now - s->warned < warn_every_ns)
         return;
     s->warned = l->now;
     l->set->env.log(l->set->env.user, WSRT_LEVEL_WARN, "server.handler_slow", fields, 2);
+}
+
+static int64_t lag_of(const wsrt_series *s, int window)
+{
+    return atomic_load_explicit(&s->lag[window], memory_order_relaxed);
+}
+
+static void set_lag(wsrt_series *s, int window, int64_t ns)
+{
+    atomic_store_explicit(&s->lag[window], ns, memory_order_relaxed);
 }
 
 void wsrt_series_turn(wsrt_loop *l, int64_t now)
@@ -68,12 +90,12 @@ void wsrt_series_turn(wsrt_loop *l, int64_t now)
 
     s->mark = now;
     if (now - s->lag_since >= window_ns) {
-        s->lag[1] = now - s->lag_since < 2 * window_ns ? s->lag[0] : 0;
-        s->lag[0] = 0;
+        set_lag(s, 1, now - s->lag_since < 2 * window_ns ? lag_of(s, 0) : 0);
+        set_lag(s, 0, 0);
         s->lag_since = now;
     }
-    if (turn > s->lag[0])
-        s->lag[0] = turn;
+    if (turn > lag_of(s, 0))
+        set_lag(s, 0, turn);
     if (took > SLOW_NS)
         warn(l, took);
 }
@@ -145,7 +167,7 @@ static void numbered(writer *w, const numbers *n, const uint64_t *values)
     }
 }
 
-static void write_managed(writer *w, const wsrt_series *s)
+static void write_managed(writer *w, const uint64_t *rows)
 {
     char before[32];
     numbers n = {"management_requests_total", before, "status", statuses, WSRT_STATUS_ROWS};
@@ -153,13 +175,25 @@ static void write_managed(writer *w, const wsrt_series *s)
     head(w, n.name_cstr, "counter");
     for (size_t op = 0; op < WSRT_MANAGED_ROWS; op++) {
         snprintf(before, sizeof before, "op=\"%s\",", operations[op]);
-        numbered(w, &n, s->managed[op]);
+        numbered(w, &n, rows + op * WSRT_STATUS_ROWS);
     }
 }
 
-static void write_lag(writer *w, const wsrt_series *s)
+/* Of the loop that has lagged most. */
+static int64_t worst_lag(const wsrt_server *s)
 {
-    int64_t us = (s->lag[0] > s->lag[1] ? s->lag[0] : s->lag[1]) / 1000;
+    int64_t worst = 0;
+
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        for (int window = 0; window < 2; window++)
+            if (lag_of(&s->loops[i].series, window) > worst)
+                worst = lag_of(&s->loops[i].series, window);
+    return worst;
+}
+
+static void write_lag(writer *w, int64_t ns, uint64_t slow_turns)
+{
+    int64_t us = ns / 1000;
     char line[96];
 
     head(w, "loop_lag_seconds", "gauge");
@@ -168,67 +202,75 @@ static void write_lag(writer *w, const wsrt_series *s)
                  (int)(us % 1000000)));
     head(w, "loop_slow_turns_total", "counter");
     put(w, line,
-        snprintf(line, sizeof line, "wsrt_loop_slow_turns_total %" PRIu64 "\n", s->slow_turns));
+        snprintf(line, sizeof line, "wsrt_loop_slow_turns_total %" PRIu64 "\n", slow_turns));
 }
 
-int wsrt_series_write(const wsrt_loop *l, wsrt_sink sink, void *user)
+static void add_up(const wsrt_server *s, uint64_t *rows)
 {
-    const wsrt_series *s = &l->series;
+    for (size_t row = 0; row < WSRT_SERIES_ROWS; row++)
+        rows[row] = 0;
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        for (size_t row = 0; row < WSRT_SERIES_ROWS; row++)
+            rows[row] += wsrt_count_read(&s->loops[i].series.rows[row]);
+}
+
+int wsrt_series_write(const wsrt_server *s, wsrt_sink sink, void *user)
+{
     writer w = {sink, user, WSRT_OK};
     numbers closes = {"closes_total", "", "code", codes, WSRT_CLOSE_ROWS};
     numbers upgrades = {"upgrades_total", "", "result", statuses, WSRT_STATUS_ROWS};
+    uint64_t rows[WSRT_SERIES_ROWS];
 
+    add_up(s, rows);
     head(&w, closes.name_cstr, "counter");
-    numbered(&w, &closes, s->closes);
+    numbered(&w, &closes, rows + WSRT_ROW_CLOSES);
     head(&w, upgrades.name_cstr, "counter");
-    numbered(&w, &upgrades, s->upgrades);
-    write_managed(&w, s);
-    words(&w, "limited_total", "limit", limits, s->limited, WSRT_LIMIT_ROWS);
-    words(&w, "dropped_total", "policy", drops, s->dropped, WSRT_DROP_ROWS);
-    write_lag(&w, s);
+    numbered(&w, &upgrades, rows + WSRT_ROW_UPGRADES);
+    write_managed(&w, rows + WSRT_ROW_MANAGED);
+    words(&w, "limited_total", "limit", limits, rows + WSRT_ROW_LIMITED, WSRT_LIMIT_ROWS);
+    words(&w, "dropped_total", "policy", drops, rows + WSRT_ROW_DROPPED, WSRT_DROP_ROWS);
+    write_lag(&w, worst_lag(s), rows[WSRT_ROW_SLOW_TURNS]);
     return w.rc;
 }
 
-void wsrt_series_write_closes(const wsrt_series *s, wsrt_json_writer *w)
+void wsrt_series_write_closes(const wsrt_server *s, wsrt_json_writer *w)
 {
+    uint64_t rows[WSRT_SERIES_ROWS];
     char name[8];
 
+    add_up(s, rows);
     for (size_t i = 0; i < WSRT_CLOSE_ROWS; i++) {
-        if (s->closes[i] == 0)
+        if (rows[WSRT_ROW_CLOSES + i] == 0)
             continue;
         snprintf(name, sizeof name, "%u", (unsigned)codes[i]);
         wsrt_json_key(w, codes[i] == 0 ? "other" : name);
-        wsrt_json_write_uint64(w, s->closes[i]);
+        wsrt_json_write_uint64(w, rows[WSRT_ROW_CLOSES + i]);
     }
 }
 
 /* ---- the monitor ---------------------------------------------------------------------------- */
 
-static double published(const void *user, size_t i)
-{
-    const wsrt_server *s = user;
-
-    return (double)atomic_load_explicit(&s->published[i], memory_order_relaxed);
-}
-
 static void read_active(wsrt_samples *to, void *user)
 {
-    (void)wsrt_sample(to, NULL, 0, published(user, 1));
+    (void)wsrt_sample(to, NULL, 0, (double)wsrt_server_open(user));
 }
 
 static void read_connects(wsrt_samples *to, void *user)
 {
-    (void)wsrt_sample(to, NULL, 0, published(user, 2));
+    (void)wsrt_sample(to, NULL, 0, (double)wsrt_server_sum(user, WSRT_COUNT_OPENED));
 }
 
 static void read_disconnects(wsrt_samples *to, void *user)
 {
-    (void)wsrt_sample(to, NULL, 0, published(user, 3));
+    (void)wsrt_sample(to, NULL, 0, (double)wsrt_server_sum(user, WSRT_COUNT_CLOSED));
 }
 
 static void read_messages(wsrt_samples *to, void *user)
 {
-    (void)wsrt_sample(to, NULL, 0, published(user, 5) + published(user, 6));
+    uint64_t n = wsrt_server_sum(user, WSRT_COUNT_MESSAGES_IN) +
+                 wsrt_server_sum(user, WSRT_COUNT_MESSAGES_OUT);
+
+    (void)wsrt_sample(to, NULL, 0, (double)n);
 }
 
 static const struct {

@@ -1,6 +1,7 @@
 /* The public face. */
 #include "server/internal.h"
 #include "server/memory.h"
+#include "server/workers.h"
 
 #include <errno.h>
 #include <string.h>
@@ -9,24 +10,51 @@ static void free_parts(wsrt_server *s)
 {
     wsrt_allocator mem = s->set.mem;
 
+    wsrt_crew_stop(s);
     wsrt_series_shut(s);
-    wsrt_listen_close(s);
-    wsrt_loop_free(&s->loop);
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        wsrt_listen_close(&s->loops[i]);
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        wsrt_loop_free(&s->loops[i]);
+    wsrt_peers_free(&s->peers);
+    pthread_mutex_destroy(&s->peers_lock);
+    pthread_mutex_destroy(&s->tick_lock);
+    wsrt_server_release(&mem, s->loops, s->set.loops * sizeof *s->loops);
     wsrt_server_settings_free(&s->set);
     wsrt_server_release(&mem, s, sizeof *s);
 }
 
+/* Takes over what the settings hold. */
 static wsrt_server *make(const wsrt_settings *set, wsrt_runtime *rt)
 {
     wsrt_server *s = wsrt_server_zalloc(&set->mem, sizeof *s);
+    wsrt_loop *loops = s == NULL ? NULL : wsrt_server_zalloc(&set->mem, set->loops * sizeof *loops);
 
-    if (s == NULL)
+    if (loops == NULL) {
+        wsrt_server_release(&set->mem, s, sizeof *s);
         return NULL;
+    }
     s->set = *set;
     s->runtime = rt;
-    s->spare = -1;
-    s->accept_due = s->drain_due = INT64_MAX;
+    s->loops = loops;
+    pthread_mutex_init(&s->peers_lock, NULL);
+    pthread_mutex_init(&s->tick_lock, NULL);
     return s;
+}
+
+static int begin_loops(wsrt_server *s)
+{
+    uint64_t seed;
+    int rc = WSRT_OK;
+
+    if (s->set.env.random(s->set.env.user, &seed, sizeof seed) != WSRT_OK)
+        return WSRT_ERR_IO;
+    wsrt_peers_init(&s->peers, &s->set.mem, seed);
+    while (s->loop_count < s->set.loops && rc == WSRT_OK) {
+        rc = wsrt_loop_init(&s->loops[s->loop_count], s, s->loop_count);
+        s->loop_count++;
+    }
+    return rc;
 }
 
 int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_options *opts)
@@ -47,13 +75,15 @@ int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_optio
         wsrt_server_settings_free(&set);
         return WSRT_ERR_NOMEM;
     }
-    rc = wsrt_loop_init(&s->loop, s);
+    rc = begin_loops(s);
     if (rc == WSRT_OK)
         rc = wsrt_handshake_init(s);
     if (rc == WSRT_OK)
         rc = wsrt_series_open(s);
     if (rc == WSRT_OK)
         rc = wsrt_listen_all(s);
+    if (rc == WSRT_OK)
+        rc = wsrt_crew_start(s);
     wsrt_server_sender(s, &sender);
     if (rc == WSRT_OK)
         rc = wsrt_runtime_set_sender(rt, &sender);
@@ -84,46 +114,10 @@ int wsrt_server_address(wsrt_server *s, size_t index, char *dst, size_t cap, siz
     return WSRT_OK;
 }
 
-int wsrt_server_fd(wsrt_server *s)
+static void wake_all(wsrt_server *s)
 {
-    return s->loop.epoll;
-}
-
-int wsrt_server_timeout(wsrt_server *s)
-{
-    wsrt_loop_read_clock(&s->loop);
-    return wsrt_loop_timeout(&s->loop);
-}
-
-static int is_over(const wsrt_server *s)
-{
-    return wsrt_drain_ended(s) || atomic_load_explicit(&s->stopping, memory_order_acquire);
-}
-
-static int turn(wsrt_server *s, int timeout)
-{
-    if (pthread_equal(atomic_load_explicit(&s->loop.owner, memory_order_relaxed), pthread_self()))
-        return WSRT_ERR_STATE; /* from inside a callback */
-    if (is_over(s))
-        return WSRT_ERR_STATE;
-    int rc = wsrt_loop_turn(&s->loop, timeout);
-    return rc == WSRT_OK && is_over(s) ? WSRT_ERR_STATE : rc;
-}
-
-int wsrt_server_step(wsrt_server *s)
-{
-    return s == NULL ? WSRT_ERR_INVALID : turn(s, 0);
-}
-
-int wsrt_server_run(wsrt_server *s)
-{
-    int rc = WSRT_OK;
-
-    if (s == NULL)
-        return WSRT_ERR_INVALID;
-    while (rc == WSRT_OK)
-        rc = turn(s, wsrt_loop_timeout(&s->loop));
-    return rc == WSRT_ERR_STATE && is_over(s) ? WSRT_OK : rc;
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        wsrt_loop_wake(&s->loops[i]);
 }
 
 int wsrt_server_drain(wsrt_server *s, const wsrt_drain_options *opts)
@@ -140,7 +134,7 @@ int wsrt_server_drain(wsrt_server *s, const wsrt_drain_options *opts)
     atomic_store(&s->drain_most_ms, o.timeout_ms);
     atomic_store_explicit(&s->drain_wanted, 1, memory_order_release);
     int why = errno;
-    wsrt_loop_wake(&s->loop);
+    wake_all(s);
     errno = why;
     return WSRT_OK;
 }
@@ -150,7 +144,7 @@ void wsrt_server_stop(wsrt_server *s)
     int why = errno;
 
     atomic_store_explicit(&s->stopping, 1, memory_order_release);
-    wsrt_loop_wake(&s->loop);
+    wake_all(s);
     errno = why;
 }
 
@@ -163,7 +157,7 @@ int wsrt_server_reload_certificate(wsrt_server *s)
     if (s->set.tls_cert.len == 0)
         return WSRT_ERR_STATE;
     atomic_store_explicit(&s->reload_wanted, 1, memory_order_release);
-    wsrt_loop_wake(&s->loop);
+    wake_all(s);
     errno = why;
     return WSRT_OK;
 }
@@ -173,48 +167,64 @@ void wsrt_server_sender(wsrt_server *s, wsrt_sender *out)
     *out = (wsrt_sender){&wsrt_server_sender_ops, s};
 }
 
+uint64_t wsrt_server_sum(const wsrt_server *s, wsrt_counter counter)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        sum += wsrt_count_read(&s->loops[i].counters[counter]);
+    return sum;
+}
+
+uint64_t wsrt_server_open(const wsrt_server *s)
+{
+    uint64_t sum = 0;
+
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        sum += wsrt_loop_open(&s->loops[i]);
+    return sum;
+}
+
 int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out)
 {
-    uint64_t v[15];
-    wsrt_server_stats stats = {.struct_size = sizeof stats};
+    wsrt_server_stats stats = {0};
 
     if (s == NULL || out == NULL || out->struct_size < sizeof stats || out->struct_size > 4096)
         return WSRT_ERR_INVALID;
-    for (size_t i = 0; i < 15; i++)
-        v[i] = atomic_load_explicit(&s->published[i], memory_order_relaxed);
     stats.struct_size = out->struct_size;
-    stats.draining = (int32_t)v[0];
-    stats.open = v[1];
-    stats.opened = v[2];
-    stats.closed = v[3];
-    stats.refused = v[4];
-    stats.messages_in = v[5];
-    stats.messages_out = v[6];
-    stats.bytes_in = v[7];
-    stats.bytes_out = v[8];
-    stats.turns = v[9];
-    stats.tls_opened = v[10];
-    stats.tls_resumed = v[11];
-    stats.tls_failed = v[12];
-    stats.certificates_loaded = v[13];
-    stats.certificates_refused = v[14];
-    stats.queued_bytes =
-        (uint64_t)atomic_load_explicit(&s->loop.queued_total, memory_order_relaxed);
+    stats.draining = wsrt_is_draining(s);
+    stats.open = wsrt_server_open(s);
+    stats.opened = wsrt_server_sum(s, WSRT_COUNT_OPENED);
+    stats.closed = wsrt_server_sum(s, WSRT_COUNT_CLOSED);
+    stats.refused = wsrt_server_sum(s, WSRT_COUNT_REFUSED);
+    stats.messages_in = wsrt_server_sum(s, WSRT_COUNT_MESSAGES_IN);
+    stats.messages_out = wsrt_server_sum(s, WSRT_COUNT_MESSAGES_OUT);
+    stats.bytes_in = wsrt_server_sum(s, WSRT_COUNT_BYTES_IN);
+    stats.bytes_out = wsrt_server_sum(s, WSRT_COUNT_BYTES_OUT);
+    stats.turns = wsrt_server_sum(s, WSRT_COUNT_TURNS);
+    stats.tls_opened = wsrt_server_sum(s, WSRT_COUNT_TLS_OPENED);
+    stats.tls_resumed = wsrt_server_sum(s, WSRT_COUNT_TLS_RESUMED);
+    stats.tls_failed = wsrt_server_sum(s, WSRT_COUNT_TLS_FAILED);
+    stats.certificates_loaded = wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_LOADED);
+    stats.certificates_refused = wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_REFUSED);
+    stats.queued_bytes = (uint64_t)atomic_load_explicit(&s->queued_total, memory_order_relaxed);
     memset((char *)out + sizeof stats, 0, out->struct_size - sizeof stats);
     memcpy(out, &stats, sizeof stats);
     return WSRT_OK;
 }
 
-/* Ends every connection: by a close frame where the server ends in order, by a reset after stop(). */
-static void end_all(wsrt_server *s)
+/* Ends a loop's connections: by a close frame where the server ends in order, by a reset after
+ * stop(). */
+static void end_all(wsrt_loop *l)
 {
-    wsrt_loop *l = &s->loop;
-    int stopped = atomic_load_explicit(&s->stopping, memory_order_acquire);
+    int stopped = atomic_load_explicit(&l->server->stopping, memory_order_acquire);
 
+    l->ready_first = l->ready_last = WSRT_NONE;
     for (uint32_t slot = 0; slot < l->chunk_count * WSRT_SLAB_CHUNK; slot++) {
         wsrt_conn *c = wsrt_conn_at(l, slot);
         if (c->state == WSRT_CONN_FREE)
             continue;
+        c->flags &= (uint8_t)~WSRT_CONN_READY;
         if (stopped) {
             wsrt_conn_reset(l, c);
         } else {
@@ -229,10 +239,15 @@ void wsrt_server_free(wsrt_server *s)
 {
     if (s == NULL)
         return;
-    wsrt_loop_read_clock(&s->loop);
-    atomic_store_explicit(&s->loop.owner, pthread_self(), memory_order_relaxed);
-    wsrt_sender_take_up(&s->loop);
-    end_all(s);
+    for (uint32_t i = 0; i < s->loop_count; i++) {
+        wsrt_loop_read_clock(&s->loops[i]);
+        atomic_store_explicit(&s->loops[i].owner, pthread_self(), memory_order_relaxed);
+    }
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        wsrt_sender_take_up(&s->loops[i]);
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        end_all(&s->loops[i]);
+    wsrt_crew_stop(s);
     wsrt_runtime_set_sender(s->runtime, NULL);
     if (s->set.feed != NULL)
         (void)wsrt_feed_set_sender(s->set.feed, NULL);

@@ -6,7 +6,14 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { LARGEST_STRUCT = 4096, LISTEN_MOST = 16, NAMES_MOST = 4096, PEM_MOST = 1 << 20 };
+enum {
+    LARGEST_STRUCT = 4096,
+    LISTEN_MOST = 16,
+    NAMES_MOST = 4096,
+    PEM_MOST = 1 << 20,
+    LOOPS_MOST = 64,
+    WORKERS_MOST = 256
+};
 
 static const int64_t most = INT64_C(0x7fffffff);
 
@@ -251,6 +258,10 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
     if (o.slow_reader < 0 || o.slow_reader > WSRT_SLOW_READER_CONFLATE)
         return WSRT_ERR_INVALID;
     out->mem = o.allocator;
+    if (o.loops < 0 || o.loops > LOOPS_MOST || o.workers < 0 || o.workers > WORKERS_MOST)
+        return WSRT_ERR_INVALID;
+    out->loops = o.loops == 0 ? 1 : (uint32_t)o.loops;
+    out->workers = (uint32_t)o.workers;
     if (o.management < 0 || o.management > WSRT_MANAGEMENT_OFF)
         return WSRT_ERR_INVALID;
     out->flags = o.flags;

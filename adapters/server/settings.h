@@ -33,6 +33,8 @@ typedef struct wsrt_settings {
     uint32_t flags;
     int32_t slow_reader; /* a wsrt_slow_reader */
     int32_t management;  /* a wsrt_management */
+    uint32_t loops;
+    uint32_t workers;
     uint32_t max_connections;
     uint32_t max_per_ip; /* UINT32_MAX = off */
     /* Ticks; 0 = off. */

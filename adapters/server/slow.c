@@ -27,7 +27,7 @@ static int make_room(wsrt_loop *l, wsrt_conn *c, size_t len)
         wsrt_frame *f = *wsrt_queue_at(q, i);
         if (queued > most && is_unsent_message(q, i)) {
             queued -= f->len;
-            l->series.dropped[WSRT_DROP_OLDEST]++;
+            wsrt_series_dropped(&l->series, WSRT_DROP_OLDEST);
             wsrt_frame_release(l, f);
         } else {
             *wsrt_queue_at(q, kept++) = f;
@@ -71,7 +71,7 @@ static int conflate(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
     *at = m->frame;
     atomic_fetch_add_explicit(&m->frame->refs, 1, memory_order_relaxed);
     set_queued(c, after);
-    l->series.dropped[WSRT_DROP_CONFLATE]++;
+    wsrt_series_dropped(&l->series, WSRT_DROP_CONFLATE);
     return WSRT_STALE;
 }
 

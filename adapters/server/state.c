@@ -22,31 +22,38 @@ static void object(wsrt_json_writer *w, const char *name_cstr)
     wsrt_json_object(w);
 }
 
-static void write_connections(wsrt_json_writer *w, const wsrt_loop *l)
+static void count(wsrt_json_writer *w, const char *name_cstr, uint64_t value)
+{
+    wsrt_json_key(w, name_cstr);
+    wsrt_json_write_uint64(w, value);
+}
+
+static void write_connections(wsrt_json_writer *w, const wsrt_server *s)
 {
     object(w, "connections");
-    number(w, "open", l->open);
-    number(w, "opened", (int64_t)l->counters.opened);
-    number(w, "closed", (int64_t)l->counters.closed);
+    count(w, "open", wsrt_server_open(s));
+    count(w, "opened", wsrt_server_sum(s, WSRT_COUNT_OPENED));
+    count(w, "closed", wsrt_server_sum(s, WSRT_COUNT_CLOSED));
     wsrt_json_key(w, "per_loop");
     wsrt_json_array(w);
-    wsrt_json_write_int64(w, l->open);
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        wsrt_json_write_int64(w, wsrt_loop_open(&s->loops[i]));
     wsrt_json_array_end(w);
     wsrt_json_object_end(w);
 }
 
-static void write_traffic(wsrt_json_writer *w, const wsrt_loop *l)
+static void write_traffic(wsrt_json_writer *w, const wsrt_server *s)
 {
     object(w, "messages");
-    number(w, "in", (int64_t)l->counters.messages_in);
-    number(w, "out", (int64_t)l->counters.messages_out);
+    count(w, "in", wsrt_server_sum(s, WSRT_COUNT_MESSAGES_IN));
+    count(w, "out", wsrt_server_sum(s, WSRT_COUNT_MESSAGES_OUT));
     wsrt_json_object_end(w);
     object(w, "closes");
-    wsrt_series_write_closes(&l->series, w);
+    wsrt_series_write_closes(s, w);
     wsrt_json_object_end(w);
     object(w, "queues");
-    number(w, "bytes", atomic_load_explicit(&l->queued_total, memory_order_relaxed));
-    number(w, "partial_bytes", l->partial_total);
+    number(w, "bytes", atomic_load_explicit(&s->queued_total, memory_order_relaxed));
+    number(w, "partial_bytes", atomic_load_explicit(&s->partial_total, memory_order_relaxed));
     wsrt_json_object_end(w);
 }
 
@@ -81,9 +88,9 @@ static int build(wsrt_loop *l)
     number(&w, "schema", 1);
     number(&w, "uptime_ms", (l->now - l->start) / 1000000);
     wsrt_json_key(&w, "draining");
-    wsrt_json_write_bool(&w, l->server->draining != 0);
-    write_connections(&w, l);
-    write_traffic(&w, l);
+    wsrt_json_write_bool(&w, wsrt_is_draining(l->server));
+    write_connections(&w, l->server);
+    write_traffic(&w, l->server);
     wsrt_json_key(&w, "breakers");
     wsrt_breakers_write(l, &w, STATE_MOST - TAIL_ROOM);
     write_limits(&w, l->set);

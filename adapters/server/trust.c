@@ -134,7 +134,7 @@ static int origin_matches(const origin *pattern, const origin *given)
 
 static int is_own(const wsrt_server *s, const origin *given, wsrt_span host)
 {
-    int tls = s->loop.tls != NULL;
+    int tls = s->set.tls_cert.len > 0;
     origin own = {.scheme = wsrt_span_cstr(tls ? "https" : "http")};
 
     split_port(host, &own.host, &own.port);
@@ -175,7 +175,7 @@ int wsrt_peer_is_local(const wsrt_conn *c)
     static const unsigned char v4[12] = {[10] = 0xff, [11] = 0xff};
     static const unsigned char v6[16] = {[15] = 1};
 
-    if ((c->flags & WSRT_CONN_UNIX) != 0)
+    if (c->is_unix)
         return 1;
     return (memcmp(c->ip, v4, sizeof v4) == 0 && c->ip[12] == 127) ||
            memcmp(c->ip, v6, sizeof v6) == 0;

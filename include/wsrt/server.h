@@ -1,11 +1,13 @@
 /**
  * @file server.h
  * libwsrt-server: a standalone WebSocket server (RFC 6455, HTTP/1.1 upgrade) around a runtime. One
- * level-triggered epoll loop that runs by itself or nests in the host's loop. Signals, stdout and
- * the process belong to the host.
+ * level-triggered epoll loop that runs by itself or nests in the host's loop, or several, each in a
+ * thread. Signals, stdout and the process belong to the host.
  *
  * Threads: one thread at a time steps, runs, or frees a server; wsrt_server_drain(),
- * wsrt_server_stop() and the sender may be used from any thread.
+ * wsrt_server_stop() and the sender may be used from any thread. Handlers of one connection run one
+ * after the other, on the thread of its loop or on workers; with several loops or workers those of
+ * different connections run at once, and a `$connect` outlives a client that does not wait for it.
  */
 #ifndef WSRT_SERVER_H
 #define WSRT_SERVER_H
@@ -106,6 +108,11 @@ typedef struct wsrt_server_options {
     wsrt_span tls_cert; /**< certificate chain: PEM text, or the path of a PEM file; empty = no TLS.
                              Listeners with an address then speak TLS only, unix sockets none */
     wsrt_span tls_key;  /**< its private key, likewise; not encrypted */
+    int32_t loops;      /**< 1 to 64; default 1. Several run in threads of wsrt_server_run(), with
+                             the signals blocked; the kernel spreads the connections over them */
+    int32_t workers;    /**< threads for handlers, up to 256; default 0: they run on the loops. The
+                             events of a connection keep their order; of 64 messages or 1 MiB that wait
+                             no more is read. A reply is sent with the loop's next turn */
 } wsrt_server_options;
 
 /**
@@ -128,21 +135,28 @@ WSRT_API int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_ser
  */
 WSRT_API int wsrt_server_address(wsrt_server *s, size_t index, char *dst, size_t cap, size_t *len);
 
-/** A descriptor that polls readable when a step is due: nest it in any loop. @since 0.1 */
+/** A descriptor that polls readable when a step is due: nest it in any loop.
+ *  @return it; WSRT_ERR_UNSUPPORTED for a server of several loops, which only runs. @since 0.1 */
 WSRT_API int wsrt_server_fd(wsrt_server *s);
 
-/** Milliseconds until a step is due for time's sake; -1 = none. @since 0.1 */
+/** Milliseconds until a step is due for time's sake; -1 = none.
+ *  @return them; WSRT_ERR_UNSUPPORTED as wsrt_server_fd(). @since 0.1 */
 WSRT_API int wsrt_server_timeout(wsrt_server *s);
 
 /**
  * One turn of the loop; never blocks.
  * @return WSRT_OK; WSRT_ERR_STATE once a drain has ended or after stop: free it; or from inside a
- *         callback; WSRT_ERR_IO.
+ *         callback; WSRT_ERR_IO; WSRT_ERR_UNSUPPORTED as wsrt_server_fd().
  * @since 0.1
  */
 WSRT_API int wsrt_server_step(wsrt_server *s);
 
-/** Runs until a drain has ended or stop is called. @return WSRT_OK; WSRT_ERR_IO. @since 0.1 */
+/**
+ * Runs until a drain has ended or stop is called: the first loop on the calling thread, the others on
+ * threads that have ended when it returns.
+ * @return WSRT_OK; WSRT_ERR_IO (a thread or a system call was refused: all loops have stopped);
+ *         WSRT_ERR_STATE from inside a callback. @since 0.1
+ */
 WSRT_API int wsrt_server_run(wsrt_server *s);
 
 /** How to drain; zero = default. @since 0.1 */
@@ -202,7 +216,7 @@ typedef struct wsrt_server_stats {
 WSRT_API int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out);
 
 /**
- * Closes everything, runs the outstanding `$disconnect`s, leaves the runtime without a sender; NULL
+ * Closes everything, runs the outstanding `$disconnect`s, waits for workers, leaves the runtime without a sender; NULL
  * is fine. On the loop's thread, outside a callback. @since 0.1
  */
 WSRT_API void wsrt_server_free(wsrt_server *s);

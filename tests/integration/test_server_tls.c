@@ -69,7 +69,7 @@ static void visit(wsrt_tls *client)
 
 static uint64_t resumed(void)
 {
-    return rig.server->loop.counters.tls_resumed;
+    return rig.server->loops[0].counters[WSRT_COUNT_TLS_RESUMED];
 }
 
 START_TEST(a_handshake_of_a_byte_a_second_ends_after_ten)
@@ -80,10 +80,10 @@ START_TEST(a_handshake_of_a_byte_a_second_ends_after_ten)
     for (int i = 0; i < 9; i++) {
         rig_send(fd, hello_begin + i, 1);
         rig_advance(&rig, 1000);
-        ck_assert_uint_eq(rig.server->loop.used, 1);
+        ck_assert_uint_eq(rig.server->loops[0].used, 1);
     }
     rig_advance(&rig, 1500);
-    ck_assert_uint_eq(rig.server->loop.used, 0);
+    ck_assert_uint_eq(rig.server->loops[0].used, 0);
     rig_read(&rig, fd, got, sizeof got, &ended);
     ck_assert_int_ne(ended, 0);
     close(fd);
@@ -95,10 +95,10 @@ START_TEST(who_sends_nothing_takes_no_place_and_ends_after_ten_seconds)
     int fd = rig_adopt(&rig);
 
     rig_advance(&rig, 9500);
-    ck_assert_uint_eq(rig.server->loop.handshake_count, 0);
-    ck_assert_uint_eq(rig.server->loop.used, 1);
+    ck_assert_uint_eq(rig.server->loops[0].handshake_count, 0);
+    ck_assert_uint_eq(rig.server->loops[0].used, 1);
     rig_advance(&rig, 1000);
-    ck_assert_uint_eq(rig.server->loop.used, 0);
+    ck_assert_uint_eq(rig.server->loops[0].used, 0);
     close(fd);
 }
 END_TEST
@@ -106,7 +106,7 @@ END_TEST
 START_TEST(the_sixty_fifth_waits_and_takes_the_place_of_who_got_nowhere)
 {
     int fd[WSRT_HANDSHAKES_MAX + 1];
-    wsrt_loop *l = &rig.server->loop;
+    wsrt_loop *l = &rig.server->loops[0];
 
     for (int i = 0; i <= WSRT_HANDSHAKES_MAX; i++) {
         fd[i] = rig_adopt(&rig);
@@ -129,7 +129,7 @@ END_TEST
 START_TEST(a_turn_stops_at_its_share_of_cpu_and_the_next_goes_on)
 {
     int fd[6];
-    wsrt_loop *l = &rig.server->loop;
+    wsrt_loop *l = &rig.server->loops[0];
 
     rig.cpu_step = 8 * 1000000; /* each look at the clock finds 8 ms more */
     for (int i = 0; i < 6; i++) {

@@ -504,12 +504,12 @@ START_TEST(descriptors_that_run_out_are_survived_without_spinning)
     ck_assert_int_eq(rig.errors, 1); /* one line a minute */
     struct pollfd p = {.fd = wsrt_server_fd(rig.server), .events = POLLIN};
     ck_assert_int_eq(poll(&p, 1, 0), 0); /* though callers wait */
-    uint32_t used = rig.server->loop.used;
+    uint32_t used = rig.server->loops[0].used;
     ck_assert_uint_ge(used, 1);
     setrlimit(RLIMIT_NOFILE, &before);
     rig_advance(&rig, 150);
     rig_steps(&rig, 3);
-    ck_assert_uint_gt(rig.server->loop.used, used);
+    ck_assert_uint_gt(rig.server->loops[0].used, used);
     while (n > 0)
         close(fds[--n]);
     stop();
@@ -524,9 +524,9 @@ START_TEST(accepts_beyond_the_rate_wait_for_their_turn)
     for (int i = 0; i < 12; i++)
         fds[i] = rig_dial(&rig);
     rig_steps(&rig, 5);
-    ck_assert_uint_eq(rig.server->loop.used, 10);
+    ck_assert_uint_eq(rig.server->loops[0].used, 10);
     rig_advance(&rig, 1000);
-    ck_assert_uint_eq(rig.server->loop.used, 12);
+    ck_assert_uint_eq(rig.server->loops[0].used, 12);
     for (int i = 0; i < 12; i++)
         close(fds[i]);
     stop();

@@ -255,7 +255,33 @@ def a_ticket_resumes_also_after_a_reload():
             expect(again.session_reused, "not resumed after the reload")
 
 
+def a_ticket_of_one_loop_resumes_on_all():
+    with _serve("--loops", "3") as server:
+        context = _context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with _dial(server, context) as first:
+            session = first.session
+        for _ in range(16):
+            with _dial(server, context, session) as again:
+                expect(again.session_reused, "not resumed")
+
+
 # ---- certificates ----
+
+
+def a_new_certificate_is_taken_by_every_loop():
+    (CA / "live.pem").write_bytes((CA / "server.pem").read_bytes())
+    (CA / "live.key").write_bytes((CA / "server.key").read_bytes())
+    with _serve("--loops", "3", cert="live") as server:
+        before = {_serial(server) for _ in range(16)}
+        equal(len(before), 1, "certificates")
+        (CA / "live.pem").write_bytes((CA / "second.pem").read_bytes())
+        (CA / "live.key").write_bytes((CA / "second.key").read_bytes())
+        server.process.send_signal(signal.SIGHUP)
+        _wait_for_log(server, "server.certificate_loaded")
+        after = {_serial(server) for _ in range(16)}
+        equal(len(after), 1, "certificates after the reload")
+        expect(after != before, "the certificate is the old one")
 
 
 def a_new_certificate_is_taken_and_open_connections_go_on():

@@ -147,7 +147,9 @@ def bad_values_are_usage_errors_that_name_the_option():
         ("serve", "--store", "file"), ("serve", "--store", "sqlite:"),
         ("serve", "--dev-token", "token"), ("serve", "--dev-token", "=user"),
         ("serve", "--dev-token", "token="), ("serve", "--max-connections", "0"),
-        ("serve", "--max-connections", "-1"), ("serve", "--max-per-ip", "many"),
+        ("serve", "--max-connections", "-1"), ("serve", "--loops", "0"),
+        ("serve", "--loops", "65"), ("serve", "--workers", "257"), ("serve", "--workers", "some"),
+        ("serve", "--max-per-ip", "many"),
         ("serve", "--idle-timeout", "10 s"), ("serve", "--idle-timeout", "1w"),
         ("serve", "--lifetime", "99999999999999999999"), ("serve", "--ping-interval", "s"),
         ("serve", "--ping-timeout", "0"), ("serve", "--drain-timeout", "0"),
@@ -452,6 +454,38 @@ def ping_interval_pings_and_ping_timeout_closes_who_does_not_answer():
                 opcode, payload = client.frame()
                 equal(opcode, 9)
                 client.send(10, payload)
+
+
+def _client(server):
+    return wsrt("connect", "--send", "hi", "--expect", "1", server.url)
+
+
+def _threads(server):
+    return len(os.listdir(f"/proc/{server.process.pid}/task"))
+
+
+def loops_and_workers_are_threads_of_their_own():
+    with Serve("--app", "echo") as server:
+        alone = _threads(server)
+    with Serve("--app", "echo", "--loops", "2", "--workers", "3") as server:
+        equal(_client(server).stdout, "hi\n")
+        equal(_threads(server), alone + 1 + 3)
+        equal(server.end(), 0)
+
+
+def a_durable_store_brings_four_workers_unless_told_otherwise():
+    with tempfile.TemporaryDirectory() as folder:
+        store = "sqlite:" + str(pathlib.Path(folder, "db"))
+        done = wsrt("serve", "--listen", "127.0.0.1:0", "--store", store + "/no")
+        if _no_sqlite(done):
+            return
+        with Serve("--app", "echo", "--workers", "0", "--store", store) as server:
+            none = _threads(server)
+            equal(_client(server).stdout, "hi\n")
+        with Serve("--app", "echo", "--store", store) as server:
+            equal(_threads(server), none + 4)
+            equal(_client(server).stdout, "hi\n")
+            equal(server.end(), 0)
 
 
 def max_connections_refuses_one_more():

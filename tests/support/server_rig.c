@@ -168,7 +168,7 @@ void rig_advance(struct rig *r, int64_t ms)
 
 wsrt_conn *rig_conn(struct rig *r)
 {
-    return wsrt_conn_at(&r->server->loop, 0);
+    return wsrt_conn_at(&r->server->loops[0], 0);
 }
 
 /* ---- clients -------------------------------------------------------------------------------- */
@@ -178,7 +178,7 @@ int rig_adopt_from(struct rig *r, const unsigned char ip[16])
     int pair[2];
 
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
-    ck_assert_ptr_nonnull(wsrt_listen_adopt(r->server, pair[1], ip));
+    ck_assert_ptr_nonnull(wsrt_listen_adopt(&r->server->loops[0], pair[1], ip));
     return pair[0];
 }
 

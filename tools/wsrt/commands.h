@@ -23,6 +23,8 @@ struct serve_settings {
     struct text_list audiences;
     const char *tls_cert;
     const char *tls_key;
+    int64_t loops;
+    int64_t workers; /* 0 = as the store wants it, -1 = none */
     int64_t max_connections;
     int64_t max_per_ip;
     int64_t idle_ms;

@@ -18,7 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { ADDRESS_MAX = 256, SIGN_IN_MS = 10000 };
+enum { ADDRESS_MAX = 256, SIGN_IN_MS = 10000, STORE_WORKERS = 4 };
 
 struct service {
     const struct serve_settings *settings;
@@ -322,6 +322,14 @@ static int explain_bind(const struct serve_settings *s, int rc, int error)
     return complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
 }
 
+/* A durable store makes handlers wait for the disk: they commit in groups, and no loop waits. */
+static int32_t workers(const struct service *v)
+{
+    if (v->settings->workers != 0)
+        return v->settings->workers < 0 ? 0 : (int32_t)v->settings->workers;
+    return v->store.opened != NULL ? STORE_WORKERS : 0;
+}
+
 static int make_server(struct service *v)
 {
     const struct serve_settings *s = v->settings;
@@ -340,6 +348,8 @@ static int make_server(struct service *v)
         .app = wsrt_span_cstr(s->app),
         .tls_cert = wsrt_span_cstr(s->tls_cert),
         .tls_key = wsrt_span_cstr(s->tls_key),
+        .loops = (int32_t)s->loops,
+        .workers = workers(v),
         .max_connections = s->max_connections,
         .max_per_ip = s->max_per_ip,
         .accept_rate = s->no_rate_limit ? -1 : 0,

@@ -40,11 +40,11 @@ static const mbedtls_x509_crt_profile profile = {
 
 /* ---- the generator -------------------------------------------------------------------------- */
 
-static int draw(void *user, unsigned char *dst, size_t len)
+int wsrt_tls_draw(void *user, unsigned char *dst, size_t len)
 {
-    const wsrt_tls *t = user;
+    const wsrt_tls_random *random = user;
 
-    return t->random.fill(t->random.user, dst, len) == WSRT_OK
+    return random->fill(random->user, dst, len) == WSRT_OK
                ? 0
                : MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
 }
@@ -164,27 +164,21 @@ static int refused(const char **why_cstr, const char *text_cstr)
     return WSRT_ERR_REJECTED;
 }
 
+static int parse_chain(wsrt_tls_config *c, const pem *text, const char **why_cstr)
+{
+    return mbedtls_x509_crt_parse(&c->chain, text->text, text->size) == 0
+               ? WSRT_OK
+               : refused(why_cstr, "the certificate is not PEM");
+}
+
 static int read_chain(wsrt_tls_config *c, wsrt_span from, const char **why_cstr)
 {
     pem text = {NULL, 0};
     int rc = load_pem(&text, from);
 
     *why_cstr = "the certificate cannot be read";
-    if (rc == WSRT_OK && mbedtls_x509_crt_parse(&c->chain, text.text, text.size) != 0)
-        rc = refused(why_cstr, "the certificate is not PEM");
-    free_pem(&text);
-    return rc;
-}
-
-static int read_key(wsrt_tls *t, wsrt_tls_config *c, wsrt_span from, const char **why_cstr)
-{
-    pem text = {NULL, 0};
-    int rc = load_pem(&text, from);
-
-    (void)t; /* 2.28 wants no generator for it */
-    *why_cstr = "the key cannot be read";
-    if (rc == WSRT_OK && compat_parse_key(&c->key, text.text, text.size, &t->drbg) != 0)
-        rc = refused(why_cstr, "the key is not PEM, or is encrypted");
+    if (rc == WSRT_OK)
+        rc = parse_chain(c, &text, why_cstr);
     free_pem(&text);
     return rc;
 }
@@ -193,7 +187,7 @@ static int read_key(wsrt_tls *t, wsrt_tls_config *c, wsrt_span from, const char 
 
 static int judge_pair(wsrt_tls *t, wsrt_tls_config *c, const char **why_cstr)
 {
-    (void)t;
+    (void)t; /* 2.28 wants no generator for it */
     if (compat_check_pair(&c->chain, &c->key, &t->drbg) != 0)
         return refused(why_cstr, "the key does not belong to the certificate");
     if (mbedtls_x509_time_is_past(&c->chain.valid_to))
@@ -203,30 +197,82 @@ static int judge_pair(wsrt_tls *t, wsrt_tls_config *c, const char **why_cstr)
     return WSRT_OK;
 }
 
-int wsrt_tls_server_load(wsrt_tls *t, wsrt_span cert, wsrt_span key, const char **why_cstr)
+/* Both texts of a pair, read once for all contexts. */
+typedef struct pair {
+    pem cert;
+    pem key;
+} pair;
+
+static int read_pair(pair *p, wsrt_span cert, wsrt_span key, const char **why_cstr)
+{
+    *why_cstr = "the certificate cannot be read";
+    int rc = load_pem(&p->cert, cert);
+    if (rc != WSRT_OK)
+        return rc;
+    *why_cstr = "the key cannot be read";
+    return load_pem(&p->key, key);
+}
+
+/* A configuration for `t`, made with the generator of `maker`, whose thread this is. */
+static int make_config(wsrt_tls_config **out, wsrt_tls *t, wsrt_tls *maker, const pair *p,
+                       const char **why_cstr)
 {
     wsrt_tls_config *c = new_config(t);
-    int rc = WSRT_ERR_NOMEM;
+    int rc;
 
+    *out = c;
     *why_cstr = "out of memory";
     if (c == NULL)
+        return WSRT_ERR_NOMEM;
+    rc = parse_chain(c, &p->cert, why_cstr);
+    if (rc != WSRT_OK)
         return rc;
-    rc = read_chain(c, cert, why_cstr);
-    if (rc == WSRT_OK)
-        rc = read_key(t, c, key, why_cstr);
-    if (rc == WSRT_OK)
-        rc = judge_pair(t, c, why_cstr);
-    if (rc == WSRT_OK && mbedtls_ssl_conf_own_cert(&c->ssl, &c->chain, &c->key) != 0)
-        rc = WSRT_ERR_NOMEM;
-    if (rc != WSRT_OK) {
-        wsrt_tls_config_release(c);
+    if (compat_parse_key(&c->key, p->key.text, p->key.size, &maker->drbg) != 0)
+        return refused(why_cstr, "the key is not PEM, or is encrypted");
+    rc = judge_pair(maker, c, why_cstr);
+    if (rc != WSRT_OK)
         return rc;
-    }
+    if (mbedtls_ssl_conf_own_cert(&c->ssl, &c->chain, &c->key) != 0)
+        return WSRT_ERR_NOMEM;
     mbedtls_ssl_conf_authmode(&c->ssl, MBEDTLS_SSL_VERIFY_NONE); /* of clients */
     wsrt_tls_tickets_offer(t, &c->ssl);
-    wsrt_tls_config_release(t->config);
-    t->config = c;
     return WSRT_OK;
+}
+
+int wsrt_tls_server_prepare(wsrt_tls *const *all, size_t count, wsrt_span cert, wsrt_span key,
+                            wsrt_tls_config **configs, const char **why_cstr)
+{
+    pair p = {{NULL, 0}, {NULL, 0}};
+    int rc = read_pair(&p, cert, key, why_cstr);
+
+    for (size_t i = 0; i < count; i++) {
+        configs[i] = NULL;
+        if (rc == WSRT_OK)
+            rc = make_config(&configs[i], all[i], all[0], &p, why_cstr);
+    }
+    free_pem(&p.cert);
+    free_pem(&p.key);
+    for (size_t i = 0; i < count && rc != WSRT_OK; i++) {
+        wsrt_tls_config_release(configs[i]);
+        configs[i] = NULL;
+    }
+    return rc;
+}
+
+void wsrt_tls_server_adopt(wsrt_tls *t, wsrt_tls_config *config)
+{
+    wsrt_tls_config_release(t->config);
+    t->config = config;
+}
+
+int wsrt_tls_server_load(wsrt_tls *t, wsrt_span cert, wsrt_span key, const char **why_cstr)
+{
+    wsrt_tls_config *config;
+    int rc = wsrt_tls_server_prepare(&t, 1, cert, key, &config, why_cstr);
+
+    if (rc == WSRT_OK)
+        wsrt_tls_server_adopt(t, config);
+    return rc;
 }
 
 /* ---- contexts ------------------------------------------------------------------------------- */
@@ -243,18 +289,32 @@ static wsrt_tls *new_context(const wsrt_tls_random *random, int is_client, const
     t->pid = getpid();
     mbedtls_ctr_drbg_init(&t->drbg);
     mbedtls_ssl_session_init(&t->last);
-    if (compat_init() == 0 && mbedtls_ctr_drbg_seed(&t->drbg, draw, t, NULL, 0) == 0 &&
-        wsrt_tls_tickets_begin(t) == WSRT_OK)
+    if (compat_init() == 0 &&
+        mbedtls_ctr_drbg_seed(&t->drbg, wsrt_tls_draw, &t->random, NULL, 0) == 0)
         return t;
     *why_cstr = "no random bytes";
     wsrt_tls_free(t);
     return NULL;
 }
 
-int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, const char **why_cstr)
+int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, wsrt_tls *peer,
+                        const char **why_cstr)
 {
-    *out = new_context(random, 0, why_cstr);
-    return *out == NULL ? WSRT_ERR_IO : WSRT_OK;
+    wsrt_tls *t = new_context(random, 0, why_cstr);
+
+    *out = NULL;
+    if (t == NULL)
+        return WSRT_ERR_IO;
+    if (peer != NULL)
+        peer->tickets->users++;
+    t->tickets = peer != NULL ? peer->tickets : wsrt_tls_tickets_new(random);
+    if (t->tickets == NULL) {
+        wsrt_tls_free(t);
+        *why_cstr = "no ticket keys";
+        return WSRT_ERR_IO;
+    }
+    *out = t;
+    return WSRT_OK;
 }
 
 int wsrt_tls_client_new(wsrt_tls **out, const wsrt_tls_random *random, const wsrt_tls_trust *trust,
@@ -294,7 +354,7 @@ void wsrt_tls_free(wsrt_tls *t)
     if (t == NULL)
         return;
     wsrt_tls_config_release(t->config);
-    wsrt_tls_tickets_end(t);
+    wsrt_tls_tickets_release(t->tickets);
     mbedtls_ssl_session_free(&t->last);
     mbedtls_ctr_drbg_free(&t->drbg);
     free(t);

@@ -10,9 +10,11 @@ static int unsupported(wsrt_tls **out, const char **why_cstr)
     return WSRT_ERR_UNSUPPORTED;
 }
 
-int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, const char **why_cstr)
+int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, wsrt_tls *peer,
+                        const char **why_cstr)
 {
     (void)random;
+    (void)peer;
     return unsupported(out, why_cstr);
 }
 
@@ -31,6 +33,29 @@ int wsrt_tls_server_load(wsrt_tls *t, wsrt_span cert, wsrt_span key, const char 
     (void)key;
     *why_cstr = "this build has no TLS";
     return WSRT_ERR_UNSUPPORTED;
+}
+
+int wsrt_tls_server_prepare(wsrt_tls *const *all, size_t count, wsrt_span cert, wsrt_span key,
+                            wsrt_tls_config **configs, const char **why_cstr)
+{
+    (void)all;
+    (void)count;
+    (void)cert;
+    (void)key;
+    (void)configs;
+    *why_cstr = "this build has no TLS";
+    return WSRT_ERR_UNSUPPORTED;
+}
+
+void wsrt_tls_server_adopt(wsrt_tls *t, wsrt_tls_config *config)
+{
+    (void)t;
+    (void)config;
+}
+
+void wsrt_tls_config_release(wsrt_tls_config *config)
+{
+    (void)config;
 }
 
 int wsrt_tls_server_rotate(wsrt_tls *t, int64_t now)

@@ -32,13 +32,24 @@ typedef struct wsrt_tls_trust {
 
 /* ---- contexts. `*why_cstr` is constant text, set on failure. */
 
-/* A server: its generator and its ticket keys, no certificate yet. */
-int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, const char **why_cstr);
+/* A server: its generator and its ticket keys, no certificate yet. Of several that serve side by side,
+ * each on a thread, the later share the ticket keys of the first (`peer`; NULL = own keys). */
+int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, wsrt_tls *peer,
+                        const char **why_cstr);
 
 /* Certificate chain and key for the sessions to come: PEM text, or paths of files. Open sessions
  * keep theirs, and so does the context when this fails: WSRT_ERR_IO (errno tells),
  * WSRT_ERR_REJECTED (no certificate, no key, no pair, out of its time), WSRT_ERR_NOMEM. */
 int wsrt_tls_server_load(wsrt_tls *t, wsrt_span cert, wsrt_span key, const char **why_cstr);
+
+/* The same in two steps, for servers side by side: `configs[i]` is for `all[i]`, which may be in use on
+ * its thread meanwhile; all are of one reading, or there is none. A context adopts its own on its
+ * thread. `all[0]` is the caller's. */
+typedef struct wsrt_tls_config wsrt_tls_config;
+int wsrt_tls_server_prepare(wsrt_tls *const *all, size_t count, wsrt_span cert, wsrt_span key,
+                            wsrt_tls_config **configs, const char **why_cstr);
+void wsrt_tls_server_adopt(wsrt_tls *t, wsrt_tls_config *config);
+void wsrt_tls_config_release(wsrt_tls_config *config); /* one that nobody adopts; NULL is fine */
 
 /* Changes the ticket keys every 12 h; the previous still open. `now` is monotonic, in ns. */
 int wsrt_tls_server_rotate(wsrt_tls *t, int64_t now);
