@@ -3,7 +3,8 @@
 #include "commands.h"
 #include "jwks.h"
 #include "life.h"
-#include "log.h"
+#include "live.h"
+#include "page.h"
 #include "reload.h"
 #include "store.h"
 #include "tool.h"
@@ -20,7 +21,7 @@ enum { SIGN_IN_MS = 10000 };
 
 struct service {
     const struct serve_settings *settings;
-    struct log log;
+    struct live live;
     wsrt_env env;
     struct tool_store store;
     wsrt_static_auth *auth;
@@ -261,6 +262,10 @@ static int make_server(struct service *v)
         .management = management_mode(s),
         .feed = v->feed,
         .sign_in_ms = s->jwks != NULL ? SIGN_IN_MS : -1,
+        .documents = &wsrt_page,
+        .document_count = 1,
+        .state = live_write,
+        .state_user = &v->live,
     };
 
     if (s->management_token != NULL)
@@ -293,6 +298,8 @@ static int start(struct service *v)
     if (status == 0)
         status = make_runtime(v);
     if (status == 0)
+        status = live_start(&v->live, v->runtime, v->settings->app);
+    if (status == 0)
         status = make_server(v);
     v->reload = (struct reload){.breakers = v->settings->breakers,
                                 .runtime = v->runtime,
@@ -320,12 +327,13 @@ static int live(struct service *v)
 
 int run_serve(void *settings, char **operands)
 {
-    struct service v = {.settings = settings};
+    static struct service v;
     const struct serve_settings *s = settings;
 
     (void)operands;
-    log_setup(&v.log, s->log_format, s->quiet ? "error" : s->verbose ? "debug" : s->log_level);
-    v.env = (wsrt_env){.struct_size = sizeof v.env, .user = &v.log, .log = log_write};
+    v.settings = settings;
+    log_setup(&v.live.log, s->log_format, s->quiet ? "error" : s->verbose ? "debug" : s->log_level);
+    v.env = (wsrt_env){.struct_size = sizeof v.env, .user = &v.live, .log = live_log};
     signal(SIGPIPE, SIG_IGN);
     reload_block();
     (void)life_raise_descriptors();
@@ -334,6 +342,7 @@ int run_serve(void *settings, char **operands)
         status = live(&v);
     reload_stop(&v.reload);
     wsrt_server_free(v.server);
+    live_stop(&v.live);
     wsrt_runtime_free(v.runtime);
     tool_store_close(&v.store);
     wsrt_static_auth_free(v.auth);
