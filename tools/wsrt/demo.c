@@ -21,14 +21,12 @@
 
 enum { SPARE_DESCRIPTORS = 64, PORT_MAX = 8 };
 
-static const char service_name[] = "assistant";
-
 /* So that a minute is enough to see it all: ten failures open it, four seconds later a probe goes. */
 static const char breaker_settings[] =
-    "{\"services\":{\"assistant\":{\"failureThreshold\":10,\"minimumRequestCount\":10,"
-    "\"minFailureRate\":0.2,\"monitoringWindow\":2000,\"recoveryTimeout\":4000,"
-    "\"backoffFactor\":1.5,\"maxRecoveryTimeout\":10000,\"expectedResponseTime\":25,"
-    "\"slowPolicy\":\"rate\",\"slowRate\":0.3}}}";
+    "{\"failureThreshold\":10,\"minimumRequestCount\":10,\"minFailureRate\":0.2,"
+    "\"monitoringWindow\":2000,\"recoveryTimeout\":4000,\"backoffFactor\":1.5,"
+    "\"maxRecoveryTimeout\":10000,\"expectedResponseTime\":25,\"slowPolicy\":\"rate\","
+    "\"slowRate\":0.3}";
 
 struct demo {
     const struct demo_settings *settings;
@@ -80,7 +78,13 @@ static int respond(wsrt_context *ctx, wsrt_span message, wsrt_span *answer, void
 
     (void)message;
     *answer = wsrt_span_cstr("Noted, and thank you.");
-    return wsrt_call(ctx, service_name, "reply", ask_downstream, NULL, &d->downstream);
+    return wsrt_call(ctx, d->downstream.service_cstr, "reply", ask_downstream, NULL,
+                     &d->downstream);
+}
+
+static int is_board(const struct demo *d)
+{
+    return strcmp(d->settings->app, "dashboard") == 0;
 }
 
 static int install(struct demo *d)
@@ -88,9 +92,18 @@ static int install(struct demo *d)
     const chat_options chat = {.responder = respond, .user = d};
     const dashboard_options board = {.signed_in = 1};
 
-    return strcmp(d->settings->app, "dashboard") == 0
-               ? dashboard_add_routes(d->runtime, &board, &d->feed)
-               : chat_add_routes(d->runtime, &chat);
+    return is_board(d) ? dashboard_add_routes(d->runtime, &board, &d->feed)
+                       : chat_add_routes(d->runtime, &chat);
+}
+
+static int set_breaker(const struct demo *d)
+{
+    char text[sizeof breaker_settings + 64];
+
+    snprintf(text, sizeof text, "{\"services\":{\"%s\":%s}}", d->downstream.service_cstr,
+             breaker_settings);
+    return wsrt_breakers_configure(wsrt_runtime_breakers(d->runtime), wsrt_span_cstr(text), 0,
+                                   clock_ns(), NULL);
 }
 
 /* Limits that the sample service reaches when it is slow. */
@@ -114,8 +127,7 @@ static int make_runtime(struct demo *d)
     if (rc == WSRT_OK)
         rc = install(d);
     if (rc == WSRT_OK)
-        rc = wsrt_breakers_configure(wsrt_runtime_breakers(d->runtime),
-                                     wsrt_span_cstr(breaker_settings), 0, clock_ns(), NULL);
+        rc = set_breaker(d);
     if (rc == WSRT_OK)
         rc = watch_closely(d->runtime);
     return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
@@ -184,9 +196,9 @@ static void suggest(const struct demo *d, const char *address)
 
     fprintf(
         stderr,
-        "%zu clients arrive at %.0f a second; they send about %.0f messages a second and one\n"
-        "invalid one. The limits are the usual ones: 10 messages a second of a connection, 20 of a "
-        "user.\n\n"
+        "%zu clients arrive at %.0f a second and send about %.0f messages a second; now and then\n"
+        "one is invalid, or a client hurries. The limits are the usual ones: 10 messages a second\n"
+        "of a connection, 20 of a user.\n\n"
         "  1  open http://%s/ and press \"Make it fail\"; then \"Recover\"\n"
         "  2  wsrt connect ws://%s/ --send '{\"type\":\"ping\",\"data\":{\"action\":\"now\"}}'\n"
         "  3  curl --data '{\"mode\":\"slow\"}' http://%s/api/demo/downstream\n\n",
@@ -295,7 +307,7 @@ int run_demo(void *settings, char **operands)
 
     (void)operands;
     d.settings = settings;
-    d.downstream.service_cstr = service_name;
+    d.downstream.service_cstr = is_board(&d) ? "telemetry" : "assistant";
     d.live.more = describe;
     d.live.more_user = &d;
     log_setup(&d.live.log, "auto", d.settings->verbose ? "info" : "error");
