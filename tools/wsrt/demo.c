@@ -241,12 +241,12 @@ static void choose_clients(struct demo *d)
             d->clients, (long long)d->settings->clients);
 }
 
-static void beat(void *user, uint64_t dice, int64_t now)
+static void beat(void *user, int64_t now)
 {
     struct demo *d = user;
 
     if (d->feed != NULL)
-        entities_beat(&d->entities, dice, now);
+        entities_beat(&d->entities, now);
     if (d->end != 0 && now >= d->end) {
         d->end = 0;
         (void)wsrt_server_drain(d->server, NULL);
@@ -268,7 +268,8 @@ static int start_fleet(struct demo *d, const char *address)
         d->end = clock_ns() + d->settings->duration_ms * 1000000;
     d->entities = (struct entities){.feed = d->feed,
                                     .breakers = wsrt_runtime_breakers(d->runtime),
-                                    .downstream = &d->downstream};
+                                    .downstream = &d->downstream,
+                                    .dice = (uint64_t)d->settings->seed};
     return status != 0 ? status : fleet_start(&d->fleet, &settings);
 }
 

@@ -1,5 +1,7 @@
 #include "entities.h"
 
+#include "fleet.h"
+
 #include <stdio.h>
 
 static const int64_t interval_ns = 50000000;
@@ -36,10 +38,9 @@ static const char *health(double load)
     return load > 0.85 ? "hot" : load > 0.6 ? "busy" : "calm";
 }
 
-void entities_beat(struct entities *e, uint64_t dice, int64_t now)
+void entities_beat(struct entities *e, int64_t now)
 {
     static const char *const regions[] = {"north", "south", "east", "west"};
-    size_t i = (size_t)(dice % ENTITIES);
     char text[256];
 
     if (now - e->last < interval_ns)
@@ -47,6 +48,8 @@ void entities_beat(struct entities *e, uint64_t dice, int64_t now)
     e->last = now;
     if (!can_read(e))
         return;
+    uint64_t dice = fleet_dice(&e->dice);
+    size_t i = (size_t)(dice % ENTITIES);
     e->load[i] = wander(e->known[i] ? e->load[i] : 0.5, dice);
     int n = snprintf(
         text, sizeof text,

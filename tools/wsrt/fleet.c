@@ -134,9 +134,14 @@ static void serve(struct fleet *f, size_t i, uint32_t events)
 
 /* ---- what they do ---- */
 
-static size_t pick(struct fleet *f)
+static size_t choose(struct fleet *f, enum fleet_action for_what, size_t count)
 {
-    return (size_t)(fleet_dice(&f->dice) % f->settings.count);
+    return (size_t)(fleet_dice(&f->dice[for_what]) % count);
+}
+
+static size_t pick(struct fleet *f, enum fleet_action for_what)
+{
+    return choose(f, for_what, f->settings.count);
 }
 
 static void talk(struct fleet *f)
@@ -148,22 +153,22 @@ static void talk(struct fleet *f)
         "remind me to water the plants", "translate good morning to Finnish",
     };
     char text[TEXT_MAX];
-    size_t line = (size_t)(fleet_dice(&f->dice) % (sizeof lines / sizeof *lines));
+    size_t line = choose(f, FLEET_TALK, sizeof lines / sizeof *lines);
 
     snprintf(text, sizeof text,
              "{\"type\":\"message\",\"data\":{\"action\":\"say\",\"message\":\"%s\"}}",
              lines[line]);
-    say(f, pick(f), text);
+    say(f, pick(f, FLEET_TALK), text);
 }
 
 static void ping(struct fleet *f)
 {
-    say(f, pick(f), "{\"type\":\"ping\",\"data\":{\"action\":\"keepalive\"}}");
+    say(f, pick(f, FLEET_PING), "{\"type\":\"ping\",\"data\":{\"action\":\"keepalive\"}}");
 }
 
 static void broadcast(struct fleet *f)
 {
-    say(f, pick(f),
+    say(f, pick(f, FLEET_BROADCAST),
         "{\"type\":\"message\",\"data\":{\"action\":\"broadcast\",\"message\":\"hello, all\"}}");
 }
 
@@ -179,12 +184,14 @@ static void mistake(struct fleet *f)
         "{\"type\":\"message\",\"data\":{\"action\":\"say\",\"message\":[\"a\",\"b\"]}}",
     };
 
-    say(f, pick(f), texts[fleet_dice(&f->dice) % (sizeof texts / sizeof *texts)]);
+    size_t which = choose(f, FLEET_MISTAKE, sizeof texts / sizeof *texts);
+
+    say(f, pick(f, FLEET_MISTAKE), texts[which]);
 }
 
 static void burst(struct fleet *f)
 {
-    size_t i = pick(f);
+    size_t i = pick(f, FLEET_BURST);
 
     for (int n = 0; n < BURST; n++)
         say(f, i, "{\"type\":\"ping\",\"data\":{\"action\":\"hurry\"}}");
@@ -193,10 +200,11 @@ static void burst(struct fleet *f)
 static void leave(struct fleet *f)
 {
     static const uint16_t codes[] = {1000, 1001, 4000};
-    size_t i = pick(f);
+    size_t i = pick(f, FLEET_LEAVE);
+    uint16_t code = codes[choose(f, FLEET_LEAVE, 3)];
 
     if (f->clients[i].fd >= 0)
-        client_close(&f->clients[i], codes[fleet_dice(&f->dice) % 3]);
+        client_close(&f->clients[i], code);
 }
 
 static void open_one(struct fleet *f)
@@ -212,7 +220,8 @@ static void open_one(struct fleet *f)
 }
 
 /* As often as its rate wants since the last beat; what is left over is kept. */
-static void repeat(struct fleet *f, size_t which, double wanted, void (*action)(struct fleet *))
+static void repeat(struct fleet *f, enum fleet_action which, double wanted,
+                   void (*action)(struct fleet *))
 {
     f->due[which] += wanted;
     if (f->due[which] > OPENS_A_BEAT)
@@ -227,16 +236,16 @@ static void beat(struct fleet *f, int64_t now)
     const struct fleet_rates *r = &f->rates;
 
     f->last = now;
-    if (!atomic_load(&f->stop) && (size_t)atomic_load(&f->open) < f->settings.count)
-        repeat(f, 0, r->opens * s, open_one);
-    repeat(f, 1, r->talks * s, talk);
-    repeat(f, 2, r->pings * s, ping);
-    repeat(f, 3, r->broadcasts * s, broadcast);
-    repeat(f, 4, r->mistakes * s, mistake);
-    repeat(f, 5, r->bursts * s, burst);
-    repeat(f, 6, r->leaves * s, leave);
+    if ((size_t)atomic_load(&f->open) < f->settings.count)
+        repeat(f, FLEET_OPEN, r->opens * s, open_one);
+    repeat(f, FLEET_TALK, r->talks * s, talk);
+    repeat(f, FLEET_PING, r->pings * s, ping);
+    repeat(f, FLEET_BROADCAST, r->broadcasts * s, broadcast);
+    repeat(f, FLEET_MISTAKE, r->mistakes * s, mistake);
+    repeat(f, FLEET_BURST, r->bursts * s, burst);
+    repeat(f, FLEET_LEAVE, r->leaves * s, leave);
     if (f->settings.beat != NULL)
-        f->settings.beat(f->settings.user, fleet_dice(&f->dice), now);
+        f->settings.beat(f->settings.user, now);
 }
 
 /* ---- the thread ---- */
@@ -259,7 +268,7 @@ static void *live(void *user)
     struct fleet *f = user;
 
     f->last = clock_ns();
-    while (!atomic_load(&f->stop) || atomic_load(&f->open) > 0)
+    while (!atomic_load(&f->stop))
         turn(f);
     return NULL;
 }
@@ -281,7 +290,9 @@ int fleet_start(struct fleet *f, const struct fleet_settings *settings)
 {
     f->settings = *settings;
     f->rates = rates_for(settings->count, settings->subscribes);
-    f->dice = settings->seed;
+    uint64_t seed = settings->seed;
+    for (size_t i = 0; i < FLEET_ACTIONS; i++)
+        f->dice[i] = fleet_dice(&seed);
     f->clients = calloc(settings->count, sizeof *f->clients);
     f->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (f->clients == NULL || f->epoll < 0)
@@ -291,16 +302,11 @@ int fleet_start(struct fleet *f, const struct fleet_settings *settings)
     return spawn(f);
 }
 
-void fleet_rest(struct fleet *f)
-{
-    atomic_store(&f->stop, 1);
-}
-
 void fleet_stop(struct fleet *f)
 {
     if (f->clients == NULL)
         return;
-    fleet_rest(f);
+    atomic_store(&f->stop, 1);
     if (f->started)
         pthread_join(f->thread, NULL);
     for (size_t i = 0; i < f->settings.count; i++)

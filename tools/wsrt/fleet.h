@@ -1,5 +1,5 @@
 /* Synthetic clients for `wsrt demo`: real WebSocket connections of this process, on a thread of their
- * own. The same seed makes the same choices. */
+ * own. The same seed makes the same choices: of each kind of action the n-th is the same. */
 #ifndef WSRT_TOOL_FLEET_H
 #define WSRT_TOOL_FLEET_H
 
@@ -9,6 +9,17 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+
+enum fleet_action {
+    FLEET_OPEN,
+    FLEET_TALK,
+    FLEET_PING,
+    FLEET_BROADCAST,
+    FLEET_MISTAKE,
+    FLEET_BURST,
+    FLEET_LEAVE,
+    FLEET_ACTIONS
+};
 
 /* What the clients do in a second, all together. */
 struct fleet_rates {
@@ -27,7 +38,7 @@ struct fleet_settings {
     uint64_t seed;
     int subscribes; /* to a dashboard's entities, instead of talking */
     /* Called on the fleet's thread, 50 times a second; NULL = nothing. */
-    void (*beat)(void *user, uint64_t dice, int64_t now);
+    void (*beat)(void *user, int64_t now);
     void *user;
 };
 
@@ -35,9 +46,9 @@ struct fleet {
     struct fleet_settings settings;
     struct fleet_rates rates;
     struct client *clients;
-    double due[8]; /* parts of an action */
-    uint64_t dice;
-    int64_t last; /* time of the last beat */
+    double due[FLEET_ACTIONS];    /* parts of an action */
+    uint64_t dice[FLEET_ACTIONS]; /* one for each, so that what is chosen depends on no timing */
+    int64_t last;                 /* time of the last beat */
     int epoll;
     pthread_t thread;
     int started;
@@ -51,10 +62,7 @@ struct fleet {
 /* Starts the thread; returns 0, or complains and returns an exit status. */
 int fleet_start(struct fleet *f, const struct fleet_settings *settings);
 
-/* Tells the thread to open nothing more; connections go on until the server ends them. Any thread. */
-void fleet_rest(struct fleet *f);
-
-/* Ends the thread and closes what is open; fine when it never started. */
+/* Ends the thread and closes what is open; fine where it never began. */
 void fleet_stop(struct fleet *f);
 
 /* Writes {"wanted","open","opened","sent","received","rate"}. Any thread. */
