@@ -249,6 +249,8 @@ void wsrt_endpoint_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *r
     } else {
         found = find_endpoint(l, req->path);
     }
+    if ((found == NULL || found == &plain_socket_path) && wsrt_host_answer(&k))
+        return;
     if (found == NULL)
         wsrt_exchange_answer(&k, (wsrt_answer){.status = 404});
     else if (!takes_method(&k, found))

@@ -42,4 +42,9 @@ void wsrt_breakers_write(wsrt_loop *l, struct wsrt_json_writer *w, size_t most);
 void wsrt_breakers_list(const wsrt_exchange *k);
 void wsrt_breakers_replace(const wsrt_exchange *k);
 
+/* host.c: what the host adds to the server's own paths. */
+int wsrt_host_load(wsrt_settings *out, const wsrt_server_options *given);
+int wsrt_host_answer(const wsrt_exchange *k); /* 0 = the path is not the host's */
+void wsrt_host_describe(wsrt_loop *l, struct wsrt_json_writer *w, size_t most);
+
 #endif

@@ -13,6 +13,7 @@ static const struct {
     {101, "Switching Protocols"},
     {200, "OK"},
     {204, "No Content"},
+    {304, "Not Modified"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
@@ -83,7 +84,7 @@ void wsrt_http_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a)
              close ? "Connection: close\r\n" : "");
     put_text(l, head);
     put_field(l, "Date", date_of(l));
-    if (a->status != 204) {
+    if (a->status != 204 && a->status != 304) {
         snprintf(head, sizeof head, "%zu", body.len);
         put_field(l, "Content-Length", head);
     }

@@ -1,5 +1,6 @@
 #include "server/settings.h"
 
+#include "server/endpoints.h"
 #include "server/memory.h"
 #include "server/timer.h"
 
@@ -268,6 +269,9 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
     out->slow_reader = o.slow_reader == 0 ? WSRT_SLOW_READER_CLOSE : o.slow_reader;
     out->management = o.management == 0 ? WSRT_MANAGEMENT_LOOPBACK : o.management;
     out->feed = o.feed;
+    rc = wsrt_host_load(out, &o);
+    if (rc != WSRT_OK)
+        return rc;
     if (load_sizes(out, &o) != WSRT_OK || load_times(out, &o) != WSRT_OK)
         return WSRT_ERR_INVALID;
     rc = load_env(&out->env, rt, o.env);

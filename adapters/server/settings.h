@@ -51,6 +51,12 @@ typedef struct wsrt_settings {
     uint32_t sign_in;
     int64_t expired_ms; /* -1 = never */
     wsrt_feed *feed;    /* NULL = none */
+    const wsrt_server_document *documents;
+    size_t document_count;
+    const wsrt_server_action *actions;
+    size_t action_count;
+    wsrt_server_state_fn state; /* NULL = none */
+    void *state_user;
 } wsrt_settings;
 
 /* WSRT_OK, or nothing is held: WSRT_ERR_INVALID, WSRT_ERR_UNSUPPORTED, WSRT_ERR_NOMEM. */

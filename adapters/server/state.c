@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { STATE_MOST = 256 * 1024, TAIL_ROOM = 4096 };
+enum { STATE_MOST = 256 * 1024, TAIL_ROOM = 4096, HOST_ROOM = 128 * 1024 };
 
 static const int64_t rebuild_ns = 100000000;
 
@@ -92,9 +92,10 @@ static int build(wsrt_loop *l)
     write_connections(&w, l->server);
     write_traffic(&w, l->server);
     wsrt_json_key(&w, "breakers");
-    wsrt_breakers_write(l, &w, STATE_MOST - TAIL_ROOM);
+    wsrt_breakers_write(l, &w, STATE_MOST - TAIL_ROOM - (l->set->state != NULL ? HOST_ROOM : 0));
     write_limits(&w, l->set);
     write_memory(&w, l);
+    wsrt_host_describe(l, &w, STATE_MOST);
     wsrt_json_object_end(&w);
     l->state.made = l->now;
     return wsrt_json_finish(&w, &l->state.len);

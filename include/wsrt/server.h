@@ -13,6 +13,7 @@
 #define WSRT_SERVER_H
 
 #include <wsrt/base.h>
+#include <wsrt/json.h>
 #include <wsrt/runtime.h>
 #include <wsrt/sender.h>
 #include <wsrt/stream.h>
@@ -59,6 +60,48 @@ typedef enum wsrt_management {
     WSRT_MANAGEMENT_MIN_ = -2147483647 - 1,
     WSRT_MANAGEMENT_MAX_ = 2147483647
 } wsrt_management;
+
+/**
+ * A fixed document of the host's, such as a page: answered to GET and HEAD of who names a trusted
+ * Host, compressed or as it is (RFC 9110, 12.5.3), with an ETag when it has a tag, never inside a frame
+ * and never sniffed. All of it is borrowed and outlives the server. @since 0.1
+ */
+typedef struct wsrt_server_document {
+    uint32_t struct_size; /**< sizeof(wsrt_server_document) */
+    uint32_t flags;       /**< 0 */
+    wsrt_span path;       /**< "/" or "/name"; exact, and none of the server's own */
+    wsrt_span type;       /**< Content-Type, at most 128 bytes; not empty */
+    wsrt_span policy; /**< Content-Security-Policy, at most 1024; empty = "default-src 'none'" */
+    wsrt_span tag; /**< letters and digits, at most 64, that change with the body; empty = none */
+    wsrt_span body;
+    wsrt_span gzip; /**< the body compressed by gzip; empty = none */
+} wsrt_server_document;
+
+/**
+ * Does what a POST to wsrt_server_action.path asks for, on the loop's thread: it must not wait.
+ * @param body    of the request, at most 128 KiB; any bytes
+ * @param answer  takes the JSON text of the answer, at most 64 KiB; nothing = no body
+ * @return the HTTP status, 200..599; anything else, and an answer that is no JSON, is 500. @since 0.1
+ */
+typedef int (*wsrt_server_action_fn)(wsrt_span body, wsrt_json_writer *answer, void *user);
+
+/** A path of the host's that changes something, for who may manage the server and for the server's own
+ *  pages. @since 0.1 */
+typedef struct wsrt_server_action {
+    uint32_t struct_size; /**< sizeof(wsrt_server_action) */
+    uint32_t flags;       /**< 0 */
+    wsrt_span path;       /**< "/name", exact, and none of the server's own; borrowed */
+    wsrt_server_action_fn run;
+    void *user; /**< handed to `run` */
+} wsrt_server_action;
+
+/**
+ * Adds members to the object that `GET /api/state` answers, on the loop's thread, ten times a second at
+ * most: wsrt_json_key() and a value each. When it leaves no valid JSON, or more than fits, the state
+ * goes without its members.
+ * @param room  bytes it may write. @since 0.1
+ */
+typedef void (*wsrt_server_state_fn)(wsrt_json_writer *w, size_t room, void *user);
 
 /** Settings of a server; zero = default, -1 = off where that makes sense. @since 0.1 */
 typedef struct wsrt_server_options {
@@ -113,6 +156,12 @@ typedef struct wsrt_server_options {
     int32_t workers;    /**< threads for handlers, up to 256; default 0: they run on the loops. The
                              events of a connection keep their order; of 64 messages or 1 MiB that wait
                              no more is read. A reply is sent with the loop's next turn */
+    const wsrt_server_document *documents; /**< of the host, borrowed; at most 64 */
+    size_t document_count;
+    const wsrt_server_action *actions; /**< of the host, borrowed; at most 64 */
+    size_t action_count;
+    wsrt_server_state_fn state; /**< NULL = /api/state is the server's own alone */
+    void *state_user;           /**< handed to `state` */
 } wsrt_server_options;
 
 /**

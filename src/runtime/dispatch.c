@@ -96,6 +96,31 @@ static int write_issues(wsrt_context *ctx, const wsrt_validation *v)
     return WSRT_OK;
 }
 
+/* The first issue, for who looks for the client's mistake; no value of the client's is in it. */
+static void log_rejection(wsrt_context *ctx, const wsrt_validation *v)
+{
+    const wsrt_schema *schema = ctx->route->schema;
+    const wsrt_issue *issue = v->issues;
+    char path[256], rule[256];
+    size_t path_len = 0, rule_len = 0;
+
+    if (v->issue_count == 0)
+        return;
+    (void)wsrt_issue_pointer(schema, ctx->event->body.ptr, ctx->event->body.len, issue, 0, path,
+                             sizeof path, &path_len);
+    (void)wsrt_issue_schema_pointer(schema, issue, rule, sizeof rule, &rule_len);
+    const wsrt_field fields[] = {
+        wsrt_text_field("connectionId", ctx->event->connection_id),
+        wsrt_text_field("path", (wsrt_span){path, path_len}),
+        wsrt_text_field("rule", (wsrt_span){rule, rule_len}),
+        wsrt_text_field("code", wsrt_span_cstr(wsrt_issue_code_name(issue->code))),
+        wsrt_text_field("text", wsrt_span_cstr(issue->text_cstr)),
+        wsrt_int_field("issues", (int64_t)v->issue_total),
+    };
+    wsrt_context_log(ctx, WSRT_LEVEL_DEBUG, "invalid_message", fields,
+                     sizeof fields / sizeof *fields);
+}
+
 static int explain_rejection(wsrt_context *ctx, int rc, const wsrt_validation *v)
 {
     if (rc != WSRT_ERR_MALFORMED && rc != WSRT_ERR_REJECTED && rc != WSRT_ERR_LIMIT)
@@ -104,6 +129,7 @@ static int explain_rejection(wsrt_context *ctx, int rc, const wsrt_validation *v
                                     .type = WSRT_ERROR_VALIDATION,
                                     .code = wsrt_span_cstr("INVALID_MESSAGE"),
                                     .message = wsrt_span_cstr("Invalid message")};
+    log_rejection(ctx, v);
     return write_issues(ctx, v) == WSRT_OK ? WSRT_ERR_REJECTED : WSRT_ERR_NOMEM;
 }
 

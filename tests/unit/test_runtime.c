@@ -30,7 +30,8 @@ struct world {
     size_t breaker_lines;
     size_t fallback_lines;
     size_t unguarded_lines;
-    char last[256];   /* the fields of the latest of these two: name=text, a space after each */
+    size_t invalid_lines;
+    char last[512];   /* the fields of the latest of these three: name=text, a space after each */
     const char *slow; /* posts to this connection are throttled */
 };
 
@@ -53,7 +54,9 @@ static void world_log(void *user, int level, const char *event, const wsrt_field
 
     world->fallback_lines += strcmp(event, "fallback") == 0;
     world->unguarded_lines += strcmp(event, "unguarded") == 0;
-    if (strcmp(event, "fallback") == 0 || strcmp(event, "unguarded") == 0)
+    world->invalid_lines += strcmp(event, "invalid_message") == 0;
+    if (strcmp(event, "fallback") == 0 || strcmp(event, "unguarded") == 0 ||
+        strcmp(event, "invalid_message") == 0)
         for (size_t i = 0; i < n && len < sizeof world->last; i++)
             len += (size_t)snprintf(world->last + len, sizeof world->last - len, "%s=%.*s ",
                                     f[i].name_cstr, (int)f[i].text.len, f[i].text.ptr);
@@ -746,6 +749,28 @@ START_TEST(an_invalid_message_never_reaches_its_handler)
     ck_assert_uint_eq(w.post_count, 1);
     message("c1", NULL, "{\"type\":\"ping\",\"data\":{\"action\":\"now\"}}");
     ck_assert_str_eq(last_post(), "$default");
+    tear_down();
+    wsrt_schema_free(schema);
+    set_up();
+}
+END_TEST
+
+START_TEST(an_invalid_message_is_logged_by_its_rule_and_without_its_values)
+{
+    wsrt_schema *schema;
+    ck_assert_int_eq(wsrt_schema_builtin(&schema, "message", NULL), WSRT_OK);
+    wsrt_route r = {.schema = schema};
+
+    add("$default", say_route, &r);
+    message("c1", NULL, "{\"type\":\"ping\",\"data\":{\"action\":\"hush-hush\"}}");
+    ck_assert_uint_eq(w.invalid_lines, 1);
+    ck_assert_ptr_nonnull(strstr(w.last, "connectionId=c1 path=/data/action "
+                                         "rule=/$defs/action/pattern code=invalid_format "
+                                         "text=Action must contain only"));
+    ck_assert_ptr_null(strstr(w.last, "hush"));
+    ck_assert_uint_eq(w.lines, 0); /* a client's mistake warns nobody */
+    message("c1", NULL, "{\"type\":\"ping\",\"data\":{\"action\":\"now\"}}");
+    ck_assert_uint_eq(w.invalid_lines, 1);
     tear_down();
     wsrt_schema_free(schema);
     set_up();
@@ -1742,6 +1767,7 @@ Suite *suite(void)
     tcase_add_test(t, an_expired_token_ends_membership_until_the_next_sign_in);
     tcase_add_test(t, a_record_whose_principal_cannot_be_read_is_nobodys);
     tcase_add_test(t, an_invalid_message_never_reaches_its_handler);
+    tcase_add_test(t, an_invalid_message_is_logged_by_its_rule_and_without_its_values);
     tcase_add_test(t, a_message_over_the_cap_is_too_large);
     tcase_add_test(t, a_flooding_connection_is_told_when_to_come_back);
     tcase_add_test(t, a_hundred_refusals_in_a_row_owe_a_close_with_1008);

@@ -23,6 +23,11 @@ static const char *check_listen(const char *value)
     return port < 0 || port > 65535 ? "has no port between 0 and 65535" : NULL;
 }
 
+static const char *check_demo_listen(const char *value)
+{
+    return strncmp(value, "unix:", 5) == 0 ? "is not ADDR:PORT" : check_listen(value);
+}
+
 static const char *check_origin(const char *value)
 {
     if (strcmp(value, "*") == 0 || strstr(value, "://") != NULL)
@@ -313,6 +318,53 @@ static const struct option_row serve_rows[] = {
      .help = "log debug lines too",
      .kind = OPTION_FLAG,
      AT(serve_settings, verbose)},
+};
+
+static const struct option_row demo_rows[] = {
+    {.name = "listen",
+     .argument = "ADDR:PORT",
+     .fallback = "127.0.0.1:0",
+     .help = "where to listen, on loopback; port 0 takes a free one",
+     .kind = OPTION_TEXT,
+     .check = check_demo_listen,
+     AT(demo_settings, listen)},
+    {.name = "app",
+     .argument = "chat|dashboard",
+     .fallback = "chat",
+     .help = "what to show",
+     .kind = OPTION_CHOICE,
+     AT(demo_settings, app)},
+    {.name = "clients",
+     .argument = "N",
+     .fallback = "1000",
+     .help = "synthetic clients; fewer where descriptors are short",
+     .kind = OPTION_INTEGER,
+     .least = 1,
+     .most = 100000,
+     AT(demo_settings, clients)},
+    {.name = "duration",
+     .argument = "DURATION",
+     .help = "end after so long (never)",
+     .kind = OPTION_DURATION,
+     .least = 1,
+     .most = MS_PER_DAY,
+     AT(demo_settings, duration_ms)},
+    {.name = "seed",
+     .argument = "N",
+     .fallback = "1",
+     .help = "the same seed makes the clients choose the same",
+     .kind = OPTION_INTEGER,
+     .most = INT32_MAX,
+     AT(demo_settings, seed)},
+    {.name = "open",
+     .help = "open the page in a browser",
+     .kind = OPTION_FLAG,
+     AT(demo_settings, open)},
+    {.name = "verbose",
+     .letter = 'v',
+     .help = "log what the server does",
+     .kind = OPTION_FLAG,
+     AT(demo_settings, verbose)},
 };
 
 #define TOKEN_ROW(type)                                                                            \
@@ -669,6 +721,8 @@ static const struct option_row version_rows[] = {
 
 const struct command wsrt_commands[] = {
     {COMMAND(serve), .operands = "", .summary = "Runs the standalone WebSocket server."},
+    {COMMAND(demo), .operands = "",
+     .summary = "Shows it all: a server, a live page, synthetic clients, a downstream that fails."},
     {COMMAND(connect), .operands = "URL", .least_operands = 1, .most_operands = 1,
      .summary = "Talks to a WebSocket server: sends lines, prints messages."},
     {COMMAND(bench), .operands = "URL", .least_operands = 1, .most_operands = 1,

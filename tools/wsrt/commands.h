@@ -42,6 +42,16 @@ struct serve_settings {
     const char *log_level;
 };
 
+struct demo_settings {
+    const char *listen;
+    const char *app;
+    int64_t clients;
+    int64_t duration_ms;
+    int64_t seed;
+    int32_t open;
+    int32_t verbose;
+};
+
 struct connect_settings {
     struct text_list send;
     struct text_list headers;
@@ -119,6 +129,7 @@ struct export_settings {
 
 /* Each takes its settings and operands, and returns an exit status. */
 int run_serve(void *settings, char **operands);
+int run_demo(void *settings, char **operands);
 int run_connect(void *settings, char **operands);
 int run_bench(void *settings, char **operands);
 int run_validate(void *settings, char **operands);

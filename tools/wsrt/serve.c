@@ -2,12 +2,13 @@
 #include "app.h"
 #include "commands.h"
 #include "jwks.h"
-#include "log.h"
+#include "life.h"
+#include "live.h"
+#include "page.h"
 #include "reload.h"
 #include "store.h"
 #include "tool.h"
 
-#include <wsrt/json.h>
 #include <wsrt/server.h>
 
 #include <errno.h>
@@ -15,14 +16,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
-enum { ADDRESS_MAX = 256, SIGN_IN_MS = 10000, STORE_WORKERS = 4 };
+enum { SIGN_IN_MS = 10000, STORE_WORKERS = 4 };
 
 struct service {
     const struct serve_settings *settings;
-    struct log log;
+    struct live live;
     wsrt_env env;
     struct tool_store store;
     wsrt_static_auth *auth;
@@ -34,42 +33,6 @@ struct service {
     wsrt_server *server;
     struct reload reload;
 };
-
-/* ---- signals ---- */
-
-static wsrt_server *volatile signalled_server;
-static volatile sig_atomic_t signal_count;
-static volatile sig_atomic_t last_signal;
-
-static void on_signal(int number)
-{
-    int saved = errno;
-
-    last_signal = number;
-    if (signal_count++ == 0)
-        (void)wsrt_server_drain(signalled_server, NULL);
-    else
-        wsrt_server_stop(signalled_server);
-    errno = saved;
-}
-
-static void catch_signals(wsrt_server *server)
-{
-    struct sigaction action = {.sa_handler = on_signal};
-
-    signalled_server = server;
-    sigemptyset(&action.sa_mask);
-    sigaddset(&action.sa_mask, SIGINT);
-    sigaddset(&action.sa_mask, SIGTERM);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-}
-
-static void release_signals(void)
-{
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-}
 
 /* ---- settings ---- */
 
@@ -362,6 +325,10 @@ static int make_server(struct service *v)
         .management = management_mode(s),
         .feed = v->feed,
         .sign_in_ms = s->jwks != NULL ? SIGN_IN_MS : -1,
+        .documents = &wsrt_page,
+        .document_count = 1,
+        .state = live_write,
+        .state_user = &v->live,
     };
 
     if (s->management_token != NULL)
@@ -369,91 +336,6 @@ static int make_server(struct service *v)
     errno = 0;
     int rc = wsrt_server_new(&v->server, v->runtime, &opts);
     return rc == WSRT_OK ? 0 : explain_bind(s, rc, errno);
-}
-
-static void raise_descriptor_limit(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
-/* ---- the ready line ---- */
-
-static const char *websocket_scheme(const struct serve_settings *s, const char *address)
-{
-    return s->tls_cert != NULL && strncmp(address, "unix:", 5) != 0 ? "wss" : "ws";
-}
-
-static void put_url(wsrt_json_writer *w, const char *scheme, const char *address)
-{
-    char url[ADDRESS_MAX + 32];
-
-    if (strncmp(address, "unix:", 5) == 0)
-        snprintf(url, sizeof url, "ws+%s:/", address);
-    else
-        snprintf(url, sizeof url, "%s://%s%s", scheme, address, *scheme == 'w' ? "/" : "");
-    wsrt_json_string_cstr(w, url);
-}
-
-static void put_urls(wsrt_json_writer *w, const struct service *v)
-{
-    char address[ADDRESS_MAX];
-    size_t len;
-
-    wsrt_json_array(w);
-    for (size_t i = 0;
-         wsrt_server_address(v->server, i, address, sizeof address - 1, &len) == WSRT_OK; i++) {
-        address[len] = '\0';
-        put_url(w, websocket_scheme(v->settings, address), address);
-    }
-    wsrt_json_array_end(w);
-}
-
-static int announce(const struct service *v)
-{
-    char text[16384];
-    char address[ADDRESS_MAX];
-    size_t len = 0;
-    wsrt_json_writer w;
-
-    if (wsrt_server_address(v->server, 0, address, sizeof address - 1, &len) != WSRT_OK)
-        return complain(TOOL_INTERNAL, "the server has no address");
-    address[len] = '\0';
-    wsrt_json_writer_init(&w, text, sizeof text, 0);
-    wsrt_json_object(&w);
-    wsrt_json_key(&w, "event");
-    wsrt_json_string_cstr(&w, "listening");
-    wsrt_json_key(&w, "url");
-    put_url(&w, websocket_scheme(v->settings, address), address);
-    wsrt_json_key(&w, "pid");
-    wsrt_json_write_int64(&w, getpid());
-    wsrt_json_key(&w, "http");
-    if (strncmp(address, "unix:", 5) == 0)
-        wsrt_json_write_null(&w);
-    else
-        put_url(&w, v->settings->tls_cert != NULL ? "https" : "http", address);
-    wsrt_json_key(&w, "management");
-    if (strncmp(address, "unix:", 5) == 0 || management_mode(v->settings) == WSRT_MANAGEMENT_OFF)
-        wsrt_json_write_null(&w);
-    else
-        put_url(&w, "http", address);
-    wsrt_json_key(&w, "urls");
-    put_urls(&w, v);
-    wsrt_json_key(&w, "app");
-    wsrt_json_string_cstr(&w, v->settings->app);
-    wsrt_json_key(&w, "aws");
-    wsrt_json_write_bool(&w, v->settings->aws);
-    wsrt_json_key(&w, "version");
-    wsrt_json_string_cstr(&w, wsrt_version_string());
-    wsrt_json_object_end(&w);
-    if (wsrt_json_finish(&w, &len) != WSRT_OK)
-        return complain(TOOL_INTERNAL, "the ready line does not fit");
-    printf("%s\n", text);
-    return fflush(stdout) == 0 ? 0 : complain(TOOL_INTERNAL, "cannot write to stdout");
 }
 
 /* ---- life ---- */
@@ -483,6 +365,8 @@ static int start(struct service *v)
     if (status == 0)
         status = make_runtime(v);
     if (status == 0)
+        status = live_start(&v->live, v->runtime, v->settings->app);
+    if (status == 0)
         status = make_server(v);
     v->reload = (struct reload){.breakers = v->settings->breakers,
                                 .runtime = v->runtime,
@@ -497,33 +381,35 @@ static int start(struct service *v)
 
 static int live(struct service *v)
 {
-    catch_signals(v->server);
-    int status = announce(v);
-    if (status != 0)
-        return status;
-    int rc = wsrt_server_run(v->server);
-    release_signals();
-    if (rc != WSRT_OK)
-        return complain(TOOL_INTERNAL, "the server failed: %s", wsrt_status_name(rc));
-    return signal_count > 1 ? 128 + last_signal : TOOL_OK;
+    const struct serve_settings *s = v->settings;
+    struct life life = {.server = v->server,
+                        .app = s->app,
+                        .tls = s->tls_cert != NULL,
+                        .aws = s->aws,
+                        .managed = management_mode(s) != WSRT_MANAGEMENT_OFF};
+    int status = life_announce(&life);
+
+    return status != 0 ? status : life_run(&life);
 }
 
 int run_serve(void *settings, char **operands)
 {
-    struct service v = {.settings = settings};
+    static struct service v;
     const struct serve_settings *s = settings;
 
     (void)operands;
-    log_setup(&v.log, s->log_format, s->quiet ? "error" : s->verbose ? "debug" : s->log_level);
-    v.env = (wsrt_env){.struct_size = sizeof v.env, .user = &v.log, .log = log_write};
+    v.settings = settings;
+    log_setup(&v.live.log, s->log_format, s->quiet ? "error" : s->verbose ? "debug" : s->log_level);
+    v.env = (wsrt_env){.struct_size = sizeof v.env, .user = &v.live, .log = live_log};
     signal(SIGPIPE, SIG_IGN);
     reload_block();
-    raise_descriptor_limit();
+    (void)life_raise_descriptors();
     int status = start(&v);
     if (status == 0)
         status = live(&v);
     reload_stop(&v.reload);
     wsrt_server_free(v.server);
+    live_stop(&v.live);
     wsrt_runtime_free(v.runtime);
     wsrt_resume_free(v.sessions);
     tool_store_close(&v.store);
