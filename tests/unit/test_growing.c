@@ -667,6 +667,56 @@ static int use_close(void *block)
     return wsrt_reconnect_closed(&r, 0, block, &delay);
 }
 
+/* ---- resume --------------------------------------------------------------------------------- */
+
+static int use_resume_options(void *block)
+{
+    wsrt_resume *r = NULL;
+    int rc = wsrt_resume_new(&r, block);
+
+    wsrt_resume_free(r);
+    return rc;
+}
+
+static int open_session(const wsrt_resume_request *request, wsrt_resume_result *result)
+{
+    wsrt_resume *r = NULL;
+
+    ck_assert_int_eq(wsrt_resume_new(&r, NULL), WSRT_OK);
+    int rc = wsrt_resume_open(r, request, result);
+    wsrt_resume_free(r);
+    return rc;
+}
+
+static void prepare_request(void *block)
+{
+    ((wsrt_resume_request *)block)->connection_id = text("c1");
+}
+
+static int use_request(void *block)
+{
+    wsrt_resume_result result = {.struct_size = sizeof result};
+
+    return open_session(block, &result);
+}
+
+static int use_result(void *block)
+{
+    wsrt_resume_request request = {.struct_size = sizeof request, .connection_id = text("c1")};
+
+    return open_session(&request, block);
+}
+
+static int use_resume_stats(void *block)
+{
+    wsrt_resume *r = NULL;
+
+    ck_assert_int_eq(wsrt_resume_new(&r, NULL), WSRT_OK);
+    int rc = wsrt_resume_get_stats(r, block);
+    wsrt_resume_free(r);
+    return rc;
+}
+
 /* ---- schema --------------------------------------------------------------------------------- */
 
 static int use_schema_options(void *block)
@@ -843,6 +893,10 @@ static const struct row rows[] = {
     ROW(wsrt_typing_message, GIVEN, prepare_typing, use_typing),
     ROW(wsrt_reconnect_options, GIVEN, NULL, use_reconnect_options),
     ROW(wsrt_reconnect_close, GIVEN, prepare_close, use_close),
+    ROW(wsrt_resume_options, GIVEN, NULL, use_resume_options),
+    ROW(wsrt_resume_request, GIVEN, prepare_request, use_request),
+    ROW(wsrt_resume_result, FILLED, NULL, use_result),
+    ROW(wsrt_resume_stats, FILLED, NULL, use_resume_stats),
     ROW(wsrt_schema_options, GIVEN, NULL, use_schema_options),
     ROW(wsrt_schema_options, GIVEN, NULL, use_builder_options),
     ROW(wsrt_validate_options, GIVEN, NULL, use_validate_options),
