@@ -11,6 +11,7 @@ import sys
 import tempfile
 
 import tree
+from stage import environment, install
 from tap import check, plan
 
 PROGRAMS = {
@@ -56,26 +57,6 @@ int main(void) {
 
 # Debian has no static form of what libcurl needs.
 NEVER_STATIC = ("wsrt-aws",)
-
-
-def third_parties(stage):
-    """A folder beside the staged ones with what ours require of others, and nothing else."""
-    place = os.path.join(stage, "third-parties")
-    os.makedirs(place, exist_ok=True)
-    for name in ("sqlite3", "libcurl"):
-        folder = subprocess.run(["pkg-config", "--variable=pcfiledir", name], text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.strip()
-        if folder:
-            shutil.copy(os.path.join(folder, name + ".pc"), place)
-    return place
-
-
-def environment(stage):
-    lib = [p for p in (os.path.join(stage, "usr", "lib", a) for a in ("x86_64-linux-gnu", ""))
-           if os.path.isdir(os.path.join(p, "pkgconfig"))][0]
-    found = os.path.join(lib, "pkgconfig") + ":" + third_parties(stage)
-    return dict(os.environ, PKG_CONFIG_LIBDIR=found, PKG_CONFIG_SYSROOT_DIR=stage,
-                LD_LIBRARY_PATH=lib)
 
 
 def shell(command, stage, **more):
@@ -176,17 +157,7 @@ def traces(stage):
 
 
 with tempfile.TemporaryDirectory() as stage:
-    tree.run("meson", "install", "-C", tree.BUILD, "--no-rebuild", "--quiet", "--destdir", stage)
-    if not os.path.isdir(os.path.join(stage, "usr", "include")):
-        os.rename(os.path.join(stage, "usr", "local"), os.path.join(stage, "local"))
-        os.rmdir(os.path.join(stage, "usr"))
-        os.rename(os.path.join(stage, "local"), os.path.join(stage, "usr"))
-        for place, _, files in os.walk(stage):
-            for name in files:
-                if name.endswith(".pc"):
-                    path = os.path.join(place, name)
-                    text = open(path, encoding="utf-8").read().replace("/usr/local", "/usr")
-                    open(path, "w", encoding="utf-8").write(text)
+    install(stage)
     check("nothing is installed outside its places", outside(stage))
     check("no installed file names a build folder", traces(stage))
     with tempfile.TemporaryDirectory() as place:
