@@ -56,9 +56,7 @@ struct wsrt_breaker {
     _Atomic(unsigned char *) slow; /* windows of slow calls, once WSRT_SLOW_RATE was set */
     _Atomic uint64_t slow_total;
     _Atomic uint64_t ignored;
-    struct wsrt_breaker *next;  /* in its chain of the registry */
-    struct wsrt_breaker *newer; /* in the order of idleness; NULL when parked */
-    struct wsrt_breaker *older;
+    uint64_t used;        /* when it was asked for last, by the registry's count; under its lock */
     _Atomic uint32_t run; /* failures in a row, for WSRT_BREAKER_CONSECUTIVE */
     _Atomic uint32_t opened;
     _Atomic uint32_t stale;
@@ -153,17 +151,29 @@ struct document;
 
 enum { SETTINGS_CHAINS = 64 };
 
+struct place {
+    uint64_t hash;
+    wsrt_breaker *b; /* NULL = free */
+};
+
+/* One that may have to go; `used` lags behind the breaker's own until somebody looks. */
+struct idle {
+    uint64_t used;
+    wsrt_breaker *b;
+};
+
 struct wsrt_breakers {
     wsrt_allocator allocator;
     wsrt_env env;
     int64_t base; /* monotonic ns at creation */
     pthread_mutex_t lock;
-    wsrt_breaker **chains;
-    size_t chain_count; /* a power of two */
+    struct place *places;
+    size_t place_count; /* a power of two, at least twice the breakers */
     size_t count;
     size_t cap;
-    wsrt_breaker *newest; /* of those not parked */
-    wsrt_breaker *oldest;
+    struct idle *idle; /* a heap of those not parked, the longest idle first */
+    size_t idle_count;
+    uint64_t uses;
     size_t credit; /* how many may be looked at for eviction */
     struct document *document;
     struct settings *settings[SETTINGS_CHAINS];
