@@ -388,15 +388,16 @@ static inline int window_count(struct window *w, const struct settings *s, int64
 {
     const uint64_t most = one * COUNT_MOST;
     uint64_t at = atomic_load_explicit(&w->at, memory_order_relaxed);
+    int64_t epoch = epoch_at(at);
+    uint64_t since = (uint64_t)t - (uint64_t)(epoch - s->first) * (uint64_t)s->bucket_ns;
+
+    if (epoch < s->first || (int64_t)since >= s->bucket_ns)
+        return 0;
+    uint16_t tag = (uint16_t)(generation << 8 | (uint8_t)epoch);
     _Atomic uint64_t *slot = &w->buckets[at & 15];
     uint64_t old = atomic_load(slot);
-    int64_t epoch = epoch_at(at);
-    uint64_t start = (uint64_t)(epoch - s->first) * (uint64_t)s->bucket_ns;
-
-    return epoch >= s->first && (int64_t)((uint64_t)t - start) < s->bucket_ns &&
-           (uint16_t)(old >> EPOCH_TAG_SHIFT) == (uint16_t)(generation << 8 | (uint8_t)epoch) &&
-           (~old & most) != 0 && atomic_load(&w->at) == at &&
-           atomic_compare_exchange_strong(slot, &old, old + one);
+    return (uint16_t)(old >> EPOCH_TAG_SHIFT) == tag && (~old & most) != 0 &&
+           atomic_load(&w->at) == at && atomic_compare_exchange_strong(slot, &old, old + one);
 }
 
 /* No fewer failures than the window holds: of all its buckets, whatever time they are of. */
