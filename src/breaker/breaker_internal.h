@@ -56,8 +56,10 @@ struct wsrt_breaker {
     _Atomic(unsigned char *) slow; /* windows of slow calls, once WSRT_SLOW_RATE was set */
     _Atomic uint64_t slow_total;
     _Atomic uint64_t ignored;
-    uint64_t used;        /* when it was asked for last, by the registry's count; under its lock */
-    _Atomic uint32_t run; /* failures in a row, for WSRT_BREAKER_CONSECUTIVE */
+    uint64_t used; /* when it was asked for last, by the registry's count; under its lock */
+    _Atomic uint64_t rejected;     /* but for those lately of one thread, see breaker_rejected(): */
+    _Atomic uint64_t own_rejected; /* 0 = of none yet */
+    _Atomic uint32_t run;          /* failures in a row, for WSRT_BREAKER_CONSECUTIVE */
     _Atomic uint32_t opened;
     _Atomic uint32_t stale;
     _Atomic uint32_t config_mismatch;
@@ -69,10 +71,8 @@ struct wsrt_breaker {
     _Atomic uint16_t growth;     /* openings in a row */
     uint8_t service_len;
     uint8_t operation_len;
-    uint8_t stripes_at;            /* in units of 8 bytes from here */
-    uint8_t stripe_mask;           /* number of stripes - 1 */
-    _Atomic uint64_t rejected;     /* but for those lately of one thread, see breaker_rejected(): */
-    _Atomic uint64_t own_rejected; /* 0 = of none yet */
+    uint8_t stripes_at;  /* in units of 8 bytes from here */
+    uint8_t stripe_mask; /* number of stripes - 1 */
     _Atomic(const struct settings *) settings;
     /* All generations, and PERMIT_VALID: the permit of a plain call. Its low bits are the word's. */
     _Atomic uint64_t transitions;
