@@ -676,13 +676,14 @@ static inline __attribute__((always_inline)) int settle_short(wsrt_breaker *b, w
 {
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
     uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
+
+    if (!is_plain(word, counted) || p->opaque[0] != counted)
+        return 0;
     const struct settings *s = breaker_settings(b);
     struct window *w = breaker_stripe(b, b->stripe_mask == 0 ? 0 : stripe_of(b, p));
-    int64_t t;
-
-    if (!is_plain(word, counted) || p->opaque[0] != counted ||
-        (uint64_t)now - p->opaque[1] >= s->short_below ||
-        __builtin_sub_overflow(now, s->base, &t) || t < 0 || !window_count(w, s, t, counted, one))
+    int64_t t = (int64_t)((uint64_t)now - (uint64_t)s->base); /* below 0: before it, or too far */
+    if ((uint64_t)now - p->opaque[1] >= s->short_below || t < 0 ||
+        !window_count(w, s, t, counted, one))
         return 0;
     note_time(one == 1 ? &w->last_success : &w->last_failure, (uint64_t)t);
     *p = (wsrt_permit){{0, 0}};

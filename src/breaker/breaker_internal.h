@@ -56,10 +56,10 @@ struct wsrt_breaker {
     _Atomic(unsigned char *) slow; /* windows of slow calls, once WSRT_SLOW_RATE was set */
     _Atomic uint64_t slow_total;
     _Atomic uint64_t ignored;
-    struct wsrt_breaker *next;  /* in its chain of the registry */
-    struct wsrt_breaker *newer; /* in the order of idleness; NULL when parked */
-    struct wsrt_breaker *older;
-    _Atomic uint32_t run; /* failures in a row, for WSRT_BREAKER_CONSECUTIVE */
+    uint64_t used; /* when it was asked for last, by the registry's count; under its lock */
+    _Atomic uint64_t rejected;     /* but for those lately of one thread, see breaker_rejected(): */
+    _Atomic uint64_t own_rejected; /* 0 = of none yet */
+    _Atomic uint32_t run;          /* failures in a row, for WSRT_BREAKER_CONSECUTIVE */
     _Atomic uint32_t opened;
     _Atomic uint32_t stale;
     _Atomic uint32_t config_mismatch;
@@ -71,10 +71,8 @@ struct wsrt_breaker {
     _Atomic uint16_t growth;     /* openings in a row */
     uint8_t service_len;
     uint8_t operation_len;
-    uint8_t stripes_at;            /* in units of 8 bytes from here */
-    uint8_t stripe_mask;           /* number of stripes - 1 */
-    _Atomic uint64_t rejected;     /* but for those lately of one thread, see breaker_rejected(): */
-    _Atomic uint64_t own_rejected; /* 0 = of none yet */
+    uint8_t stripes_at;  /* in units of 8 bytes from here */
+    uint8_t stripe_mask; /* number of stripes - 1 */
     _Atomic(const struct settings *) settings;
     /* All generations, and PERMIT_VALID: the permit of a plain call. Its low bits are the word's. */
     _Atomic uint64_t transitions;
@@ -153,17 +151,29 @@ struct document;
 
 enum { SETTINGS_CHAINS = 64 };
 
+struct place {
+    uint64_t hash;
+    wsrt_breaker *b; /* NULL = free */
+};
+
+/* One that may have to go; `used` lags behind the breaker's own until somebody looks. */
+struct idle {
+    uint64_t used;
+    wsrt_breaker *b;
+};
+
 struct wsrt_breakers {
     wsrt_allocator allocator;
     wsrt_env env;
     int64_t base; /* monotonic ns at creation */
     pthread_mutex_t lock;
-    wsrt_breaker **chains;
-    size_t chain_count; /* a power of two */
+    struct place *places;
+    size_t place_count; /* a power of two, at least twice the breakers */
     size_t count;
     size_t cap;
-    wsrt_breaker *newest; /* of those not parked */
-    wsrt_breaker *oldest;
+    struct idle *idle; /* a heap of those not parked, the longest idle first */
+    size_t idle_count;
+    uint64_t uses;
     size_t credit; /* how many may be looked at for eviction */
     struct document *document;
     struct settings *settings[SETTINGS_CHAINS];
@@ -378,15 +388,16 @@ static inline int window_count(struct window *w, const struct settings *s, int64
 {
     const uint64_t most = one * COUNT_MOST;
     uint64_t at = atomic_load_explicit(&w->at, memory_order_relaxed);
+    int64_t epoch = epoch_at(at);
+    uint64_t since = (uint64_t)t - (uint64_t)(epoch - s->first) * (uint64_t)s->bucket_ns;
+
+    if (epoch < s->first || (int64_t)since >= s->bucket_ns)
+        return 0;
+    uint16_t tag = (uint16_t)(generation << 8 | (uint8_t)epoch);
     _Atomic uint64_t *slot = &w->buckets[at & 15];
     uint64_t old = atomic_load(slot);
-    int64_t epoch = epoch_at(at);
-    uint64_t start = (uint64_t)(epoch - s->first) * (uint64_t)s->bucket_ns;
-
-    return epoch >= s->first && (int64_t)((uint64_t)t - start) < s->bucket_ns &&
-           (uint16_t)(old >> EPOCH_TAG_SHIFT) == (uint16_t)(generation << 8 | (uint8_t)epoch) &&
-           (~old & most) != 0 && atomic_load(&w->at) == at &&
-           atomic_compare_exchange_strong(slot, &old, old + one);
+    return (uint16_t)(old >> EPOCH_TAG_SHIFT) == tag && (~old & most) != 0 &&
+           atomic_load(&w->at) == at && atomic_compare_exchange_strong(slot, &old, old + one);
 }
 
 /* No fewer failures than the window holds: of all its buckets, whatever time they are of. */

@@ -8,21 +8,27 @@
 
 #include <string.h>
 
-enum { DEFAULT_CAP = 10000, FIRST_CHAINS = 64, KEY_MOST = 255, UNIT = 8, LOOKS = 16 };
+enum { DEFAULT_CAP = 10000, FIRST_PLACES = 64, KEY_MOST = 255, UNIT = 8, LOOKS = 16 };
 
 _Static_assert(sizeof(struct window) <= STRIPE_ROOM, "stripes lie side by side");
 
+static void free_tables(wsrt_breakers *r)
+{
+    wsrt_mem_free(&r->allocator, r->places, r->place_count * sizeof *r->places);
+    wsrt_mem_free(&r->allocator, r->idle, r->place_count / 2 * sizeof *r->idle);
+}
+
 static int make(wsrt_breakers *r, uint32_t event_capacity)
 {
-    r->chains = wsrt_mem_zalloc(&r->allocator, r->chain_count * sizeof *r->chains);
-    if (r->chains == NULL)
-        return WSRT_ERR_NOMEM;
-    if (pthread_mutex_init(&r->lock, NULL) == 0) {
+    r->place_count = FIRST_PLACES;
+    r->places = wsrt_mem_zalloc(&r->allocator, r->place_count * sizeof *r->places);
+    r->idle = wsrt_mem_alloc(&r->allocator, r->place_count / 2 * sizeof *r->idle);
+    if (r->places != NULL && r->idle != NULL && pthread_mutex_init(&r->lock, NULL) == 0) {
         if (wsrt_breaker_events_init(r, event_capacity) == WSRT_OK)
             return WSRT_OK;
         pthread_mutex_destroy(&r->lock);
     }
-    wsrt_mem_free(&r->allocator, r->chains, r->chain_count * sizeof *r->chains);
+    free_tables(r);
     return WSRT_ERR_NOMEM;
 }
 
@@ -50,7 +56,6 @@ int wsrt_breakers_new(wsrt_breakers **out, const wsrt_breakers_options *opts)
     r->base = o.now;
     r->cap = o.max_breakers != 0 ? o.max_breakers : DEFAULT_CAP;
     r->credit = r->cap;
-    r->chain_count = FIRST_CHAINS;
     if ((rc = wsrt_fleet_init(r, &o)) != WSRT_OK || (rc = make(r, o.event_capacity)) != WSRT_OK) {
         wsrt_mem_free(&allocator, r, sizeof *r);
         return rc;
@@ -126,36 +131,46 @@ void wsrt_breakers_free(wsrt_breakers *r)
     if (r == NULL)
         return;
     wsrt_breaker_events_free(r);
-    for (size_t i = 0; i < r->chain_count; i++) {
-        while (r->chains[i] != NULL) {
-            wsrt_breaker *b = r->chains[i];
-            r->chains[i] = b->next;
-            wsrt_breaker_destroy(r, b);
-        }
-    }
+    for (size_t i = 0; i < r->place_count; i++)
+        if (r->places[i].b != NULL)
+            wsrt_breaker_destroy(r, r->places[i].b);
     free_settings(r);
     wsrt_breaker_document_free(r->document, &r->allocator);
     pthread_mutex_destroy(&r->lock);
-    wsrt_mem_free(&r->allocator, r->chains, r->chain_count * sizeof *r->chains);
+    free_tables(r);
     wsrt_allocator allocator = r->allocator;
     wsrt_mem_free(&allocator, r, sizeof *r);
 }
 
 /* ---- the order of idleness: breakers that nobody holds, and lately held ones ---- */
 
-static void unlink_idle(wsrt_breakers *r, wsrt_breaker *b)
+/* A breaker that is asked for only takes a new number, which is all that a look-up pays. Its entry keeps
+ * the old one, never a later one, until it is the first: then it sinks to where it belongs. */
+static void sink(wsrt_breakers *r, size_t at, struct idle e)
 {
-    *(b->newer != NULL ? &b->newer->older : &r->newest) = b->older;
-    *(b->older != NULL ? &b->older->newer : &r->oldest) = b->newer;
-    b->newer = b->older = NULL;
+    for (size_t child; (child = 2 * at + 1) < r->idle_count; at = child) {
+        if (child + 1 < r->idle_count && r->idle[child + 1].used < r->idle[child].used)
+            child++;
+        if (e.used <= r->idle[child].used)
+            break;
+        r->idle[at] = r->idle[child];
+    }
+    r->idle[at] = e;
 }
 
-static void link_newest(wsrt_breakers *r, wsrt_breaker *b)
+static void leave_first(wsrt_breakers *r)
 {
-    b->older = r->newest;
-    b->newer = NULL;
-    *(r->newest != NULL ? &r->newest->newer : &r->oldest) = b;
-    r->newest = b;
+    struct idle last = r->idle[--r->idle_count];
+
+    if (r->idle_count > 0)
+        sink(r, 0, last);
+}
+
+/* The newest number of all belongs at the end. */
+static void enter_newest(wsrt_breakers *r, wsrt_breaker *b)
+{
+    b->used = ++r->uses;
+    r->idle[r->idle_count++] = (struct idle){b->used, b};
 }
 
 /* references: two for each holder, and the parked bit: out of the order while held. */
@@ -163,15 +178,11 @@ enum { PARKED = 1, HOLDER = 2 };
 
 static void hold(wsrt_breakers *r, wsrt_breaker *b)
 {
-    uint32_t before = atomic_fetch_add(&b->references, HOLDER);
-
-    if (r->newest != b && (before & PARKED) == 0) {
-        unlink_idle(r, b);
-        link_newest(r, b);
-    }
+    atomic_fetch_add(&b->references, HOLDER);
+    b->used = ++r->uses;
 }
 
-/* A held breaker met at the old end leaves the order; 0 when nobody holds it. */
+/* A held breaker that comes first leaves the order; 0 when nobody holds it. */
 static int park(wsrt_breakers *r, wsrt_breaker *b)
 {
     uint32_t held = atomic_load(&b->references);
@@ -180,7 +191,7 @@ static int park(wsrt_breakers *r, wsrt_breaker *b)
         if (held == 0)
             return 0;
     } while (!atomic_compare_exchange_weak(&b->references, &held, held | PARKED));
-    unlink_idle(r, b);
+    leave_first(r);
     return 1;
 }
 
@@ -198,19 +209,17 @@ void wsrt_breaker_release_ref(wsrt_breaker *b)
     pthread_mutex_lock(&r->lock);
     if (atomic_fetch_sub(&b->references, HOLDER) == (HOLDER | PARKED)) {
         atomic_store(&b->references, 0);
-        link_newest(r, b);
+        enter_newest(r, b);
     }
     pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- the table ---- */
 
-static size_t chain_of(const wsrt_breakers *r, wsrt_span service, wsrt_span operation)
+static uint64_t hash_of(wsrt_span service, wsrt_span operation)
 {
-    uint64_t hash =
-        wsrt_hash(wsrt_hash(service.len, service.ptr, service.len), operation.ptr, operation.len);
-
-    return (size_t)hash & (r->chain_count - 1);
+    return wsrt_hash(wsrt_hash(service.len, service.ptr, service.len), operation.ptr,
+                     operation.len);
 }
 
 static int has_key(const wsrt_breaker *b, wsrt_span service, wsrt_span operation)
@@ -222,52 +231,73 @@ static int has_key(const wsrt_breaker *b, wsrt_span service, wsrt_span operation
            memcmp(key + service.len, operation.ptr, operation.len) == 0;
 }
 
-static wsrt_breaker *find(const wsrt_breakers *r, wsrt_span service, wsrt_span operation)
+static wsrt_breaker *find(const wsrt_breakers *r, uint64_t hash, wsrt_span service,
+                          wsrt_span operation)
 {
-    wsrt_breaker *b = r->chains[chain_of(r, service, operation)];
+    size_t mask = r->place_count - 1;
 
-    while (b != NULL && !has_key(b, service, operation))
-        b = b->next;
-    return b;
-}
-
-static void link_key(wsrt_breakers *r, wsrt_breaker *b)
-{
-    size_t i = chain_of(r, wsrt_breaker_service(b), wsrt_breaker_operation(b));
-
-    b->next = r->chains[i];
-    r->chains[i] = b;
-}
-
-static void unlink_key(wsrt_breakers *r, wsrt_breaker *b)
-{
-    size_t i = chain_of(r, wsrt_breaker_service(b), wsrt_breaker_operation(b));
-    wsrt_breaker **at = &r->chains[i];
-
-    while (*at != b)
-        at = &(*at)->next;
-    *at = b->next;
-}
-
-/* Without memory for more chains the old ones grow longer: slower, not wrong. */
-static void rehash(wsrt_breakers *r)
-{
-    size_t old_count = r->chain_count;
-    wsrt_breaker **old = r->chains;
-    wsrt_breaker **chains = wsrt_mem_zalloc(&r->allocator, 2 * old_count * sizeof *chains);
-
-    if (chains == NULL)
-        return;
-    r->chains = chains;
-    r->chain_count = 2 * old_count;
-    for (size_t i = 0; i < old_count; i++) {
-        while (old[i] != NULL) {
-            wsrt_breaker *b = old[i];
-            old[i] = b->next;
-            link_key(r, b);
-        }
+    for (size_t i = (size_t)hash & mask; r->places[i].b != NULL; i = (i + 1) & mask) {
+        wsrt_breaker *b = r->places[i].b;
+        if (r->places[i].hash != hash)
+            continue;
+        /* where the key of one with a single stripe is: both lines come at once */
+        __builtin_prefetch((const char *)b + sizeof *b + sizeof(struct window));
+        if (has_key(b, service, operation))
+            return b;
     }
-    wsrt_mem_free(&r->allocator, old, old_count * sizeof *old);
+    return NULL;
+}
+
+static void put(struct place *places, size_t count, struct place p)
+{
+    size_t i = (size_t)p.hash & (count - 1);
+
+    while (places[i].b != NULL)
+        i = (i + 1) & (count - 1);
+    places[i] = p;
+}
+
+/* Those behind it that it stood in the way of move up, so that no search ends too early. */
+static void take_out(wsrt_breakers *r, const wsrt_breaker *b)
+{
+    size_t mask = r->place_count - 1;
+    size_t hole = (size_t)hash_of(wsrt_breaker_service(b), wsrt_breaker_operation(b)) & mask;
+
+    while (r->places[hole].b != b)
+        hole = (hole + 1) & mask;
+    for (size_t i = (hole + 1) & mask; r->places[i].b != NULL; i = (i + 1) & mask) {
+        size_t home = (size_t)r->places[i].hash & mask;
+        if (((i - home) & mask) < ((i - hole) & mask))
+            continue;
+        r->places[hole] = r->places[i];
+        hole = i;
+    }
+    r->places[hole].b = NULL;
+}
+
+/* Room for one more breaker, in both tables. */
+static int grow(wsrt_breakers *r)
+{
+    size_t count = 2 * r->place_count;
+
+    if (r->count < r->place_count / 2)
+        return WSRT_OK;
+    struct place *places = wsrt_mem_zalloc(&r->allocator, count * sizeof *places);
+    struct idle *idle = wsrt_mem_alloc(&r->allocator, count / 2 * sizeof *idle);
+    if (places == NULL || idle == NULL) {
+        wsrt_mem_free(&r->allocator, places, count * sizeof *places);
+        wsrt_mem_free(&r->allocator, idle, count / 2 * sizeof *idle);
+        return WSRT_ERR_NOMEM;
+    }
+    for (size_t i = 0; i < r->place_count; i++)
+        if (r->places[i].b != NULL)
+            put(places, count, r->places[i]);
+    memcpy(idle, r->idle, r->idle_count * sizeof *idle);
+    free_tables(r);
+    r->places = places;
+    r->idle = idle;
+    r->place_count = count;
+    return WSRT_OK;
 }
 
 /* ---- eviction ---- */
@@ -281,27 +311,38 @@ static int can_go(const wsrt_breaker *b, int64_t now)
     return word_state(word) == WSRT_BREAKER_CLOSED && c.failures + c.successes == 0;
 }
 
-/* Makes room for one. Each newcomer pays for a few looks at the old end of the order, and what was
+static void remove_first(wsrt_breakers *r)
+{
+    wsrt_breaker *b = r->idle[0].b;
+
+    leave_first(r);
+    take_out(r, b);
+    r->count--;
+    wsrt_breaker_evict(r, b);
+}
+
+/* Makes room for one. Each newcomer pays for a few looks at breakers that may have to stay, and what was
  * not spent is kept, so a look at all is never paid by one call after another. */
 static int make_room(wsrt_breakers *r)
 {
     int64_t now = r->env.now(r->env.user);
-    wsrt_breaker *b, *first_kept = NULL;
+    uint64_t start = r->uses;
 
     r->credit = r->credit + LOOKS < r->cap + LOOKS ? r->credit + LOOKS : r->cap + LOOKS;
-    while ((b = r->oldest) != NULL && b != first_kept && r->credit-- > 0) {
+    while (r->idle_count > 0 && r->idle[0].used <= start && r->credit > 0) {
+        wsrt_breaker *b = r->idle[0].b;
+        if (b->used != r->idle[0].used) {
+            sink(r, 0, (struct idle){b->used, b});
+            continue;
+        }
+        r->credit--;
         if (park(r, b))
             continue;
         if (can_go(b, now)) {
-            unlink_idle(r, b);
-            unlink_key(r, b);
-            r->count--;
-            wsrt_breaker_evict(r, b);
+            remove_first(r);
             return 1;
         }
-        unlink_idle(r, b);
-        link_newest(r, b);
-        first_kept = first_kept == NULL ? b : first_kept;
+        b->used = ++r->uses;
     }
     return 0;
 }
@@ -352,14 +393,14 @@ static int create(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
 {
     if (r->count >= r->cap && !make_room(r))
         return WSRT_ERR_LIMIT;
+    if (grow(r) != WSRT_OK)
+        return WSRT_ERR_NOMEM;
     const struct settings *s = wsrt_breaker_settings_get(r, service, operation, given, NULL);
     wsrt_breaker *b = s == NULL ? NULL : new_breaker(r, service, operation, s);
     if (b == NULL)
         return WSRT_ERR_NOMEM;
-    if (r->count >= r->chain_count)
-        rehash(r);
-    link_key(r, b);
-    link_newest(r, b);
+    put(r->places, r->place_count, (struct place){hash_of(service, operation), b});
+    enter_newest(r, b);
     r->count++;
     *out = b;
     return WSRT_OK;
@@ -400,8 +441,9 @@ int wsrt_breakers_get(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
         return WSRT_ERR_INVALID;
     if (config != NULL && (rc = wsrt_breaker_config_check(config, NULL)) != WSRT_OK)
         return rc;
+    uint64_t hash = hash_of(service, operation);
     pthread_mutex_lock(&r->lock);
-    wsrt_breaker *b = find(r, service, operation);
+    wsrt_breaker *b = find(r, hash, service, operation);
     if (b == NULL)
         rc = create(r, service, operation, config, &b);
     else if (config != NULL)
@@ -424,8 +466,9 @@ int wsrt_breakers_find(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
     *out = NULL;
     if (r == NULL || !is_key(service) || !is_key(operation))
         return WSRT_ERR_INVALID;
+    uint64_t hash = hash_of(service, operation);
     pthread_mutex_lock(&r->lock);
-    wsrt_breaker *b = find(r, service, operation);
+    wsrt_breaker *b = find(r, hash, service, operation);
     if (b != NULL)
         hold(r, b);
     pthread_mutex_unlock(&r->lock);
@@ -443,11 +486,12 @@ int wsrt_breakers_hold_all(wsrt_breakers *r, wsrt_breaker ***out, size_t *count)
     *count = r->count;
     if (all == NULL && r->count > 0)
         return WSRT_ERR_NOMEM;
-    for (size_t i = 0; i < r->chain_count; i++) {
-        for (wsrt_breaker *b = r->chains[i]; b != NULL; b = b->next) {
-            atomic_fetch_add(&b->references, HOLDER);
-            all[n++] = b;
-        }
+    for (size_t i = 0; i < r->place_count; i++) {
+        wsrt_breaker *b = r->places[i].b;
+        if (b == NULL)
+            continue;
+        atomic_fetch_add(&b->references, HOLDER);
+        all[n++] = b;
     }
     *out = all;
     return WSRT_OK;

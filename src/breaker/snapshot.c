@@ -317,7 +317,8 @@ static void restore_counters(wsrt_breaker *b, const struct entry *e, const wsrt_
 
     atomic_store(&w->last_failure, time_of(e->last_failure, at, t));
     atomic_store(&w->last_success, time_of(e->last_success, at, t));
-    atomic_fetch_add(&b->rejected, e->rejected - breaker_rejected(b));
+    uint64_t rejected = e->rejected < REJECTED_ZERO / 2 ? e->rejected : REJECTED_ZERO / 2;
+    atomic_fetch_add(&b->rejected, rejected - breaker_rejected(b));
     atomic_store(&b->stale, (uint32_t)e->stale);
     atomic_store(&b->slow_total, e->slow);
     atomic_store(&b->ignored, e->ignored);

@@ -621,6 +621,62 @@ START_TEST(at_the_cap_the_longest_idle_goes)
 }
 END_TEST
 
+enum { CROWD = 40, ROOM = 16, HELD_KEYS = 3 };
+
+/* When each key was asked for last; 0 = it is not there. */
+struct crowd {
+    int used[CROWD];
+    int seen[CROWD];
+};
+
+static int see(wsrt_breaker *b, void *user)
+{
+    struct crowd *c = user;
+    wsrt_span name = wsrt_breaker_operation(b);
+
+    c->seen[(name.ptr[0] - 'a') * 10 + name.ptr[1] - '0']++;
+    return 0;
+}
+
+static void evict_the_longest_idle(struct crowd *c)
+{
+    int first = -1, count = 0;
+
+    for (int i = 0; i < CROWD; i++) {
+        count += c->used[i] != 0;
+        if (i >= HELD_KEYS && c->used[i] != 0 && (first < 0 || c->used[i] < c->used[first]))
+            first = i;
+    }
+    if (count == ROOM)
+        c->used[first] = 0;
+}
+
+START_TEST(whoever_comes_and_goes_the_registry_keeps_those_asked_for_last)
+{
+    struct crowd c = {{0}, {0}};
+    uint32_t random = 1;
+    wsrt_breaker *b;
+
+    open_registry(ROOM, 0);
+    for (int step = 1; step <= 20000; step++) {
+        random = random * 1664525 + 1013904223;
+        int i = step <= HELD_KEYS ? step - 1 : (int)(random >> 16) % CROWD;
+        char name[3] = {(char)('a' + i / 10), (char)('0' + i % 10), '\0'};
+        if (c.used[i] == 0)
+            evict_the_longest_idle(&c);
+        c.used[i] = step;
+        ck_assert_int_eq(get(name, &b), WSRT_OK);
+        if (step > HELD_KEYS)
+            wsrt_breaker_release_ref(b);
+        memset(c.seen, 0, sizeof c.seen);
+        ck_assert_int_eq(wsrt_breakers_foreach(registry, see, &c), WSRT_OK);
+        for (int n = 0; n < CROWD; n++)
+            if (c.seen[n] != (c.used[n] != 0))
+                ck_abort_msg("step %d: key %d is there %d times", step, n, c.seen[n]);
+    }
+}
+END_TEST
+
 START_TEST(what_is_held_open_or_has_counts_stays)
 {
     wsrt_breaker *held, *other;
@@ -781,6 +837,7 @@ Suite *suite(void)
     tcase_add_test(t, a_refused_call_is_not_made_and_its_fallback_hears_why);
     tcase_add_test(t, the_clock_is_read_before_and_after_the_call);
     tcase_add_test(t, at_the_cap_the_longest_idle_goes);
+    tcase_add_test(t, whoever_comes_and_goes_the_registry_keeps_those_asked_for_last);
     tcase_add_test(t, what_is_held_open_or_has_counts_stays);
     tcase_add_test(t, a_million_keys_take_no_more_memory_than_the_cap);
     tcase_add_test(t, a_walk_visits_every_breaker_until_it_is_told_to_stop);

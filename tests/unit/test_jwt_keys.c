@@ -382,6 +382,34 @@ START_TEST(a_token_of_another_issuer_fetches_nothing)
 }
 END_TEST
 
+START_TEST(three_fetches_of_five_that_time_out_open_the_circuit)
+{
+    static const int endings[] = {WSRT_OK, WSRT_ERR_TIMEOUT, WSRT_OK, WSRT_ERR_TIMEOUT,
+                                  WSRT_ERR_TIMEOUT};
+    struct server s = {.body = jwks, .now = s_ns};
+    wsrt_breaker_stats stats = {.struct_size = sizeof stats};
+    wsrt_breakers *breakers;
+    wsrt_breaker *b;
+
+    ck_assert_int_eq(wsrt_breakers_new(&breakers, NULL), WSRT_OK);
+    wsrt_jwt *j = make_remote(&s, breakers);
+    ck_assert_int_eq(wsrt_breakers_find(breakers, TEXT("cognito"), TEXT("verifyJWT"), &b), WSRT_OK);
+    for (int i = 0; i < 5; i++, s.now += 5 * s_ns) {
+        wsrt_breaker_get_stats(b, s.now, now_ms, &stats);
+        ck_assert_int_eq(stats.state, WSRT_BREAKER_CLOSED);
+        s.status = endings[i];
+        wsrt_jwt_refresh(j);
+        ck_assert_int_eq(s.calls, i + 1);
+    }
+    wsrt_breaker_get_stats(b, s.now, now_ms, &stats);
+    ck_assert_int_eq(stats.state, WSRT_BREAKER_OPEN);
+    ck_assert_uint_eq(stats.failure_count, 3);
+    wsrt_breaker_release_ref(b);
+    wsrt_jwt_free(j);
+    wsrt_breakers_free(breakers);
+}
+END_TEST
+
 START_TEST(the_breaker_guards_the_fetch_and_an_invalid_token_never_counts)
 {
     struct server s = {.body = jwks, .status = WSRT_ERR_UNAVAILABLE, .now = s_ns};
@@ -709,6 +737,7 @@ Suite *suite(void)
     tcase_add_test(t, a_token_of_an_awaited_key_is_put_off_and_not_refused);
     tcase_add_loop_test(t, keys_come_by_https_or_from_this_machine, 0,
                         sizeof urls / sizeof urls[0]);
+    tcase_add_test(t, three_fetches_of_five_that_time_out_open_the_circuit);
     tcase_add_test(t, a_file_is_read_again_when_told);
     tcase_add_test(t, every_refused_allocation_denies_and_leaves_nothing_behind);
     tcase_add_test(t, threads_judge_while_keys_are_swapped);
