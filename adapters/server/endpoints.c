@@ -88,15 +88,13 @@ static int append(const void *data, size_t len, void *user)
     return WSRT_OK;
 }
 
+/* What the catalogue of metrics has no name for; connections and messages are among its series. */
 static int append_transport(text *t, const wsrt_server *s)
 {
     const struct {
         const char *name, *kind;
         uint64_t value;
     } rows[] = {
-        {"wsrt_connections", "gauge", wsrt_server_open(s)},
-        {"wsrt_connections_opened_total", "counter", wsrt_server_sum(s, WSRT_COUNT_OPENED)},
-        {"wsrt_connections_closed_total", "counter", wsrt_server_sum(s, WSRT_COUNT_CLOSED)},
         {"wsrt_upgrades_refused_total", "counter", wsrt_server_sum(s, WSRT_COUNT_REFUSED)},
         {"wsrt_messages_in_total", "counter", wsrt_server_sum(s, WSRT_COUNT_MESSAGES_IN)},
         {"wsrt_messages_out_total", "counter", wsrt_server_sum(s, WSRT_COUNT_MESSAGES_OUT)},

@@ -94,6 +94,15 @@ WSRT_API wsrt_span wsrt_span_cstr(const char *text_cstr);
 WSRT_API int wsrt_span_equal(wsrt_span a, wsrt_span b);
 
 /**
+ * Writes Unix milliseconds in UTC as ISO 8601 has it, `2026-11-20T10:00:00.123Z`: no locale, no time
+ * zone. What lies outside of the years 1970 to 9999 is brought into them.
+ *
+ * @param dst  receives 24 characters, no NUL; not NULL
+ * Never fails. Any thread. @since 0.1
+ */
+WSRT_API void wsrt_iso_time(int64_t ms, char *dst);
+
+/**
  * Release of the library that is loaded: major * 1000000 + minor * 1000 + patch.
  * Never fails. Any thread. @since 0.1
  */

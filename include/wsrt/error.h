@@ -280,6 +280,7 @@ WSRT_API int wsrt_error_required(wsrt_json_writer *w, wsrt_span body, const wsrt
 /** Bytes of a UUID's text. @since 0.1 */
 typedef enum wsrt_id_size {
     WSRT_UUID_LEN = 36,
+    WSRT_ULID_LEN = 26,
     WSRT_CORRELATION_ID_MAX = 128,
     WSRT_ID_SIZE_MIN_ = -2147483647 - 1,
     WSRT_ID_SIZE_MAX_ = 2147483647
@@ -301,6 +302,18 @@ WSRT_API int wsrt_correlation_id_valid(wsrt_span offered);
  * @return WSRT_OK; WSRT_ERR_INVALID for NULL or a time out of range. Any thread. @since 0.1
  */
 WSRT_API int wsrt_uuid7(uint64_t *last, int64_t wall, const void *random, char *dst);
+
+/**
+ * Makes a ULID (github.com/ulid/spec) that is larger than the one made before from the same `last`:
+ * wsrt_uuid7() in 26 characters of Crockford's base 32, without version and variant.
+ *
+ * @param last    as for wsrt_uuid7(); each kind of id has its own
+ * @param wall    as there
+ * @param random  as there
+ * @param dst     receives WSRT_ULID_LEN bytes, no NUL
+ * @return WSRT_OK; WSRT_ERR_INVALID for NULL or a time out of range. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_ulid(uint64_t *last, int64_t wall, const void *random, char *dst);
 
 /** A W3C or X-Ray trace context. Text members are NUL-terminated lower-case hex. @since 0.1 */
 typedef struct wsrt_trace {

@@ -227,6 +227,7 @@ typedef enum wsrt_runtime_flag {
     WSRT_RUNTIME_API_GATEWAY = 4,      /**< no route: API Gateway's own "Forbidden" JSON */
     WSRT_RUNTIME_REQUIRE_AUTH = 8,     /**< a CONNECT without a valid token is refused, 401 */
     WSRT_RUNTIME_QUIET_LIMITS = 16,    /**< a message refused by the limiter gets no answer */
+    WSRT_RUNTIME_ULID = 32,            /**< ids that are made here are ULIDs instead of UUIDs */
     WSRT_RUNTIME_FLAG_MIN_ = -2147483647 - 1,
     WSRT_RUNTIME_FLAG_MAX_ = 2147483647
 } wsrt_runtime_flag;
@@ -383,7 +384,7 @@ WSRT_API int64_t wsrt_context_wall(wsrt_context *ctx);
 WSRT_API void *wsrt_context_alloc(wsrt_context *ctx, size_t size);
 
 /**
- * Makes a new UUIDv7 as text.
+ * Makes a new UUIDv7 as text, or a ULID (WSRT_RUNTIME_ULID).
  * @param out  borrowed from the context's memory
  * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_IO (no entropy). @since 0.1
  */

@@ -14,7 +14,7 @@ static void put_two(char *dst, uint32_t v)
 
 /* Days are counted from March of year 0, so that a
  * leap day comes last: an era of 400 years has 146,097 of them. */
-void wsrt_iso_time(int64_t ms, char dst[WSRT_ISO_LEN])
+void wsrt_iso_time(int64_t ms, char *dst)
 {
     const int64_t last = INT64_C(253402300799999); /* the year 9999 */
     ms = ms < 0 ? 0 : ms > last ? last : ms;

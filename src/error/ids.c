@@ -37,7 +37,7 @@ int wsrt_correlation_id_valid(wsrt_span offered)
                           id_bytes(wsrt_block_load(offered.ptr + offered.len - WSRT_BLOCK)));
 }
 
-/* ---- UUIDv7 ---- */
+/* ---- UUIDv7 and ULID ---- */
 
 enum { COUNTER_BITS = 12, CLOCK_BITS = 48 };
 
@@ -60,24 +60,58 @@ static void put_hex(char **dst, uint64_t v, int digits)
         *(*dst)++ = hex[v >> (4 * i) & 15];
 }
 
-int wsrt_uuid7(uint64_t *last, int64_t wall, const void *random, char *dst)
-{
+/* 48 bits of time and 12 of counter, and 68 of chance behind them, of which `seed` has the first four. */
+struct made {
+    uint64_t id;
     uint16_t seed;
     uint64_t tail;
+};
 
-    if (last == NULL || random == NULL || dst == NULL || wall < 0 || wall >> CLOCK_BITS != 0)
+static int make(uint64_t *last, int64_t wall, const void *random, struct made *out)
+{
+    if (last == NULL || random == NULL || wall < 0 || wall >> CLOCK_BITS != 0)
         return WSRT_ERR_INVALID;
-    memcpy(&seed, random, sizeof seed);
-    memcpy(&tail, (const char *)random + sizeof seed, sizeof tail);
-    uint64_t id = advance(last, (uint64_t)wall << COUNTER_BITS | (seed & 0x7ffu));
-    put_hex(&dst, id >> (COUNTER_BITS + 16), 8);
+    memcpy(&out->seed, random, sizeof out->seed);
+    memcpy(&out->tail, (const char *)random + sizeof out->seed, sizeof out->tail);
+    out->id = advance(last, (uint64_t)wall << COUNTER_BITS | (out->seed & 0x7ffu));
+    return WSRT_OK;
+}
+
+int wsrt_uuid7(uint64_t *last, int64_t wall, const void *random, char *dst)
+{
+    struct made m;
+
+    if (dst == NULL || make(last, wall, random, &m) != WSRT_OK)
+        return WSRT_ERR_INVALID;
+    put_hex(&dst, m.id >> (COUNTER_BITS + 16), 8);
     *dst++ = '-';
-    put_hex(&dst, id >> COUNTER_BITS, 4);
+    put_hex(&dst, m.id >> COUNTER_BITS, 4);
     *dst++ = '-';
-    put_hex(&dst, 0x7000 | (id & 0xfff), 4);
+    put_hex(&dst, 0x7000 | (m.id & 0xfff), 4);
     *dst++ = '-';
-    put_hex(&dst, 0x8000 | (tail >> 48 & 0x3fff), 4);
+    put_hex(&dst, 0x8000 | (m.tail >> 48 & 0x3fff), 4);
     *dst++ = '-';
-    put_hex(&dst, tail, 12);
+    put_hex(&dst, m.tail, 12);
+    return WSRT_OK;
+}
+
+static void put_base32(char *dst, uint64_t v, int digits)
+{
+    static const char crockford[] = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+    for (int i = 0; i < digits; i++)
+        dst[i] = crockford[v >> (5 * (digits - 1 - i)) & 31];
+}
+
+int wsrt_ulid(uint64_t *last, int64_t wall, const void *random, char *dst)
+{
+    struct made m;
+
+    if (dst == NULL || make(last, wall, random, &m) != WSRT_OK)
+        return WSRT_ERR_INVALID;
+    put_base32(dst, m.id >> COUNTER_BITS, 10);
+    uint64_t high = (m.id & 0xfff) << 28 | (uint64_t)(m.seed >> 12) << 24 | m.tail >> 40;
+    put_base32(dst + 10, high, 8);
+    put_base32(dst + 18, m.tail, 8);
     return WSRT_OK;
 }

@@ -293,6 +293,18 @@ static int take_size(int64_t *size, int64_t n)
     return n >= 0;
 }
 
+/* Alerts and exemplars show it as it is. */
+static int is_id(wsrt_span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= ';') ||
+              c == '-' || c == '.' || c == '=' || c == '_'))
+            return 0;
+    }
+    return text.len <= MAX_CORRELATION_ID;
+}
+
 static int take(const struct place *at, const struct attribute *a, const wsrt_field *f,
                 struct attribute_totals *out, int good)
 {
@@ -316,7 +328,9 @@ static int take(const struct place *at, const struct attribute *a, const wsrt_fi
         return take_size(&out->response_size, number_of(f));
     case CORRELATION_ID:
         out->correlation_id = text_of(f);
-        return 1;
+        if (!is_id(out->correlation_id))
+            out->correlation_id.len = 0;
+        return out->correlation_id.len > 0;
     default:
         return 1;
     }

@@ -1,13 +1,22 @@
 #include "monitor/binary.h"
 
+#include "monitor/business.h"
 #include "monitor/document.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
 
+/* Values whose text stays here, of each operation and category. */
+struct folded {
+    uint64_t all[CATEGORIES];
+    uint64_t good[CATEGORIES];
+};
+
 struct pen {
     struct document to;
     int status;
+    struct minute_view *minutes; /* room for a ring's */
+    struct folded *folded;       /* by operation */
 };
 
 static void put_bytes(struct pen *p, const void *data, size_t len)
@@ -48,8 +57,9 @@ static void put_chunks(struct pen *p, const wsrt_snapshot *s, int id)
     }
 }
 
-static void put_minutes(struct pen *p, const struct export *e, int id, struct minute_view *room)
+static void put_minutes(struct pen *p, const struct export *e, int id)
 {
+    struct minute_view *room = p->minutes;
     size_t count = e->is_delta ? 0 : wsrt_ring_read(e->snapshot->monitor, id, room);
 
     put(p, count);
@@ -64,7 +74,7 @@ static void put_minutes(struct pen *p, const struct export *e, int id, struct mi
     }
 }
 
-static void put_operation(struct pen *p, const struct export *e, int id, struct minute_view *room)
+static void put_operation(struct pen *p, const struct export *e, int id)
 {
     const struct operation_view *v = &e->snapshot->operations[id];
 
@@ -76,17 +86,30 @@ static void put_operation(struct pen *p, const struct export *e, int id, struct 
         put(p, v->sums.count[i]);
     }
     for (unsigned i = 0; i < CATEGORIES; i++) {
-        put(p, v->sums.overflow[i]);
-        put(p, v->sums.overflow_good[i]);
+        put(p, v->sums.overflow[i] + p->folded[id].all[i]);
+        put(p, v->sums.overflow_good[i] + p->folded[id].good[i]);
     }
     put_chunks(p, e->snapshot, id);
-    put_minutes(p, e, id, room);
+    put_minutes(p, e, id);
 }
 
-/* A value may be of an operation that came after the operations had been read. */
+/* Errors have registered names; of what clients say only what a metric names is told. A value may be
+ * of an operation that came after the operations had been read. */
 static int is_told(const wsrt_snapshot *s, const struct value_view *v)
 {
-    return v->value->operation < s->operation_count;
+    return v->value->operation < s->operation_count &&
+           (v->value->category == ERROR_CATEGORY || wsrt_business_tells(v->value));
+}
+
+static void fold_values(struct pen *p, const wsrt_snapshot *s)
+{
+    for (size_t i = 0; i < s->value_count; i++) {
+        const struct value *v = s->values[i].value;
+        if (v->operation >= s->operation_count || is_told(s, &s->values[i]))
+            continue;
+        p->folded[v->operation].all[v->category] += s->values[i].all;
+        p->folded[v->operation].good[v->category] += s->values[i].good;
+    }
 }
 
 static void put_values(struct pen *p, const wsrt_snapshot *s)
@@ -118,10 +141,11 @@ static void put_hash(struct pen *p)
     put_bytes(p, bytes, sizeof bytes);
 }
 
-static void put_all(struct pen *p, const struct export *e, struct minute_view *room)
+static void put_all(struct pen *p, const struct export *e)
 {
     const wsrt_snapshot *s = e->snapshot;
 
+    fold_values(p, s);
     put_bytes(p, BINARY_MAGIC, BINARY_MAGIC_LEN);
     put(p, BINARY_VERSION);
     put(p, e->is_delta ? 0 : BINARY_SINCE_START);
@@ -129,7 +153,7 @@ static void put_all(struct pen *p, const struct export *e, struct minute_view *r
     put(p, e->options->wall < 0 ? 0 : (uint64_t)e->options->wall);
     put(p, (uint64_t)s->operation_count);
     for (int id = 0; id < s->operation_count; id++)
-        put_operation(p, e, id, room);
+        put_operation(p, e, id);
     put_values(p, s);
     for (int i = 0; i < SELVES; i++)
         put(p, s->self[i]);
@@ -140,15 +164,18 @@ static void put_all(struct pen *p, const struct export *e, struct minute_view *r
 int wsrt_export_binary(const struct export *e)
 {
     const wsrt_allocator *a = &e->snapshot->monitor->allocator;
-    size_t size = TREND_MINUTES * sizeof(struct minute_view);
-    struct minute_view *room = wsrt_mem_alloc(a, size);
-    struct pen p = {.status = room == NULL ? WSRT_ERR_NOMEM : WSRT_OK};
+    size_t minutes = TREND_MINUTES * sizeof(struct minute_view);
+    size_t folded = (size_t)e->snapshot->operation_count * sizeof(struct folded);
+    struct pen p = {.minutes = wsrt_mem_alloc(a, minutes), .folded = wsrt_mem_zalloc(a, folded)};
 
     wsrt_document_init(&p.to, a);
-    put_all(&p, e, room);
+    p.status = p.minutes == NULL || p.folded == NULL ? WSRT_ERR_NOMEM : WSRT_OK;
+    if (p.status == WSRT_OK)
+        put_all(&p, e);
     if (p.status == WSRT_OK)
         p.status = wsrt_document_send(&p.to, e);
     wsrt_document_free(&p.to);
-    wsrt_mem_free(a, room, size);
+    wsrt_mem_free(a, p.folded, folded);
+    wsrt_mem_free(a, p.minutes, minutes);
     return p.status;
 }

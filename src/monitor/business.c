@@ -42,6 +42,18 @@ static const struct {
     {"databaseOperationsPerMessage", NULL, WSRT_OP_CHAT_MESSAGE, CALL_MEAN, 0, NULL},
 };
 
+int wsrt_business_tells(const struct value *v)
+{
+    wsrt_span text = {v->text, v->len};
+
+    for (int i = 0; i < BUSINESS_METRICS; i++)
+        if ((metrics[i].form == VALUE_COUNT || metrics[i].form == VALUE_RATE) &&
+            metrics[i].operation == v->operation && metrics[i].which == v->category &&
+            wsrt_span_equal(text, wsrt_span_cstr(metrics[i].value)))
+            return 1;
+    return v->category == EVENT_TYPE && wsrt_span_equal(text, wsrt_span_cstr("connect"));
+}
+
 /* Of one value of a category. */
 static struct value_view count_of(const wsrt_snapshot *s, int id, int category, const char *value)
 {

@@ -14,6 +14,8 @@ struct business {
 
 enum { BUSINESS_METRICS = 20 };
 
+/* Whether a metric names the value of a category: any other is nobody's to see. */
+int wsrt_business_tells(const struct value *v);
 void wsrt_business_read(const wsrt_snapshot *s, struct business out[BUSINESS_METRICS]);
 
 #endif

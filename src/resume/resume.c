@@ -474,7 +474,7 @@ int wsrt_resume_open(wsrt_resume *r, const wsrt_resume_request *request, wsrt_re
     wsrt_resume_result result = {.struct_size = sizeof result};
     wsrt_resume_request q;
 
-    if (r == NULL || request == NULL || out == NULL || out->struct_size < sizeof result)
+    if (r == NULL || request == NULL || !wsrt_size_valid(out, sizeof(wsrt_resume_result)))
         return WSRT_ERR_INVALID;
     int rc = wsrt_options_load(&q, sizeof q, sizeof(wsrt_resume_request), request);
     if (rc != WSRT_OK)

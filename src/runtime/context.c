@@ -67,9 +67,11 @@ int wsrt_context_new_id(wsrt_context *ctx, wsrt_span *out)
         return WSRT_ERR_NOMEM;
     if (env->random(env->user, random, sizeof random) != WSRT_OK)
         return WSRT_ERR_IO;
-    int rc = wsrt_uuid7(&ctx->rt->last_uuid, wsrt_context_wall(ctx), random, dst);
+    int ulid = (ctx->rt->flags & WSRT_RUNTIME_ULID) != 0;
+    int rc =
+        (ulid ? wsrt_ulid : wsrt_uuid7)(&ctx->rt->last_uuid, wsrt_context_wall(ctx), random, dst);
     if (rc == WSRT_OK)
-        *out = (wsrt_span){dst, WSRT_UUID_LEN};
+        *out = (wsrt_span){dst, ulid ? WSRT_ULID_LEN : WSRT_UUID_LEN};
     return rc;
 }
 

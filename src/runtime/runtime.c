@@ -149,7 +149,7 @@ int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts)
 {
     enum {
         KNOWN = WSRT_RUNTIME_DEVELOPER_ERRORS | WSRT_RUNTIME_NO_LIMITS | WSRT_RUNTIME_API_GATEWAY |
-                WSRT_RUNTIME_REQUIRE_AUTH | WSRT_RUNTIME_QUIET_LIMITS
+                WSRT_RUNTIME_REQUIRE_AUTH | WSRT_RUNTIME_QUIET_LIMITS | WSRT_RUNTIME_ULID
     };
     wsrt_runtime_options o;
     wsrt_allocator allocator;

@@ -253,6 +253,31 @@ START_TEST(an_environment_of_a_wrong_size_is_refused)
 }
 END_TEST
 
+START_TEST(times_are_written_as_the_calendar_has_them_and_kept_in_its_years)
+{
+    static const struct {
+        int64_t ms;
+        const char *text;
+    } rows[] = {
+        {0, "1970-01-01T00:00:00.000Z"},
+        {951782399999, "2000-02-28T23:59:59.999Z"},
+        {951782400000, "2000-02-29T00:00:00.000Z"},
+        {1795168800123, "2026-11-20T10:00:00.123Z"},
+        {253402300799999, "9999-12-31T23:59:59.999Z"},
+        {253402300800000, "9999-12-31T23:59:59.999Z"},
+        {INT64_MAX, "9999-12-31T23:59:59.999Z"},
+        {-1, "1970-01-01T00:00:00.000Z"},
+        {INT64_MIN, "1970-01-01T00:00:00.000Z"},
+    };
+    char text[25] = "";
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wsrt_iso_time(rows[i].ms, text);
+        ck_assert_str_eq(text, rows[i].text);
+    }
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("base");
@@ -275,6 +300,7 @@ Suite *suite(void)
     tcase_add_test(t, a_given_environment_keeps_its_members_and_gets_defaults_for_the_rest);
     tcase_add_test(t, the_default_clock_is_steady);
     tcase_add_test(t, an_environment_of_a_wrong_size_is_refused);
+    tcase_add_test(t, times_are_written_as_the_calendar_has_them_and_kept_in_its_years);
     suite_add_tcase(s, t);
     return s;
 }

@@ -448,6 +448,39 @@ START_TEST(uuids_grow_even_when_the_clock_stands_or_goes_back)
 }
 END_TEST
 
+START_TEST(a_ulid_shows_its_time)
+{
+    uint64_t last = 0;
+    unsigned char random[10];
+    char id[WSRT_ULID_LEN + 1] = "";
+
+    memset(random, 0xff, sizeof random);
+    ck_assert_int_eq(wsrt_ulid(&last, 1469918176385, random, id), WSRT_OK);
+    ck_assert_str_eq(id, "01ARYZ6S41FZZZZZZZZZZZZZZZ");
+    memset(random, 0, sizeof random);
+    last = 0;
+    ck_assert_int_eq(wsrt_ulid(&last, (1ll << 48) - 1, random, id), WSRT_OK);
+    ck_assert_str_eq(id, "7ZZZZZZZZZ0000000000000000");
+    ck_assert_int_eq(wsrt_ulid(&last, 1ll << 48, random, id), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_correlation_id_valid((wsrt_span){id, WSRT_ULID_LEN}), 1);
+}
+END_TEST
+
+START_TEST(ulids_grow_even_when_the_clock_stands_or_goes_back)
+{
+    uint64_t last = 0;
+    char before[WSRT_ULID_LEN + 1] = "", id[WSRT_ULID_LEN + 1] = "";
+
+    for (int i = 0; i < 20000; i++) {
+        unsigned char random[10] = {(unsigned char)(i * 37), (unsigned char)(i * 11)};
+        int64_t wall = i < 10000 ? 1700000000000 : 1600000000000 + i;
+        ck_assert_int_eq(wsrt_ulid(&last, wall, random, id), WSRT_OK);
+        ck_assert_int_gt(strcmp(id, before), 0);
+        strcpy(before, id);
+    }
+}
+END_TEST
+
 enum { EACH = 5000 };
 static uint64_t shared_last;
 
@@ -602,6 +635,8 @@ Suite *suite(void)
     tcase_add_test(t, correlation_ids_are_short_and_plain);
     tcase_add_test(t, a_uuid_shows_its_time_version_and_variant);
     tcase_add_test(t, uuids_grow_even_when_the_clock_stands_or_goes_back);
+    tcase_add_test(t, a_ulid_shows_its_time);
+    tcase_add_test(t, ulids_grow_even_when_the_clock_stands_or_goes_back);
     tcase_add_test(t, two_threads_never_make_the_same_uuid);
     tcase_add_test(t, a_uuid_needs_a_time_and_room);
     tcase_add_test(t, traceparent_is_read_by_the_rules_of_its_version);

@@ -1,3 +1,4 @@
+#define _GNU_SOURCE /* memmem */
 #include "monitor_rig.h"
 
 #include <pthread.h>
@@ -392,6 +393,75 @@ START_TEST(a_sink_that_fails_stops_the_page)
 }
 END_TEST
 
+/* ---- what no export tells ---- */
+
+#define CANARY "CaNaRy"
+
+/* A completion that tells the canary wherever a client's words may come in. */
+static void tell_canary(void)
+{
+    static const char *const names[] = {
+        "action",    "connectionId", "correlationId", "disconnectReason", "email",   "error",
+        "errorType", "eventType",    "errorMessage",  "groups",           "service", "operation",
+        "requestId", "routeKey",     "sessionId",     "sourceIp",         "traceId", "userId",
+        "username",  "warning",      "messageType",   "undeclared",       CANARY,
+    };
+    wsrt_field attrs[COUNT(names)];
+    wsrt_op_result r = failure();
+    wsrt_op op;
+
+    for (size_t i = 0; i < COUNT(names); i++)
+        attrs[i] = text(names[i], "Bearer " CANARY);
+    r.attrs = attrs;
+    r.attr_count = COUNT(attrs);
+    for (int id = 0; id < 4; id++) {
+        wsrt_op_start(m, NULL, id, 0, &op);
+        wsrt_op_error(&op, CANARY);
+        wsrt_op_complete(&op, 9000 * MS, &r);
+    }
+}
+
+static int is_in(const char *part)
+{
+    return memmem(page.text, page.len, part, strlen(part)) != NULL;
+}
+
+static void look_for_canary(const wsrt_alert *alert, void *user)
+{
+    ++*(int *)user;
+    ck_assert_ptr_null(strstr(alert->operation_cstr, CANARY));
+    ck_assert_uint_eq(alert->correlation_id.len, 0);
+}
+
+START_TEST(no_word_of_a_client_reaches_an_export_or_an_alert)
+{
+    const wsrt_field members[] = {text("userId", CANARY),     text("email", CANARY),
+                                  text("sourceIp", CANARY),   text("errorMessage", CANARY),
+                                  text("undeclared", CANARY), text(CANARY, "x")};
+    wsrt_monitor_options o = options();
+    int alerts = 0;
+
+    o.on_alert = look_for_canary;
+    o.alert_user = &alerts;
+    remake(o);
+    wsrt_monitor_tick(m, 0, 0);
+    tell_canary();
+    wsrt_monitor_tick(m, 1000 * MS, 1000);
+    ck_assert_int_ge(alerts, 4);
+    for (int32_t format = WSRT_EXPORT_PROMETHEUS; format <= WSRT_EXPORT_BINARY; format++) {
+        wsrt_export_options e = {.struct_size = sizeof e, .format = format};
+        if (format == WSRT_EXPORT_EMF) {
+            e.members = members;
+            e.member_count = COUNT(members);
+        }
+        page.len = 0;
+        ck_assert_int_eq(wsrt_monitor_export(m, &e, append, &page), WSRT_OK);
+        ck_assert(is_in("websocket_conversation"));
+        ck_assert_msg(!is_in(CANARY), "format %d", format);
+    }
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("monitor_export");
@@ -412,6 +482,7 @@ Suite *suite(void)
     tcase_add_test(c, a_family_has_one_kind_and_each_user_once);
     tcase_add_test(c, samples_that_fit_no_export_are_refused_or_dropped);
     tcase_add_test(c, a_sink_that_fails_stops_the_page);
+    tcase_add_test(c, no_word_of_a_client_reaches_an_export_or_an_alert);
     suite_add_tcase(s, c);
     return s;
 }

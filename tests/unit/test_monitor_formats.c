@@ -527,7 +527,7 @@ END_TEST
 
 START_TEST(refused_memory_makes_every_export_fail_clean)
 {
-    wsrt_export_options o = of_format(_i % 6 + 1);
+    wsrt_export_options o = of_format(_i % WSRT_EXPORT_BINARY + 1);
     size_t points = 0;
 
     fill_all();
@@ -536,7 +536,7 @@ START_TEST(refused_memory_makes_every_export_fail_clean)
     run(NULL, 0, 40 * MS);
     size_t before = heap.live;
     for (size_t n = 1;; n++) {
-        heap_arm(&heap, n, _i / 6);
+        heap_arm(&heap, n, _i / WSRT_EXPORT_BINARY);
         page.len = 0;
         int rc = wsrt_monitor_export(m, &o, append, &page);
         int tripped = heap.tripped;
@@ -772,7 +772,7 @@ Suite *suite(void)
     tcase_add_test(c, a_reader_keeps_its_monitor_alive);
     tcase_add_test(c, deltas_add_up_while_recorders_come_and_go);
     tcase_add_test(c, exports_that_are_none_are_refused);
-    tcase_add_loop_test(c, refused_memory_makes_every_export_fail_clean, 0, 12);
+    tcase_add_loop_test(c, refused_memory_makes_every_export_fail_clean, 0, 2 * WSRT_EXPORT_BINARY);
     tcase_add_test(c, joined_values_keep_their_count_and_sum);
     tcase_add_test(c, a_day_that_slows_down_is_told_once_a_level);
     tcase_add_test(c, a_level_of_a_trend_holds_down_to_nine_tenths_of_its_limit);

@@ -735,6 +735,21 @@ END_TEST
 
 /* ---- validation and limits ---- */
 
+START_TEST(ids_that_are_made_are_ulids_when_asked)
+{
+    wsrt_runtime_options o = options();
+
+    o.flags |= WSRT_RUNTIME_ULID;
+    begin(&o);
+    message("a", NULL, "{\"type\":\"nothing\"}");
+    const char *id = strstr(last_post(), "\"correlationId\":\"");
+    ck_assert_ptr_nonnull(id);
+    id += strlen("\"correlationId\":\"");
+    ck_assert_uint_eq(strcspn(id, "\""), WSRT_ULID_LEN);
+    ck_assert_uint_eq(strspn(id, "0123456789ABCDEFGHJKMNPQRSTVWXYZ"), WSRT_ULID_LEN);
+}
+END_TEST
+
 START_TEST(an_invalid_message_never_reaches_its_handler)
 {
     wsrt_schema *schema;
@@ -1780,6 +1795,7 @@ Suite *suite(void)
     tcase_add_test(t, without_a_sender_the_first_reply_is_the_response);
     tcase_add_test(t, a_handlers_status_becomes_the_matching_envelope);
     tcase_add_test(t, the_correlation_id_of_the_message_is_echoed);
+    tcase_add_test(t, ids_that_are_made_are_ulids_when_asked);
     tcase_add_test(t, a_handler_cannot_smuggle_a_header);
     tcase_add_test(t, a_header_outside_of_a_handler_is_refused);
     tcase_add_test(t, a_broadcast_reaches_everybody_once);

@@ -1,11 +1,13 @@
 #include "heap.h"
 #include "suite.h"
 
+#include "server/date.h"
 #include "server/internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* ---- timer wheel ---------------------------------------------------------------------------- */
 
@@ -451,6 +453,20 @@ END_TEST
 
 #define ROWS(table) (int)(sizeof table / sizeof table[0])
 
+START_TEST(dates_of_http_are_those_of_the_calendar)
+{
+    char want[64], got[WSRT_HTTP_DATE];
+    struct tm tm;
+
+    for (time_t at = 0; at < 5000000000; at += 86399 * 7 + 1) {
+        ck_assert_ptr_nonnull(gmtime_r(&at, &tm));
+        strftime(want, sizeof want, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        wsrt_http_date(got, at);
+        ck_assert_str_eq(got, want);
+    }
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("server_parts");
@@ -466,6 +482,7 @@ Suite *suite(void)
     tcase_add_test(t, an_id_of_another_length_is_not_found);
     tcase_add_test(t, addresses_count_ipv6_by_network_and_ipv4_whole);
     tcase_add_test(t, addresses_agree_with_an_array_over_random_operations);
+    tcase_add_test(t, dates_of_http_are_those_of_the_calendar);
     tcase_add_loop_test(t, a_host_is_trusted_by_name_address_or_loopback, 0, ROWS(hosts));
     tcase_add_loop_test(t, an_origin_is_allowed_when_it_is_our_own_or_named, 0, ROWS(origin_rows));
     tcase_add_loop_test(t, text_is_utf8_or_it_is_not, 0, ROWS(utf8_rows));
