@@ -4,7 +4,6 @@
 #include <wsrt/mock.h>
 #include <wsrt/stream.h>
 
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
