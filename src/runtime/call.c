@@ -110,16 +110,22 @@ static int is_silent(wsrt_context *ctx, const struct guarded *g)
            !atomic_compare_exchange_strong(slot, &old, tag | ms);
 }
 
+/* Of a post, also whose it was and in answer to what. */
 static void log_fallback(wsrt_context *ctx, const struct guarded *g, int status)
 {
+    const wsrt_slot *type = ctx->request.slots == NULL ? NULL : wsrt_route_slot(ctx, SLOT_TYPE);
+    int is_post =
+        wsrt_span_equal(wsrt_span_cstr(g->service_cstr), wsrt_span_cstr("apigateway-management"));
     wsrt_field fields[] = {
         wsrt_text_field("service", wsrt_span_cstr(g->service_cstr)),
         wsrt_text_field("operation", wsrt_span_cstr(g->operation_cstr)),
         wsrt_text_field("reason", wsrt_span_cstr(wsrt_status_name(status))),
+        wsrt_text_field("connectionId", ctx->event->connection_id),
+        wsrt_text_field("messageType", type == NULL ? (wsrt_span){0} : type->text),
     };
 
     if (!is_silent(ctx, g))
-        wsrt_context_log(ctx, WSRT_LEVEL_WARN, "fallback", fields, 3);
+        wsrt_context_log(ctx, WSRT_LEVEL_WARN, "fallback", fields, is_post ? 5 : 3);
 }
 
 /* Every one is counted, the first is logged. */

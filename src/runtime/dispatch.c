@@ -351,6 +351,18 @@ static int no_route(wsrt_context *ctx)
     return wsrt_fail(ctx, WSRT_ERR_NOT_FOUND, "UNKNOWN_ROUTE", "No route takes this message");
 }
 
+/* Where no transport watches over identities: whose token ended long ago is closed when he speaks. */
+static void close_expired(wsrt_context *ctx)
+{
+    const wsrt_principal *who = ctx->principal;
+
+    if (ctx->event->session != NULL || who == NULL || who->expires_at == 0 ||
+        wsrt_context_wall(ctx) / 1000 - who->expires_at < EXPIRED_GRACE_S)
+        return;
+    (void)wsrt_disconnect(ctx->rt, ctx->event->connection_id, 4401,
+                          wsrt_span_cstr("token expired")); /* he has been told in any case */
+}
+
 static void on_message(wsrt_context *ctx)
 {
     wsrt_field fields[8];
@@ -370,6 +382,8 @@ static void on_message(wsrt_context *ctx)
     if (rc < 0 && (routed || (ctx->rt->flags & WSRT_RUNTIME_API_GATEWAY) == 0) &&
         !(rc == WSRT_ERR_RATE_LIMITED && (ctx->rt->flags & WSRT_RUNTIME_QUIET_LIMITS) != 0))
         wsrt_answer_error(ctx, rc);
+    if (rc == WSRT_ERR_UNAUTHENTICATED)
+        close_expired(ctx);
     wsrt_operations_complete(ctx, rc, fields, message_fields(ctx, rc, fields));
 }
 

@@ -12,6 +12,7 @@ enum {
     CONTEXT_MEMORY = 8192, /* on the dispatching thread's stack; an arena takes over beyond */
     RESPONSE_HEADERS = 16,
     ISSUES_SHOWN = 16,
+    EXPIRED_GRACE_S = 60,
 };
 
 /* Fields of the shipped protocol that the runtime reads for itself. */

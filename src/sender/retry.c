@@ -1,14 +1,6 @@
 #include "sender/retry.h"
 
-#include <stddef.h>
-
 enum { NS_PER_MS = 1000000, FIRST_MS = 50, DOUBLINGS = 6, MOST_TURNS = 16 };
-
-static int may_wait(const wsrt_sender_ops *ops)
-{
-    return ops->struct_size >= offsetof(wsrt_sender_ops, wait) + sizeof ops->wait &&
-           ops->wait != NULL;
-}
 
 /* Full jitter, but never nothing: a wait that is none would ask in a circle. */
 static int64_t jitter(const struct wsrt_retry *r)
@@ -23,7 +15,7 @@ static int64_t jitter(const struct wsrt_retry *r)
 
 int wsrt_retry_wait(struct wsrt_retry *r)
 {
-    if (!may_wait(r->sender->ops) || r->turn == MOST_TURNS)
+    if (r->sender->ops->wait == NULL || r->turn == MOST_TURNS)
         return WSRT_ERR_THROTTLED;
     int64_t now = r->env->now(r->env->user);
     if (r->deadline == 0)

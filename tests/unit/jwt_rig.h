@@ -110,13 +110,18 @@ static inline const char *reason_of(const wsrt_jwt_options *o, wsrt_span token)
     return r.text_cstr;
 }
 
+static void add_cases(Suite *s, TCase *cases)
+{
+    tcase_add_unchecked_fixture(cases, make_keys, drop_keys);
+    tcase_set_timeout(cases, 60);
+    suite_add_tcase(s, cases);
+}
+
 static Suite *suite_of(const char *name, TCase *cases)
 {
     Suite *s = suite_create(name);
 
-    tcase_add_unchecked_fixture(cases, make_keys, drop_keys);
-    tcase_set_timeout(cases, 60);
-    suite_add_tcase(s, cases);
+    add_cases(s, cases);
     return s;
 }
 

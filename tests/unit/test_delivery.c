@@ -4,7 +4,6 @@
 #include <wsrt/mock.h>
 #include <wsrt/stream.h>
 
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -210,6 +209,85 @@ START_TEST(answers_are_tried_no_longer_than_their_event_has_time)
     began = env.now(env.user);
     wsrt_mock_dispatch(m, rt, &ev);
     ck_assert_int_gt(waited(), (int64_t)100 * MS);
+}
+END_TEST
+
+/* ---- identities that have ended ----------------------------------------------------------- */
+
+/* An authenticator whose every token is good for ten seconds. */
+static int brief(void *self, const wsrt_span *token, int64_t wall, wsrt_auth_result *out)
+{
+    (void)self, (void)token;
+    out->principal = (wsrt_principal){.struct_size = sizeof out->principal,
+                                      .user_id = wsrt_span_cstr("ann"),
+                                      .expires_at = wall / 1000 + 10};
+    return WSRT_OK;
+}
+
+static const wsrt_authenticator_ops brief_ops = {.struct_size = sizeof brief_ops,
+                                                 .authenticate = brief};
+
+static void begin_with_identities(void)
+{
+    wsrt_authenticator who = {&brief_ops, NULL};
+    wsrt_runtime_options parts = {
+        .struct_size = sizeof parts, .flags = WSRT_RUNTIME_NO_LIMITS, .authenticator = &who};
+    wsrt_route route = {.struct_size = sizeof route,
+                        .key = wsrt_span_cstr("$default"),
+                        .handler = say_twice,
+                        .access = WSRT_ACCESS_SIGNED_IN};
+
+    wsrt_runtime_free(rt);
+    ck_assert_int_eq(wsrt_mock_runtime(&rt, m, &parts), WSRT_OK);
+    ck_assert_int_eq(wsrt_runtime_route(rt, &route), WSRT_OK);
+}
+
+/* One event with a session, or without. */
+static void dispatch_with(wsrt_session *session, int kind, const char *id)
+{
+    wsrt_pair token = {wsrt_span_cstr("token"), wsrt_span_cstr("t")};
+    wsrt_event ev;
+
+    ck_assert_int_eq(wsrt_mock_event(m, &ev, kind, id, "{}"), WSRT_OK);
+    ev.session = session;
+    ev.query = &token;
+    ev.query_count = 1;
+    ck_assert_int_gt(wsrt_mock_dispatch(m, rt, &ev), 0);
+}
+
+static void speak_after(int64_t seconds, wsrt_session *session)
+{
+    wsrt_mock_advance(m, seconds * 1000 * MS);
+    dispatch_with(session, WSRT_EVENT_MESSAGE, "a");
+    ck_assert_ptr_nonnull(strstr(wsrt_mock_last(m, "a"), "TOKEN_EXPIRED"));
+}
+
+START_TEST(who_speaks_long_after_his_token_ended_is_told_and_closed_with_4401)
+{
+    wsrt_mock_record r = {.struct_size = sizeof r};
+
+    begin_with_identities();
+    dispatch_with(NULL, WSRT_EVENT_CONNECT, "a");
+    speak_after(10, NULL);
+    speak_after(59, NULL);
+    ck_assert_uint_eq(wsrt_mock_count(m, WSRT_MOCK_DISCONNECT), 0);
+    speak_after(1, NULL);
+    ck_assert_uint_eq(posts(), 3);
+    ck_assert_int_eq(wsrt_mock_get(m, WSRT_MOCK_DISCONNECT, 0, &r), WSRT_OK);
+    ck_assert_int_eq(r.code, 4401);
+    ck_assert_str_eq(r.data.ptr, "token expired");
+}
+END_TEST
+
+START_TEST(a_connection_with_a_session_is_closed_by_its_transport_alone)
+{
+    wsrt_session session = {{0}};
+
+    begin_with_identities();
+    dispatch_with(&session, WSRT_EVENT_CONNECT, "a");
+    speak_after(600, &session);
+    ck_assert_uint_eq(wsrt_mock_count(m, WSRT_MOCK_DISCONNECT), 0);
+    dispatch_with(&session, WSRT_EVENT_DISCONNECT, "a");
 }
 END_TEST
 
@@ -422,6 +500,8 @@ Suite *suite(void)
     tcase_add_test(t, a_sender_that_does_not_wait_is_asked_once);
     tcase_add_test(t, parts_of_an_update_keep_their_order_when_the_first_is_throttled);
     tcase_add_test(t, one_publication_waits_no_longer_than_a_second_for_all_who_are_throttled);
+    tcase_add_test(t, who_speaks_long_after_his_token_ended_is_told_and_closed_with_4401);
+    tcase_add_test(t, a_connection_with_a_session_is_closed_by_its_transport_alone);
     suite_add_tcase(s, t);
     return s;
 }

@@ -258,7 +258,13 @@ static int64_t server_now(void *user)
 static const wsrt_jwks_fetcher_ops fetcher_ops = {.struct_size = sizeof fetcher_ops,
                                                   .fetch = fetch};
 
-static wsrt_jwt *make_remote(struct server *s, wsrt_breakers *breakers)
+static void count_wish(void *user)
+{
+    ((struct server *)user)->wishes++;
+}
+
+/* A verifier whose keys are at a server; a patient one leaves the fetching to its host. */
+static wsrt_jwt *make_remote(struct server *s, wsrt_breakers *breakers, int is_patient)
 {
     wsrt_jwt_options o = usual();
     wsrt_env env = {.struct_size = sizeof env, .user = s, .now = server_now};
@@ -269,116 +275,122 @@ static wsrt_jwt *make_remote(struct server *s, wsrt_breakers *breakers)
     o.fetcher = &fetcher;
     o.env = &env;
     o.breakers = breakers;
+    if (is_patient) {
+        o.wanted = count_wish;
+        o.wanted_user = s;
+    }
     return make(&o);
+}
+
+/* The server, a verifier of its keys, and a token that is good with them. */
+static struct server server;
+static wsrt_jwt *remote;
+static wsrt_span good;
+
+static void open_remote(int is_patient)
+{
+    server = (struct server){.body = jwks};
+    remote = make_remote(&server, NULL, is_patient);
+    good = sign_with(ours, NULL, good_claims);
+}
+
+static void open_eager(void)
+{
+    open_remote(0);
+}
+
+static void open_patient(void)
+{
+    open_remote(1);
+}
+
+static void close_remote(void)
+{
+    wsrt_jwt_free(remote);
 }
 
 START_TEST(keys_are_fetched_with_the_first_token_and_kept)
 {
-    struct server s = {.body = jwks};
-    wsrt_jwt *j = make_remote(&s, NULL);
-    wsrt_span t = sign_with(ours, NULL, good_claims);
-
-    ck_assert_int_eq(s.calls, 0);
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    s.now += 3599 * s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    ck_assert_int_eq(s.calls, 1);
-    s.now += 2 * s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    ck_assert_int_eq(s.calls, 2);
-    wsrt_jwt_free(j);
+    ck_assert_int_eq(server.calls, 0);
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    server.now += 3599 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    ck_assert_int_eq(server.calls, 1);
+    server.now += 2 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    ck_assert_int_eq(server.calls, 2);
 }
 END_TEST
 
 START_TEST(the_key_server_says_how_long_keys_are_fresh)
 {
-    struct server s = {.body = jwks, .max_age_s = 120};
-    wsrt_jwt *j = make_remote(&s, NULL);
-    wsrt_span t = sign_with(ours, NULL, good_claims);
-
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    s.now += 121 * s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    ck_assert_int_eq(s.calls, 2);
-    wsrt_jwt_free(j);
+    server.max_age_s = 120;
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    server.now += 121 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    ck_assert_int_eq(server.calls, 2);
 }
 END_TEST
 
 START_TEST(while_the_key_server_fails_the_old_keys_serve_until_they_are_stale)
 {
-    struct server s = {.body = jwks};
-    wsrt_jwt *j = make_remote(&s, NULL);
-    wsrt_span t = sign_with(ours, NULL, good_claims);
-
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    s.status = WSRT_ERR_UNAVAILABLE;
-    s.now += 86399 * s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    ck_assert_int_eq(s.calls, 2);
-    s.now += 2 * s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAVAILABLE);
-    s.status = WSRT_OK;
-    s.body = "{\"keys\":[]}";
-    s.now += 11 * s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAVAILABLE);
-    s.body = jwks;
-    s.now += 11 * s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    wsrt_jwt_free(j);
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    server.status = WSRT_ERR_UNAVAILABLE;
+    server.now += 86399 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    ck_assert_int_eq(server.calls, 2);
+    server.now += 2 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAVAILABLE);
+    server.status = WSRT_OK;
+    server.body = "{\"keys\":[]}";
+    server.now += 11 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAVAILABLE);
+    server.body = jwks;
+    server.now += 11 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
 }
 END_TEST
 
 START_TEST(a_failing_key_server_is_asked_once_in_ten_seconds)
 {
-    struct server s = {.body = jwks, .status = WSRT_ERR_TIMEOUT};
-    wsrt_jwt *j = make_remote(&s, NULL);
-    wsrt_span t = sign_with(ours, NULL, good_claims);
-
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_TIMEOUT);
+    server.status = WSRT_ERR_TIMEOUT;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_TIMEOUT);
     for (int i = 0; i < 9; i++) {
-        s.now += s_ns;
-        ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAVAILABLE);
+        server.now += s_ns;
+        ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAVAILABLE);
     }
-    ck_assert_int_eq(s.calls, 1);
-    s.now += s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_TIMEOUT);
-    ck_assert_int_eq(s.calls, 2);
-    wsrt_jwt_free(j);
+    ck_assert_int_eq(server.calls, 1);
+    server.now += s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_TIMEOUT);
+    ck_assert_int_eq(server.calls, 2);
 }
 END_TEST
 
 START_TEST(an_unknown_kid_fetches_once_in_ten_seconds)
 {
-    struct server s = {.body = other_jwks};
-    wsrt_jwt *j = make_remote(&s, NULL);
-    wsrt_span t = sign_with(ours, NULL, good_claims);
-
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAUTHENTICATED);
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAUTHENTICATED);
-    ck_assert_int_eq(s.calls, 1);
-    s.body = jwks;
-    s.now += 9 * s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAUTHENTICATED);
-    s.now += s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    ck_assert_int_eq(s.calls, 2);
-    wsrt_jwt_free(j);
+    server.body = other_jwks;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAUTHENTICATED);
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAUTHENTICATED);
+    ck_assert_int_eq(server.calls, 1);
+    server.body = jwks;
+    server.now += 9 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAUTHENTICATED);
+    server.now += s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    ck_assert_int_eq(server.calls, 2);
 }
 END_TEST
 
 START_TEST(a_token_of_another_issuer_fetches_nothing)
 {
-    struct server s = {.body = other_jwks};
-    wsrt_jwt *j = make_remote(&s, NULL);
-
-    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
-    s.now += 60 * s_ns;
+    server.body = other_jwks;
+    ck_assert_int_eq(wsrt_jwt_refresh(remote), WSRT_OK);
+    server.now += 60 * s_ns;
     ck_assert_int_eq(
-        ask(j, sign_with(ours, NULL, "{\"iss\":\"you\",\"sub\":\"u1\",\"exp\":1000060}")),
+        ask(remote, sign_with(ours, NULL, "{\"iss\":\"you\",\"sub\":\"u1\",\"exp\":1000060}")),
         WSRT_ERR_UNAUTHENTICATED);
-    ck_assert_int_eq(s.calls, 1);
-    wsrt_jwt_free(j);
+    ck_assert_int_eq(server.calls, 1);
 }
 END_TEST
 
@@ -418,7 +430,7 @@ START_TEST(the_breaker_guards_the_fetch_and_an_invalid_token_never_counts)
     wsrt_breaker_stats stats = {.struct_size = sizeof stats};
 
     ck_assert_int_eq(wsrt_breakers_new(&breakers, NULL), WSRT_OK);
-    wsrt_jwt *j = make_remote(&s, breakers);
+    wsrt_jwt *j = make_remote(&s, breakers, 0);
     wsrt_span t = sign_with(ours, NULL, good_claims);
     ck_assert_int_eq(wsrt_breakers_find(breakers, TEXT("cognito"), TEXT("verifyJWT"), &b), WSRT_OK);
     for (int i = 0; i < 20 && ask(j, t) != WSRT_ERR_CIRCUIT_OPEN; i++)
@@ -443,81 +455,48 @@ END_TEST
 
 /* ---- a host that may not wait ---- */
 
-static void count_wish(void *user)
-{
-    ((struct server *)user)->wishes++;
-}
-
-static wsrt_jwt *make_patient(struct server *s)
-{
-    wsrt_jwt_options o = usual();
-    wsrt_env env = {.struct_size = sizeof env, .user = s, .now = server_now};
-    wsrt_jwks_fetcher fetcher = {&fetcher_ops, s};
-
-    o.keys = (wsrt_span){NULL, 0};
-    o.keys_url = TEXT("https://example.com/jwks.json");
-    o.fetcher = &fetcher;
-    o.env = &env;
-    o.wanted = count_wish;
-    o.wanted_user = s;
-    return make(&o);
-}
-
 START_TEST(a_host_that_may_not_wait_is_told_and_fetches_itself)
 {
-    struct server s = {.body = jwks};
-    wsrt_jwt *j = make_patient(&s);
-    wsrt_span t = sign_with(ours, NULL, good_claims);
-
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAVAILABLE);
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAVAILABLE);
-    ck_assert_int_eq(s.wishes, 1);
-    ck_assert_int_eq(s.calls, 0);
-    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    ck_assert_int_eq(s.calls, 1);
-    wsrt_jwt_free(j);
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(server.wishes, 1);
+    ck_assert_int_eq(server.calls, 0);
+    ck_assert_int_eq(wsrt_jwt_refresh(remote), WSRT_OK);
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    ck_assert_int_eq(server.calls, 1);
 }
 END_TEST
 
 START_TEST(keys_that_are_no_longer_fresh_serve_while_the_host_is_told)
 {
-    struct server s = {.body = jwks};
-    wsrt_jwt *j = make_patient(&s);
-    wsrt_span t = sign_with(ours, NULL, good_claims);
-
-    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
-    s.now += 3600 * s_ns;
+    ck_assert_int_eq(wsrt_jwt_refresh(remote), WSRT_OK);
+    server.now += 3600 * s_ns;
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(ask(j, t), WSRT_OK);
-    ck_assert_int_eq(s.wishes, 1);
-    s.now += 10 * s_ns; /* nobody came: it is told again */
-    ck_assert_int_eq(ask(j, t), WSRT_OK);
-    ck_assert_int_eq(s.wishes, 2);
-    s.now += 86400 * s_ns;
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAVAILABLE);
-    ck_assert_int_eq(s.calls, 1);
-    wsrt_jwt_free(j);
+        ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    ck_assert_int_eq(server.wishes, 1);
+    server.now += 10 * s_ns; /* nobody came: it is told again */
+    ck_assert_int_eq(ask(remote, good), WSRT_OK);
+    ck_assert_int_eq(server.wishes, 2);
+    server.now += 86400 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(server.calls, 1);
 }
 END_TEST
 
 START_TEST(a_token_of_an_awaited_key_is_put_off_and_not_refused)
 {
-    struct server s = {.body = other_jwks};
-    wsrt_jwt *j = make_patient(&s);
-    wsrt_span t = sign_with(ours, NULL, good_claims);
     wsrt_jwt_report r = {.struct_size = sizeof r};
 
-    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAUTHENTICATED); /* the set is seconds old */
-    s.now += 10 * s_ns;
-    ck_assert_int_eq(wsrt_jwt_verify(j, t, now_ms, &r), WSRT_ERR_UNAVAILABLE);
+    server.body = other_jwks;
+    ck_assert_int_eq(wsrt_jwt_refresh(remote), WSRT_OK);
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAUTHENTICATED); /* the set is seconds old */
+    server.now += 10 * s_ns;
+    ck_assert_int_eq(wsrt_jwt_verify(remote, good, now_ms, &r), WSRT_ERR_UNAVAILABLE);
     ck_assert_str_eq(r.text_cstr, "the key of this kid is awaited");
-    ck_assert_int_eq(s.wishes, 1);
-    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
-    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAUTHENTICATED); /* it did not come */
-    ck_assert_int_eq(s.wishes, 1);
-    wsrt_jwt_free(j);
+    ck_assert_int_eq(server.wishes, 1);
+    ck_assert_int_eq(wsrt_jwt_refresh(remote), WSRT_OK);
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAUTHENTICATED); /* it did not come */
+    ck_assert_int_eq(server.wishes, 1);
 }
 END_TEST
 
@@ -714,7 +693,9 @@ END_TEST
 
 Suite *suite(void)
 {
-    TCase *t = tcase_create("keys");
+    TCase *t = tcase_create("keys"), *eager = tcase_create("fetched");
+    TCase *patient = tcase_create("left to the host");
+    Suite *s = suite_of("jwt_keys", t);
 
     tcase_add_loop_test(t, a_key_set_is_taken_or_refused_as_a_whole, 0,
                         sizeof sets / sizeof sets[0]);
@@ -725,16 +706,7 @@ Suite *suite(void)
     tcase_add_test(t, a_remembered_token_ends_with_its_key);
     tcase_add_test(t, what_is_remembered_is_bounded);
     tcase_add_test(t, without_memory_a_token_is_judged_and_not_remembered);
-    tcase_add_test(t, keys_are_fetched_with_the_first_token_and_kept);
-    tcase_add_test(t, the_key_server_says_how_long_keys_are_fresh);
-    tcase_add_test(t, while_the_key_server_fails_the_old_keys_serve_until_they_are_stale);
-    tcase_add_test(t, a_failing_key_server_is_asked_once_in_ten_seconds);
-    tcase_add_test(t, an_unknown_kid_fetches_once_in_ten_seconds);
-    tcase_add_test(t, a_token_of_another_issuer_fetches_nothing);
     tcase_add_test(t, the_breaker_guards_the_fetch_and_an_invalid_token_never_counts);
-    tcase_add_test(t, a_host_that_may_not_wait_is_told_and_fetches_itself);
-    tcase_add_test(t, keys_that_are_no_longer_fresh_serve_while_the_host_is_told);
-    tcase_add_test(t, a_token_of_an_awaited_key_is_put_off_and_not_refused);
     tcase_add_loop_test(t, keys_come_by_https_or_from_this_machine, 0,
                         sizeof urls / sizeof urls[0]);
     tcase_add_test(t, three_fetches_of_five_that_time_out_open_the_circuit);
@@ -743,5 +715,18 @@ Suite *suite(void)
     tcase_add_test(t, threads_judge_while_keys_are_swapped);
     tcase_add_loop_test(t, a_private_key_is_written_and_read_and_signs_the_same, 0, 2);
     tcase_add_test(t, what_is_no_private_key_is_not_read);
-    return suite_of("jwt_keys", t);
+    add_cases(s, eager);
+    tcase_add_checked_fixture(eager, open_eager, close_remote);
+    tcase_add_test(eager, keys_are_fetched_with_the_first_token_and_kept);
+    tcase_add_test(eager, the_key_server_says_how_long_keys_are_fresh);
+    tcase_add_test(eager, while_the_key_server_fails_the_old_keys_serve_until_they_are_stale);
+    tcase_add_test(eager, a_failing_key_server_is_asked_once_in_ten_seconds);
+    tcase_add_test(eager, an_unknown_kid_fetches_once_in_ten_seconds);
+    tcase_add_test(eager, a_token_of_another_issuer_fetches_nothing);
+    add_cases(s, patient);
+    tcase_add_checked_fixture(patient, open_patient, close_remote);
+    tcase_add_test(patient, a_host_that_may_not_wait_is_told_and_fetches_itself);
+    tcase_add_test(patient, keys_that_are_no_longer_fresh_serve_while_the_host_is_told);
+    tcase_add_test(patient, a_token_of_an_awaited_key_is_put_off_and_not_refused);
+    return s;
 }
