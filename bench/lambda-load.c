@@ -107,6 +107,18 @@ static int listen_here(void)
     return fd;
 }
 
+/* Writes a number over each run of #. */
+static void number_event(char *event, const char *pattern, size_t number)
+{
+    for (const char *at = strchr(pattern, '#'); at != NULL; at = strchr(at, '#')) {
+        size_t len = strspn(at, "#"), rest = number;
+        char *digits = event + (at - pattern);
+        for (size_t i = len; i > 0; i--, rest /= 10)
+            digits[i - 1] = (char)('0' + rest % 10);
+        at += len;
+    }
+}
+
 static double median(double *values, size_t n)
 {
     qsort(values, n, sizeof *values, bench_compare);
@@ -120,7 +132,7 @@ int main(int argc, char **argv)
     size_t count = argc > 3 ? strtoul(argv[1], NULL, 10) : 0, len;
     double *result = calloc(count + 1, sizeof *result), *cycle = calloc(count + 1, sizeof *cycle);
     int64_t early = 0;
-    char event[8192];
+    char event[8192], pattern[sizeof event];
     int on = 1;
 
     if (argc < 4 || result == NULL || cycle == NULL)
@@ -132,6 +144,7 @@ int main(int argc, char **argv)
                            "Lambda-Runtime-Trace-Id: Root=1-6920a1b2-0123456789abcdef01234567\r\n"
                            "Content-Length: %zu\r\n\r\n%s",
                            strlen(argv[2]), argv[2]);
+    memcpy(pattern, event, sizeof event);
     int listener = listen_here();
     int64_t began = clock_ns();
     pid_t pid = start(argv + 3);
@@ -145,6 +158,7 @@ int main(int argc, char **argv)
     take_request(fd, "GET ");
     int64_t cold = clock_ns() - began;
     for (size_t i = 0; i < count; i++) {
+        number_event(event, pattern, i);
         int64_t t0 = clock_ns();
         if (send(fd, event, len, MSG_NOSIGNAL) != (ssize_t)len)
             die("cannot send");

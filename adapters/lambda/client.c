@@ -13,7 +13,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { FIRST_BUFFER = 16384, MAX_HEAD = 65536, REQUEST_HEAD = 1024 };
+enum { FIRST_BUFFER = 16384, MAX_HEAD = 65536, REQUEST_HEAD = 1024, LONGEST_NAME = 95 };
 
 /* ---- the address -------------------------------------------------------------------------- */
 
@@ -62,14 +62,16 @@ static int parse_address(wsrt_lambda_client *c, char *name, in_port_t port)
 
 static int parse_endpoint(wsrt_lambda_client *c, wsrt_span endpoint)
 {
-    char name[sizeof c->host];
+    char name[LONGEST_NAME + 1];
     in_port_t port;
 
     if (endpoint.len == 0 || endpoint.len >= sizeof name)
         return WSRT_ERR_INVALID;
     memcpy(name, endpoint.ptr, endpoint.len);
     name[endpoint.len] = '\0';
-    memcpy(c->host, name, endpoint.len + 1);
+    c->fields_len = (size_t)snprintf(c->fields, sizeof c->fields,
+                                     " HTTP/1.1\r\nHost: %s\r\nUser-Agent: libwsrt/%s\r\n", name,
+                                     wsrt_version_string());
     char *colon = strrchr(name, ':');
     if (colon == NULL || parse_port(colon + 1, &port) != WSRT_OK)
         return WSRT_ERR_INVALID;
@@ -126,21 +128,58 @@ static int open_connection(wsrt_lambda_client *c)
 
 /* ---- sending ------------------------------------------------------------------------------ */
 
-static int format_head(const wsrt_lambda_client *c, const wsrt_lambda_request *r, char *dst)
-{
-    const char *name = r->header_name;
-    int len = snprintf(
-        dst, REQUEST_HEAD, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: libwsrt/%s\r\n%s%s%s%s",
-        r->method, r->path, c->host, wsrt_version_string(), name != NULL ? name : "",
-        name != NULL ? ": " : "", name != NULL ? r->header_value : "", name != NULL ? "\r\n" : "");
+/* A text that grows in a fixed place; one that does not fit leaves it full. */
+typedef struct head_text {
+    char text[REQUEST_HEAD];
+    size_t len;
+} head_text;
 
-    if (r->body.len > 0 && len > 0 && len < REQUEST_HEAD)
-        len += snprintf(dst + len, (size_t)(REQUEST_HEAD - len),
-                        "Content-Type: application/json\r\nContent-Length: %zu\r\n", r->body.len);
-    if (len < 0 || len > REQUEST_HEAD - 3)
-        return -1;
-    memcpy(dst + len, "\r\n", 2);
-    return len + 2;
+static void add(head_text *h, const char *text, size_t len)
+{
+    if (len > sizeof h->text - h->len) {
+        h->len = sizeof h->text;
+        return;
+    }
+    memcpy(h->text + h->len, text, len);
+    h->len += len;
+}
+
+static void add_cstr(head_text *h, const char *text)
+{
+    add(h, text, strlen(text));
+}
+
+static void add_number(head_text *h, size_t n)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    add(h, digits + at, sizeof digits - at);
+}
+
+static int format_head(const wsrt_lambda_client *c, const wsrt_lambda_request *r, head_text *h)
+{
+    h->len = 0;
+    add_cstr(h, r->method);
+    add_cstr(h, " ");
+    add_cstr(h, r->path);
+    add(h, c->fields, c->fields_len);
+    if (r->header_name != NULL) {
+        add_cstr(h, r->header_name);
+        add_cstr(h, ": ");
+        add_cstr(h, r->header_value);
+        add_cstr(h, "\r\n");
+    }
+    if (r->body.len > 0) {
+        add_cstr(h, "Content-Type: application/json\r\nContent-Length: ");
+        add_number(h, r->body.len);
+        add_cstr(h, "\r\n");
+    }
+    add_cstr(h, "\r\n");
+    return h->len < sizeof h->text ? WSRT_OK : WSRT_ERR_INVALID;
 }
 
 /* Moves the two pieces past what was sent. */
@@ -156,13 +195,13 @@ static void skip_sent(struct iovec *iov, size_t sent)
 
 static int send_request(wsrt_lambda_client *c, const wsrt_lambda_request *r)
 {
-    char head[REQUEST_HEAD];
-    int head_len = format_head(c, r, head);
-    struct iovec iov[2] = {{head, (size_t)head_len}, {(void *)(uintptr_t)r->body.ptr, r->body.len}};
+    head_text h;
+    int rc = format_head(c, r, &h);
+    struct iovec iov[2] = {{h.text, h.len}, {(void *)(uintptr_t)r->body.ptr, r->body.len}};
     struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
 
-    if (head_len < 0)
-        return WSRT_ERR_INVALID;
+    if (rc != WSRT_OK)
+        return rc;
     while (iov[0].iov_len + iov[1].iov_len > 0) {
         ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
         if (n < 0 && errno != EINTR)

@@ -12,7 +12,8 @@ typedef struct wsrt_lambda_client {
     wsrt_allocator allocator;
     struct sockaddr_storage address;
     socklen_t address_len;
-    char host[96];     /* "host:port", for the Host field */
+    char fields[160]; /* of every request: the rest of its first line, Host and User-Agent */
+    size_t fields_len;
     uint64_t max_body; /* of one answer */
     int fd;            /* -1 = not connected */
     int stop_fd;       /* readable = stop waiting */

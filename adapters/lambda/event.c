@@ -22,12 +22,13 @@ typedef struct parts {
 
 typedef struct place {
     const char *name;
+    size_t len;
     size_t offset;
 } place;
 
 #define PLACE(name, member)                                                                        \
     {                                                                                              \
-        name, offsetof(parts, member)                                                              \
+        name, sizeof(name) - 1, offsetof(parts, member)                                            \
     }
 
 static const place root_places[] = {
@@ -41,7 +42,7 @@ static const place root_places[] = {
     PLACE("multiValueQueryStringParameters", multi_query),
     PLACE("body", body),
     PLACE("isBase64Encoded", base64),
-    {NULL, 0},
+    {NULL, 0, 0},
 };
 
 static const place context_places[] = {
@@ -56,13 +57,13 @@ static const place context_places[] = {
     PLACE("authorizer", authorizer),
     PLACE("disconnectStatusCode", close_code),
     PLACE("disconnectReason", close_reason),
-    {NULL, 0},
+    {NULL, 0, 0},
 };
 
 static const place identity_places[] = {
     PLACE("sourceIp", source_ip),
     PLACE("userAgent", user_agent),
-    {NULL, 0},
+    {NULL, 0, 0},
 };
 
 static const place authorizer_places[] = {
@@ -73,8 +74,16 @@ static const place authorizer_places[] = {
     PLACE("groups", groups),
     PLACE("scopes", scopes),
     PLACE("exp", expires),
-    {NULL, 0},
+    {NULL, 0, 0},
 };
+
+/* Most keys are told apart by their length. */
+static int is_named(const wsrt_json *key, const place *at)
+{
+    if (key->escaped)
+        return wsrt_json_equal(key, (wsrt_span){at->name, at->len});
+    return key->text.len == at->len && memcmp(key->text.ptr, at->name, at->len) == 0;
+}
 
 /* Notes where the members of an object are; null counts as absent, of duplicates the first counts. */
 static void gather(const wsrt_json *object, const place *places, parts *p)
@@ -87,9 +96,11 @@ static void gather(const wsrt_json *object, const place *places, parts *p)
     while (wsrt_json_next(object, &it, &key, &value) == WSRT_OK)
         for (const place *at = places; at->name != NULL; at++) {
             wsrt_json *to = (wsrt_json *)(void *)((char *)p + at->offset);
-            if (to->kind == WSRT_JSON_NONE && value.kind != WSRT_JSON_NULL &&
-                wsrt_json_equal(&key, wsrt_span_cstr(at->name)))
+            if (!is_named(&key, at))
+                continue;
+            if (to->kind == WSRT_JSON_NONE && value.kind != WSRT_JSON_NULL)
                 *to = value;
+            break;
         }
 }
 

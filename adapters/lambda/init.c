@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_EVENT = 6291556, MESSAGE_SIZE = 513, EXIT_CONFIG = 78 };
+enum { MAX_EVENT = 6291556, MESSAGE_SIZE = 513, EXIT_CONFIG = 78, LIMITED_KEYS = 8192 };
 
 int wsrt_lambda_options_load(wsrt_lambda_options *out, const wsrt_lambda_options *given)
 {
@@ -158,6 +158,20 @@ static int serve(wsrt_runtime *rt, const wsrt_lambda_options *opts, const wsrt_e
     return is_configuration(rc) ? EXIT_CONFIG : EXIT_FAILURE;
 }
 
+/* An instance serves one event after the other: it never sees as many clients in a few seconds as the
+ * default has room for, 1.4 MB. */
+static wsrt_limiter *small_limiter(void)
+{
+    wsrt_limiter_options o = {.struct_size = sizeof o, .max_keys = LIMITED_KEYS};
+    wsrt_env env = {.struct_size = sizeof env};
+    wsrt_limiter *limiter = NULL;
+
+    if (wsrt_env_default(&env) == WSRT_OK &&
+        env.random(env.user, &o.hash_key, sizeof o.hash_key) == WSRT_OK)
+        (void)wsrt_limiter_new(&limiter, &o);
+    return limiter; /* NULL: the runtime makes its own, or says why not */
+}
+
 int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, void *user)
 {
     int level = wsrt_lambda_log_level(getenv("WSRT_LOG_LEVEL"));
@@ -181,6 +195,8 @@ int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, 
         parts.flags |= WSRT_RUNTIME_DEVELOPER_ERRORS;
     if (is_on("WSRT_REQUIRE_AUTH"))
         parts.flags |= WSRT_RUNTIME_REQUIRE_AUTH;
+    wsrt_limiter *limiter = small_limiter();
+    parts.limiter = limiter;
     rc = make(&rt, &parts, user);
     if (rc < 0) {
         snprintf(message, sizeof message, "the function cannot start: %s", wsrt_status_name(rc));
@@ -189,5 +205,6 @@ int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, 
         rc = serve(rt, opts, &env);
     }
     wsrt_runtime_free(rt);
+    wsrt_limiter_free(limiter);
     return rc;
 }

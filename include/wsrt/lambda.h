@@ -119,7 +119,8 @@ typedef int (*wsrt_lambda_make_fn)(wsrt_runtime **out, wsrt_runtime_options *par
  * clients what developers see; WSRT_REQUIRE_AUTH=1 refuses connects without an identity; WSRT_LOG_LEVEL
  * is trace, debug, info (the default), warn or error; besides what wsrt_lambda_run() reads. The log goes
  * to standard error, one JSON object a line, and metrics alone to standard output. SIGTERM ends the loop
- * after the invocation under way; SIGPIPE is ignored.
+ * after the invocation under way; SIGPIPE is ignored. The limiter has room for 8192 keys; `parts` may
+ * name another.
  *
  *     static int make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
  *     {

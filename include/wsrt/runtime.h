@@ -223,7 +223,7 @@ typedef struct wsrt_route {
 /** Bits of wsrt_runtime_options.flags. @since 0.1 */
 typedef enum wsrt_runtime_flag {
     WSRT_RUNTIME_DEVELOPER_ERRORS = 1, /**< allow developer errors, with WSRT_EVENT_DEVELOPER */
-    WSRT_RUNTIME_NO_LIMITS = 2,        /**< no default limiter: unlimited message rates */
+    WSRT_RUNTIME_NO_LIMITS = 2,        /**< no limiter, not even a given one */
     WSRT_RUNTIME_API_GATEWAY = 4,      /**< no route: API Gateway's own "Forbidden" JSON */
     WSRT_RUNTIME_REQUIRE_AUTH = 8,     /**< a CONNECT without a valid token is refused, 401 */
     WSRT_RUNTIME_QUIET_LIMITS = 16,    /**< a message refused by the limiter gets no answer */

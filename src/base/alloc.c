@@ -35,8 +35,9 @@ void *wsrt_mem_alloc(const wsrt_allocator *a, size_t size)
 
 void *wsrt_mem_zalloc(const wsrt_allocator *a, size_t size)
 {
+    if (a->realloc == libc_realloc) /* pages that nobody writes to cost nothing */
+        return size == 0 ? NULL : calloc(1, size);
     void *ptr = wsrt_mem_alloc(a, size);
-
     if (ptr != NULL)
         memset(ptr, 0, size);
     return ptr;

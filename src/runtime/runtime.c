@@ -78,8 +78,10 @@ static int add_limiter(wsrt_runtime *rt, const wsrt_runtime_options *o)
     wsrt_limiter_options opts = {
         .struct_size = sizeof opts, .allocator = rt->allocator, .hash_key = random_word(&rt->env)};
 
+    if ((o->flags & WSRT_RUNTIME_NO_LIMITS) != 0)
+        return WSRT_OK;
     rt->limiter = o->limiter;
-    if (rt->limiter != NULL || (o->flags & WSRT_RUNTIME_NO_LIMITS) != 0)
+    if (rt->limiter != NULL)
         return WSRT_OK;
     if ((o->flags & WSRT_RUNTIME_API_GATEWAY) != 0)
         opts.stage = (wsrt_rule){.rate = 50, .burst = 100};

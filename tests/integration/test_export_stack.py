@@ -21,6 +21,9 @@ RIGHTS = {
     "chat": {("dynamodb:PutItem", "<messages.arn>"), ("dynamodb:Query", "<messages.arn>"),
              ("dynamodb:GetItem", "<connections.arn>"), ("dynamodb:UpdateItem", "<connections.arn>"),
              ("dynamodb:DeleteItem", "<connections.arn>"), POSTS},
+    "subscribe": {("dynamodb:GetItem", "<connections.arn>"),
+                  ("dynamodb:UpdateItem", "<connections.arn>"),
+                  ("dynamodb:DeleteItem", "<connections.arn>"), POSTS},
     "stream-processor": {("dynamodb:DeleteItem", "<connections.arn>"),
                          ("dynamodb:DescribeStream", "<metrics.stream>"),
                          ("dynamodb:GetRecords", "<metrics.stream>"),
@@ -76,14 +79,16 @@ def a_role_is_for_lambda_alone_and_holds_no_other_policy():
 
 
 def the_routes_are_those_of_the_protocol():
-    for schema, field, keys in (("message", "type", {"auth", "message", "ping"}),
-                                ("message-action", "action", {"chat_message"})):
+    for schema, field, keys, subscriptions in (
+            ("message", "type", {"auth", "message", "ping"}, {"subscribe", "unsubscribe"}),
+            ("message-action", "action", {"chat_message"}, set())):
         for stack in _both(args=("--schema", schema)):
             equal(stack["api"], ("websocket-dev", "WEBSOCKET", f"$request.body.{field}"))
             targets = {key: route[0] for key, route in stack["routes"].items()}
             equal(targets, {"$connect": "integrations/<integration connect>",
                             "$disconnect": "integrations/<integration disconnect>",
-                            **{k: "integrations/<integration chat>" for k in keys | {"$default"}}})
+                            **{k: "integrations/<integration chat>" for k in keys | {"$default"}},
+                            **{k: "integrations/<integration subscribe>" for k in subscriptions}})
             equal(stack["stage"], ("dev", True, 100, 50))
 
 
@@ -142,10 +147,10 @@ def the_functions_are_told_where_everything_is():
         for stack in _both(shape):
             variables = {n.removeprefix("websocket-dev-"): f["variables"]
                          for n, f in stack["functions"].items()}
-            for name in ("connect", "disconnect", "chat", "stream-processor"):
+            for name in ("connect", "disconnect", "chat", "subscribe", "stream-processor"):
                 equal((variables[name]["CONNECTIONS_TABLE_NAME"],
                        variables[name]["WSRT_CONNECTIONS_SHAPE"]), ("<connections>", shape))
-            for name in ("chat", "stream-processor"):
+            for name in ("chat", "subscribe", "stream-processor"):
                 equal(variables[name]["WEBSOCKET_API_ENDPOINT"],
                       "https://<api>.execute-api.eu-west-1.amazonaws.com/dev")
             equal(variables["chat"]["WEBSOCKET_MESSAGES_TABLE"], "<messages>")
@@ -161,7 +166,7 @@ def the_outputs_say_where_clients_and_operators_find_it():
         for table in ("Connections", "Messages", "Metrics"):
             equal((outputs[f"{table}TableName"], outputs[f"{table}TableArn"]),
                   (f"<{table.lower()}>", f"<{table.lower()}.arn>"))
-        equal(len([k for k in outputs if k.endswith("FunctionArn")]), 5)
+        equal(len([k for k in outputs if k.endswith("FunctionArn")]), 6)
 
 
 # ---- the two forms, and the parts ----

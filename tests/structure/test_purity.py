@@ -15,7 +15,7 @@ _GLOBAL_OFFSET_TABLE_ __popcountdi2
 OWN = {  # the environment, and libc's allocator behind the default
     "env.c": set("clock_gettime getrandom open open64 close read sysconf __errno_location __read_chk "
                  "__open_2".split()),
-    "alloc.c": {"realloc", "free"},
+    "alloc.c": {"calloc", "realloc", "free"},
     # whoever ends a subscription waits for its callback, unless it is the callback
     "events.c": set("pthread_cond_init pthread_cond_destroy pthread_cond_wait "
                     "pthread_cond_broadcast pthread_self".split()),

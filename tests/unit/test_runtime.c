@@ -1627,6 +1627,24 @@ START_TEST(every_transition_and_rejection_of_a_breaker_is_in_the_metrics_once)
 }
 END_TEST
 
+START_TEST(without_limits_not_even_a_given_limiter_counts)
+{
+    wsrt_runtime_options o = options();
+    wsrt_limiter *limiter;
+
+    ck_assert_int_eq(wsrt_limiter_new(&limiter, NULL), WSRT_OK);
+    o.limiter = limiter;
+    begin(&o);
+    ck_assert_ptr_null(wsrt_runtime_limiter(w.rt));
+    o.flags = 0;
+    begin(&o);
+    ck_assert_ptr_eq(wsrt_runtime_limiter(w.rt), limiter);
+    wsrt_runtime_free(w.rt);
+    w.rt = NULL;
+    wsrt_limiter_free(limiter);
+}
+END_TEST
+
 START_TEST(refusals_by_the_limiter_are_in_the_metrics_by_scope)
 {
     wsrt_runtime_options o = options();
@@ -1823,6 +1841,7 @@ Suite *suite(void)
     tcase_add_test(t, a_stream_counts_as_its_routes_operation_and_as_no_conversation);
     tcase_add_test(t, the_shipped_operations_are_counted);
     tcase_add_test(t, every_transition_and_rejection_of_a_breaker_is_in_the_metrics_once);
+    tcase_add_test(t, without_limits_not_even_a_given_limiter_counts);
     tcase_add_test(t, refusals_by_the_limiter_are_in_the_metrics_by_scope);
     tcase_add_test(t, failed_sends_and_removed_records_are_in_the_metrics);
     tcase_add_test(t, a_batch_that_settles_ends_all_its_plain_messages_at_once);

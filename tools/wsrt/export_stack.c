@@ -22,7 +22,7 @@
 
 /* ---- functions ---- */
 
-enum { CONNECT, DISCONNECT, CHAT, STREAM, AUTHORIZER };
+enum { CONNECT, DISCONNECT, CHAT, SUBSCRIBE, STREAM, AUTHORIZER };
 
 const struct stack_function stack_functions[] = {
     [CONNECT] = {.logical = "Connect",
@@ -57,6 +57,17 @@ const struct stack_function stack_functions[] = {
                              {"dynamodb:GetItem dynamodb:UpdateItem dynamodb:DeleteItem",
                               "@{connections.arn}", NULL, NULL},
                              POST_TO_CONNECTIONS}},
+    [SUBSCRIBE] = {.logical = "Subscribe",
+                   .name = "subscribe",
+                   .id = "subscribe",
+                   .program = "stream-processor",
+                   .memory = 256,
+                   .timeout = 29,
+                   .is_integration = 1,
+                   .variables = {CONNECTIONS_VARIABLES, ENDPOINT_VARIABLE},
+                   .statements = {{"dynamodb:GetItem dynamodb:UpdateItem dynamodb:DeleteItem",
+                                   "@{connections.arn}", NULL, NULL},
+                                  POST_TO_CONNECTIONS}},
     [STREAM] = {.logical = "StreamProcessor",
                 .name = "stream-processor",
                 .id = "stream_processor",
@@ -96,6 +107,8 @@ static const struct stack_route message_routes[] = {
     {"auth", "Auth", "auth", &stack_functions[CHAT]},
     {"message", "Message", "message", &stack_functions[CHAT]},
     {"ping", "Ping", "ping", &stack_functions[CHAT]},
+    {"subscribe", "Subscribe", "subscribe", &stack_functions[SUBSCRIBE]},
+    {"unsubscribe", "Unsubscribe", "unsubscribe", &stack_functions[SUBSCRIBE]},
 };
 
 static const struct stack_route action_routes[] = {
