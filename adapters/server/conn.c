@@ -444,9 +444,12 @@ static void tell_disconnect(wsrt_loop *l, wsrt_conn *c)
     ev.connected_at = c->wall;
     ev.recorder = l->recorder;
     ev.now = l->now;
+    ev.routed = &l->routed;
     l->runtime_dirty = 1;
     l->reason_len = 0;
     int rc = wsrt_runtime_dispatch(l->server->runtime, &ev, NULL, NULL);
+    wsrt_times_note(&l->times, l->routed);
+    wsrt_series_turn(l, l->set->env.now(l->set->env.user));
     if (rc != WSRT_OK)
         wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.disconnect_failed", "status",
                       wsrt_span_cstr(wsrt_status_name(rc)));

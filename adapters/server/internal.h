@@ -9,6 +9,7 @@
 #include "server/settings.h"
 #include "server/table.h"
 #include "server/timer.h"
+#include "server/times.h"
 #include "common/http1.h"
 #include "common/tls/tls.h"
 #include "common/ws.h"
@@ -271,6 +272,8 @@ typedef struct wsrt_loop {
 
     wsrt_count counters[WSRT_COUNTERS];
     wsrt_series series;
+    wsrt_times times;
+    wsrt_span routed; /* of the event dispatched last */
     struct {
         char *bytes; /* NULL = never asked for */
         size_t len;

@@ -68,7 +68,8 @@ int wsrt_loop_init(wsrt_loop *l, wsrt_server *s, uint32_t number)
     l->event = (wsrt_event){.struct_size = sizeof l->event,
                             .kind = WSRT_EVENT_MESSAGE,
                             .reply = wsrt_sender_reply,
-                            .transport = l};
+                            .transport = l,
+                            .routed = &l->routed};
     l->event.connection_id.len = WSRT_ID_LEN;
     l->event.stage = s->set.stage;
     pthread_mutex_init(&l->lock, NULL);
