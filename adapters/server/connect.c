@@ -229,7 +229,7 @@ static void write_verdict(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v)
                                            .body = v->body,
                                            .type_cstr = v->has_type ? "" : NULL,
                                            .extra_cstr = v->head.len > 0 ? v->head.ptr : NULL,
-                                           .close = !v->keep_alive});
+                                           .close = !v->keep_alive || c->forwarded});
     }
 }
 

@@ -61,8 +61,22 @@ static int bears_secret(const wsrt_exchange *k)
                      k->loop->set->management_token);
 }
 
+/* Where there is a listener for those who manage, the paths are there only; behind a proxy, all who
+ * come by another may be anybody. */
+static int is_elsewhere(const wsrt_exchange *k)
+{
+    const wsrt_settings *set = k->loop->set;
+
+    if (k->conn->is_admin)
+        return 0;
+    return set->admin.count > 0 || (set->management == WSRT_MANAGEMENT_LOOPBACK &&
+                                    (set->proxies.count > 0 || set->proxies.local));
+}
+
 int wsrt_guard_judge(const wsrt_exchange *k, int flags)
 {
+    if (is_elsewhere(k))
+        return 404;
     switch (k->loop->set->management) {
     case WSRT_MANAGEMENT_LOOPBACK:
         return is_local_program(k, flags) ? 0 : 403;

@@ -145,9 +145,10 @@ typedef struct wsrt_conn {
     uint16_t code; /* for the DISCONNECT */
     uint8_t state;
     uint8_t flags;
-    uint8_t interest; /* what epoll watches */
-    uint8_t is_unix;  /* has no address; other threads read it */
-    uint8_t reserved[2];
+    uint8_t interest;  /* what epoll watches */
+    uint8_t is_unix;   /* has no address; other threads read it */
+    uint8_t is_admin;  /* came by a listener for those who manage */
+    uint8_t forwarded; /* `ip` is whom a proxy speaks for */
 } wsrt_conn;
 
 /* ---- posts of other threads (sender.c) ------------------------------------------------------ */
@@ -293,6 +294,7 @@ typedef struct wsrt_loop {
 typedef struct wsrt_listener {
     atomic_int users; /* loops that share one descriptor; 0 = each has its own */
     int is_unix;
+    int is_admin;
     size_t len;
     char address[WSRT_ADDRESS_MAX]; /* "127.0.0.1:40123", "unix:PATH" */
 } wsrt_listener;
@@ -363,6 +365,7 @@ void wsrt_conn_unhold(wsrt_loop *l, wsrt_conn *c);
 int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c);
 int wsrt_conn_reserve_id(wsrt_loop *l);
 wsrt_loop *wsrt_conn_loop_of(const wsrt_server *s, wsrt_span id);
+int wsrt_conn_forward(wsrt_loop *l, wsrt_conn *c, const unsigned char *source);
 uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c);
 void wsrt_conn_undo_connect(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c);

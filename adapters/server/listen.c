@@ -207,7 +207,7 @@ static int open_each(wsrt_server *s, size_t i, address *a, socklen_t len)
     return WSRT_OK;
 }
 
-static int listen_at(wsrt_server *s, wsrt_span text)
+static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
 {
     wsrt_listener *at = &s->listeners[s->listener_count];
     address a;
@@ -219,6 +219,7 @@ static int listen_at(wsrt_server *s, wsrt_span text)
     if (!is_loopback(&a) && (s->set.flags & WSRT_SERVER_INSECURE) == 0)
         return WSRT_ERR_INVALID;
     at->is_unix = a.any.sa_family == AF_UNIX;
+    at->is_admin = is_admin;
     size_t i = s->listener_count++;
     if (!at->is_unix) {
         rc = open_each(s, i, &a, len);
@@ -236,7 +237,9 @@ int wsrt_listen_all(wsrt_server *s)
     int rc = WSRT_OK;
 
     for (size_t i = 0; i < s->set.listen.count && rc == WSRT_OK; i++)
-        rc = listen_at(s, s->set.listen.items[i]);
+        rc = listen_at(s, s->set.listen.items[i], 0);
+    for (size_t i = 0; i < s->set.admin.count && rc == WSRT_OK; i++)
+        rc = listen_at(s, s->set.admin.items[i], 1);
     for (uint32_t k = 0; k < s->loop_count && rc == WSRT_OK; k++) {
         s->loops[k].spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
         rc = s->loops[k].spare < 0 ? WSRT_ERR_IO : watch(&s->loops[k], EPOLL_CTL_ADD);
@@ -394,6 +397,8 @@ void wsrt_listen_accept(wsrt_loop *l, size_t index)
         }
         if (!is_unix)
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        wsrt_listen_adopt(l, fd, is_unix ? NULL : ip_of(&a, ip));
+        wsrt_conn *c = wsrt_listen_adopt(l, fd, is_unix ? NULL : ip_of(&a, ip));
+        if (c != NULL)
+            c->is_admin = l->server->listeners[index].is_admin != 0;
     }
 }

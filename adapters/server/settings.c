@@ -186,6 +186,18 @@ static int pair_valid(const wsrt_server_options *o)
            o->tls_key.len <= PEM_MOST;
 }
 
+/* "unix" stands for whoever comes by a unix socket. */
+static int read_proxies(wsrt_proxies *p, const wsrt_server_options *o)
+{
+    for (size_t i = 0; i < o->trusted_proxy_count; i++) {
+        if (wsrt_span_equal(o->trusted_proxies[i], wsrt_span_cstr("unix")))
+            p->local = 1;
+        else if (!wsrt_range_parse(o->trusted_proxies[i], &p->ranges[p->count++]))
+            return WSRT_ERR_INVALID;
+    }
+    return WSRT_OK;
+}
+
 static int load_text(wsrt_settings *s, const wsrt_server_options *o)
 {
     const wsrt_span standard = wsrt_span_cstr("127.0.0.1:8080");
@@ -195,18 +207,23 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
 
     if (!texts_valid(listen, count, LISTEN_MOST) ||
         !texts_valid(o->hosts, o->host_count, NAMES_MOST) ||
+        !texts_valid(o->admin, o->admin_count, LISTEN_MOST - count) ||
+        !texts_valid(o->trusted_proxies, o->trusted_proxy_count, NAMES_MOST) ||
         !texts_valid(o->origins, o->origin_count, NAMES_MOST) || stage.len > 128 ||
         o->app.len > 128 || !pair_valid(o) || o->management_token.len > 4096 ||
         (o->management == WSRT_MANAGEMENT_BEARER && o->management_token.len == 0))
         return WSRT_ERR_INVALID;
     s->block_size = room_for(listen, count) + room_for(o->hosts, o->host_count) +
-                    room_for(o->origins, o->origin_count) + stage.len + o->app.len +
+                    room_for(o->origins, o->origin_count) + room_for(o->admin, o->admin_count) +
+                    o->trusted_proxy_count * sizeof(wsrt_range) + stage.len + o->app.len +
                     o->tls_cert.len + o->tls_key.len + o->management_token.len;
     s->block = wsrt_server_alloc(&s->mem, s->block_size);
     if (s->block == NULL)
         return WSRT_ERR_NOMEM;
     copier c = {s->block, NULL};
-    c.text = (char *)(c.spans + count + o->host_count + o->origin_count);
+    s->proxies.ranges =
+        (wsrt_range *)(c.spans + count + o->host_count + o->origin_count + o->admin_count);
+    c.text = (char *)(s->proxies.ranges + o->trusted_proxy_count);
     s->listen = copy_texts(&c, listen, count);
     s->hosts = copy_texts(&c, o->hosts, o->host_count);
     s->origins = copy_texts(&c, o->origins, o->origin_count);
@@ -214,8 +231,9 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
     s->app = copy_text(&c, o->app);
     s->tls_cert = copy_text(&c, o->tls_cert);
     s->tls_key = copy_text(&c, o->tls_key);
+    s->admin = copy_texts(&c, o->admin, o->admin_count);
     s->management_token = copy_text(&c, o->management_token);
-    return WSRT_OK;
+    return read_proxies(&s->proxies, o);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */
@@ -239,6 +257,14 @@ static int load_env(wsrt_env *out, wsrt_runtime *rt, const wsrt_env *given)
     out->random = own.random != NULL ? own.random : out->random;
     out->log = own.log != NULL ? own.log : out->log;
     return rc;
+}
+
+void wsrt_server_settings_free(wsrt_settings *s)
+{
+    if (s->block != NULL && s->tls_key.len > 0)
+        explicit_bzero(s->block, s->block_size);
+    wsrt_server_release(&s->mem, s->block, s->block_size);
+    s->block = NULL;
 }
 
 int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
@@ -275,13 +301,9 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
     if (load_sizes(out, &o) != WSRT_OK || load_times(out, &o) != WSRT_OK)
         return WSRT_ERR_INVALID;
     rc = load_env(&out->env, rt, o.env);
-    return rc != WSRT_OK ? rc : load_text(out, &o);
-}
-
-void wsrt_server_settings_free(wsrt_settings *s)
-{
-    if (s->block != NULL && s->tls_key.len > 0)
-        explicit_bzero(s->block, s->block_size);
-    wsrt_server_release(&s->mem, s->block, s->block_size);
-    s->block = NULL;
+    if (rc == WSRT_OK)
+        rc = load_text(out, &o);
+    if (rc != WSRT_OK)
+        wsrt_server_settings_free(out);
+    return rc;
 }

@@ -2,6 +2,8 @@
 #ifndef WSRT_SERVER_SETTINGS_H
 #define WSRT_SERVER_SETTINGS_H
 
+#include "server/proxy.h"
+
 #include <wsrt/server.h>
 
 typedef struct wsrt_texts {
@@ -13,6 +15,7 @@ typedef struct wsrt_settings {
     wsrt_allocator mem;
     wsrt_env env;
     wsrt_texts listen;
+    wsrt_texts admin;
     wsrt_texts hosts;
     wsrt_texts origins;
     wsrt_span stage;
@@ -20,6 +23,7 @@ typedef struct wsrt_settings {
     wsrt_span tls_cert; /* empty = clear text */
     wsrt_span tls_key;
     wsrt_span management_token;
+    wsrt_proxies proxies;
     void *block; /* holds all text */
     size_t block_size;
     size_t max_message;

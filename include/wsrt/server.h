@@ -162,6 +162,15 @@ typedef struct wsrt_server_options {
     size_t action_count;
     wsrt_server_state_fn state; /**< NULL = /api/state is the server's own alone */
     void *state_user;           /**< handed to `state` */
+    const wsrt_span *trusted_proxies; /**< "10.0.0.0/8", "2001:db8::1"; "unix" = who comes by a unix
+                                           socket. Whom they name in X-Forwarded-For is the source:
+                                           the right-most address there that is no proxy's. With
+                                           any, LOOPBACK is OFF but on `admin` */
+    size_t trusted_proxy_count;
+    const wsrt_span
+        *admin; /**< as `listen`, and there alone are the paths that manage; with `listen`
+                                 16 at most. Their addresses follow those of `listen` */
+    size_t admin_count;
 } wsrt_server_options;
 
 /**

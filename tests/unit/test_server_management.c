@@ -431,6 +431,135 @@ START_TEST(without_the_secret_even_loopback_is_forbidden)
 }
 END_TEST
 
+/* ---- behind proxies ------------------------------------------------------------------------- */
+
+static const wsrt_span proxies[] = {{"192.0.2.0/24", 12}, {"127.0.0.1", 9}};
+static const unsigned char proxy[16] = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 7};
+static const unsigned char stranger[16] = {[10] = 0xff, [11] = 0xff, 203, 0, 113, 9};
+
+static int upgrade_from(const unsigned char *ip, const char *fields, int *status)
+{
+    char request[1024], answer[4096];
+    int fd = rig_adopt_from(&rig, ip), ended;
+    int len = snprintf(request, sizeof request, "%.*s%s\r\n", (int)strlen(rig_upgrade) - 2,
+                       rig_upgrade, fields);
+
+    rig_send(fd, request, (size_t)len);
+    answer[rig_read(&rig, fd, answer, sizeof answer - 1, &ended)] = '\0';
+    *status = 0;
+    sscanf(answer, "HTTP/1.1 %d ", status);
+    return fd;
+}
+
+/* As `get` and handlers see it. */
+static void expect_source(const unsigned char *ip, const char *fields, const char *source)
+{
+    wsrt_connection_info info = {.struct_size = sizeof info};
+    int status, fd = upgrade_from(ip, fields, &status);
+    wsrt_span id = wsrt_span_cstr(rig.id);
+
+    ck_assert_int_eq(status, 101);
+    ck_assert_int_eq(rig.sender.ops->get(rig.sender.self, &id, &info), WSRT_OK);
+    ck_assert_str_eq(info.source_ip, source);
+    close(fd);
+    rig_steps(&rig, 3);
+}
+
+static void start_behind_proxies(wsrt_server_options o)
+{
+    o.trusted_proxies = proxies;
+    o.trusted_proxy_count = 2;
+    start_with(o);
+}
+
+START_TEST(the_source_is_the_right_most_address_that_is_no_proxys)
+{
+    start_behind_proxies((wsrt_server_options){0});
+    expect_source(proxy, "X-Forwarded-For: 203.0.113.5\r\n", "203.0.113.5");
+    expect_source(proxy, "X-Forwarded-For: 6.6.6.6, 203.0.113.5\r\n", "203.0.113.5");
+    expect_source(proxy, "X-Forwarded-For: 6.6.6.6, 203.0.113.5, 192.0.2.9\r\n", "203.0.113.5");
+    expect_source(proxy, "x-forwarded-for: 6.6.6.6\r\nX-Forwarded-For: 2001:db8::5\r\n",
+                  "2001:db8::5");
+    expect_source(proxy, "X-Forwarded-For: 192.0.2.8, 192.0.2.9\r\n", "192.0.2.8");
+    expect_source(proxy, "X-Forwarded-For: 203.0.113.5, unknown\r\n", "192.0.2.7");
+    expect_source(proxy, "X-Forwarded-For: 203.0.113.5, what, 192.0.2.9\r\n", "192.0.2.9");
+    expect_source(proxy, "", "192.0.2.7");
+    expect_source(stranger, "X-Forwarded-For: 6.6.6.6\r\n", "203.0.113.9");
+    stop();
+}
+END_TEST
+
+START_TEST(the_limit_of_an_address_counts_sources_and_never_a_proxy)
+{
+    int status, fds[4];
+
+    start_behind_proxies((wsrt_server_options){.max_per_ip = 1});
+    fds[0] = upgrade_from(proxy, "X-Forwarded-For: 203.0.113.5\r\n", &status);
+    ck_assert_int_eq(status, 101);
+    fds[1] = upgrade_from(proxy, "X-Forwarded-For: 203.0.113.5\r\n", &status);
+    ck_assert_int_eq(status, 429);
+    fds[2] = upgrade_from(proxy, "X-Forwarded-For: 203.0.113.6\r\n", &status);
+    ck_assert_int_eq(status, 101);
+    fds[3] = upgrade_from(proxy, "", &status);
+    ck_assert_int_eq(status, 101);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    rig_steps(&rig, 3);
+    ck_assert_uint_eq(rig.server->peers.count, 0);
+    stop();
+}
+END_TEST
+
+/* A client that says it is this machine is none of it. */
+START_TEST(a_forwarded_loopback_address_is_counted_like_any_other)
+{
+    int status, fds[2];
+
+    start_behind_proxies((wsrt_server_options){.max_per_ip = 1});
+    fds[0] = upgrade_from(proxy, "X-Forwarded-For: 127.0.0.9\r\n", &status);
+    ck_assert_int_eq(status, 101);
+    fds[1] = upgrade_from(proxy, "X-Forwarded-For: 127.0.0.9\r\n", &status);
+    ck_assert_int_eq(status, 429);
+    close(fds[0]);
+    close(fds[1]);
+    stop();
+}
+END_TEST
+
+START_TEST(with_trusted_proxies_loopback_is_off_on_the_public_listener)
+{
+    start_behind_proxies((wsrt_server_options){0});
+    ck_assert_int_eq(ask("GET", "/metrics", "", ""), 404);
+    ck_assert_int_eq(ask("GET", "/api/state", "", ""), 404);
+    ck_assert_int_eq(ask("GET", "/@connections/AAAAAAAAAAAAAAA=", "", ""), 404);
+    ck_assert_int_eq(ask("GET", "/healthz", "", ""), 200);
+    stop();
+}
+END_TEST
+
+START_TEST(a_secret_still_opens_behind_proxies)
+{
+    start_behind_proxies((wsrt_server_options){.management = WSRT_MANAGEMENT_BEARER,
+                                               .management_token = wsrt_span_cstr("sesame")});
+    ck_assert_int_eq(ask("GET", "/metrics", "Authorization: Bearer sesame\r\n", ""), 200);
+    stop();
+}
+END_TEST
+
+START_TEST(a_proxy_that_is_no_address_is_refused)
+{
+    static const wsrt_span wrong[] = {{"example.com", 11}};
+    wsrt_server_options o = {
+        .struct_size = sizeof o, .trusted_proxies = wrong, .trusted_proxy_count = 1};
+    wsrt_runtime *rt;
+    wsrt_server *s;
+
+    ck_assert_int_eq(wsrt_runtime_new(&rt, NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_server_new(&s, rt, &o), WSRT_ERR_INVALID);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
 START_TEST(management_that_is_off_is_not_there)
 {
     start_with((wsrt_server_options){.management = WSRT_MANAGEMENT_OFF});
@@ -525,6 +654,12 @@ Suite *suite(void)
     tcase_add_test(t, another_machine_or_a_foreign_host_is_forbidden);
     tcase_add_test(t, who_bears_the_secret_may_from_anywhere);
     tcase_add_loop_test(t, without_the_secret_even_loopback_is_forbidden, 0, ROWS(wrong_secrets));
+    tcase_add_test(t, the_source_is_the_right_most_address_that_is_no_proxys);
+    tcase_add_test(t, the_limit_of_an_address_counts_sources_and_never_a_proxy);
+    tcase_add_test(t, a_forwarded_loopback_address_is_counted_like_any_other);
+    tcase_add_test(t, with_trusted_proxies_loopback_is_off_on_the_public_listener);
+    tcase_add_test(t, a_secret_still_opens_behind_proxies);
+    tcase_add_test(t, a_proxy_that_is_no_address_is_refused);
     tcase_add_test(t, management_that_is_off_is_not_there);
     tcase_add_test(t, under_api_gateway_a_binary_message_is_1003);
     tcase_add_test(t, under_api_gateway_a_frame_of_32769_bytes_is_1009_and_one_less_is_not);

@@ -28,6 +28,19 @@ static const char *check_demo_listen(const char *value)
     return strncmp(value, "unix:", 5) == 0 ? "is not ADDR:PORT" : check_listen(value);
 }
 
+static const char *check_proxy(const char *value)
+{
+    size_t len = strspn(value, "0123456789abcdefABCDEF.:");
+
+    if (strcmp(value, "unix") == 0)
+        return NULL;
+    if (len == 0 || (value[len] != '\0' && value[len] != '/'))
+        return "is not an address, a range such as 10.0.0.0/8, or unix";
+    return value[len] == '/' && parse_integer(value + len + 1) < 0
+               ? "has no length behind the slash"
+               : NULL;
+}
+
 static const char *check_origin(const char *value)
 {
     if (strcmp(value, "*") == 0 || strstr(value, "://") != NULL)
@@ -207,6 +220,20 @@ static const struct option_row serve_rows[] = {
      .kind = OPTION_TEXT,
      .check = check_not_empty,
      AT(serve_settings, tls_key)},
+    {.name = "trusted-proxy",
+     .argument = "CIDR",
+     .help =
+         "proxy that is believed when it names its client in X-Forwarded-For; 'unix': who comes "
+         "by a unix socket",
+     .kind = OPTION_LIST,
+     .check = check_proxy,
+     AT(serve_settings, proxies)},
+    {.name = "admin",
+     .argument = "ADDR:PORT|unix:PATH",
+     .help = "where alone the paths are that manage the server",
+     .kind = OPTION_LIST,
+     .check = check_listen,
+     AT(serve_settings, admin)},
     {.name = "loops",
      .argument = "N",
      .help = "event loops, each in a thread; connections are spread over them",

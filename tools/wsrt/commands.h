@@ -17,6 +17,8 @@ struct serve_settings {
     const char *management_token;
     struct text_list origins;
     struct text_list hosts;
+    struct text_list proxies;
+    struct text_list admin;
     struct text_list dev_tokens;
     const char *jwks;
     const char *issuer;

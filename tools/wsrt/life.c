@@ -87,7 +87,9 @@ static void put_urls(wsrt_json_writer *w, const struct life *l)
 
     wsrt_json_array(w);
     for (size_t i = 0;
-         wsrt_server_address(l->server, i, address, sizeof address - 1, &len) == WSRT_OK; i++) {
+         (l->public_count == 0 || i < l->public_count) &&
+         wsrt_server_address(l->server, i, address, sizeof address - 1, &len) == WSRT_OK;
+         i++) {
         address[len] = '\0';
         put_url(w, websocket_scheme(l, address), address);
     }
@@ -102,6 +104,22 @@ int life_address(const struct life *l, char *dst, size_t cap)
         return complain(TOOL_INTERNAL, "the server has no address");
     dst[len] = '\0';
     return 0;
+}
+
+/* Where SDKs find the paths that manage; null = nowhere, or at a unix socket. */
+static void put_management(wsrt_json_writer *w, const struct life *l)
+{
+    char address[ADDRESS_MAX];
+    size_t len = 0;
+
+    if (!l->managed || wsrt_server_address(l->server, l->managed_at, address, sizeof address - 1,
+                                           &len) != WSRT_OK)
+        len = 0;
+    address[len] = '\0';
+    if (len == 0 || strncmp(address, "unix:", 5) == 0)
+        wsrt_json_write_null(w);
+    else
+        put_url(w, l->tls ? "https" : "http", address);
 }
 
 int life_announce(const struct life *l)
@@ -129,10 +147,7 @@ int life_announce(const struct life *l)
     else
         put_url(&w, l->tls ? "https" : "http", address);
     wsrt_json_key(&w, "management");
-    if (strncmp(address, "unix:", 5) == 0 || !l->managed)
-        wsrt_json_write_null(&w);
-    else
-        put_url(&w, "http", address);
+    put_management(&w, l);
     wsrt_json_key(&w, "urls");
     put_urls(&w, l);
     wsrt_json_key(&w, "app");

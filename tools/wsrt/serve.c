@@ -278,8 +278,9 @@ static int explain_bind(const struct serve_settings *s, int rc, int error)
         return complain(TOOL_UNAVAILABLE, "cannot listen on %s%s: %s", first,
                         s->listen.count > 1 ? " and the others" : "", strerror(error));
     if (rc == WSRT_ERR_INVALID)
-        return complain(TOOL_CONFIG, "the server refuses these settings: --listen, --host or "
-                                     "--allow-origin is not what it can use");
+        return complain(TOOL_CONFIG, "the server refuses these settings: --listen, --admin, "
+                                     "--host, --allow-origin or --trusted-proxy is not what it can "
+                                     "use");
     if (s->tls_cert != NULL && (rc == WSRT_ERR_REJECTED || rc == WSRT_ERR_UNSUPPORTED))
         return explain_tls(s, rc);
     return complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
@@ -305,6 +306,10 @@ static int make_server(struct service *v)
         .listen_count = s->listen.count,
         .hosts = s->hosts.items,
         .host_count = s->hosts.count,
+        .trusted_proxies = s->proxies.items,
+        .trusted_proxy_count = s->proxies.count,
+        .admin = s->admin.items,
+        .admin_count = s->admin.count,
         .origins = s->origins.items,
         .origin_count = s->origins.count,
         .stage = wsrt_span_cstr(s->stage),
@@ -379,6 +384,15 @@ static int start(struct service *v)
     return status;
 }
 
+/* Where proxies are trusted, those on loopback want a listener of their own. */
+static int is_managed(const struct serve_settings *s)
+{
+    int mode = management_mode(s);
+
+    return mode != WSRT_MANAGEMENT_OFF &&
+           (mode != WSRT_MANAGEMENT_LOOPBACK || s->admin.count > 0 || s->proxies.count == 0);
+}
+
 static int live(struct service *v)
 {
     const struct serve_settings *s = v->settings;
@@ -386,7 +400,9 @@ static int live(struct service *v)
                         .app = s->app,
                         .tls = s->tls_cert != NULL,
                         .aws = s->aws,
-                        .managed = management_mode(s) != WSRT_MANAGEMENT_OFF};
+                        .managed = is_managed(s),
+                        .managed_at = s->admin.count > 0 ? s->listen.count : 0,
+                        .public_count = s->listen.count};
     int status = life_announce(&life);
 
     return status != 0 ? status : life_run(&life);
