@@ -12,6 +12,7 @@ enum {
     LISTEN_MOST = 16,
     NAMES_MOST = 4096,
     PEM_MOST = 1 << 20,
+    SECRET_MOST = 1024,
     LOOPS_MOST = 64,
     WORKERS_MOST = 256
 };
@@ -198,6 +199,15 @@ static int read_proxies(wsrt_proxies *p, const wsrt_server_options *o)
     return WSRT_OK;
 }
 
+static int keys_valid(const wsrt_server_options *o)
+{
+    if (o->management != WSRT_MANAGEMENT_SIGV4)
+        return o->management_access_key.len <= SECRET_MOST &&
+               o->management_secret_key.len <= SECRET_MOST;
+    return o->management_access_key.len > 0 && o->management_access_key.len <= 128 &&
+           o->management_secret_key.len > 0 && o->management_secret_key.len <= SECRET_MOST;
+}
+
 static int load_text(wsrt_settings *s, const wsrt_server_options *o)
 {
     const wsrt_span standard = wsrt_span_cstr("127.0.0.1:8080");
@@ -211,12 +221,13 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
         !texts_valid(o->trusted_proxies, o->trusted_proxy_count, NAMES_MOST) ||
         !texts_valid(o->origins, o->origin_count, NAMES_MOST) || stage.len > 128 ||
         o->app.len > 128 || !pair_valid(o) || o->management_token.len > 4096 ||
-        (o->management == WSRT_MANAGEMENT_BEARER && o->management_token.len == 0))
+        (o->management == WSRT_MANAGEMENT_BEARER && o->management_token.len == 0) || !keys_valid(o))
         return WSRT_ERR_INVALID;
     s->block_size = room_for(listen, count) + room_for(o->hosts, o->host_count) +
                     room_for(o->origins, o->origin_count) + room_for(o->admin, o->admin_count) +
                     o->trusted_proxy_count * sizeof(wsrt_range) + stage.len + o->app.len +
-                    o->tls_cert.len + o->tls_key.len + o->management_token.len;
+                    o->tls_cert.len + o->tls_key.len + o->management_token.len +
+                    o->management_access_key.len + o->management_secret_key.len;
     s->block = wsrt_server_alloc(&s->mem, s->block_size);
     if (s->block == NULL)
         return WSRT_ERR_NOMEM;
@@ -233,6 +244,8 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
     s->tls_key = copy_text(&c, o->tls_key);
     s->admin = copy_texts(&c, o->admin, o->admin_count);
     s->management_token = copy_text(&c, o->management_token);
+    s->management_access_key = copy_text(&c, o->management_access_key);
+    s->management_secret_key = copy_text(&c, o->management_secret_key);
     return read_proxies(&s->proxies, o);
 }
 
@@ -261,7 +274,7 @@ static int load_env(wsrt_env *out, wsrt_runtime *rt, const wsrt_env *given)
 
 void wsrt_server_settings_free(wsrt_settings *s)
 {
-    if (s->block != NULL && s->tls_key.len > 0)
+    if (s->block != NULL)
         explicit_bzero(s->block, s->block_size);
     wsrt_server_release(&s->mem, s->block, s->block_size);
     s->block = NULL;
@@ -289,7 +302,7 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
         return WSRT_ERR_INVALID;
     out->loops = o.loops == 0 ? 1 : (uint32_t)o.loops;
     out->workers = (uint32_t)o.workers;
-    if (o.management < 0 || o.management > WSRT_MANAGEMENT_OFF)
+    if (o.management < 0 || o.management > WSRT_MANAGEMENT_SIGV4)
         return WSRT_ERR_INVALID;
     out->flags = o.flags;
     out->slow_reader = o.slow_reader == 0 ? WSRT_SLOW_READER_CLOSE : o.slow_reader;

@@ -23,6 +23,8 @@ typedef struct wsrt_settings {
     wsrt_span tls_cert; /* empty = clear text */
     wsrt_span tls_key;
     wsrt_span management_token;
+    wsrt_span management_access_key;
+    wsrt_span management_secret_key;
     wsrt_proxies proxies;
     void *block; /* holds all text */
     size_t block_size;

@@ -57,6 +57,11 @@ typedef enum wsrt_management {
                                        Host: no Origin and no trace of a proxy */
     WSRT_MANAGEMENT_BEARER = 2,   /**< who sends `Authorization: Bearer` with the secret */
     WSRT_MANAGEMENT_OFF = 3,      /**< nobody: these paths answer 404 */
+    WSRT_MANAGEMENT_SIGV4 =
+        4, /**< who signs with the pair of keys as AWS SDKs do: Signature Version 4
+                                    in the Authorization field, service `execute-api`, any region,
+                                    with `host`, `x-amz-date` and the body signed, at most 5 min old.
+                                    A request can be repeated for as long */
     WSRT_MANAGEMENT_MIN_ = -2147483647 - 1,
     WSRT_MANAGEMENT_MAX_ = 2147483647
 } wsrt_management;
@@ -171,6 +176,8 @@ typedef struct wsrt_server_options {
         *admin; /**< as `listen`, and there alone are the paths that manage; with `listen`
                                  16 at most. Their addresses follow those of `listen` */
     size_t admin_count;
+    wsrt_span management_access_key; /**< of WSRT_MANAGEMENT_SIGV4, at most 128 bytes; copied */
+    wsrt_span management_secret_key; /**< likewise, at most 1024 bytes */
 } wsrt_server_options;
 
 /**

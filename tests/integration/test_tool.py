@@ -201,6 +201,10 @@ def the_managements_secret_is_a_variable_or_a_file_and_never_a_flag():
     _complains(wsrt("serve", "--management-token", "x"), USAGE, "unknown option")
     _complains(wsrt("serve", "--management", "bearer"), CONFIG, "WSRT_MANAGEMENT_TOKEN")
     _complains(wsrt("serve", env={"WSRT_MANAGEMENT_TOKEN": "x"}), CONFIG, "--management bearer")
+    _complains(wsrt("serve", "--management", "sigv4"), CONFIG, "WSRT_MANAGEMENT_SECRET_KEY")
+    _complains(wsrt("serve", "--management", "sigv4", env={"WSRT_MANAGEMENT_ACCESS_KEY": "x"}),
+               CONFIG, "WSRT_MANAGEMENT_SECRET_KEY")
+    _complains(wsrt("serve", env={"WSRT_MANAGEMENT_SECRET_KEY": "x"}), CONFIG, "--management sigv4")
     with tempfile.TemporaryDirectory() as place:
         path = os.path.join(place, "secret")
         pathlib.Path(path).write_text("s3cret\n", encoding="utf-8")

@@ -2,6 +2,8 @@
 #include "server_rig.h"
 #include "suite.h"
 
+#include "common/sigv4.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -431,6 +433,122 @@ START_TEST(without_the_secret_even_loopback_is_forbidden)
 }
 END_TEST
 
+/* ---- signed requests ------------------------------------------------------------------------ */
+
+static const char gone[] = "/@connections/AAAAAAAAAAAAAAA%3D";
+
+/* What a client does differently from what it should. */
+typedef struct mischief {
+    const char *name;
+    const char *secret;
+    const char *access_key;
+    const char *service;
+    const char *names_less; /* of a field that is not signed */
+    const char *body;       /* sent, instead of the signed "hello" */
+    const char *path;       /* likewise */
+    int64_t late_ms;
+    int status;
+} mischief;
+
+static const mischief signers[] = {
+    {.name = "as it should be", .status = 410},
+    {.name = "4 min late", .late_ms = 240000, .status = 410},
+    {.name = "4 min early", .late_ms = -240000, .status = 410},
+    {.name = "another secret", .secret = "guessed", .status = 403},
+    {.name = "another access key", .access_key = "AKIDOTHERS", .status = 403},
+    {.name = "another service", .service = "s3", .status = 403},
+    {.name = "the host unsigned", .names_less = "host", .status = 403},
+    {.name = "the time unsigned", .names_less = "x-amz-date", .status = 403},
+    {.name = "another body", .body = "hellO", .status = 403},
+    {.name = "another path", .path = "/@connections/BAAAAAAAAAAAAAA%3D", .status = 403},
+    {.name = "6 min late", .late_ms = 360000, .status = 403},
+    {.name = "6 min early", .late_ms = -360000, .status = 403},
+};
+
+static const char *or_else(const char *given, const char *standard)
+{
+    return given != NULL ? given : standard;
+}
+
+static int ask_signed(const mischief *m)
+{
+    char time[WSRT_SIGV4_TIME + 1] = "", hex[WSRT_SHA256_HEX], authorization[512], fields[1024];
+    wsrt_sigv4_scope scope = {.region = wsrt_span_cstr("eu-central-1"),
+                              .service = wsrt_span_cstr(or_else(m->service, "execute-api"))};
+    wsrt_http_field signed_fields[2];
+    wsrt_sigv4_request r = {.method = wsrt_span_cstr("POST"),
+                            .path = wsrt_span_cstr(gone),
+                            .fields = signed_fields,
+                            .body_hex = hex};
+    wsrt_sigv4_signer who = {.access_key = wsrt_span_cstr(or_else(m->access_key, "AKIDEXAMPLE"))};
+
+    wsrt_sigv4_time(time, rig.wall - m->late_ms);
+    memcpy(scope.time, time, WSRT_SIGV4_TIME);
+    if (m->names_less == NULL || strcmp(m->names_less, "host") != 0)
+        signed_fields[r.field_count++] =
+            (wsrt_http_field){wsrt_span_cstr("host"), wsrt_span_cstr("localhost")};
+    if (m->names_less == NULL || strcmp(m->names_less, "x-amz-date") != 0)
+        signed_fields[r.field_count++] =
+            (wsrt_http_field){wsrt_span_cstr("x-amz-date"), wsrt_span_cstr(time)};
+    wsrt_sha256_hex(hex, wsrt_span_cstr("hello"));
+    wsrt_sigv4_key(who.key, wsrt_span_cstr(or_else(m->secret, "sesame")), &scope);
+    ck_assert_int_eq(wsrt_sigv4_authorize(&r, &scope, &who, authorization, sizeof authorization),
+                     WSRT_OK);
+    snprintf(fields, sizeof fields, "X-Amz-Date: %s\r\nAuthorization: %s\r\n", time, authorization);
+    return ask("POST", or_else(m->path, gone), fields, or_else(m->body, "hello"));
+}
+
+static const wsrt_server_options sigv4 = {
+    .management = WSRT_MANAGEMENT_SIGV4,
+    .management_access_key = {"AKIDEXAMPLE", 11},
+    .management_secret_key = {"sesame", 6},
+};
+
+START_TEST(who_signs_as_an_sdk_may_and_nobody_else)
+{
+    start_with(sigv4);
+    int status = ask_signed(&signers[_i]);
+    ck_assert_msg(status == signers[_i].status, "%s: %d", signers[_i].name, status);
+    stop();
+}
+END_TEST
+
+static const char *const no_signatures[] = {
+    "",
+    "Authorization: Bearer sesame\r\n",
+    "Authorization: AWS4-HMAC-SHA256 \r\nX-Amz-Date: 20261120T100000Z\r\n",
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261120/r/execute-api/aws4_request, "
+    "SignedHeaders=host;x-amz-date, Signature=00\r\nX-Amz-Date: 20261120T100000Z\r\n",
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE, SignedHeaders=;, Signature=,\r\n"
+    "X-Amz-Date: 2026\r\n",
+};
+
+START_TEST(without_a_signature_even_loopback_is_forbidden)
+{
+    start_with(sigv4);
+    ck_assert_int_eq(ask("GET", "/metrics", no_signatures[_i], ""), 403);
+    ck_assert_int_eq(ask("POST", gone, no_signatures[_i], "hello"), 403);
+    stop();
+}
+END_TEST
+
+START_TEST(a_guard_by_signature_needs_both_keys)
+{
+    wsrt_server_options o = sigv4;
+    wsrt_runtime *rt;
+    wsrt_server *s;
+
+    o.struct_size = sizeof o;
+    ck_assert_int_eq(wsrt_runtime_new(&rt, NULL), WSRT_OK);
+    o.management_secret_key.len = 0;
+    ck_assert_int_eq(wsrt_server_new(&s, rt, &o), WSRT_ERR_INVALID);
+    o.management_secret_key.len = 6;
+    o.management_access_key.len = 0;
+    ck_assert_int_eq(wsrt_server_new(&s, rt, &o), WSRT_ERR_INVALID);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
 /* ---- behind proxies ------------------------------------------------------------------------- */
 
 static const wsrt_span proxies[] = {{"192.0.2.0/24", 12}, {"127.0.0.1", 9}};
@@ -654,6 +772,11 @@ Suite *suite(void)
     tcase_add_test(t, another_machine_or_a_foreign_host_is_forbidden);
     tcase_add_test(t, who_bears_the_secret_may_from_anywhere);
     tcase_add_loop_test(t, without_the_secret_even_loopback_is_forbidden, 0, ROWS(wrong_secrets));
+    tcase_add_loop_test(t, who_signs_as_an_sdk_may_and_nobody_else, 0,
+                        (int)(sizeof signers / sizeof signers[0]));
+    tcase_add_loop_test(t, without_a_signature_even_loopback_is_forbidden, 0,
+                        (int)(sizeof no_signatures / sizeof no_signatures[0]));
+    tcase_add_test(t, a_guard_by_signature_needs_both_keys);
     tcase_add_test(t, the_source_is_the_right_most_address_that_is_no_proxys);
     tcase_add_test(t, the_limit_of_an_address_counts_sources_and_never_a_proxy);
     tcase_add_test(t, a_forwarded_loopback_address_is_counted_like_any_other);

@@ -95,6 +95,8 @@ static int management_mode(const struct serve_settings *s)
 {
     if (strcmp(s->management, "off") == 0)
         return WSRT_MANAGEMENT_OFF;
+    if (strcmp(s->management, "sigv4") == 0)
+        return WSRT_MANAGEMENT_SIGV4;
     return strcmp(s->management, "bearer") == 0 ? WSRT_MANAGEMENT_BEARER : WSRT_MANAGEMENT_LOOPBACK;
 }
 
@@ -105,6 +107,16 @@ static int check_management(const struct serve_settings *s)
     if (bearer && s->management_token == NULL)
         return complain(TOOL_CONFIG, "--management bearer needs a secret in WSRT_MANAGEMENT_TOKEN "
                                      "or in the file that WSRT_MANAGEMENT_TOKEN_FILE names");
+    int sigv4 = management_mode(s) == WSRT_MANAGEMENT_SIGV4;
+    int keys = (s->management_access_key != NULL) + (s->management_secret_key != NULL);
+    if (sigv4 && keys < 2)
+        return complain(TOOL_CONFIG,
+                        "--management sigv4 needs WSRT_MANAGEMENT_ACCESS_KEY and "
+                        "WSRT_MANAGEMENT_SECRET_KEY, or files that the same names with "
+                        "_FILE name");
+    if (!sigv4 && keys > 0)
+        return complain(TOOL_CONFIG, "WSRT_MANAGEMENT_ACCESS_KEY and .._SECRET_KEY need "
+                                     "--management sigv4");
     if (!bearer && s->management_token != NULL)
         return complain(TOOL_CONFIG, "WSRT_MANAGEMENT_TOKEN needs --management bearer");
     return 0;
@@ -338,6 +350,10 @@ static int make_server(struct service *v)
 
     if (s->management_token != NULL)
         opts.management_token = wsrt_span_cstr(s->management_token);
+    if (s->management_access_key != NULL)
+        opts.management_access_key = wsrt_span_cstr(s->management_access_key);
+    if (s->management_secret_key != NULL)
+        opts.management_secret_key = wsrt_span_cstr(s->management_secret_key);
     errno = 0;
     int rc = wsrt_server_new(&v->server, v->runtime, &opts);
     return rc == WSRT_OK ? 0 : explain_bind(s, rc, errno);
