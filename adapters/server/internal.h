@@ -287,14 +287,17 @@ typedef struct wsrt_loop {
     int32_t runtime_dirty;
     uint32_t runtime_tick; /* of the last question */
     int64_t feed_due;
-    pthread_t thread; /* of all but the first loop, while wsrt_server_run() runs */
-    int result;       /* of that thread */
+    int64_t pulse_due; /* INT64_MAX = never */
+    atomic_int alive;  /* has had its pulse since the host was told */
+    pthread_t thread;  /* of all but the first loop, while wsrt_server_run() runs */
+    int result;        /* of that thread */
 } wsrt_loop;
 
 typedef struct wsrt_listener {
     atomic_int users; /* loops that share one descriptor; 0 = each has its own */
     int is_unix;
     int is_admin;
+    int is_given; /* as a descriptor: its file, if any, is not ours to remove */
     size_t len;
     char address[WSRT_ADDRESS_MAX]; /* "127.0.0.1:40123", "unix:PATH" */
 } wsrt_listener;

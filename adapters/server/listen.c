@@ -207,12 +207,36 @@ static int open_each(wsrt_server *s, size_t i, address *a, socklen_t len)
     return WSRT_OK;
 }
 
+/* A listening socket of the host's. */
+static int take_descriptor(wsrt_span text, address *a, socklen_t *len, int *fd)
+{
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    uint16_t number;
+
+    if (parse_port((wsrt_span){text.ptr + 3, text.len - 3}, &number) != WSRT_OK)
+        return WSRT_ERR_INVALID;
+    *fd = ntohs(number);
+    *len = sizeof *a;
+    *a = (address){.any = {.sa_family = AF_UNSPEC}};
+    if (getsockopt(*fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || !listens ||
+        getsockname(*fd, &a->any, len) != 0 ||
+        (a->any.sa_family != AF_INET && a->any.sa_family != AF_INET6 &&
+         a->any.sa_family != AF_UNIX))
+        return WSRT_ERR_INVALID;
+    if (fcntl(*fd, F_SETFD, FD_CLOEXEC) != 0 ||
+        fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) | O_NONBLOCK) != 0)
+        return WSRT_ERR_IO;
+    return WSRT_OK;
+}
+
 static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
 {
     wsrt_listener *at = &s->listeners[s->listener_count];
+    int given = text.len > 3 && memcmp(text.ptr, "fd:", 3) == 0, fd = -1;
     address a;
     socklen_t len;
-    int rc = parse(text, &a, &len);
+    int rc = given ? take_descriptor(text, &a, &len, &fd) : parse(text, &a, &len);
 
     if (rc != WSRT_OK)
         return rc;
@@ -220,11 +244,13 @@ static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
         return WSRT_ERR_INVALID;
     at->is_unix = a.any.sa_family == AF_UNIX;
     at->is_admin = is_admin;
+    at->is_given = given;
     size_t i = s->listener_count++;
-    if (!at->is_unix) {
+    if (!at->is_unix && !given) {
         rc = open_each(s, i, &a, len);
     } else {
-        int fd = open_socket(&a, len, 0);
+        if (!given)
+            fd = open_socket(&a, len, 0);
         rc = fd < 0 ? WSRT_ERR_IO : share(s, i, fd);
     }
     if (rc == WSRT_OK)
@@ -261,7 +287,7 @@ static void leave_listener(wsrt_loop *l, size_t i)
     if (shared && atomic_fetch_sub(&at->users, 1) != 1)
         return;
     close(fd);
-    if (at->is_unix && at->len > 0)
+    if (at->is_unix && !at->is_given && at->len > 0)
         unlink(at->address + 5);
 }
 

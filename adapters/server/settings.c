@@ -12,6 +12,7 @@ enum {
     LISTEN_MOST = 16,
     NAMES_MOST = 4096,
     PEM_MOST = 1 << 20,
+    PULSE_LEAST = 100,
     SECRET_MOST = 1024,
     LOOPS_MOST = 64,
     WORKERS_MOST = 256
@@ -302,6 +303,11 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
         return WSRT_ERR_INVALID;
     out->loops = o.loops == 0 ? 1 : (uint32_t)o.loops;
     out->workers = (uint32_t)o.workers;
+    if (o.pulse != NULL && (o.pulse_ms < PULSE_LEAST || o.pulse_ms > most))
+        return WSRT_ERR_INVALID;
+    out->pulse = o.pulse;
+    out->pulse_user = o.pulse_user;
+    out->pulse_ns = o.pulse_ms * 1000000;
     if (o.management < 0 || o.management > WSRT_MANAGEMENT_SIGV4)
         return WSRT_ERR_INVALID;
     out->flags = o.flags;

@@ -37,8 +37,11 @@ typedef struct wsrt_settings {
     int64_t queue_total;
     int64_t partial_total;
     uint32_t flags;
-    int32_t slow_reader; /* a wsrt_slow_reader */
-    int32_t management;  /* a wsrt_management */
+    int32_t slow_reader;       /* a wsrt_slow_reader */
+    int32_t management;        /* a wsrt_management */
+    void (*pulse)(void *user); /* NULL = none */
+    void *pulse_user;
+    int64_t pulse_ns;
     uint32_t loops;
     uint32_t workers;
     uint32_t max_connections;

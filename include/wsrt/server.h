@@ -114,7 +114,8 @@ typedef struct wsrt_server_options {
     uint32_t flags;           /**< bits of wsrt_server_flag */
     wsrt_allocator allocator; /**< zero = libc */
     const wsrt_env *env;      /**< copied; NULL = the runtime's */
-    const wsrt_span *listen;  /**< "ADDR:PORT", "[V6]:PORT", "unix:PATH"; NULL = 127.0.0.1:8080 */
+    const wsrt_span *listen;  /**< "ADDR:PORT", "[V6]:PORT", "unix:PATH"; "fd:N", a listening socket
+                                   that is the server's from here on; NULL = 127.0.0.1:8080 */
     size_t listen_count;      /**< 0 with a pointer = no listener */
     const wsrt_span *hosts;   /**< Host names to trust besides loopback and the listen addresses */
     size_t host_count;
@@ -178,6 +179,12 @@ typedef struct wsrt_server_options {
     size_t admin_count;
     wsrt_span management_access_key; /**< of WSRT_MANAGEMENT_SIGV4, at most 128 bytes; copied */
     wsrt_span management_secret_key; /**< likewise, at most 1024 bytes */
+    void (*pulse)(
+        void *user); /**< called on the first loop's thread every `pulse_ms`, as long as all
+                                    loops take their turns: for a watchdog. It must not block nor call
+                                    the server but for its counters; NULL = none */
+    void *pulse_user;
+    int64_t pulse_ms; /**< from 100 */
 } wsrt_server_options;
 
 /**

@@ -385,6 +385,9 @@ def a_chat_survives_kill_9_and_its_stale_connections_do_not():
             with _Raw(server.port) as idle:
                 equal(idle.status, 101)
                 _say(server, "before", "session-1")
+                end = time.monotonic() + 20  # its farewell is handled after it has gone
+                while len(_rows(path, "SELECT id FROM connection")) > 1 and time.monotonic() < end:
+                    time.sleep(0.01)
                 equal(server.end(signal.SIGKILL), -signal.SIGKILL)
         equal(len(_rows(path, "SELECT id FROM connection")), 1, "the connection that was killed")
         with Serve(*store) as server:

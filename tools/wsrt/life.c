@@ -16,6 +16,7 @@ enum { ADDRESS_MAX = 256 };
 /* ---- signals ---- */
 
 static wsrt_server *volatile signalled_server;
+static const struct manager *volatile signalled_manager;
 static volatile sig_atomic_t signal_count;
 static volatile sig_atomic_t last_signal;
 
@@ -24,18 +25,21 @@ static void on_signal(int number)
     int saved = errno;
 
     last_signal = number;
-    if (signal_count++ == 0)
+    if (signal_count++ == 0) {
+        manager_tell(signalled_manager, "STOPPING=1\nSTATUS=draining");
         (void)wsrt_server_drain(signalled_server, NULL);
-    else
+    } else {
         wsrt_server_stop(signalled_server);
+    }
     errno = saved;
 }
 
-static void catch_signals(wsrt_server *server)
+static void catch_signals(const struct life *l)
 {
     struct sigaction action = {.sa_handler = on_signal};
 
-    signalled_server = server;
+    signalled_server = l->server;
+    signalled_manager = l->manager;
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, SIGINT);
     sigaddset(&action.sa_mask, SIGTERM);
@@ -132,7 +136,7 @@ int life_announce(const struct life *l)
     int status = life_address(l, address, sizeof address);
     if (status != 0)
         return status;
-    catch_signals(l->server); /* whoever reads the line may send one */
+    catch_signals(l); /* whoever reads the line may send one */
     wsrt_json_writer_init(&w, text, sizeof text, 0);
     wsrt_json_object(&w);
     wsrt_json_key(&w, "event");

@@ -7,6 +7,7 @@
 #include "page.h"
 #include "reload.h"
 #include "store.h"
+#include "systemd.h"
 #include "tool.h"
 
 #include <wsrt/server.h>
@@ -32,13 +33,14 @@ struct service {
     wsrt_feed *feed; /* NULL = the application has none */
     wsrt_server *server;
     struct reload reload;
+    struct manager manager;
 };
 
 /* ---- settings ---- */
 
 static int is_local(wsrt_span listen)
 {
-    static const char *const local[] = {"127.", "[::1]:", "localhost:", "unix:"};
+    static const char *const local[] = {"127.", "[::1]:", "localhost:", "unix:", "fd:"};
 
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
         if (strncmp(listen.ptr, local[i], strlen(local[i])) == 0)
@@ -306,6 +308,20 @@ static int32_t workers(const struct service *v)
     return v->store.opened != NULL ? STORE_WORKERS : 0;
 }
 
+/* On the loop: whoever waits for it to be told waits in vain when the loop is stuck. */
+static void tell_alive(void *user)
+{
+    struct service *v = user;
+    wsrt_server_stats stats = {.struct_size = sizeof stats};
+    char text[96];
+
+    if (wsrt_server_get_stats(v->server, &stats) != WSRT_OK)
+        return;
+    snprintf(text, sizeof text, "WATCHDOG=1\nSTATUS=%s, %llu connections",
+             stats.draining ? "draining" : "serving", (unsigned long long)stats.open);
+    manager_tell(&v->manager, text);
+}
+
 static int make_server(struct service *v)
 {
     const struct serve_settings *s = v->settings;
@@ -328,6 +344,9 @@ static int make_server(struct service *v)
         .app = wsrt_span_cstr(s->app),
         .tls_cert = wsrt_span_cstr(s->tls_cert),
         .tls_key = wsrt_span_cstr(s->tls_key),
+        .pulse = v->manager.pulse_ms > 0 ? tell_alive : NULL,
+        .pulse_user = v,
+        .pulse_ms = v->manager.pulse_ms,
         .loops = (int32_t)s->loops,
         .workers = workers(v),
         .max_connections = s->max_connections,
@@ -392,7 +411,8 @@ static int start(struct service *v)
     v->reload = (struct reload){.breakers = v->settings->breakers,
                                 .runtime = v->runtime,
                                 .server = v->settings->tls_cert != NULL ? v->server : NULL,
-                                .env = &v->env};
+                                .env = &v->env,
+                                .manager = &v->manager};
     if (status == 0)
         status = reload_first(&v->reload);
     if (status == 0)
@@ -418,16 +438,20 @@ static int live(struct service *v)
                         .aws = s->aws,
                         .managed = is_managed(s),
                         .managed_at = s->admin.count > 0 ? s->listen.count : 0,
-                        .public_count = s->listen.count};
+                        .public_count = s->listen.count,
+                        .manager = &v->manager};
     int status = life_announce(&life);
 
-    return status != 0 ? status : life_run(&life);
+    if (status != 0)
+        return status;
+    manager_tell(&v->manager, "READY=1\nSTATUS=serving");
+    return life_run(&life);
 }
 
 int run_serve(void *settings, char **operands)
 {
     static struct service v;
-    const struct serve_settings *s = settings;
+    struct serve_settings *s = settings;
 
     (void)operands;
     v.settings = settings;
@@ -436,7 +460,10 @@ int run_serve(void *settings, char **operands)
     signal(SIGPIPE, SIG_IGN);
     reload_block();
     (void)life_raise_descriptors();
-    int status = start(&v);
+    manager_find(&v.manager);
+    int status = manager_take_sockets(&s->listen, &s->admin);
+    if (status == 0)
+        status = start(&v);
     if (status == 0)
         status = live(&v);
     reload_stop(&v.reload);
@@ -448,5 +475,6 @@ int run_serve(void *settings, char **operands)
     wsrt_static_auth_free(v.auth);
     jwks_close(v.judge);
     wsrt_breakers_free(v.breakers);
+    manager_close(&v.manager);
     return status;
 }
