@@ -214,18 +214,18 @@ enum { ROUTE_LABEL = 300 };
 /* A route's key as a label; keys are at most 128 bytes, which escaping may double. */
 static void route_label(char *dst, wsrt_span route)
 {
-    char *p = dst + sprintf(dst, "route=\"");
+    size_t n = (size_t)snprintf(dst, ROUTE_LABEL, "route=\"");
 
     if (route.len == 0)
         route = wsrt_span_cstr("none");
-    for (size_t i = 0; i < route.len && p < dst + ROUTE_LABEL - 4; i++) {
-        if (route.ptr[i] == '"' || route.ptr[i] == '\\' || route.ptr[i] == '\n')
-            *p++ = '\\';
-        *p++ = route.ptr[i];
-        if (route.ptr[i] == '\n')
-            p[-1] = 'n';
+    for (size_t i = 0; i < route.len && n < ROUTE_LABEL - 4; i++) {
+        char c = route.ptr[i];
+        if (c == '"' || c == '\\' || c == '\n')
+            dst[n++] = '\\';
+        dst[n++] = c == '\n' ? 'n' : c;
     }
-    strcpy(p, "\"");
+    dst[n] = '"';
+    dst[n + 1] = '\0';
 }
 
 static void write_route(writer *w, const wsrt_route_sum *sum)
