@@ -166,8 +166,8 @@ typedef struct wsrt_server_options {
     size_t document_count;
     const wsrt_server_action *actions; /**< of the host, borrowed; at most 64 */
     size_t action_count;
-    wsrt_server_state_fn state; /**< NULL = /api/state is the server's own alone */
-    void *state_user;           /**< handed to `state` */
+    wsrt_server_state_fn state;       /**< NULL = /api/state is the server's own alone */
+    void *state_user;                 /**< handed to `state` */
     const wsrt_span *trusted_proxies; /**< "10.0.0.0/8", "2001:db8::1"; "unix" = who comes by a unix
                                            socket. Whom they name in X-Forwarded-For is the source:
                                            the right-most address there that is no proxy's. With

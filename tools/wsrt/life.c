@@ -116,8 +116,8 @@ static void put_management(wsrt_json_writer *w, const struct life *l)
     char address[ADDRESS_MAX];
     size_t len = 0;
 
-    if (!l->managed || wsrt_server_address(l->server, l->managed_at, address, sizeof address - 1,
-                                           &len) != WSRT_OK)
+    if (!l->managed ||
+        wsrt_server_address(l->server, l->managed_at, address, sizeof address - 1, &len) != WSRT_OK)
         len = 0;
     address[len] = '\0';
     if (len == 0 || strncmp(address, "unix:", 5) == 0)

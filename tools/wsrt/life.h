@@ -11,9 +11,9 @@ struct life {
     const char *app;
     int tls;
     int aws;
-    int managed;         /* 0 = nobody may manage it */
-    size_t managed_at;   /* number of the listener where one may */
-    size_t public_count; /* listeners that are told of; 0 = all */
+    int managed;                   /* 0 = nobody may manage it */
+    size_t managed_at;             /* number of the listener where one may */
+    size_t public_count;           /* listeners that are told of; 0 = all */
     const struct manager *manager; /* outlives the run; NULL = none */
 };
 
