@@ -76,6 +76,19 @@ static void remove_peer(wsrt_loop *l, const unsigned char *ip)
     pthread_mutex_unlock(&l->server->peers_lock);
 }
 
+/* From here on the connection is its source's; its answers, if it comes to any, end it. */
+int wsrt_conn_forward(wsrt_loop *l, wsrt_conn *c, const unsigned char *source)
+{
+    if (add_peer(l, source) != WSRT_OK)
+        return WSRT_ERR_NOMEM;
+    if (!c->is_unix)
+        remove_peer(l, c->ip);
+    memcpy(c->ip, source, sizeof c->ip);
+    c->is_unix = 0;
+    c->forwarded = 1;
+    return WSRT_OK;
+}
+
 /* Connections of this one's address, on all loops. */
 uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c)
 {
@@ -444,9 +457,12 @@ static void tell_disconnect(wsrt_loop *l, wsrt_conn *c)
     ev.connected_at = c->wall;
     ev.recorder = l->recorder;
     ev.now = l->now;
+    ev.routed = &l->routed;
     l->runtime_dirty = 1;
     l->reason_len = 0;
     int rc = wsrt_runtime_dispatch(l->server->runtime, &ev, NULL, NULL);
+    wsrt_times_note(&l->times, l->routed);
+    wsrt_series_turn(l, l->set->env.now(l->set->env.user));
     if (rc != WSRT_OK)
         wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.disconnect_failed", "status",
                       wsrt_span_cstr(wsrt_status_name(rc)));

@@ -229,7 +229,7 @@ static void write_verdict(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v)
                                            .body = v->body,
                                            .type_cstr = v->has_type ? "" : NULL,
                                            .extra_cstr = v->head.len > 0 ? v->head.ptr : NULL,
-                                           .close = !v->keep_alive});
+                                           .close = !v->keep_alive || c->forwarded});
     }
 }
 
@@ -291,10 +291,12 @@ static void connect_now(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req
                      .session = &c->session,
                      .recorder = l->recorder,
                      .connected_at = c->wall,
-                     .now = l->now};
+                     .now = l->now,
+                     .routed = &l->routed};
 
     memset(&c->session, 0, sizeof c->session);
     int rc = wsrt_connect_dispatch(&u, &room, &ev);
+    wsrt_times_note(&l->times, l->routed);
     if (rc != WSRT_OK)
         wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.connect_failed", "status",
                       wsrt_span_cstr(wsrt_status_name(rc)));

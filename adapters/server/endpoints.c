@@ -96,10 +96,6 @@ static int append_transport(text *t, const wsrt_server *s)
         uint64_t value;
     } rows[] = {
         {"wsrt_upgrades_refused_total", "counter", wsrt_server_sum(s, WSRT_COUNT_REFUSED)},
-        {"wsrt_messages_in_total", "counter", wsrt_server_sum(s, WSRT_COUNT_MESSAGES_IN)},
-        {"wsrt_messages_out_total", "counter", wsrt_server_sum(s, WSRT_COUNT_MESSAGES_OUT)},
-        {"wsrt_bytes_in_total", "counter", wsrt_server_sum(s, WSRT_COUNT_BYTES_IN)},
-        {"wsrt_bytes_out_total", "counter", wsrt_server_sum(s, WSRT_COUNT_BYTES_OUT)},
         {"wsrt_queued_bytes", "gauge",
          (uint64_t)atomic_load_explicit(&s->queued_total, memory_order_relaxed)},
     };

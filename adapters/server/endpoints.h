@@ -24,6 +24,10 @@ static inline int wsrt_exchange_is(const wsrt_exchange *k, const char *method_cs
  * own may be let in besides programs. */
 enum { WSRT_GUARD_OWN_PAGES = 1 };
 int wsrt_guard_judge(const wsrt_exchange *k, int flags);
+int wsrt_guard_is_secret(wsrt_span given, wsrt_span secret);
+
+/* signature.c: whether who has the secret key has signed the request lately. */
+int wsrt_signature_valid(const wsrt_exchange *k);
 
 /* management.c: answers a path with `@connections` in it; 0 = it is another. */
 int wsrt_management_answer(const wsrt_exchange *k);

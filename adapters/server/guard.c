@@ -38,7 +38,7 @@ static int is_local_program(const wsrt_exchange *k, int flags)
 }
 
 /* As long as the secret takes, whatever is given. */
-static int is_secret(wsrt_span given, wsrt_span secret)
+int wsrt_guard_is_secret(wsrt_span given, wsrt_span secret)
 {
     volatile unsigned char differ = given.len != secret.len;
 
@@ -57,17 +57,33 @@ static int bears_secret(const wsrt_exchange *k)
     if (wsrt_http_find(&k->req->fields, "Authorization", &given) != 1 || given.len < scheme.len ||
         !wsrt_http_same_text((wsrt_span){given.ptr, scheme.len}, scheme))
         return 0;
-    return is_secret((wsrt_span){given.ptr + scheme.len, given.len - scheme.len},
-                     k->loop->set->management_token);
+    return wsrt_guard_is_secret((wsrt_span){given.ptr + scheme.len, given.len - scheme.len},
+                                k->loop->set->management_token);
+}
+
+/* Where there is a listener for those who manage, the paths are there only; behind a proxy, all who
+ * come by another may be anybody. */
+static int is_elsewhere(const wsrt_exchange *k)
+{
+    const wsrt_settings *set = k->loop->set;
+
+    if (k->conn->is_admin)
+        return 0;
+    return set->admin.count > 0 || (set->management == WSRT_MANAGEMENT_LOOPBACK &&
+                                    (set->proxies.count > 0 || set->proxies.local));
 }
 
 int wsrt_guard_judge(const wsrt_exchange *k, int flags)
 {
+    if (is_elsewhere(k))
+        return 404;
     switch (k->loop->set->management) {
     case WSRT_MANAGEMENT_LOOPBACK:
         return is_local_program(k, flags) ? 0 : 403;
     case WSRT_MANAGEMENT_BEARER:
         return bears_secret(k) ? 0 : 403;
+    case WSRT_MANAGEMENT_SIGV4:
+        return wsrt_signature_valid(k) ? 0 : 403;
     default:
         return 404;
     }

@@ -106,6 +106,7 @@ static void dispatch_message(wsrt_loop *l, wsrt_span body, int opcode)
     l->event.flags = WSRT_EVENT_SETTLES | (opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0);
     wsrt_loop_count(l, WSRT_COUNT_MESSAGES_IN, 1);
     int rc = wsrt_runtime_dispatch(l->server->runtime, &l->event, answer_message, l);
+    wsrt_times_note(&l->times, l->routed);
     if (rc != WSRT_OK)
         wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.message_failed", "status",
                       wsrt_span_cstr(wsrt_status_name(rc)));
@@ -309,7 +310,7 @@ void wsrt_input_end_turn(wsrt_loop *l, wsrt_conn *c)
     if (owed != 0)
         wsrt_conn_close(l, c, (uint16_t)owed, wsrt_span_cstr("too many refused messages"));
     wsrt_output_flush(l);
-    if (wsrt_recorder_unsettled(l->recorder) > 0)
+    if (l->times.run > 0)
         settle(l);
     l->current = NULL;
     if (c->out == NULL)

@@ -9,6 +9,7 @@
 #include "server/settings.h"
 #include "server/table.h"
 #include "server/timer.h"
+#include "server/times.h"
 #include "common/http1.h"
 #include "common/tls/tls.h"
 #include "common/ws.h"
@@ -144,9 +145,10 @@ typedef struct wsrt_conn {
     uint16_t code; /* for the DISCONNECT */
     uint8_t state;
     uint8_t flags;
-    uint8_t interest; /* what epoll watches */
-    uint8_t is_unix;  /* has no address; other threads read it */
-    uint8_t reserved[2];
+    uint8_t interest;  /* what epoll watches */
+    uint8_t is_unix;   /* has no address; other threads read it */
+    uint8_t is_admin;  /* came by a listener for those who manage */
+    uint8_t forwarded; /* `ip` is whom a proxy speaks for */
 } wsrt_conn;
 
 /* ---- posts of other threads (sender.c) ------------------------------------------------------ */
@@ -271,6 +273,8 @@ typedef struct wsrt_loop {
 
     wsrt_count counters[WSRT_COUNTERS];
     wsrt_series series;
+    wsrt_times times;
+    wsrt_span routed; /* of the event dispatched last */
     struct {
         char *bytes; /* NULL = never asked for */
         size_t len;
@@ -283,13 +287,17 @@ typedef struct wsrt_loop {
     int32_t runtime_dirty;
     uint32_t runtime_tick; /* of the last question */
     int64_t feed_due;
-    pthread_t thread; /* of all but the first loop, while wsrt_server_run() runs */
-    int result;       /* of that thread */
+    int64_t pulse_due; /* INT64_MAX = never */
+    atomic_int alive;  /* has had its pulse since the host was told */
+    pthread_t thread;  /* of all but the first loop, while wsrt_server_run() runs */
+    int result;        /* of that thread */
 } wsrt_loop;
 
 typedef struct wsrt_listener {
     atomic_int users; /* loops that share one descriptor; 0 = each has its own */
     int is_unix;
+    int is_admin;
+    int is_given; /* as a descriptor: its file, if any, is not ours to remove */
     size_t len;
     char address[WSRT_ADDRESS_MAX]; /* "127.0.0.1:40123", "unix:PATH" */
 } wsrt_listener;
@@ -360,6 +368,7 @@ void wsrt_conn_unhold(wsrt_loop *l, wsrt_conn *c);
 int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c);
 int wsrt_conn_reserve_id(wsrt_loop *l);
 wsrt_loop *wsrt_conn_loop_of(const wsrt_server *s, wsrt_span id);
+int wsrt_conn_forward(wsrt_loop *l, wsrt_conn *c, const unsigned char *source);
 uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c);
 void wsrt_conn_undo_connect(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c);

@@ -207,23 +207,50 @@ static int open_each(wsrt_server *s, size_t i, address *a, socklen_t len)
     return WSRT_OK;
 }
 
-static int listen_at(wsrt_server *s, wsrt_span text)
+/* A listening socket of the host's. */
+static int take_descriptor(wsrt_span text, address *a, socklen_t *len, int *fd)
+{
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    uint16_t number;
+
+    if (parse_port((wsrt_span){text.ptr + 3, text.len - 3}, &number) != WSRT_OK)
+        return WSRT_ERR_INVALID;
+    *fd = ntohs(number);
+    *len = sizeof *a;
+    *a = (address){.any = {.sa_family = AF_UNSPEC}};
+    if (getsockopt(*fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || !listens ||
+        getsockname(*fd, &a->any, len) != 0 ||
+        (a->any.sa_family != AF_INET && a->any.sa_family != AF_INET6 &&
+         a->any.sa_family != AF_UNIX))
+        return WSRT_ERR_INVALID;
+    if (fcntl(*fd, F_SETFD, FD_CLOEXEC) != 0 ||
+        fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) | O_NONBLOCK) != 0)
+        return WSRT_ERR_IO;
+    return WSRT_OK;
+}
+
+static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
 {
     wsrt_listener *at = &s->listeners[s->listener_count];
+    int given = text.len > 3 && memcmp(text.ptr, "fd:", 3) == 0, fd = -1;
     address a;
     socklen_t len;
-    int rc = parse(text, &a, &len);
+    int rc = given ? take_descriptor(text, &a, &len, &fd) : parse(text, &a, &len);
 
     if (rc != WSRT_OK)
         return rc;
     if (!is_loopback(&a) && (s->set.flags & WSRT_SERVER_INSECURE) == 0)
         return WSRT_ERR_INVALID;
     at->is_unix = a.any.sa_family == AF_UNIX;
+    at->is_admin = is_admin;
+    at->is_given = given;
     size_t i = s->listener_count++;
-    if (!at->is_unix) {
+    if (!at->is_unix && !given) {
         rc = open_each(s, i, &a, len);
     } else {
-        int fd = open_socket(&a, len, 0);
+        if (!given)
+            fd = open_socket(&a, len, 0);
         rc = fd < 0 ? WSRT_ERR_IO : share(s, i, fd);
     }
     if (rc == WSRT_OK)
@@ -236,7 +263,9 @@ int wsrt_listen_all(wsrt_server *s)
     int rc = WSRT_OK;
 
     for (size_t i = 0; i < s->set.listen.count && rc == WSRT_OK; i++)
-        rc = listen_at(s, s->set.listen.items[i]);
+        rc = listen_at(s, s->set.listen.items[i], 0);
+    for (size_t i = 0; i < s->set.admin.count && rc == WSRT_OK; i++)
+        rc = listen_at(s, s->set.admin.items[i], 1);
     for (uint32_t k = 0; k < s->loop_count && rc == WSRT_OK; k++) {
         s->loops[k].spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
         rc = s->loops[k].spare < 0 ? WSRT_ERR_IO : watch(&s->loops[k], EPOLL_CTL_ADD);
@@ -258,7 +287,7 @@ static void leave_listener(wsrt_loop *l, size_t i)
     if (shared && atomic_fetch_sub(&at->users, 1) != 1)
         return;
     close(fd);
-    if (at->is_unix && at->len > 0)
+    if (at->is_unix && !at->is_given && at->len > 0)
         unlink(at->address + 5);
 }
 
@@ -394,6 +423,8 @@ void wsrt_listen_accept(wsrt_loop *l, size_t index)
         }
         if (!is_unix)
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        wsrt_listen_adopt(l, fd, is_unix ? NULL : ip_of(&a, ip));
+        wsrt_conn *c = wsrt_listen_adopt(l, fd, is_unix ? NULL : ip_of(&a, ip));
+        if (c != NULL)
+            c->is_admin = l->server->listeners[index].is_admin != 0;
     }
 }

@@ -61,6 +61,7 @@ int wsrt_loop_init(wsrt_loop *l, wsrt_server *s, uint32_t number)
     l->number = number;
     l->spare = -1;
     l->accept_due = l->drain.due = INT64_MAX;
+    l->pulse_due = s->set.pulse != NULL ? 0 : INT64_MAX;
     memset(l->listen_fds, 0xff, sizeof l->listen_fds);
     l->free_slot = l->retiring = l->ready_first = l->ready_last = WSRT_NONE;
     l->runtime_due = l->feed_due = INT64_MAX;
@@ -68,7 +69,8 @@ int wsrt_loop_init(wsrt_loop *l, wsrt_server *s, uint32_t number)
     l->event = (wsrt_event){.struct_size = sizeof l->event,
                             .kind = WSRT_EVENT_MESSAGE,
                             .reply = wsrt_sender_reply,
-                            .transport = l};
+                            .transport = l,
+                            .routed = &l->routed};
     l->event.connection_id.len = WSRT_ID_LEN;
     l->event.stage = s->set.stage;
     pthread_mutex_init(&l->lock, NULL);
@@ -175,6 +177,23 @@ static void tick_feed(wsrt_loop *l)
     l->feed_due = wsrt_feed_next_deadline(feed);
 }
 
+/* Every loop notes that it lives; the first tells the host, once all have. */
+static void pulse(wsrt_loop *l)
+{
+    wsrt_server *s = l->server;
+
+    if (l->now < l->pulse_due)
+        return;
+    l->pulse_due = l->now + l->set->pulse_ns;
+    atomic_store_explicit(&l->alive, 1, memory_order_relaxed);
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        if (l->number != 0 || !atomic_load_explicit(&s->loops[i].alive, memory_order_relaxed))
+            return;
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        atomic_store_explicit(&s->loops[i].alive, 0, memory_order_relaxed);
+    l->set->pulse(l->set->pulse_user);
+}
+
 static int64_t earliest(const wsrt_loop *l)
 {
     uint32_t tick = wsrt_wheel_next(&l->wheel);
@@ -190,6 +209,8 @@ static int64_t earliest(const wsrt_loop *l)
         due = l->accept_due;
     if (l->drain.due < due)
         due = l->drain.due;
+    if (l->pulse_due < due)
+        due = l->pulse_due;
     return due;
 }
 
@@ -301,6 +322,7 @@ static void take_turn(wsrt_loop *l, const struct epoll_event *events, int count)
     ask_runtime(l);
     tick_runtime(l);
     tick_feed(l);
+    pulse(l);
     l->entropy_left = 0;
     atomic_store_explicit(&l->owner, (pthread_t)0, memory_order_relaxed);
 }

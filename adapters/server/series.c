@@ -1,9 +1,10 @@
-#include "server/internal.h"
+#include "server/workers.h"
 
 #include <wsrt/json.h>
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 enum { SLOW_NS = 20 * 1000 * 1000 };
 
@@ -63,7 +64,7 @@ static void warn(wsrt_loop *l, int64_t took)
     wsrt_series *s = &l->series;
     wsrt_field fields[] = {
         {.name_cstr = "ms", .kind = WSRT_FIELD_INT, .number = took / 1000000},
-        {.name_cstr = "connectionId", .kind = WSRT_FIELD_TEXT, .text = l->event.connection_id},
+        {.name_cstr = "route", .kind = WSRT_FIELD_TEXT, .text = wsrt_times_route(&l->times)},
     };
 
     wsrt_count_add(&s->rows[WSRT_ROW_SLOW_TURNS], 1);
@@ -98,6 +99,7 @@ void wsrt_series_turn(wsrt_loop *l, int64_t now)
         set_lag(s, 0, turn);
     if (took > SLOW_NS)
         warn(l, took);
+    wsrt_times_settle(&l->times, took);
 }
 
 /* ---- Prometheus ----------------------------------------------------------------------------- */
@@ -205,6 +207,80 @@ static void write_lag(writer *w, int64_t ns, uint64_t slow_turns)
         snprintf(line, sizeof line, "wsrt_loop_slow_turns_total %" PRIu64 "\n", slow_turns));
 }
 
+/* ---- by route ------------------------------------------------------------------------------- */
+
+enum { ROUTE_LABEL = 300 };
+
+/* A route's key as a label; keys are at most 128 bytes, which escaping may double. */
+static void route_label(char *dst, wsrt_span route)
+{
+    size_t n = (size_t)snprintf(dst, ROUTE_LABEL, "route=\"");
+
+    if (route.len == 0)
+        route = wsrt_span_cstr("none");
+    for (size_t i = 0; i < route.len && n < ROUTE_LABEL - 4; i++) {
+        char c = route.ptr[i];
+        if (c == '"' || c == '\\' || c == '\n')
+            dst[n++] = '\\';
+        dst[n++] = c == '\n' ? 'n' : c;
+    }
+    dst[n] = '"';
+    dst[n + 1] = '\0';
+}
+
+static void write_route(writer *w, const wsrt_route_sum *sum)
+{
+    char label[ROUTE_LABEL], line[2 * ROUTE_LABEL];
+
+    route_label(label, sum->route);
+    put(w, line,
+        snprintf(line, sizeof line, "wsrt_handler_seconds_sum{%s} %" PRIu64 ".%09u\n", label,
+                 sum->ns / 1000000000, (unsigned)(sum->ns % 1000000000)));
+    put(w, line,
+        snprintf(line, sizeof line, "wsrt_handler_seconds_count{%s} %" PRIu64 "\n", label,
+                 sum->handled));
+}
+
+static void write_routes(writer *w, const wsrt_server *s)
+{
+    wsrt_route_sum sums[WSRT_ROUTE_ROWS];
+    size_t count = 0;
+
+    for (uint32_t i = 0; i < s->loop_count; i++)
+        count = wsrt_times_add(&s->loops[i].times, sums, count);
+    count = wsrt_crew_add_times(s, sums, count);
+    head(w, "handler_seconds", "summary");
+    for (size_t i = 0; i < count; i++)
+        write_route(w, &sums[i]);
+}
+
+static void write_handshakes(writer *w, const wsrt_server *s)
+{
+    uint64_t opened = wsrt_server_sum(s, WSRT_COUNT_TLS_OPENED);
+    uint64_t resumed = wsrt_server_sum(s, WSRT_COUNT_TLS_RESUMED);
+
+    head(w, "handshakes_total", "counter");
+    sample(w, "handshakes_total", "tls=\"full\",result=\"ok\"", opened - resumed);
+    sample(w, "handshakes_total", "tls=\"resumed\",result=\"ok\"", resumed);
+    sample(w, "handshakes_total", "tls=\"none\",result=\"failed\"",
+           wsrt_server_sum(s, WSRT_COUNT_TLS_FAILED));
+}
+
+static void write_sums(writer *w, const wsrt_server *s)
+{
+    static const char *const results[] = {"ok", "refused"}, *const ways[] = {"in", "out"};
+    const uint64_t reloads[] = {wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_LOADED),
+                                wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_REFUSED)};
+    const uint64_t messages[] = {wsrt_server_sum(s, WSRT_COUNT_MESSAGES_IN),
+                                 wsrt_server_sum(s, WSRT_COUNT_MESSAGES_OUT)};
+    const uint64_t bytes[] = {wsrt_server_sum(s, WSRT_COUNT_BYTES_IN),
+                              wsrt_server_sum(s, WSRT_COUNT_BYTES_OUT)};
+
+    words(w, "reloads_total", "result", results, reloads, 2);
+    words(w, "messages_total", "direction", ways, messages, 2);
+    words(w, "bytes_total", "direction", ways, bytes, 2);
+}
+
 static void add_up(const wsrt_server *s, uint64_t *rows)
 {
     for (size_t row = 0; row < WSRT_SERIES_ROWS; row++)
@@ -230,6 +306,9 @@ int wsrt_series_write(const wsrt_server *s, wsrt_sink sink, void *user)
     words(&w, "limited_total", "limit", limits, rows + WSRT_ROW_LIMITED, WSRT_LIMIT_ROWS);
     words(&w, "dropped_total", "policy", drops, rows + WSRT_ROW_DROPPED, WSRT_DROP_ROWS);
     write_lag(&w, worst_lag(s), rows[WSRT_ROW_SLOW_TURNS]);
+    write_handshakes(&w, s);
+    write_sums(&w, s);
+    write_routes(&w, s);
     return w.rc;
 }
 

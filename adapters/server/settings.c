@@ -12,6 +12,8 @@ enum {
     LISTEN_MOST = 16,
     NAMES_MOST = 4096,
     PEM_MOST = 1 << 20,
+    PULSE_LEAST = 100,
+    SECRET_MOST = 1024,
     LOOPS_MOST = 64,
     WORKERS_MOST = 256
 };
@@ -186,6 +188,27 @@ static int pair_valid(const wsrt_server_options *o)
            o->tls_key.len <= PEM_MOST;
 }
 
+/* "unix" stands for whoever comes by a unix socket. */
+static int read_proxies(wsrt_proxies *p, const wsrt_server_options *o)
+{
+    for (size_t i = 0; i < o->trusted_proxy_count; i++) {
+        if (wsrt_span_equal(o->trusted_proxies[i], wsrt_span_cstr("unix")))
+            p->local = 1;
+        else if (!wsrt_range_parse(o->trusted_proxies[i], &p->ranges[p->count++]))
+            return WSRT_ERR_INVALID;
+    }
+    return WSRT_OK;
+}
+
+static int keys_valid(const wsrt_server_options *o)
+{
+    if (o->management != WSRT_MANAGEMENT_SIGV4)
+        return o->management_access_key.len <= SECRET_MOST &&
+               o->management_secret_key.len <= SECRET_MOST;
+    return o->management_access_key.len > 0 && o->management_access_key.len <= 128 &&
+           o->management_secret_key.len > 0 && o->management_secret_key.len <= SECRET_MOST;
+}
+
 static int load_text(wsrt_settings *s, const wsrt_server_options *o)
 {
     const wsrt_span standard = wsrt_span_cstr("127.0.0.1:8080");
@@ -195,18 +218,24 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
 
     if (!texts_valid(listen, count, LISTEN_MOST) ||
         !texts_valid(o->hosts, o->host_count, NAMES_MOST) ||
+        !texts_valid(o->admin, o->admin_count, LISTEN_MOST - count) ||
+        !texts_valid(o->trusted_proxies, o->trusted_proxy_count, NAMES_MOST) ||
         !texts_valid(o->origins, o->origin_count, NAMES_MOST) || stage.len > 128 ||
         o->app.len > 128 || !pair_valid(o) || o->management_token.len > 4096 ||
-        (o->management == WSRT_MANAGEMENT_BEARER && o->management_token.len == 0))
+        (o->management == WSRT_MANAGEMENT_BEARER && o->management_token.len == 0) || !keys_valid(o))
         return WSRT_ERR_INVALID;
     s->block_size = room_for(listen, count) + room_for(o->hosts, o->host_count) +
-                    room_for(o->origins, o->origin_count) + stage.len + o->app.len +
-                    o->tls_cert.len + o->tls_key.len + o->management_token.len;
+                    room_for(o->origins, o->origin_count) + room_for(o->admin, o->admin_count) +
+                    o->trusted_proxy_count * sizeof(wsrt_range) + stage.len + o->app.len +
+                    o->tls_cert.len + o->tls_key.len + o->management_token.len +
+                    o->management_access_key.len + o->management_secret_key.len;
     s->block = wsrt_server_alloc(&s->mem, s->block_size);
     if (s->block == NULL)
         return WSRT_ERR_NOMEM;
     copier c = {s->block, NULL};
-    c.text = (char *)(c.spans + count + o->host_count + o->origin_count);
+    s->proxies.ranges =
+        (wsrt_range *)(c.spans + count + o->host_count + o->origin_count + o->admin_count);
+    c.text = (char *)(s->proxies.ranges + o->trusted_proxy_count);
     s->listen = copy_texts(&c, listen, count);
     s->hosts = copy_texts(&c, o->hosts, o->host_count);
     s->origins = copy_texts(&c, o->origins, o->origin_count);
@@ -214,8 +243,11 @@ static int load_text(wsrt_settings *s, const wsrt_server_options *o)
     s->app = copy_text(&c, o->app);
     s->tls_cert = copy_text(&c, o->tls_cert);
     s->tls_key = copy_text(&c, o->tls_key);
+    s->admin = copy_texts(&c, o->admin, o->admin_count);
     s->management_token = copy_text(&c, o->management_token);
-    return WSRT_OK;
+    s->management_access_key = copy_text(&c, o->management_access_key);
+    s->management_secret_key = copy_text(&c, o->management_secret_key);
+    return read_proxies(&s->proxies, o);
 }
 
 /* ---- all of it ------------------------------------------------------------------------------ */
@@ -241,6 +273,14 @@ static int load_env(wsrt_env *out, wsrt_runtime *rt, const wsrt_env *given)
     return rc;
 }
 
+void wsrt_server_settings_free(wsrt_settings *s)
+{
+    if (s->block != NULL)
+        explicit_bzero(s->block, s->block_size);
+    wsrt_server_release(&s->mem, s->block, s->block_size);
+    s->block = NULL;
+}
+
 int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
                               const wsrt_server_options *given)
 {
@@ -263,7 +303,12 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
         return WSRT_ERR_INVALID;
     out->loops = o.loops == 0 ? 1 : (uint32_t)o.loops;
     out->workers = (uint32_t)o.workers;
-    if (o.management < 0 || o.management > WSRT_MANAGEMENT_OFF)
+    if (o.pulse != NULL && (o.pulse_ms < PULSE_LEAST || o.pulse_ms > most))
+        return WSRT_ERR_INVALID;
+    out->pulse = o.pulse;
+    out->pulse_user = o.pulse_user;
+    out->pulse_ns = o.pulse_ms * 1000000;
+    if (o.management < 0 || o.management > WSRT_MANAGEMENT_SIGV4)
         return WSRT_ERR_INVALID;
     out->flags = o.flags;
     out->slow_reader = o.slow_reader == 0 ? WSRT_SLOW_READER_CLOSE : o.slow_reader;
@@ -275,13 +320,9 @@ int wsrt_server_settings_load(wsrt_settings *out, wsrt_runtime *rt,
     if (load_sizes(out, &o) != WSRT_OK || load_times(out, &o) != WSRT_OK)
         return WSRT_ERR_INVALID;
     rc = load_env(&out->env, rt, o.env);
-    return rc != WSRT_OK ? rc : load_text(out, &o);
-}
-
-void wsrt_server_settings_free(wsrt_settings *s)
-{
-    if (s->block != NULL && s->tls_key.len > 0)
-        explicit_bzero(s->block, s->block_size);
-    wsrt_server_release(&s->mem, s->block, s->block_size);
-    s->block = NULL;
+    if (rc == WSRT_OK)
+        rc = load_text(out, &o);
+    if (rc != WSRT_OK)
+        wsrt_server_settings_free(out);
+    return rc;
 }

@@ -2,6 +2,8 @@
 #ifndef WSRT_SERVER_SETTINGS_H
 #define WSRT_SERVER_SETTINGS_H
 
+#include "server/proxy.h"
+
 #include <wsrt/server.h>
 
 typedef struct wsrt_texts {
@@ -13,6 +15,7 @@ typedef struct wsrt_settings {
     wsrt_allocator mem;
     wsrt_env env;
     wsrt_texts listen;
+    wsrt_texts admin;
     wsrt_texts hosts;
     wsrt_texts origins;
     wsrt_span stage;
@@ -20,6 +23,9 @@ typedef struct wsrt_settings {
     wsrt_span tls_cert; /* empty = clear text */
     wsrt_span tls_key;
     wsrt_span management_token;
+    wsrt_span management_access_key;
+    wsrt_span management_secret_key;
+    wsrt_proxies proxies;
     void *block; /* holds all text */
     size_t block_size;
     size_t max_message;
@@ -31,8 +37,11 @@ typedef struct wsrt_settings {
     int64_t queue_total;
     int64_t partial_total;
     uint32_t flags;
-    int32_t slow_reader; /* a wsrt_slow_reader */
-    int32_t management;  /* a wsrt_management */
+    int32_t slow_reader;       /* a wsrt_slow_reader */
+    int32_t management;        /* a wsrt_management */
+    void (*pulse)(void *user); /* NULL = none */
+    void *pulse_user;
+    int64_t pulse_ns;
     uint32_t loops;
     uint32_t workers;
     uint32_t max_connections;

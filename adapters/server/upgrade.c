@@ -3,10 +3,11 @@
 
 static void refuse(wsrt_loop *l, wsrt_conn *c, int status, const char *extra_cstr)
 {
-    wsrt_connect_refuse(l, c,
-                        &(wsrt_answer){.status = status,
-                                       .extra_cstr = extra_cstr,
-                                       .close = status == 500 || !l->request.keep_alive});
+    wsrt_connect_refuse(
+        l, c,
+        &(wsrt_answer){.status = status,
+                       .extra_cstr = extra_cstr,
+                       .close = status == 500 || c->forwarded || !l->request.keep_alive});
 }
 
 /* A place among the WebSockets, kept from here until the connection has closed or is refused. */
@@ -20,12 +21,31 @@ static int take_place(wsrt_loop *l)
     return 0;
 }
 
+/* One that names nobody speaks for all its clients. */
+static int is_proxy(const wsrt_loop *l, const wsrt_conn *c)
+{
+    return !c->is_unix && wsrt_proxies_have(&l->set->proxies, c->ip);
+}
+
 static int over_peer_limit(wsrt_loop *l, const wsrt_conn *c)
 {
-    if (wsrt_peer_is_local(c) || wsrt_conn_peers(l, c) <= l->set->max_per_ip)
+    if ((!c->forwarded && wsrt_peer_is_local(c)) || is_proxy(l, c) ||
+        wsrt_conn_peers(l, c) <= l->set->max_per_ip)
         return 0;
     wsrt_series_limited(&l->series, WSRT_LIMIT_PER_IP);
     return 1;
+}
+
+/* Whom a trusted proxy speaks for. */
+static int find_source(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
+{
+    const wsrt_proxies *proxies = &l->set->proxies;
+    unsigned char source[16];
+
+    if ((proxies->count == 0 && !proxies->local) ||
+        !wsrt_proxies_source(proxies, &req->fields, c->is_unix ? NULL : c->ip, source))
+        return 0;
+    return wsrt_conn_forward(l, c, source);
 }
 
 static int origin_refused(wsrt_loop *l, const wsrt_http_request *req)
@@ -57,6 +77,8 @@ int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
         refuse(l, c, 421, NULL);
     else if (origin_refused(l, req))
         refuse(l, c, 403, NULL);
+    else if (find_source(l, c, req) != WSRT_OK)
+        refuse(l, c, 500, NULL);
     else if (over_peer_limit(l, c))
         refuse(l, c, 429, "Retry-After: 10\r\n");
     else if (wsrt_is_draining(l->server) || !take_place(l))

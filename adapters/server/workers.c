@@ -18,6 +18,8 @@ typedef struct wsrt_worker {
     int started;
     wsrt_box *box; /* being served */
     wsrt_event event;
+    wsrt_times times;
+    wsrt_span routed; /* of the event dispatched last */
     wsrt_http_request request;
     wsrt_pair pairs[WSRT_HTTP_FIELDS_MAX];
     wsrt_pair query[WSRT_QUERY_MAX];
@@ -164,6 +166,7 @@ static int run_disconnect(wsrt_worker *w, const wsrt_job *j)
 
 static void run_job(wsrt_worker *w, const wsrt_job *j)
 {
+    const wsrt_env *env = &w->server->set.env;
     wsrt_box *b = w->box;
     int rc;
 
@@ -173,11 +176,15 @@ static void run_job(wsrt_worker *w, const wsrt_job *j)
                             .source_ip = {b->ip, strlen(b->ip)},
                             .session = &b->session,
                             .recorder = w->recorder,
-                            .connected_at = b->wall};
+                            .connected_at = b->wall,
+                            .routed = &w->routed};
+    int64_t began = env->now(env->user);
     if (j->kind == WSRT_EVENT_CONNECT)
         rc = run_connect(w, j);
     else
         rc = j->kind == WSRT_EVENT_MESSAGE ? run_message(w, j) : run_disconnect(w, j);
+    wsrt_times_note(&w->times, w->routed);
+    wsrt_times_settle(&w->times, env->now(env->user) - began);
     if (rc != WSRT_OK)
         wsrt_loop_log(b->loop, WSRT_LEVEL_ERROR, "server.event_failed", "status",
                       wsrt_span_cstr(wsrt_status_name(rc)));
@@ -296,6 +303,13 @@ int wsrt_crew_start(wsrt_server *s)
     for (uint32_t i = 0; i < count && rc == WSRT_OK; i++)
         rc = start_worker(s, &s->crew->workers[i]);
     return rc;
+}
+
+size_t wsrt_crew_add_times(const wsrt_server *s, wsrt_route_sum *sums, size_t count)
+{
+    for (uint32_t i = 0; s->crew != NULL && i < s->crew->count; i++)
+        count = wsrt_times_add(&s->crew->workers[i].times, sums, count);
+    return count;
 }
 
 /* Waits until the workers have brought what they owe, and hears of it. */

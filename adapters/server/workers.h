@@ -61,6 +61,7 @@ typedef struct wsrt_box {
 int wsrt_crew_start(wsrt_server *s);
 void wsrt_crew_stop(wsrt_server *s); /* hears all out first; without a crew it does nothing */
 void wsrt_crew_add(wsrt_box *b, wsrt_job *j);
+size_t wsrt_crew_add_times(const wsrt_server *s, wsrt_route_sum *sums, size_t count);
 
 /* ---- box.c: the loop's side */
 

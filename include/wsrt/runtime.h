@@ -133,6 +133,8 @@ typedef struct wsrt_event {
     int64_t connected_at;    /**< Unix ms; 0 = unknown */
     int64_t now;             /**< monotonic ns of the arrival; 0 = the runtime reads the clock */
     int64_t deadline;        /**< monotonic ns by which an answer is needed; 0 = none */
+    wsrt_span *routed; /**< set to the key of the route that took the event, which lives as long
+                                  as the runtime, or to an empty span; NULL = not asked */
 } wsrt_event;
 
 /**

@@ -57,6 +57,11 @@ typedef enum wsrt_management {
                                        Host: no Origin and no trace of a proxy */
     WSRT_MANAGEMENT_BEARER = 2,   /**< who sends `Authorization: Bearer` with the secret */
     WSRT_MANAGEMENT_OFF = 3,      /**< nobody: these paths answer 404 */
+    WSRT_MANAGEMENT_SIGV4 =
+        4, /**< who signs with the pair of keys as AWS SDKs do: Signature Version 4
+                                    in the Authorization field, service `execute-api`, any region,
+                                    with `host`, `x-amz-date` and the body signed, at most 5 min old.
+                                    A request can be repeated for as long */
     WSRT_MANAGEMENT_MIN_ = -2147483647 - 1,
     WSRT_MANAGEMENT_MAX_ = 2147483647
 } wsrt_management;
@@ -109,7 +114,8 @@ typedef struct wsrt_server_options {
     uint32_t flags;           /**< bits of wsrt_server_flag */
     wsrt_allocator allocator; /**< zero = libc */
     const wsrt_env *env;      /**< copied; NULL = the runtime's */
-    const wsrt_span *listen;  /**< "ADDR:PORT", "[V6]:PORT", "unix:PATH"; NULL = 127.0.0.1:8080 */
+    const wsrt_span *listen;  /**< "ADDR:PORT", "[V6]:PORT", "unix:PATH"; "fd:N", a listening socket
+                                   that is the server's from here on; NULL = 127.0.0.1:8080 */
     size_t listen_count;      /**< 0 with a pointer = no listener */
     const wsrt_span *hosts;   /**< Host names to trust besides loopback and the listen addresses */
     size_t host_count;
@@ -160,8 +166,25 @@ typedef struct wsrt_server_options {
     size_t document_count;
     const wsrt_server_action *actions; /**< of the host, borrowed; at most 64 */
     size_t action_count;
-    wsrt_server_state_fn state; /**< NULL = /api/state is the server's own alone */
-    void *state_user;           /**< handed to `state` */
+    wsrt_server_state_fn state;       /**< NULL = /api/state is the server's own alone */
+    void *state_user;                 /**< handed to `state` */
+    const wsrt_span *trusted_proxies; /**< "10.0.0.0/8", "2001:db8::1"; "unix" = who comes by a unix
+                                           socket. Whom they name in X-Forwarded-For is the source:
+                                           the right-most address there that is no proxy's. With
+                                           any, LOOPBACK is OFF but on `admin` */
+    size_t trusted_proxy_count;
+    const wsrt_span
+        *admin; /**< as `listen`, and there alone are the paths that manage; with `listen`
+                                 16 at most. Their addresses follow those of `listen` */
+    size_t admin_count;
+    wsrt_span management_access_key; /**< of WSRT_MANAGEMENT_SIGV4, at most 128 bytes; copied */
+    wsrt_span management_secret_key; /**< likewise, at most 1024 bytes */
+    void (*pulse)(
+        void *user); /**< called on the first loop's thread every `pulse_ms`, as long as all
+                                    loops take their turns: for a watchdog. It must not block nor call
+                                    the server but for its counters; NULL = none */
+    void *pulse_user;
+    int64_t pulse_ms; /**< from 100 */
 } wsrt_server_options;
 
 /**

@@ -495,6 +495,8 @@ int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_
         wsrt_on_disconnect(&ctx);
     if (ev->reply == NULL || ctx.response_set) /* most messages are answered by then */
         wsrt_answer_respond(&ctx, respond, user);
+    if (ev->routed != NULL)
+        *ev->routed = ctx.route == NULL ? ctx.request.route_key : ctx.route->key;
     wsrt_arena_free(&ctx.arena);
     return WSRT_OK;
 }

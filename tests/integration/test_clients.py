@@ -110,6 +110,13 @@ def aws_sdk_manages_connections():
         _end_well(server)
 
 
+def aws_sdk_is_known_by_its_signature():
+    keys = {"WSRT_MANAGEMENT_ACCESS_KEY": "AKIDEXAMPLE", "WSRT_MANAGEMENT_SECRET_KEY": "open sesame"}
+    with Serve("--app", "echo", "--management", "sigv4", env=keys) as server:
+        _run("node", str(CLIENTS / "signed.mjs"), server.ready["management"])
+        _end_well(server)
+
+
 def botocore_manages_connections():
     with _serve_managed() as server:
         _run("/usr/bin/python3", str(CLIENTS / "management.py"), server.ready["management"],

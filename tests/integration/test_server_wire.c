@@ -2,6 +2,7 @@
 #include "server_rig.h"
 #include "suite.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,6 +214,47 @@ START_TEST(a_refused_body_is_drained_so_that_the_413_arrives)
     got[rig_read(&rig, fd, got, sizeof got - 1, &ended)] = '\0';
     ck_assert(strstr(got, "HTTP/1.1 413 ") == got);
     ck_assert_int_eq(ended, 1); /* and not reset */
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* Of a client that goes on for ever after its refusal. */
+START_TEST(of_a_refused_body_one_mebibyte_is_drained_and_no_more)
+{
+    static char body[65536];
+    const char head[] = "POST /healthz HTTP/1.1\r\n" HOST "Content-Length: 400000000\r\n\r\n";
+    size_t sent = 0;
+    ssize_t n = 1;
+
+    start();
+    int fd = rig_dial(&rig);
+    rig_send(fd, head, sizeof head - 1);
+    for (int i = 0; i < 4000 && (n > 0 || errno == EAGAIN); i++) {
+        n = send(fd, body, sizeof body, MSG_NOSIGNAL);
+        sent += n > 0 ? (size_t)n : 0;
+        rig_steps(&rig, 1);
+    }
+    ck_assert_int_lt(n, 0);
+    ck_assert_uint_lt(rig.server->loops[0].counters[WSRT_COUNT_BYTES_IN], 1024 * 1024 + 131072);
+    ck_assert_uint_eq(rig.server->loops[0].used, 0);
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_refused_body_that_does_not_come_is_waited_for_two_seconds)
+{
+    const char head[] = "POST /healthz HTTP/1.1\r\n" HOST "Content-Length: 400000\r\n\r\n";
+
+    start();
+    int fd = rig_dial(&rig);
+    rig_send(fd, head, sizeof head - 1);
+    rig_steps(&rig, 5);
+    rig_advance(&rig, 1900);
+    ck_assert_uint_eq(rig.server->loops[0].used, 1);
+    rig_advance(&rig, 400);
+    ck_assert_uint_eq(rig.server->loops[0].used, 0);
     close(fd);
     stop();
 }
@@ -642,6 +684,8 @@ Suite *suite(void)
     tcase_add_test(t, requests_in_one_packet_are_answered_in_their_order);
     tcase_add_loop_test(t, a_head_over_8_kib_is_431_and_a_long_target_414, 0, 2);
     tcase_add_test(t, a_refused_body_is_drained_so_that_the_413_arrives);
+    tcase_add_test(t, of_a_refused_body_one_mebibyte_is_drained_and_no_more);
+    tcase_add_test(t, a_refused_body_that_does_not_come_is_waited_for_two_seconds);
     tcase_add_loop_test(t, each_fault_closes_with_its_code, 0, ROWS(ws_rows));
     tcase_add_loop_test(t, the_same_faults_are_found_byte_by_byte, 0, ROWS(ws_rows));
     tcase_add_test(t, too_many_fragments_are_1009);

@@ -149,7 +149,8 @@ def bad_values_are_usage_errors_that_name_the_option():
         ("serve", "--dev-token", "token="), ("serve", "--max-connections", "0"),
         ("serve", "--max-connections", "-1"), ("serve", "--loops", "0"),
         ("serve", "--loops", "65"), ("serve", "--workers", "257"), ("serve", "--workers", "some"),
-        ("serve", "--max-per-ip", "many"),
+        ("serve", "--max-per-ip", "many"), ("serve", "--trusted-proxy", "proxy.example"),
+        ("serve", "--trusted-proxy", "10.0.0.0/"), ("serve", "--admin", "here"),
         ("serve", "--idle-timeout", "10 s"), ("serve", "--idle-timeout", "1w"),
         ("serve", "--lifetime", "99999999999999999999"), ("serve", "--ping-interval", "s"),
         ("serve", "--ping-timeout", "0"), ("serve", "--drain-timeout", "0"),
@@ -200,6 +201,10 @@ def the_managements_secret_is_a_variable_or_a_file_and_never_a_flag():
     _complains(wsrt("serve", "--management-token", "x"), USAGE, "unknown option")
     _complains(wsrt("serve", "--management", "bearer"), CONFIG, "WSRT_MANAGEMENT_TOKEN")
     _complains(wsrt("serve", env={"WSRT_MANAGEMENT_TOKEN": "x"}), CONFIG, "--management bearer")
+    _complains(wsrt("serve", "--management", "sigv4"), CONFIG, "WSRT_MANAGEMENT_SECRET_KEY")
+    _complains(wsrt("serve", "--management", "sigv4", env={"WSRT_MANAGEMENT_ACCESS_KEY": "x"}),
+               CONFIG, "WSRT_MANAGEMENT_SECRET_KEY")
+    _complains(wsrt("serve", env={"WSRT_MANAGEMENT_SECRET_KEY": "x"}), CONFIG, "--management sigv4")
     with tempfile.TemporaryDirectory() as place:
         path = os.path.join(place, "secret")
         pathlib.Path(path).write_text("s3cret\n", encoding="utf-8")
@@ -380,6 +385,9 @@ def a_chat_survives_kill_9_and_its_stale_connections_do_not():
             with _Raw(server.port) as idle:
                 equal(idle.status, 101)
                 _say(server, "before", "session-1")
+                end = time.monotonic() + 20  # its farewell is handled after it has gone
+                while len(_rows(path, "SELECT id FROM connection")) > 1 and time.monotonic() < end:
+                    time.sleep(0.01)
                 equal(server.end(signal.SIGKILL), -signal.SIGKILL)
         equal(len(_rows(path, "SELECT id FROM connection")), 1, "the connection that was killed")
         with Serve(*store) as server:
@@ -486,6 +494,32 @@ def a_durable_store_brings_four_workers_unless_told_otherwise():
             equal(_threads(server), none + 4)
             equal(_client(server).stdout, "hi\n")
             equal(server.end(), 0)
+
+
+def _status(port, path, *fields):
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as peer:
+        peer.sendall("\r\n".join((f"GET {path} HTTP/1.0", "Host: localhost", *fields, "", "")).encode())
+        return int(peer.recv(4096).split()[1])
+
+
+def admin_moves_the_paths_that_manage():
+    with Serve("--app", "echo", "--admin", "127.0.0.1:0") as server:
+        equal(len(server.ready["urls"]), 1)
+        admin = int(server.ready["management"].rsplit(":", 1)[1])
+        expect(admin != server.port, server.ready)
+        equal(_status(server.port, "/metrics"), 404)
+        equal(_status(admin, "/metrics"), 200)
+        equal(_status(admin, "/metrics", "X-Forwarded-For: 10.0.0.1"), 403)
+
+
+def behind_a_proxy_management_wants_a_listener_of_its_own():
+    with Serve("--app", "echo", "--trusted-proxy", "127.0.0.0/8") as server:
+        equal(server.ready["management"], None)
+        equal(_status(server.port, "/metrics"), 404)
+    with Serve("--app", "echo", "--trusted-proxy", "127.0.0.0/8", "--admin",
+               "127.0.0.1:0") as server:
+        admin = int(server.ready["management"].rsplit(":", 1)[1])
+        equal(_status(admin, "/metrics"), 200)
 
 
 def max_connections_refuses_one_more():

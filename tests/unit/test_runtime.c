@@ -307,6 +307,26 @@ START_TEST(a_message_goes_to_the_route_its_type_names)
 }
 END_TEST
 
+START_TEST(an_event_hears_which_route_took_it)
+{
+    add("one", say_route, NULL);
+    add("$disconnect", say_route, NULL);
+    wsrt_span routed = wsrt_span_cstr("before");
+    wsrt_event ev = event(WSRT_EVENT_MESSAGE, "c1", NULL);
+    ev.routed = &routed;
+    ev.body = wsrt_span_cstr("{\"type\":\"one\"}");
+    dispatch(&ev);
+    ck_assert(wsrt_span_equal(routed, wsrt_span_cstr("one")));
+    ev.body = wsrt_span_cstr("{\"type\":\"two\"}");
+    dispatch(&ev);
+    ck_assert_uint_eq(routed.len, 0);
+    ev = event(WSRT_EVENT_DISCONNECT, "c1", NULL);
+    ev.routed = &routed;
+    dispatch(&ev);
+    ck_assert(wsrt_span_equal(routed, wsrt_span_cstr("$disconnect")));
+}
+END_TEST
+
 START_TEST(selection_expressions_read_body_and_text)
 {
     static const struct {
@@ -1772,6 +1792,7 @@ Suite *suite(void)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_message_goes_to_the_route_its_type_names);
+    tcase_add_test(t, an_event_hears_which_route_took_it);
     tcase_add_test(t, selection_expressions_read_body_and_text);
     tcase_add_test(t, expressions_that_are_none_are_refused);
     tcase_add_test(t, without_a_route_the_client_is_told);

@@ -49,6 +49,15 @@ static void expect_text(int fd, const char *text)
     ck_assert_mem_eq(got, text, len);
 }
 
+static void expect_silence(int fd)
+{
+    char byte;
+    int ended;
+
+    ck_assert_uint_eq(rig_read(&rig, fd, &byte, 1, &ended), 0);
+    ck_assert_int_eq(ended, 0);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 START_TEST(an_idle_server_has_nothing_to_wake_for)
@@ -1198,6 +1207,108 @@ START_TEST(a_drain_closes_all_with_1012_and_a_time_to_reconnect)
 }
 END_TEST
 
+START_TEST(under_api_gateway_a_drain_closes_with_1001)
+{
+    start_with((wsrt_server_options){.flags = WSRT_SERVER_API_GATEWAY});
+    int fd = rig_open(&rig);
+    ck_assert_int_eq(wsrt_server_drain(rig.server, NULL), WSRT_OK);
+    rig_steps(&rig, 2);
+    ck_assert_int_eq(rig_close_code(&rig, fd), 1001);
+    close(fd);
+    stop();
+}
+END_TEST
+
+/* ---- attacks -------------------------------------------------------------------------------- */
+
+START_TEST(extensions_that_are_offered_are_never_agreed_on)
+{
+    char request[1024], answer[1024];
+    int ended, len = snprintf(request, sizeof request,
+                              "%.*sSec-WebSocket-Extensions: permessage-deflate\r\n\r\n",
+                              (int)strlen(rig_upgrade) - 2, rig_upgrade);
+
+    start();
+    int fd = rig_adopt(&rig);
+    rig_send(fd, request, (size_t)len);
+    answer[rig_read(&rig, fd, answer, sizeof answer - 1, &ended)] = '\0';
+    ck_assert(strstr(answer, "HTTP/1.1 101 ") == answer);
+    ck_assert_ptr_null(strstr(answer, "xtensions"));
+    close(fd);
+    stop();
+}
+END_TEST
+
+START_TEST(a_thousand_dials_leave_the_open_connections_served)
+{
+    char answer[64];
+    int fds[50], ended;
+
+    start_with((wsrt_server_options){.max_connections = 50, .max_per_ip = -1});
+    for (int i = 0; i < 50; i++)
+        fds[i] = rig_open(&rig);
+    for (int i = 0; i < 1000; i++) {
+        int fd = rig_adopt(&rig);
+        rig_send(fd, rig_upgrade, strlen(rig_upgrade));
+        ck_assert_uint_eq(rig_read(&rig, fd, answer, 13, &ended), 13);
+        ck_assert_int_eq(memcmp(answer, "HTTP/1.1 503 ", 13), 0);
+        close(fd);
+    }
+    for (int i = 0; i < 50; i++) {
+        rig_text(fds[i], "still here");
+        expect_text(fds[i], "still here");
+    }
+    close(fds[0]);
+    rig_steps(&rig, 3);
+    fds[0] = rig_open(&rig);
+    for (int i = 0; i < 50; i++)
+        close(fds[i]);
+    stop();
+}
+END_TEST
+
+START_TEST(frames_of_which_only_the_header_comes_hold_no_memory)
+{
+    int fds[32];
+
+    start();
+    for (int i = 0; i < 32; i++)
+        fds[i] = rig_open(&rig);
+    rig_steps(&rig, 3);
+    size_t before = rig.heap.live;
+    for (int i = 0; i < 32; i++)
+        rig_send(fds[i], "\x82\xff\0\0\0\0\0\x02\0\0zzzz", 14);
+    rig_steps(&rig, 3);
+    ck_assert_uint_le(rig.heap.live, before + 32 * 512);
+    for (int i = 0; i < 32; i++)
+        close(fds[i]);
+    stop();
+}
+END_TEST
+
+START_TEST(no_id_of_a_thousand_connections_reaches_a_later_one)
+{
+    static char ids[1000][32];
+
+    start();
+    for (int i = 0; i < 1000; i++) {
+        int fd = rig_open(&rig);
+        strcpy(ids[i], rig.id);
+        close(fd);
+        rig_steps(&rig, 3);
+    }
+    int last = rig_open(&rig);
+    for (int i = 0; i < 1000; i++) {
+        wsrt_span id = wsrt_span_cstr(ids[i]);
+        wsrt_post p = {.struct_size = sizeof p, .data = wsrt_span_cstr("x")};
+        ck_assert_int_eq(rig.sender.ops->post(rig.sender.self, &id, &p), WSRT_ERR_GONE);
+    }
+    expect_silence(last);
+    close(last);
+    stop();
+}
+END_TEST
+
 START_TEST(a_drain_resets_what_does_not_end_in_time)
 {
     start_with((wsrt_server_options){.close_ms = 60000});
@@ -1362,6 +1473,11 @@ Suite *suite(void)
     tcase_add_test(t, a_turn_serves_64_messages_of_a_connection_and_loses_none);
     tcase_add_test(t, a_hundred_refused_messages_in_a_row_close_with_1008);
     tcase_add_test(t, a_drain_closes_all_with_1012_and_a_time_to_reconnect);
+    tcase_add_test(t, under_api_gateway_a_drain_closes_with_1001);
+    tcase_add_test(t, extensions_that_are_offered_are_never_agreed_on);
+    tcase_add_test(t, a_thousand_dials_leave_the_open_connections_served);
+    tcase_add_test(t, frames_of_which_only_the_header_comes_hold_no_memory);
+    tcase_add_test(t, no_id_of_a_thousand_connections_reaches_a_later_one);
     tcase_add_test(t, a_drain_resets_what_does_not_end_in_time);
     tcase_add_test(t, a_lame_duck_is_not_ready_but_serves);
     tcase_add_test(t, every_refused_allocation_of_new_is_reported_and_leaves_nothing);

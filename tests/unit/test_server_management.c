@@ -2,6 +2,8 @@
 #include "server_rig.h"
 #include "suite.h"
 
+#include "common/sigv4.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -431,6 +433,251 @@ START_TEST(without_the_secret_even_loopback_is_forbidden)
 }
 END_TEST
 
+/* ---- signed requests ------------------------------------------------------------------------ */
+
+static const char gone[] = "/@connections/AAAAAAAAAAAAAAA%3D";
+
+/* What a client does differently from what it should. */
+typedef struct mischief {
+    const char *name;
+    const char *secret;
+    const char *access_key;
+    const char *service;
+    const char *names_less; /* of a field that is not signed */
+    const char *body;       /* sent, instead of the signed "hello" */
+    const char *path;       /* likewise */
+    int64_t late_ms;
+    int status;
+} mischief;
+
+static const mischief signers[] = {
+    {.name = "as it should be", .status = 410},
+    {.name = "4 min late", .late_ms = 240000, .status = 410},
+    {.name = "4 min early", .late_ms = -240000, .status = 410},
+    {.name = "another secret", .secret = "guessed", .status = 403},
+    {.name = "another access key", .access_key = "AKIDOTHERS", .status = 403},
+    {.name = "another service", .service = "s3", .status = 403},
+    {.name = "the host unsigned", .names_less = "host", .status = 403},
+    {.name = "the time unsigned", .names_less = "x-amz-date", .status = 403},
+    {.name = "another body", .body = "hellO", .status = 403},
+    {.name = "another path", .path = "/@connections/BAAAAAAAAAAAAAA%3D", .status = 403},
+    {.name = "6 min late", .late_ms = 360000, .status = 403},
+    {.name = "6 min early", .late_ms = -360000, .status = 403},
+};
+
+static const char *or_else(const char *given, const char *standard)
+{
+    return given != NULL ? given : standard;
+}
+
+static int ask_signed(const mischief *m)
+{
+    char time[WSRT_SIGV4_TIME + 1] = "", hex[WSRT_SHA256_HEX], authorization[512], fields[1024];
+    wsrt_sigv4_scope scope = {.region = wsrt_span_cstr("eu-central-1"),
+                              .service = wsrt_span_cstr(or_else(m->service, "execute-api"))};
+    wsrt_http_field signed_fields[2];
+    wsrt_sigv4_request r = {.method = wsrt_span_cstr("POST"),
+                            .path = wsrt_span_cstr(gone),
+                            .fields = signed_fields,
+                            .body_hex = hex};
+    wsrt_sigv4_signer who = {.access_key = wsrt_span_cstr(or_else(m->access_key, "AKIDEXAMPLE"))};
+
+    wsrt_sigv4_time(time, rig.wall - m->late_ms);
+    memcpy(scope.time, time, WSRT_SIGV4_TIME);
+    if (m->names_less == NULL || strcmp(m->names_less, "host") != 0)
+        signed_fields[r.field_count++] =
+            (wsrt_http_field){wsrt_span_cstr("host"), wsrt_span_cstr("localhost")};
+    if (m->names_less == NULL || strcmp(m->names_less, "x-amz-date") != 0)
+        signed_fields[r.field_count++] =
+            (wsrt_http_field){wsrt_span_cstr("x-amz-date"), wsrt_span_cstr(time)};
+    wsrt_sha256_hex(hex, wsrt_span_cstr("hello"));
+    wsrt_sigv4_key(who.key, wsrt_span_cstr(or_else(m->secret, "sesame")), &scope);
+    ck_assert_int_eq(wsrt_sigv4_authorize(&r, &scope, &who, authorization, sizeof authorization),
+                     WSRT_OK);
+    snprintf(fields, sizeof fields, "X-Amz-Date: %s\r\nAuthorization: %s\r\n", time, authorization);
+    return ask("POST", or_else(m->path, gone), fields, or_else(m->body, "hello"));
+}
+
+static const wsrt_server_options sigv4 = {
+    .management = WSRT_MANAGEMENT_SIGV4,
+    .management_access_key = {"AKIDEXAMPLE", 11},
+    .management_secret_key = {"sesame", 6},
+};
+
+START_TEST(who_signs_as_an_sdk_may_and_nobody_else)
+{
+    start_with(sigv4);
+    int status = ask_signed(&signers[_i]);
+    ck_assert_msg(status == signers[_i].status, "%s: %d", signers[_i].name, status);
+    stop();
+}
+END_TEST
+
+static const char *const no_signatures[] = {
+    "",
+    "Authorization: Bearer sesame\r\n",
+    "Authorization: AWS4-HMAC-SHA256 \r\nX-Amz-Date: 20261120T100000Z\r\n",
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261120/r/execute-api/aws4_request, "
+    "SignedHeaders=host;x-amz-date, Signature=00\r\nX-Amz-Date: 20261120T100000Z\r\n",
+    "Authorization: AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE, SignedHeaders=;, Signature=,\r\n"
+    "X-Amz-Date: 2026\r\n",
+};
+
+START_TEST(without_a_signature_even_loopback_is_forbidden)
+{
+    start_with(sigv4);
+    ck_assert_int_eq(ask("GET", "/metrics", no_signatures[_i], ""), 403);
+    ck_assert_int_eq(ask("POST", gone, no_signatures[_i], "hello"), 403);
+    stop();
+}
+END_TEST
+
+START_TEST(a_guard_by_signature_needs_both_keys)
+{
+    wsrt_server_options o = sigv4;
+    wsrt_runtime *rt;
+    wsrt_server *s;
+
+    o.struct_size = sizeof o;
+    ck_assert_int_eq(wsrt_runtime_new(&rt, NULL), WSRT_OK);
+    o.management_secret_key.len = 0;
+    ck_assert_int_eq(wsrt_server_new(&s, rt, &o), WSRT_ERR_INVALID);
+    o.management_secret_key.len = 6;
+    o.management_access_key.len = 0;
+    ck_assert_int_eq(wsrt_server_new(&s, rt, &o), WSRT_ERR_INVALID);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
+/* ---- behind proxies ------------------------------------------------------------------------- */
+
+static const wsrt_span proxies[] = {{"192.0.2.0/24", 12}, {"127.0.0.1", 9}};
+static const unsigned char proxy[16] = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 7};
+static const unsigned char stranger[16] = {[10] = 0xff, [11] = 0xff, 203, 0, 113, 9};
+
+static int upgrade_from(const unsigned char *ip, const char *fields, int *status)
+{
+    char request[1024], answer[4096];
+    int fd = rig_adopt_from(&rig, ip), ended;
+    int len = snprintf(request, sizeof request, "%.*s%s\r\n", (int)strlen(rig_upgrade) - 2,
+                       rig_upgrade, fields);
+
+    rig_send(fd, request, (size_t)len);
+    answer[rig_read(&rig, fd, answer, sizeof answer - 1, &ended)] = '\0';
+    *status = 0;
+    sscanf(answer, "HTTP/1.1 %d ", status);
+    return fd;
+}
+
+/* As `get` and handlers see it. */
+static void expect_source(const unsigned char *ip, const char *fields, const char *source)
+{
+    wsrt_connection_info info = {.struct_size = sizeof info};
+    int status, fd = upgrade_from(ip, fields, &status);
+    wsrt_span id = wsrt_span_cstr(rig.id);
+
+    ck_assert_int_eq(status, 101);
+    ck_assert_int_eq(rig.sender.ops->get(rig.sender.self, &id, &info), WSRT_OK);
+    ck_assert_str_eq(info.source_ip, source);
+    close(fd);
+    rig_steps(&rig, 3);
+}
+
+static void start_behind_proxies(wsrt_server_options o)
+{
+    o.trusted_proxies = proxies;
+    o.trusted_proxy_count = 2;
+    start_with(o);
+}
+
+START_TEST(the_source_is_the_right_most_address_that_is_no_proxys)
+{
+    start_behind_proxies((wsrt_server_options){0});
+    expect_source(proxy, "X-Forwarded-For: 203.0.113.5\r\n", "203.0.113.5");
+    expect_source(proxy, "X-Forwarded-For: 6.6.6.6, 203.0.113.5\r\n", "203.0.113.5");
+    expect_source(proxy, "X-Forwarded-For: 6.6.6.6, 203.0.113.5, 192.0.2.9\r\n", "203.0.113.5");
+    expect_source(proxy, "x-forwarded-for: 6.6.6.6\r\nX-Forwarded-For: 2001:db8::5\r\n",
+                  "2001:db8::5");
+    expect_source(proxy, "X-Forwarded-For: 192.0.2.8, 192.0.2.9\r\n", "192.0.2.8");
+    expect_source(proxy, "X-Forwarded-For: 203.0.113.5, unknown\r\n", "192.0.2.7");
+    expect_source(proxy, "X-Forwarded-For: 203.0.113.5, what, 192.0.2.9\r\n", "192.0.2.9");
+    expect_source(proxy, "", "192.0.2.7");
+    expect_source(stranger, "X-Forwarded-For: 6.6.6.6\r\n", "203.0.113.9");
+    stop();
+}
+END_TEST
+
+START_TEST(the_limit_of_an_address_counts_sources_and_never_a_proxy)
+{
+    int status, fds[4];
+
+    start_behind_proxies((wsrt_server_options){.max_per_ip = 1});
+    fds[0] = upgrade_from(proxy, "X-Forwarded-For: 203.0.113.5\r\n", &status);
+    ck_assert_int_eq(status, 101);
+    fds[1] = upgrade_from(proxy, "X-Forwarded-For: 203.0.113.5\r\n", &status);
+    ck_assert_int_eq(status, 429);
+    fds[2] = upgrade_from(proxy, "X-Forwarded-For: 203.0.113.6\r\n", &status);
+    ck_assert_int_eq(status, 101);
+    fds[3] = upgrade_from(proxy, "", &status);
+    ck_assert_int_eq(status, 101);
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    rig_steps(&rig, 3);
+    ck_assert_uint_eq(rig.server->peers.count, 0);
+    stop();
+}
+END_TEST
+
+/* A client that says it is this machine is none of it. */
+START_TEST(a_forwarded_loopback_address_is_counted_like_any_other)
+{
+    int status, fds[2];
+
+    start_behind_proxies((wsrt_server_options){.max_per_ip = 1});
+    fds[0] = upgrade_from(proxy, "X-Forwarded-For: 127.0.0.9\r\n", &status);
+    ck_assert_int_eq(status, 101);
+    fds[1] = upgrade_from(proxy, "X-Forwarded-For: 127.0.0.9\r\n", &status);
+    ck_assert_int_eq(status, 429);
+    close(fds[0]);
+    close(fds[1]);
+    stop();
+}
+END_TEST
+
+START_TEST(with_trusted_proxies_loopback_is_off_on_the_public_listener)
+{
+    start_behind_proxies((wsrt_server_options){0});
+    ck_assert_int_eq(ask("GET", "/metrics", "", ""), 404);
+    ck_assert_int_eq(ask("GET", "/api/state", "", ""), 404);
+    ck_assert_int_eq(ask("GET", "/@connections/AAAAAAAAAAAAAAA=", "", ""), 404);
+    ck_assert_int_eq(ask("GET", "/healthz", "", ""), 200);
+    stop();
+}
+END_TEST
+
+START_TEST(a_secret_still_opens_behind_proxies)
+{
+    start_behind_proxies((wsrt_server_options){.management = WSRT_MANAGEMENT_BEARER,
+                                               .management_token = wsrt_span_cstr("sesame")});
+    ck_assert_int_eq(ask("GET", "/metrics", "Authorization: Bearer sesame\r\n", ""), 200);
+    stop();
+}
+END_TEST
+
+START_TEST(a_proxy_that_is_no_address_is_refused)
+{
+    static const wsrt_span wrong[] = {{"example.com", 11}};
+    wsrt_server_options o = {
+        .struct_size = sizeof o, .trusted_proxies = wrong, .trusted_proxy_count = 1};
+    wsrt_runtime *rt;
+    wsrt_server *s;
+
+    ck_assert_int_eq(wsrt_runtime_new(&rt, NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_server_new(&s, rt, &o), WSRT_ERR_INVALID);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
 START_TEST(management_that_is_off_is_not_there)
 {
     start_with((wsrt_server_options){.management = WSRT_MANAGEMENT_OFF});
@@ -525,6 +772,17 @@ Suite *suite(void)
     tcase_add_test(t, another_machine_or_a_foreign_host_is_forbidden);
     tcase_add_test(t, who_bears_the_secret_may_from_anywhere);
     tcase_add_loop_test(t, without_the_secret_even_loopback_is_forbidden, 0, ROWS(wrong_secrets));
+    tcase_add_loop_test(t, who_signs_as_an_sdk_may_and_nobody_else, 0,
+                        (int)(sizeof signers / sizeof signers[0]));
+    tcase_add_loop_test(t, without_a_signature_even_loopback_is_forbidden, 0,
+                        (int)(sizeof no_signatures / sizeof no_signatures[0]));
+    tcase_add_test(t, a_guard_by_signature_needs_both_keys);
+    tcase_add_test(t, the_source_is_the_right_most_address_that_is_no_proxys);
+    tcase_add_test(t, the_limit_of_an_address_counts_sources_and_never_a_proxy);
+    tcase_add_test(t, a_forwarded_loopback_address_is_counted_like_any_other);
+    tcase_add_test(t, with_trusted_proxies_loopback_is_off_on_the_public_listener);
+    tcase_add_test(t, a_secret_still_opens_behind_proxies);
+    tcase_add_test(t, a_proxy_that_is_no_address_is_refused);
     tcase_add_test(t, management_that_is_off_is_not_there);
     tcase_add_test(t, under_api_gateway_a_binary_message_is_1003);
     tcase_add_test(t, under_api_gateway_a_frame_of_32769_bytes_is_1009_and_one_less_is_not);

@@ -467,6 +467,53 @@ START_TEST(dates_of_http_are_those_of_the_calendar)
 }
 END_TEST
 
+/* ---- proxies -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *range;
+    const char *inside; /* NULL = the range is none */
+    const char *outside;
+} ranges[] = {
+    {"10.0.0.0/8", "10.255.0.1", "11.0.0.1"},
+    {"192.0.2.1", "192.0.2.1", "192.0.2.2"},
+    {"192.0.2.128/25", "192.0.2.129", "192.0.2.127"},
+    {"0.0.0.0/0", "203.0.113.9", "2001:db8::1"},
+    {"::/0", "192.0.2.1", NULL},
+    {"2001:db8::/32", "2001:db8:ffff::1", "2001:db9::1"},
+    {"2001:db8::1", "2001:db8::1", "2001:db8::2"},
+    {"::ffff:192.0.2.0/24", "192.0.2.7", "192.0.3.7"},
+    {"", NULL, NULL},
+    {"10.0.0.0/33", NULL, NULL},
+    {"10.0.0.0/", NULL, NULL},
+    {"10.0.0.0/x", NULL, NULL},
+    {"10.0.0/8", NULL, NULL},
+    {"2001:db8::/129", NULL, NULL},
+    {"example.com", NULL, NULL},
+};
+
+static int has(wsrt_range *range, const char *ip_cstr)
+{
+    wsrt_proxies one = {range, 1, 0};
+    wsrt_range ip;
+
+    ck_assert_int_eq(wsrt_range_parse(wsrt_span_cstr(ip_cstr), &ip), 1);
+    return wsrt_proxies_have(&one, ip.ip);
+}
+
+START_TEST(a_range_of_addresses_has_those_with_its_first_bits)
+{
+    wsrt_range range;
+    int ok = wsrt_range_parse(wsrt_span_cstr(ranges[_i].range), &range);
+
+    ck_assert_int_eq(ok, ranges[_i].inside != NULL);
+    if (!ok)
+        return;
+    ck_assert(has(&range, ranges[_i].inside));
+    if (ranges[_i].outside != NULL)
+        ck_assert(!has(&range, ranges[_i].outside));
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("server_parts");
@@ -489,6 +536,8 @@ Suite *suite(void)
     tcase_add_test(t, the_defaults_are_those_of_the_manual);
     tcase_add_test(t, api_gateway_has_limits_of_its_own_which_single_settings_override);
     tcase_add_test(t, settings_that_make_no_sense_are_refused);
+    tcase_add_loop_test(t, a_range_of_addresses_has_those_with_its_first_bits, 0,
+                        (int)(sizeof ranges / sizeof ranges[0]));
     suite_add_tcase(s, t);
     return s;
 }

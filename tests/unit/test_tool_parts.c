@@ -4,10 +4,12 @@
 #include "histogram.h"
 #include "log.h"
 #include "option.h"
+#include "systemd.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- values ---- */
 
@@ -376,6 +378,36 @@ END_TEST
 
 #define ROWS(table) ((int)(sizeof(table) / sizeof *(table)))
 
+/* ---- a service manager ---------------------------------------------------------------------- */
+
+static const char *const managers[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+                                       "LISTEN_PID",    "LISTEN_FDS",    "LISTEN_FDNAMES"};
+
+START_TEST(the_managers_variables_are_gone_once_they_have_been_read)
+{
+    struct text_list listen = {.count = 0}, admin = {.count = 0};
+    struct manager m;
+    char pid[16];
+
+    snprintf(pid, sizeof pid, "%d", (int)getpid());
+    for (size_t i = 0; i < sizeof managers / sizeof *managers; i++)
+        setenv(managers[i], pid, 1);
+    setenv("NOTIFY_SOCKET", "/nowhere", 1);
+    setenv("LISTEN_FDS", "3", 1);
+    setenv("LISTEN_FDNAMES", "a:admin:b", 1);
+    manager_find(&m);
+    ck_assert_int_eq(manager_take_sockets(&listen, &admin), 0);
+    manager_close(&m);
+    for (size_t i = 0; i < sizeof managers / sizeof *managers; i++)
+        ck_assert_ptr_null(getenv(managers[i]));
+    ck_assert_uint_eq(listen.count, 2);
+    ck_assert_str_eq(listen.items[0].ptr, "fd:3");
+    ck_assert_str_eq(listen.items[1].ptr, "fd:5");
+    ck_assert_uint_eq(admin.count, 1);
+    ck_assert_str_eq(admin.items[0].ptr, "fd:4");
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("tool_parts");
@@ -397,6 +429,7 @@ Suite *suite(void)
     tcase_add_test(t, odd_durations_are_counted_too);
     tcase_add_loop_test(t, a_condition_compares_a_figure_with_a_bound, 0, ROWS(conditions));
     tcase_add_test(t, conditions_that_hold_are_listed_for_people_and_for_json);
+    tcase_add_test(t, the_managers_variables_are_gone_once_they_have_been_read);
     suite_add_tcase(s, t);
     return s;
 }

@@ -28,6 +28,19 @@ static const char *check_demo_listen(const char *value)
     return strncmp(value, "unix:", 5) == 0 ? "is not ADDR:PORT" : check_listen(value);
 }
 
+static const char *check_proxy(const char *value)
+{
+    size_t len = strspn(value, "0123456789abcdefABCDEF.:");
+
+    if (strcmp(value, "unix") == 0)
+        return NULL;
+    if (len == 0 || (value[len] != '\0' && value[len] != '/'))
+        return "is not an address, a range such as 10.0.0.0/8, or unix";
+    return value[len] == '/' && parse_integer(value + len + 1) < 0
+               ? "has no length behind the slash"
+               : NULL;
+}
+
 static const char *check_origin(const char *value)
 {
     if (strcmp(value, "*") == 0 || strstr(value, "://") != NULL)
@@ -143,7 +156,7 @@ static const struct option_row serve_rows[] = {
      .check = check_not_empty,
      AT(serve_settings, stage)},
     {.name = "management",
-     .argument = "loopback|bearer|off",
+     .argument = "loopback|bearer|sigv4|off",
      .fallback = "loopback",
      .help = "who may use /@connections, /metrics and /api",
      .kind = OPTION_CHOICE,
@@ -155,6 +168,20 @@ static const struct option_row serve_rows[] = {
      .secret = 1,
      .no_flag = 1,
      AT(serve_settings, management_token)},
+    {.name = "management-access-key",
+     .help = "access key of --management sigv4",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     .secret = 1,
+     .no_flag = 1,
+     AT(serve_settings, management_access_key)},
+    {.name = "management-secret-key",
+     .help = "secret key of --management sigv4",
+     .kind = OPTION_TEXT,
+     .check = check_not_empty,
+     .secret = 1,
+     .no_flag = 1,
+     AT(serve_settings, management_secret_key)},
     {.name = "allow-origin",
      .argument = "ORIGIN",
      .help = "foreign origin to let in; * = all",
@@ -207,6 +234,20 @@ static const struct option_row serve_rows[] = {
      .kind = OPTION_TEXT,
      .check = check_not_empty,
      AT(serve_settings, tls_key)},
+    {.name = "trusted-proxy",
+     .argument = "CIDR",
+     .help =
+         "proxy that is believed when it names its client in X-Forwarded-For; 'unix': who comes "
+         "by a unix socket",
+     .kind = OPTION_LIST,
+     .check = check_proxy,
+     AT(serve_settings, proxies)},
+    {.name = "admin",
+     .argument = "ADDR:PORT|unix:PATH",
+     .help = "where alone the paths are that manage the server",
+     .kind = OPTION_LIST,
+     .check = check_listen,
+     AT(serve_settings, admin)},
     {.name = "loops",
      .argument = "N",
      .help = "event loops, each in a thread; connections are spread over them",

@@ -15,8 +15,12 @@ struct serve_settings {
     const char *stage;
     const char *management;
     const char *management_token;
+    const char *management_access_key;
+    const char *management_secret_key;
     struct text_list origins;
     struct text_list hosts;
+    struct text_list proxies;
+    struct text_list admin;
     struct text_list dev_tokens;
     const char *jwks;
     const char *issuer;

@@ -16,6 +16,7 @@ enum { ADDRESS_MAX = 256 };
 /* ---- signals ---- */
 
 static wsrt_server *volatile signalled_server;
+static const struct manager *volatile signalled_manager;
 static volatile sig_atomic_t signal_count;
 static volatile sig_atomic_t last_signal;
 
@@ -24,18 +25,21 @@ static void on_signal(int number)
     int saved = errno;
 
     last_signal = number;
-    if (signal_count++ == 0)
+    if (signal_count++ == 0) {
+        manager_tell(signalled_manager, "STOPPING=1\nSTATUS=draining");
         (void)wsrt_server_drain(signalled_server, NULL);
-    else
+    } else {
         wsrt_server_stop(signalled_server);
+    }
     errno = saved;
 }
 
-static void catch_signals(wsrt_server *server)
+static void catch_signals(const struct life *l)
 {
     struct sigaction action = {.sa_handler = on_signal};
 
-    signalled_server = server;
+    signalled_server = l->server;
+    signalled_manager = l->manager;
     sigemptyset(&action.sa_mask);
     sigaddset(&action.sa_mask, SIGINT);
     sigaddset(&action.sa_mask, SIGTERM);
@@ -87,7 +91,9 @@ static void put_urls(wsrt_json_writer *w, const struct life *l)
 
     wsrt_json_array(w);
     for (size_t i = 0;
-         wsrt_server_address(l->server, i, address, sizeof address - 1, &len) == WSRT_OK; i++) {
+         (l->public_count == 0 || i < l->public_count) &&
+         wsrt_server_address(l->server, i, address, sizeof address - 1, &len) == WSRT_OK;
+         i++) {
         address[len] = '\0';
         put_url(w, websocket_scheme(l, address), address);
     }
@@ -104,6 +110,22 @@ int life_address(const struct life *l, char *dst, size_t cap)
     return 0;
 }
 
+/* Where SDKs find the paths that manage; null = nowhere, or at a unix socket. */
+static void put_management(wsrt_json_writer *w, const struct life *l)
+{
+    char address[ADDRESS_MAX];
+    size_t len = 0;
+
+    if (!l->managed ||
+        wsrt_server_address(l->server, l->managed_at, address, sizeof address - 1, &len) != WSRT_OK)
+        len = 0;
+    address[len] = '\0';
+    if (len == 0 || strncmp(address, "unix:", 5) == 0)
+        wsrt_json_write_null(w);
+    else
+        put_url(w, l->tls ? "https" : "http", address);
+}
+
 int life_announce(const struct life *l)
 {
     char text[16384];
@@ -114,7 +136,7 @@ int life_announce(const struct life *l)
     int status = life_address(l, address, sizeof address);
     if (status != 0)
         return status;
-    catch_signals(l->server); /* whoever reads the line may send one */
+    catch_signals(l); /* whoever reads the line may send one */
     wsrt_json_writer_init(&w, text, sizeof text, 0);
     wsrt_json_object(&w);
     wsrt_json_key(&w, "event");
@@ -129,10 +151,7 @@ int life_announce(const struct life *l)
     else
         put_url(&w, l->tls ? "https" : "http", address);
     wsrt_json_key(&w, "management");
-    if (strncmp(address, "unix:", 5) == 0 || !l->managed)
-        wsrt_json_write_null(&w);
-    else
-        put_url(&w, "http", address);
+    put_management(&w, l);
     wsrt_json_key(&w, "urls");
     put_urls(&w, l);
     wsrt_json_key(&w, "app");

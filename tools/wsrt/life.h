@@ -2,6 +2,8 @@
 #ifndef WSRT_TOOL_LIFE_H
 #define WSRT_TOOL_LIFE_H
 
+#include "systemd.h"
+
 #include <wsrt/server.h>
 
 struct life {
@@ -9,7 +11,10 @@ struct life {
     const char *app;
     int tls;
     int aws;
-    int managed; /* 0 = nobody may manage it */
+    int managed;                   /* 0 = nobody may manage it */
+    size_t managed_at;             /* number of the listener where one may */
+    size_t public_count;           /* listeners that are told of; 0 = all */
+    const struct manager *manager; /* outlives the run; NULL = none */
 };
 
 /* The soft limit of descriptors becomes the hard one; returns it. */

@@ -7,6 +7,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+enum { LOOKS = 1000 };
 
 static void signals(sigset_t *set)
 {
@@ -67,11 +70,32 @@ static void tell(const struct reload *r, int level, const char *event, const cha
     r->env->log(r->env->user, level, event, &field, 1);
 }
 
+static uint64_t certificates_read(const struct reload *r)
+{
+    wsrt_server_stats stats = {.struct_size = sizeof stats};
+
+    if (wsrt_server_get_stats(r->server, &stats) != WSRT_OK)
+        return 0;
+    return stats.certificates_loaded + stats.certificates_refused;
+}
+
+/* The server's loop reads it, and tells how that went. */
+static void reload_certificate(const struct reload *r)
+{
+    const struct timespec a_while = {.tv_nsec = 5 * 1000000};
+    uint64_t before = certificates_read(r);
+
+    if (wsrt_server_reload_certificate(r->server) != WSRT_OK)
+        return;
+    for (int i = 0; i < LOOKS && certificates_read(r) == before; i++)
+        nanosleep(&a_while, NULL);
+}
+
 /* What is wrong with a file has been told by then; what was in force stays so. */
 static void reload(struct reload *r)
 {
     if (r->server != NULL)
-        (void)wsrt_server_reload_certificate(r->server); /* it tells how that went */
+        reload_certificate(r);
     if (r->breakers == NULL && r->server == NULL)
         tell(r, WSRT_LEVEL_INFO, "reload.nothing", "");
     else if (r->breakers == NULL)
@@ -90,9 +114,11 @@ static void *wait_for_signals(void *user)
 
     signals(&set);
     while (sigwait(&set, &number) == 0)
-        if (number == SIGHUP)
+        if (number == SIGHUP) {
+            manager_tell_reloading(r->manager);
             reload(r);
-        else if (!__atomic_load_n(&r->running, __ATOMIC_ACQUIRE))
+            manager_tell(r->manager, "READY=1");
+        } else if (!__atomic_load_n(&r->running, __ATOMIC_ACQUIRE))
             break;
     return NULL;
 }

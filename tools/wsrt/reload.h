@@ -3,6 +3,8 @@
 #ifndef WSRT_TOOL_RELOAD_H
 #define WSRT_TOOL_RELOAD_H
 
+#include "systemd.h"
+
 #include <wsrt/server.h>
 
 #include <pthread.h>
@@ -12,6 +14,7 @@ struct reload {
     wsrt_runtime *runtime;
     wsrt_server *server; /* whose certificate is read again; NULL = none */
     const wsrt_env *env;
+    const struct manager *manager;
     pthread_t thread;
     int running; /* by atomic operations */
 };

@@ -7,6 +7,7 @@
 #include "page.h"
 #include "reload.h"
 #include "store.h"
+#include "systemd.h"
 #include "tool.h"
 
 #include <wsrt/server.h>
@@ -32,13 +33,14 @@ struct service {
     wsrt_feed *feed; /* NULL = the application has none */
     wsrt_server *server;
     struct reload reload;
+    struct manager manager;
 };
 
 /* ---- settings ---- */
 
 static int is_local(wsrt_span listen)
 {
-    static const char *const local[] = {"127.", "[::1]:", "localhost:", "unix:"};
+    static const char *const local[] = {"127.", "[::1]:", "localhost:", "unix:", "fd:"};
 
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
         if (strncmp(listen.ptr, local[i], strlen(local[i])) == 0)
@@ -95,6 +97,8 @@ static int management_mode(const struct serve_settings *s)
 {
     if (strcmp(s->management, "off") == 0)
         return WSRT_MANAGEMENT_OFF;
+    if (strcmp(s->management, "sigv4") == 0)
+        return WSRT_MANAGEMENT_SIGV4;
     return strcmp(s->management, "bearer") == 0 ? WSRT_MANAGEMENT_BEARER : WSRT_MANAGEMENT_LOOPBACK;
 }
 
@@ -105,6 +109,16 @@ static int check_management(const struct serve_settings *s)
     if (bearer && s->management_token == NULL)
         return complain(TOOL_CONFIG, "--management bearer needs a secret in WSRT_MANAGEMENT_TOKEN "
                                      "or in the file that WSRT_MANAGEMENT_TOKEN_FILE names");
+    int sigv4 = management_mode(s) == WSRT_MANAGEMENT_SIGV4;
+    int keys = (s->management_access_key != NULL) + (s->management_secret_key != NULL);
+    if (sigv4 && keys < 2)
+        return complain(TOOL_CONFIG,
+                        "--management sigv4 needs WSRT_MANAGEMENT_ACCESS_KEY and "
+                        "WSRT_MANAGEMENT_SECRET_KEY, or files that the same names with "
+                        "_FILE name");
+    if (!sigv4 && keys > 0)
+        return complain(TOOL_CONFIG, "WSRT_MANAGEMENT_ACCESS_KEY and .._SECRET_KEY need "
+                                     "--management sigv4");
     if (!bearer && s->management_token != NULL)
         return complain(TOOL_CONFIG, "WSRT_MANAGEMENT_TOKEN needs --management bearer");
     return 0;
@@ -278,8 +292,9 @@ static int explain_bind(const struct serve_settings *s, int rc, int error)
         return complain(TOOL_UNAVAILABLE, "cannot listen on %s%s: %s", first,
                         s->listen.count > 1 ? " and the others" : "", strerror(error));
     if (rc == WSRT_ERR_INVALID)
-        return complain(TOOL_CONFIG, "the server refuses these settings: --listen, --host or "
-                                     "--allow-origin is not what it can use");
+        return complain(TOOL_CONFIG, "the server refuses these settings: --listen, --admin, "
+                                     "--host, --allow-origin or --trusted-proxy is not what it can "
+                                     "use");
     if (s->tls_cert != NULL && (rc == WSRT_ERR_REJECTED || rc == WSRT_ERR_UNSUPPORTED))
         return explain_tls(s, rc);
     return complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
@@ -291,6 +306,20 @@ static int32_t workers(const struct service *v)
     if (v->settings->workers != 0)
         return v->settings->workers < 0 ? 0 : (int32_t)v->settings->workers;
     return v->store.opened != NULL ? STORE_WORKERS : 0;
+}
+
+/* On the loop: whoever waits for it to be told waits in vain when the loop is stuck. */
+static void tell_alive(void *user)
+{
+    struct service *v = user;
+    wsrt_server_stats stats = {.struct_size = sizeof stats};
+    char text[96];
+
+    if (wsrt_server_get_stats(v->server, &stats) != WSRT_OK)
+        return;
+    snprintf(text, sizeof text, "WATCHDOG=1\nSTATUS=%s, %llu connections",
+             stats.draining ? "draining" : "serving", (unsigned long long)stats.open);
+    manager_tell(&v->manager, text);
 }
 
 static int make_server(struct service *v)
@@ -305,12 +334,19 @@ static int make_server(struct service *v)
         .listen_count = s->listen.count,
         .hosts = s->hosts.items,
         .host_count = s->hosts.count,
+        .trusted_proxies = s->proxies.items,
+        .trusted_proxy_count = s->proxies.count,
+        .admin = s->admin.items,
+        .admin_count = s->admin.count,
         .origins = s->origins.items,
         .origin_count = s->origins.count,
         .stage = wsrt_span_cstr(s->stage),
         .app = wsrt_span_cstr(s->app),
         .tls_cert = wsrt_span_cstr(s->tls_cert),
         .tls_key = wsrt_span_cstr(s->tls_key),
+        .pulse = v->manager.pulse_ms > 0 ? tell_alive : NULL,
+        .pulse_user = v,
+        .pulse_ms = v->manager.pulse_ms,
         .loops = (int32_t)s->loops,
         .workers = workers(v),
         .max_connections = s->max_connections,
@@ -333,6 +369,10 @@ static int make_server(struct service *v)
 
     if (s->management_token != NULL)
         opts.management_token = wsrt_span_cstr(s->management_token);
+    if (s->management_access_key != NULL)
+        opts.management_access_key = wsrt_span_cstr(s->management_access_key);
+    if (s->management_secret_key != NULL)
+        opts.management_secret_key = wsrt_span_cstr(s->management_secret_key);
     errno = 0;
     int rc = wsrt_server_new(&v->server, v->runtime, &opts);
     return rc == WSRT_OK ? 0 : explain_bind(s, rc, errno);
@@ -371,12 +411,22 @@ static int start(struct service *v)
     v->reload = (struct reload){.breakers = v->settings->breakers,
                                 .runtime = v->runtime,
                                 .server = v->settings->tls_cert != NULL ? v->server : NULL,
-                                .env = &v->env};
+                                .env = &v->env,
+                                .manager = &v->manager};
     if (status == 0)
         status = reload_first(&v->reload);
     if (status == 0)
         status = reload_start(&v->reload);
     return status;
+}
+
+/* Where proxies are trusted, those on loopback want a listener of their own. */
+static int is_managed(const struct serve_settings *s)
+{
+    int mode = management_mode(s);
+
+    return mode != WSRT_MANAGEMENT_OFF &&
+           (mode != WSRT_MANAGEMENT_LOOPBACK || s->admin.count > 0 || s->proxies.count == 0);
 }
 
 static int live(struct service *v)
@@ -386,16 +436,22 @@ static int live(struct service *v)
                         .app = s->app,
                         .tls = s->tls_cert != NULL,
                         .aws = s->aws,
-                        .managed = management_mode(s) != WSRT_MANAGEMENT_OFF};
+                        .managed = is_managed(s),
+                        .managed_at = s->admin.count > 0 ? s->listen.count : 0,
+                        .public_count = s->listen.count,
+                        .manager = &v->manager};
     int status = life_announce(&life);
 
-    return status != 0 ? status : life_run(&life);
+    if (status != 0)
+        return status;
+    manager_tell(&v->manager, "READY=1\nSTATUS=serving");
+    return life_run(&life);
 }
 
 int run_serve(void *settings, char **operands)
 {
     static struct service v;
-    const struct serve_settings *s = settings;
+    struct serve_settings *s = settings;
 
     (void)operands;
     v.settings = settings;
@@ -404,7 +460,10 @@ int run_serve(void *settings, char **operands)
     signal(SIGPIPE, SIG_IGN);
     reload_block();
     (void)life_raise_descriptors();
-    int status = start(&v);
+    manager_find(&v.manager);
+    int status = manager_take_sockets(&s->listen, &s->admin);
+    if (status == 0)
+        status = start(&v);
     if (status == 0)
         status = live(&v);
     reload_stop(&v.reload);
@@ -416,5 +475,6 @@ int run_serve(void *settings, char **operands)
     wsrt_static_auth_free(v.auth);
     jwks_close(v.judge);
     wsrt_breakers_free(v.breakers);
+    manager_close(&v.manager);
     return status;
 }
