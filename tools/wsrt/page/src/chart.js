@@ -78,7 +78,7 @@ export function Chart({ title, figure, unit, series, history, value, log = false
     <header><h2>${title}</h2>${children}</header>
     <p class="figure"><strong>${figure}</strong> <span>${unit}</span></p>
     <ul class="legend">${series.map((s) => html`<li style=${{ "--c": `var(${s.color})` }}>
-      <svg width="22" height="6" aria-hidden="true"><line x1="0" y1="3" x2="22" y2="3" stroke-dasharray=${s.dash?.join(" ")} /></svg>
+      <svg width="18" height="6" aria-hidden="true"><line x1="0" y1="3" x2="18" y2="3" stroke-dasharray=${s.dash?.join(" ")} /></svg>
       ${s.label} <b>${value(last(s.name) ?? null)}</b></li>`)}</ul>
     <div class="plot" ref=${place} role="img" aria-label=${`${title}, last minute: ${words}`}></div>
   </section>`;
