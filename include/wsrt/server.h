@@ -67,7 +67,7 @@ typedef enum wsrt_management {
  * and never sniffed. All of it is borrowed and outlives the server. @since 0.1
  */
 typedef struct wsrt_server_document {
-    uint32_t struct_size; /**< sizeof(wsrt_server_document) */
+    uint32_t struct_size; /**< sizeof(wsrt_server_document), the same in a whole table */
     uint32_t flags;       /**< 0 */
     wsrt_span path;       /**< "/" or "/name"; exact, and none of the server's own */
     wsrt_span type;       /**< Content-Type, at most 128 bytes; not empty */
@@ -88,7 +88,7 @@ typedef int (*wsrt_server_action_fn)(wsrt_span body, wsrt_json_writer *answer, v
 /** A path of the host's that changes something, for who may manage the server and for the server's own
  *  pages. @since 0.1 */
 typedef struct wsrt_server_action {
-    uint32_t struct_size; /**< sizeof(wsrt_server_action) */
+    uint32_t struct_size; /**< sizeof(wsrt_server_action), the same in a whole table */
     uint32_t flags;       /**< 0 */
     wsrt_span path;       /**< "/name", exact, and none of the server's own; borrowed */
     wsrt_server_action_fn run;
