@@ -4,15 +4,20 @@ import gzip
 import hashlib
 import http.client
 import json
+import os
+import pathlib
 import re
 import resource
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 
 from toolcase import CLEAN_ENV, WSRT, Serve, cases_of, equal, expect, main, wsrt
 
 PAGE_MOST = 60 * 1024
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 class Demo(Serve):
@@ -102,6 +107,19 @@ def the_page_is_not_sent_twice():
         _, fields, _ = _ask(server, "/", Accept_Encoding="gzip")
         status, _, body = _ask(server, "/", Accept_Encoding="gzip", If_None_Match=fields["ETag"])
         equal((status, body), (304, b""))
+
+
+def the_release_carries_the_bundled_page():
+    with tempfile.TemporaryDirectory(prefix="wsrt-dist-") as place, Serve() as server:
+        archive = f"{place}/release.tar.gz"
+        done = subprocess.run([ROOT / "scripts" / "dist", archive], capture_output=True, text=True, check=True)
+        with tarfile.open(archive) as release:
+            pages = [m for m in release if m.name.endswith("/tools/wsrt/page/packed.html")]
+            if os.environ.get("WSRT_PAGE") == "written by hand":
+                expect(not pages and "without the bundled page" in done.stderr, done.stderr)
+                return
+            equal(len(pages), 1, "bundled pages in the release")
+            equal(release.extractfile(pages[0]).read(), _ask(server, "/")[2])
 
 
 # ---- the state ----
