@@ -150,15 +150,16 @@ def a_failing_downstream_opens_its_breaker_which_one_probe_closes():
         _until(demo, "clients arrive", lambda s: s["connections"]["open"] == 60)
         _until(demo, "calls go out", lambda s: _calls(s) > 20)
         equal(_pull(demo, "fail")[0], 200)
-        _until(demo, "the breaker opens", lambda s: ("CLOSED", "OPEN") in _moves(s))
-        equal(_pull(demo, "recover")[1]["mode"], "ok")
-        opened = _state(demo)
-        equal(_moves(opened), [("CLOSED", "OPEN")])
+        opened = _until(demo, "the breaker opens", lambda s: _moves(s) == [("CLOSED", "OPEN")])
         refused = _until(demo, "calls are refused", lambda s: s["rejected"] > opened["rejected"])
         equal(_calls(refused), _calls(opened), "calls that went out while it was open")
+        again = _until(demo, "a probe fails", lambda s: ("HALF_OPEN", "OPEN") in _moves(s))
+        equal(_calls(again), _calls(opened) + 1, "exactly one probe")
+        equal(_pull(demo, "recover")[1]["mode"], "ok")
         closed = _until(demo, "the breaker closes", lambda s: ("HALF_OPEN", "CLOSED") in _moves(s))
         equal(_moves(closed),
-              [("CLOSED", "OPEN"), ("OPEN", "HALF_OPEN"), ("HALF_OPEN", "CLOSED")], "exactly one probe")
+              [("CLOSED", "OPEN"), ("OPEN", "HALF_OPEN"), ("HALF_OPEN", "OPEN"),
+               ("OPEN", "HALF_OPEN"), ("HALF_OPEN", "CLOSED")])
         _until(demo, "calls go out again", lambda s: _calls(s) > _calls(closed))
 
 
