@@ -10,6 +10,7 @@
 
 enum {
     TABLE_MOST = 64,
+    ROW_MOST = 4096,
     PATH_MOST = 256,
     TYPE_MOST = 128,
     POLICY_MOST = 1024,
@@ -51,40 +52,71 @@ static int document_valid(const wsrt_server_document *d)
            is_line(d->policy, POLICY_MOST) && is_tag(d->tag);
 }
 
-static int sizes_fit(const wsrt_server_options *o)
+/* A row as its caller wrote it: of this release or, with zeroes behind, of a later one. */
+static const void *row_at(const void *rows, size_t i)
 {
-    int rc = WSRT_OK;
+    uint32_t size;
 
-    for (size_t i = 0; i < o->document_count && rc == WSRT_OK; i++)
-        if (o->documents[i].struct_size != sizeof o->documents[i])
-            rc = WSRT_ERR_UNSUPPORTED;
-    for (size_t i = 0; i < o->action_count && rc == WSRT_OK; i++)
-        if (o->actions[i].struct_size != sizeof o->actions[i])
-            rc = WSRT_ERR_UNSUPPORTED;
-    return rc;
+    memcpy(&size, rows, sizeof size);
+    return (const char *)rows + i * size;
+}
+
+static const wsrt_server_document *document_at(const wsrt_settings *set, size_t i)
+{
+    return row_at(set->documents, i);
+}
+
+static const wsrt_server_action *action_at(const wsrt_settings *set, size_t i)
+{
+    return row_at(set->actions, i);
+}
+
+/* All rows have the size of the first, since that is the step from one to the next. */
+static int rows_fit(const void *rows, size_t count, size_t known)
+{
+    if (count > TABLE_MOST || (count > 0 && rows == NULL))
+        return WSRT_ERR_INVALID;
+    for (size_t i = 0; i < count; i++) {
+        const unsigned char *row = row_at(rows, i);
+        uint32_t size;
+        memcpy(&size, row, sizeof size);
+        if (memcmp(row, rows, sizeof size) != 0 || size < known || size > ROW_MOST)
+            return WSRT_ERR_INVALID;
+        for (size_t k = known; k < size; k++)
+            if (row[k] != 0)
+                return WSRT_ERR_UNSUPPORTED;
+    }
+    return WSRT_OK;
+}
+
+static int rows_valid(const wsrt_settings *set)
+{
+    for (size_t i = 0; i < set->document_count; i++)
+        if (!document_valid(document_at(set, i)))
+            return 0;
+    for (size_t i = 0; i < set->action_count; i++) {
+        const wsrt_server_action *a = action_at(set, i);
+        if (a->flags != 0 || !is_path(a->path) || a->run == NULL)
+            return 0;
+    }
+    return 1;
 }
 
 int wsrt_host_load(wsrt_settings *out, const wsrt_server_options *o)
 {
-    if (o->document_count > TABLE_MOST || (o->document_count > 0 && o->documents == NULL) ||
-        o->action_count > TABLE_MOST || (o->action_count > 0 && o->actions == NULL))
-        return WSRT_ERR_INVALID;
-    int rc = sizes_fit(o);
+    int rc = rows_fit(o->documents, o->document_count, sizeof(wsrt_server_document));
+
+    if (rc == WSRT_OK)
+        rc = rows_fit(o->actions, o->action_count, sizeof(wsrt_server_action));
     if (rc != WSRT_OK)
         return rc;
-    for (size_t i = 0; i < o->document_count; i++)
-        if (!document_valid(&o->documents[i]))
-            return WSRT_ERR_INVALID;
-    for (size_t i = 0; i < o->action_count; i++)
-        if (o->actions[i].flags != 0 || !is_path(o->actions[i].path) || o->actions[i].run == NULL)
-            return WSRT_ERR_INVALID;
     out->documents = o->documents;
     out->document_count = o->document_count;
     out->actions = o->actions;
     out->action_count = o->action_count;
     out->state = o->state;
     out->state_user = o->state_user;
-    return WSRT_OK;
+    return rows_valid(out) ? WSRT_OK : WSRT_ERR_INVALID;
 }
 
 /* ---- documents ------------------------------------------------------------------------------ */
@@ -228,13 +260,13 @@ int wsrt_host_answer(const wsrt_exchange *k)
     const wsrt_settings *set = k->loop->set;
 
     for (size_t i = 0; i < set->document_count; i++)
-        if (wsrt_span_equal(k->req->path, set->documents[i].path)) {
-            answer_document(k, &set->documents[i]);
+        if (wsrt_span_equal(k->req->path, document_at(set, i)->path)) {
+            answer_document(k, document_at(set, i));
             return 1;
         }
     for (size_t i = 0; i < set->action_count; i++)
-        if (wsrt_span_equal(k->req->path, set->actions[i].path)) {
-            answer_action(k, &set->actions[i]);
+        if (wsrt_span_equal(k->req->path, action_at(set, i)->path)) {
+            answer_action(k, action_at(set, i));
             return 1;
         }
     return 0;

@@ -67,7 +67,7 @@ typedef enum wsrt_management {
  * and never sniffed. All of it is borrowed and outlives the server. @since 0.1
  */
 typedef struct wsrt_server_document {
-    uint32_t struct_size; /**< sizeof(wsrt_server_document) */
+    uint32_t struct_size; /**< sizeof(wsrt_server_document), the same in a whole table */
     uint32_t flags;       /**< 0 */
     wsrt_span path;       /**< "/" or "/name"; exact, and none of the server's own */
     wsrt_span type;       /**< Content-Type, at most 128 bytes; not empty */
@@ -78,7 +78,8 @@ typedef struct wsrt_server_document {
 } wsrt_server_document;
 
 /**
- * Does what a POST to wsrt_server_action.path asks for, on the loop's thread: it must not wait.
+ * Does what a POST to wsrt_server_action.path asks for, on the thread of the
+ * connection's loop: it must not wait, and with several loops it may run on some of them at once.
  * @param body    of the request, at most 128 KiB; any bytes
  * @param answer  takes the JSON text of the answer, at most 64 KiB; nothing = no body
  * @return the HTTP status, 200..599; anything else, and an answer that is no JSON, is 500. @since 0.1
@@ -88,7 +89,7 @@ typedef int (*wsrt_server_action_fn)(wsrt_span body, wsrt_json_writer *answer, v
 /** A path of the host's that changes something, for who may manage the server and for the server's own
  *  pages. @since 0.1 */
 typedef struct wsrt_server_action {
-    uint32_t struct_size; /**< sizeof(wsrt_server_action) */
+    uint32_t struct_size; /**< sizeof(wsrt_server_action), the same in a whole table */
     uint32_t flags;       /**< 0 */
     wsrt_span path;       /**< "/name", exact, and none of the server's own; borrowed */
     wsrt_server_action_fn run;
@@ -96,8 +97,8 @@ typedef struct wsrt_server_action {
 } wsrt_server_action;
 
 /**
- * Adds members to the object that `GET /api/state` answers, on the loop's thread, ten times a second at
- * most: wsrt_json_key() and a value each. When it leaves no valid JSON, or more than fits, the state
+ * Adds members to the object that `GET /api/state` answers, on the thread of the loop that was asked, ten
+ * times a second at most each; with several loops maybe at once. wsrt_json_key() and a value each. When it leaves no valid JSON, or more than fits, the state
  * goes without its members.
  * @param room  bytes it may write. @since 0.1
  */
