@@ -31,10 +31,11 @@ def wsrt(*args, stdin="", env=None, timeout=20):
 
 class Serve:
     """A running `wsrt serve`, on a free port unless told otherwise."""
+    command = "serve"
 
     def __init__(self, *args, env=None, listen="127.0.0.1:0"):
         given = [] if listen is None else ["--listen", listen]
-        self.process = subprocess.Popen([WSRT, "serve", *given, *args], stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([WSRT, self.command, *given, *args], stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True,
                                         env={**CLEAN_ENV, **(env or {})})
         self.log = []

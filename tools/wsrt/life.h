@@ -18,7 +18,8 @@ int64_t life_raise_descriptors(void);
 /* Address of the first listener with a terminating NUL; complains and returns an exit status. */
 int life_address(const struct life *l, char *dst, size_t cap);
 
-/* Takes TERM and INT over, then prints the ready line. Complains and returns an exit status when it cannot. */
+/* Takes TERM and INT over, then prints the ready line. Complains and returns an exit status when it
+ * cannot. */
 int life_announce(const struct life *l);
 
 /* Runs until TERM or INT has drained the server, a second one has stopped it, or another thread has

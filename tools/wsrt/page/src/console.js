@@ -1,6 +1,6 @@
 // A client of this page's own, by the project's JavaScript client: what is typed is really sent.
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { Client } from "../../../../clients/js/wsrt.js";
 import { clock } from "./format.js";
 import { Badge } from "./panels.js";
@@ -91,12 +91,7 @@ const TONES = { open: ["ok", "●"], connecting: ["warn", "▲"], closed: ["bad"
 export function Console({ line, token }) {
   const [text, write] = useState(PRESETS[0][1]);
   const [typed, type] = useState("");
-  const opened = useRef();
-  useEffect(() => {
-    if (opened.current === token) return;
-    opened.current = token;
-    line.open(token);
-  }, [token]);
+  useEffect(() => line.open(token), [token]);
 
   const send = (event) => { event.preventDefault(); line.send(text); };
   const burst = () => { for (let i = 0; i < BURST; i++) line.send(PRESETS[2][1], i > 0); };

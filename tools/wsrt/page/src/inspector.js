@@ -31,7 +31,7 @@ export function Inspector({ data, doc, line }) {
     <div class="find"><label for="find" class="hidden">Find a connection</label><input id="find" type="search" placeholder="id, user, address or agent" value=${words} onInput=${(e) => search(e.target.value)} /></div>
     <div class="split">
       <ul class="scroll list" tabindex="0" aria-label="Connections">${rows.length ? rows.map((c) => html`<li key=${c.id}><button type="button" aria-pressed=${c.id === chosen} onClick=${() => { show(undefined); choose(c.id); }}>
-        <code>${c.id}</code><span>${c.user || "anonymous"}${c.id === own ? " · this page" : ""}</span></button></li>`) : html`<li class="empty">None fits.</li>`}</ul>
+        <code>${c.id}</code><span>${c.id === own ? "this page" : c.user || "anonymous"}</span></button></li>`) : html`<li class="empty">None fits.</li>`}</ul>
       <div class="detail" aria-live="polite">${!chosen ? html`<p class="empty">Choose one to look into it.</p>` : !detail ? html`<p class="empty">Asking …</p>` : detail.gone ? html`<p class="empty">It has left.</p>` : html`<dl>
         <div><dt>id</dt><dd><code>${chosen}</code></dd></div>
         <div><dt>user</dt><dd>${listed.find((c) => c.id === chosen)?.user || "anonymous"}</dd></div>

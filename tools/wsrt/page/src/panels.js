@@ -74,7 +74,7 @@ function worst(o) {
 function current(o, metric) {
   if (metric === "duration") return o.duration.max;
   if (metric === "memoryUsage") return o.memoryUsage.max;
-  return o.rates["5m"].errorRate;
+  return o.rates["5m"].errorRate ?? (o.count > 0 ? o.errors / o.count : undefined);
 }
 
 function Threshold({ o, t }) {
