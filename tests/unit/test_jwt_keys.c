@@ -404,7 +404,7 @@ START_TEST(three_fetches_of_five_that_time_out_open_the_circuit)
     wsrt_breaker *b;
 
     ck_assert_int_eq(wsrt_breakers_new(&breakers, NULL), WSRT_OK);
-    wsrt_jwt *j = make_remote(&s, breakers);
+    wsrt_jwt *j = make_remote(&s, breakers, 0);
     ck_assert_int_eq(wsrt_breakers_find(breakers, TEXT("cognito"), TEXT("verifyJWT"), &b), WSRT_OK);
     for (int i = 0; i < 5; i++, s.now += 5 * s_ns) {
         wsrt_breaker_get_stats(b, s.now, now_ms, &stats);
