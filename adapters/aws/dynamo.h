@@ -71,6 +71,28 @@ void wsrt_dynamo_write_value(wsrt_json_writer *w, const wsrt_dynamo_value *v);
 void wsrt_dynamo_write_text(wsrt_json_writer *w, const char *name, wsrt_span text);
 void wsrt_dynamo_write_number(wsrt_json_writer *w, const char *name, int64_t number);
 
+/* ---- pages (dynamo_pages.c) ----------------------------------------------------------------- */
+
+/* A way through the pages of the service. Its pages may be empty and not the last, and the last of ours
+ * is known by looking on; so it goes on until `full` is set or nothing follows. */
+typedef struct wsrt_dynamo_pages {
+    wsrt_aws_tables *t;
+    int64_t deadline;
+    uint64_t limit;  /* items to look at in one request, growing; 0 = whole pages */
+    wsrt_span below; /* the service's own word for where to go on; empty = the caller knows */
+    int full;        /* set by `take`: there is more than the caller wants now */
+    int at_end;
+    wsrt_dynamo_request (*ask)(const void *user);
+    int (*take)(void *user, const wsrt_json *body); /* WSRT_OK, or a status that ends it */
+    int (*next)(void *user); /* 1: there is another part to read; NULL = there never is */
+} wsrt_dynamo_pages;
+
+/* For a caller that wants up to `max` elements now. */
+void wsrt_dynamo_pages_start(wsrt_dynamo_pages *p, wsrt_aws_tables *t, size_t max);
+int wsrt_dynamo_pages_read(wsrt_dynamo_pages *p, void *user);
+/* The array of items in an answer. */
+int wsrt_dynamo_items(const wsrt_json *body, wsrt_json *items);
+
 /* ---- items (dynamo_item.c) ------------------------------------------------------------------ */
 
 /* The attributes of a record but for its keys, as members of an item. */

@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-enum { MOST_AT_ONCE = 10000, WIDEN = 4 };
-
 /* The message that was listed last. */
 struct place {
     uint64_t store;
@@ -60,17 +58,13 @@ static int append(void *self, const wsrt_history_entry *entry)
 
 /* One page in the making. */
 struct listing {
-    wsrt_aws_tables *t;
+    wsrt_dynamo_pages pages;
+    const wsrt_aws_tables *t;
     wsrt_span session;
     int64_t now_s;
-    int64_t deadline;
     wsrt_page page;
     struct place place;
-    uint64_t limit;
-    wsrt_span below; /* the service's own word for where to go on; empty = from the place */
-    char *text;      /* of WSRT_DYNAMO_ENTRY_TEXT bytes */
-    int full;
-    int at_end;
+    char *text; /* of WSRT_DYNAMO_ENTRY_TEXT bytes */
 };
 
 static void write_rest(wsrt_json_writer *w, const void *arg)
@@ -85,12 +79,12 @@ static void write_rest(wsrt_json_writer *w, const void *arg)
     wsrt_json_key(w, "ConsistentRead");
     wsrt_json_write_bool(w, 1);
     wsrt_json_key(w, "Limit");
-    wsrt_json_write_uint64(w, l->limit);
-    if (l->below.len == 0 && l->place.length == 0)
+    wsrt_json_write_uint64(w, l->pages.limit);
+    if (l->pages.below.len == 0 && l->place.length == 0)
         return;
     wsrt_json_key(w, "ExclusiveStartKey");
-    if (l->below.len > 0) {
-        wsrt_json_raw(w, l->below);
+    if (l->pages.below.len > 0) {
+        wsrt_json_raw(w, l->pages.below);
         return;
     }
     wsrt_json_object(w);
@@ -98,8 +92,10 @@ static void write_rest(wsrt_json_writer *w, const void *arg)
     wsrt_json_object_end(w);
 }
 
-static wsrt_dynamo_request request_of(const struct listing *l)
+static wsrt_dynamo_request request_of(const void *user)
 {
+    const struct listing *l = user;
+
     return (wsrt_dynamo_request){.operation = "Query",
                                  .table = l->t->messages,
                                  .key_condition = "#s = :s",
@@ -108,8 +104,7 @@ static wsrt_dynamo_request request_of(const struct listing *l)
                                  .values = {{.alias = ":s", .type = "S", .text = l->session},
                                             {.alias = ":now", .type = "N", .number = l->now_s}},
                                  .more = write_rest,
-                                 .arg = l,
-                                 .deadline = l->deadline};
+                                 .arg = l};
 }
 
 static void show(struct listing *l, wsrt_history_entry *e)
@@ -120,63 +115,27 @@ static void show(struct listing *l, wsrt_history_entry *e)
 
     if (e->expires_at != 0 && e->expires_at <= l->now_s)
         return;
-    l->full = !wsrt_page_add(&l->page, e, sizeof *e, texts, 5);
-    if (l->full)
+    l->pages.full = !wsrt_page_add(&l->page, e, sizeof *e, texts, 5);
+    if (l->pages.full)
         return;
     l->place.timestamp = e->timestamp;
     l->place.length = id.len;
     memcpy(l->place.id, id.ptr, id.len);
 }
 
-static int take_items(struct listing *l, const wsrt_json *body)
+static int take(void *user, const wsrt_json *body)
 {
+    struct listing *l = user;
     wsrt_json items, item;
     wsrt_json_iter it = {0};
     wsrt_history_entry e;
+    int rc = wsrt_dynamo_items(body, &items);
 
-    if (wsrt_json_find(body, wsrt_span_cstr("/Items"), &items) != WSRT_OK ||
-        items.kind != WSRT_JSON_ARRAY)
-        return WSRT_ERR_CORRUPT;
-    while (!l->full && wsrt_json_next(&items, &it, NULL, &item) == WSRT_OK)
+    while (rc == WSRT_OK && !l->pages.full && wsrt_json_next(&items, &it, NULL, &item) == WSRT_OK)
         if (wsrt_dynamo_read_entry(l->t, &item, &e, l->text))
             show(l, &e);
         else
             wsrt_dynamo_skipped(l->t, l->t->messages);
-    return WSRT_OK;
-}
-
-static void go_on(struct listing *l, const wsrt_json *body)
-{
-    wsrt_json last;
-
-    l->limit = l->limit * WIDEN < MOST_AT_ONCE ? l->limit * WIDEN : MOST_AT_ONCE;
-    l->at_end = wsrt_json_find(body, wsrt_span_cstr("/LastEvaluatedKey"), &last) != WSRT_OK ||
-                last.kind != WSRT_JSON_OBJECT;
-    if (!l->at_end)
-        l->below = last.text;
-}
-
-static int read_on(struct listing *l)
-{
-    wsrt_aws_answer answer = {0}, before;
-    int rc = WSRT_OK;
-
-    while (rc == WSRT_OK && !l->full && !l->at_end) {
-        wsrt_dynamo_request q = request_of(l);
-        wsrt_json body;
-        if (l->t->a->env.now(l->t->a->env.user) >= l->deadline) {
-            rc = WSRT_ERR_TIMEOUT;
-            break;
-        }
-        before = answer; /* holds the key to go on from */
-        rc = wsrt_dynamo_ask(l->t, &q, &answer, &body);
-        wsrt_aws_answer_free(l->t->a, &before);
-        if (rc == WSRT_OK)
-            rc = take_items(l, &body);
-        if (rc == WSRT_OK && !l->full)
-            go_on(l, &body);
-    }
-    wsrt_aws_answer_free(l->t->a, &answer);
     return rc;
 }
 
@@ -191,20 +150,23 @@ static int start(struct listing *l, const wsrt_cursor *cursor)
         return WSRT_ERR_INVALID;
     p->store = store;
     p->session = hash;
-    l->at_end = cursor->at_end != 0;
+    l->pages.at_end = cursor->at_end != 0;
     return WSRT_OK;
 }
 
-static int read_page(struct listing *l)
+static int read_page(struct listing *l, wsrt_aws_tables *t, size_t max)
 {
-    const wsrt_allocator *m = &l->t->a->allocator;
+    const wsrt_allocator *m = &t->a->allocator;
 
+    wsrt_dynamo_pages_start(&l->pages, t, max);
+    l->pages.ask = request_of;
+    l->pages.take = take;
     l->text = wsrt_adapter_realloc(m, NULL, 0, WSRT_DYNAMO_ENTRY_TEXT);
     if (l->text == NULL)
         return WSRT_ERR_NOMEM;
-    int rc = read_on(l);
+    int rc = wsrt_dynamo_pages_read(&l->pages, l);
     wsrt_adapter_realloc(m, l->text, WSRT_DYNAMO_ENTRY_TEXT, 0);
-    return rc == WSRT_OK && l->full && l->page.count == 0 ? WSRT_ERR_LIMIT : rc;
+    return rc == WSRT_OK && l->pages.full && l->page.count == 0 ? WSRT_ERR_LIMIT : rc;
 }
 
 static int list(void *self, const wsrt_span *session_id, wsrt_cursor *cursor, int64_t now_s,
@@ -218,14 +180,12 @@ static int list(void *self, const wsrt_span *session_id, wsrt_cursor *cursor, in
         wsrt_page_text(&l.page, buf, cap) != WSRT_OK)
         return WSRT_ERR_INVALID;
     l.session = *session_id;
-    l.deadline = wsrt_dynamo_deadline(l.t);
-    l.limit = max < MOST_AT_ONCE ? max + 1 : MOST_AT_ONCE;
     int rc = start(&l, cursor);
-    if (rc == WSRT_OK && !l.at_end)
-        rc = read_page(&l);
+    if (rc == WSRT_OK && !l.pages.at_end)
+        rc = read_page(&l, self, max);
     if (rc != WSRT_OK)
         return rc;
-    wsrt_cursor_keep(cursor, &l.place, sizeof l.place, l.at_end);
+    wsrt_cursor_keep(cursor, &l.place, sizeof l.place, l.pages.at_end);
     *count = l.page.count;
     return WSRT_OK;
 }

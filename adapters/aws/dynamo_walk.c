@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-enum { MOST_AT_ONCE = 10000, WIDEN = 4 };
-
 /* The record that was shown last: its key, in the table and in the index. */
 struct place {
     uint64_t store;
@@ -16,19 +14,16 @@ struct place {
 };
 
 struct walk {
-    wsrt_aws_tables *t;
+    wsrt_dynamo_pages pages;
+    const wsrt_aws_tables *t;
     const wsrt_span *user; /* NULL = all records */
     uint32_t flags;
-    int64_t now_s;
-    int64_t deadline;
     int counts; /* only the number is asked for */
+    int64_t now_s;
     wsrt_page page;
     struct place place;
-    uint64_t limit;  /* items to look at in one request; 0 = a whole page */
-    wsrt_span below; /* the service's own word for where to go on; empty = from the place */
     uint64_t found;
-    int full;
-    int at_end;
+    char connected[WSRT_DYNAMO_CONNECTED];
 };
 
 /* ---- requests ------------------------------------------------------------------------------ */
@@ -63,18 +58,17 @@ static void write_rest(wsrt_json_writer *json, const void *arg)
         wsrt_json_key(json, "ConsistentRead");
         wsrt_json_write_bool(json, 1);
     }
-    if (w->limit > 0) {
-        wsrt_json_key(json, "Limit");
-        wsrt_json_write_uint64(json, w->limit);
-    }
     if (w->counts) {
         wsrt_json_key(json, "Select");
         wsrt_json_string_cstr(json, "COUNT");
+    } else {
+        wsrt_json_key(json, "Limit");
+        wsrt_json_write_uint64(json, w->pages.limit);
     }
-    if (w->below.len > 0 || w->place.length > 0)
+    if (w->pages.below.len > 0 || w->place.length > 0)
         wsrt_json_key(json, "ExclusiveStartKey");
-    if (w->below.len > 0)
-        wsrt_json_raw(json, w->below);
+    if (w->pages.below.len > 0)
+        wsrt_json_raw(json, w->pages.below);
     else if (w->place.length > 0)
         write_start(json, w);
 }
@@ -127,9 +121,9 @@ static void name_brief(wsrt_dynamo_request *q, const wsrt_aws_tables *t)
     alias(q, "#a", "lastActiveAt");
 }
 
-/* `connected` is a text that outlives the request. */
-static wsrt_dynamo_request request_of(const struct walk *w, wsrt_span connected)
+static wsrt_dynamo_request request_of(const void *user)
 {
+    const struct walk *w = user;
     const wsrt_aws_tables *t = w->t;
     int in_b = t->shape == WSRT_AWS_SHAPE_B, signed_in = (w->flags & WSRT_EACH_SIGNED_IN) != 0;
     size_t kind = 2 * (size_t)in_b + (w->user != NULL);
@@ -139,8 +133,7 @@ static wsrt_dynamo_request request_of(const struct walk *w, wsrt_span connected)
                              .key_condition = expressions[kind].key_condition,
                              .filter = expressions[kind].filter[signed_in],
                              .more = write_rest,
-                             .arg = w,
-                             .deadline = w->deadline};
+                             .arg = w};
 
     alias(&q, "#t", t->ttl);
     value(&q, (wsrt_dynamo_value){.alias = ":now", .type = "N", .number = w->now_s});
@@ -151,7 +144,8 @@ static wsrt_dynamo_request request_of(const struct walk *w, wsrt_span connected)
     }
     if (in_b) {
         alias(&q, "#c", "connected");
-        value(&q, (wsrt_dynamo_value){.alias = ":c", .type = "S", .text = connected});
+        value(&q, (wsrt_dynamo_value){
+                      .alias = ":c", .type = "S", .text = wsrt_span_cstr(w->connected)});
     }
     if (w->user != NULL)
         value(&q, (wsrt_dynamo_value){.alias = ":u", .type = "S", .text = *w->user});
@@ -184,8 +178,8 @@ static void show(struct walk *w, wsrt_record *r)
         r->principal = r->source_ip = r->user_agent = r->filters = r->node = (wsrt_span){NULL, 0};
         r->epoch = 0;
     }
-    w->full = !wsrt_page_add(&w->page, r, sizeof *r, texts, 7);
-    if (w->full)
+    w->pages.full = !wsrt_page_add(&w->page, r, sizeof *r, texts, 7);
+    if (w->pages.full)
         return;
     w->place.connected_at = r->connected_at;
     w->place.length = (uint32_t)id.len;
@@ -198,16 +192,14 @@ static int take_items(struct walk *w, const wsrt_json *body)
     wsrt_json items, item;
     wsrt_json_iter it = {0};
     wsrt_record r;
+    int rc = wsrt_dynamo_items(body, &items);
 
-    if (wsrt_json_find(body, wsrt_span_cstr("/Items"), &items) != WSRT_OK ||
-        items.kind != WSRT_JSON_ARRAY)
-        return WSRT_ERR_CORRUPT;
-    while (!w->full && wsrt_json_next(&items, &it, NULL, &item) == WSRT_OK)
+    while (rc == WSRT_OK && !w->pages.full && wsrt_json_next(&items, &it, NULL, &item) == WSRT_OK)
         if (!wsrt_dynamo_read_record(w->t, &item, &r, text))
             wsrt_dynamo_skipped(w->t, w->t->connections);
         else if (is_wanted(w, &r))
             show(w, &r);
-    return WSRT_OK;
+    return rc;
 }
 
 static int take_count(struct walk *w, const wsrt_json *body)
@@ -222,52 +214,41 @@ static int take_count(struct walk *w, const wsrt_json *body)
     return WSRT_OK;
 }
 
-/* Where to go on, and whether there is anything. */
-static void go_on(struct walk *w, const wsrt_json *body)
+static int take(void *user, const wsrt_json *body)
 {
-    wsrt_json last;
+    struct walk *w = user;
 
-    w->limit = w->limit * WIDEN < MOST_AT_ONCE ? w->limit * WIDEN : MOST_AT_ONCE;
-    w->limit = w->counts ? 0 : w->limit;
-    if (wsrt_json_find(body, wsrt_span_cstr("/LastEvaluatedKey"), &last) == WSRT_OK &&
-        last.kind == WSRT_JSON_OBJECT) {
-        w->below = last.text;
-        return;
-    }
-    w->below = (wsrt_span){NULL, 0};
-    if (w->t->shape == WSRT_AWS_SHAPE_B && w->place.shard + 1 < w->t->shards) {
-        w->place.shard++;
-        w->place.length = 0;
-        return;
-    }
-    w->at_end = 1;
+    return w->counts ? take_count(w, body) : take_items(w, body);
 }
 
-/* A page of the service may be empty and not the last, and the last of ours is known by looking on. */
-static int read_on(struct walk *w)
+static void enter_shard(struct walk *w)
 {
-    wsrt_aws_answer answer = {0}, before;
-    char connected[WSRT_DYNAMO_CONNECTED];
-    int rc = WSRT_OK;
+    wsrt_span value = wsrt_dynamo_connected(w->t, w->place.shard, w->connected);
 
-    while (rc == WSRT_OK && !w->full && !w->at_end) {
-        wsrt_json body;
-        wsrt_dynamo_request q =
-            request_of(w, wsrt_dynamo_connected(w->t, w->place.shard, connected));
-        if (w->t->a->env.now(w->t->a->env.user) >= w->deadline) {
-            rc = WSRT_ERR_TIMEOUT;
-            break;
-        }
-        before = answer; /* holds the key to go on from */
-        rc = wsrt_dynamo_ask(w->t, &q, &answer, &body);
-        wsrt_aws_answer_free(w->t->a, &before);
-        if (rc == WSRT_OK)
-            rc = w->counts ? take_count(w, &body) : take_items(w, &body);
-        if (rc == WSRT_OK && !w->full)
-            go_on(w, &body);
-    }
-    wsrt_aws_answer_free(w->t->a, &answer);
-    return rc;
+    memmove(w->connected, value.ptr, value.len);
+    w->connected[value.len] = '\0';
+}
+
+static int next_shard(void *user)
+{
+    struct walk *w = user;
+
+    if (w->place.shard + 1 >= w->t->shards)
+        return 0;
+    w->place.shard++;
+    w->place.length = 0;
+    enter_shard(w);
+    return 1;
+}
+
+static int read_on(struct walk *w, wsrt_aws_tables *t, size_t max)
+{
+    wsrt_dynamo_pages_start(&w->pages, t, max);
+    w->pages.ask = request_of;
+    w->pages.take = take;
+    w->pages.next = next_shard;
+    enter_shard(w);
+    return wsrt_dynamo_pages_read(&w->pages, w);
 }
 
 /* ---- the store's functions -------------------------------------------------------------------- */
@@ -284,7 +265,7 @@ static int start(struct walk *w, const wsrt_cursor *cursor)
         return WSRT_ERR_INVALID;
     p->store = store;
     p->walk = hash;
-    w->at_end = cursor->at_end != 0;
+    w->pages.at_end = cursor->at_end != 0;
     return WSRT_OK;
 }
 
@@ -300,16 +281,14 @@ int wsrt_dynamo_each(void *self, const wsrt_span *user_id, uint32_t flags, wsrt_
         wsrt_page_start(&w.page, out, sizeof *out, max) != WSRT_OK ||
         wsrt_page_text(&w.page, buf, cap) != WSRT_OK)
         return WSRT_ERR_INVALID;
-    w.deadline = wsrt_dynamo_deadline(w.t);
-    w.limit = max < MOST_AT_ONCE ? max + 1 : MOST_AT_ONCE;
     int rc = start(&w, cursor);
-    if (rc == WSRT_OK && !w.at_end)
-        rc = read_on(&w);
-    if (rc == WSRT_OK && w.full && w.page.count == 0)
+    if (rc == WSRT_OK)
+        rc = read_on(&w, self, max);
+    if (rc == WSRT_OK && w.pages.full && w.page.count == 0)
         rc = WSRT_ERR_LIMIT;
     if (rc != WSRT_OK)
         return rc;
-    wsrt_cursor_keep(cursor, &w.place, sizeof w.place, w.at_end);
+    wsrt_cursor_keep(cursor, &w.place, sizeof w.place, w.pages.at_end);
     *count = w.page.count;
     return WSRT_OK;
 }
@@ -320,8 +299,7 @@ int wsrt_dynamo_count(void *self, int64_t now_s, uint64_t *out)
 
     if (out == NULL)
         return WSRT_ERR_INVALID;
-    w.deadline = wsrt_dynamo_deadline(w.t);
-    int rc = read_on(&w);
+    int rc = read_on(&w, self, 0);
     if (rc == WSRT_OK)
         *out = w.found;
     return rc;
