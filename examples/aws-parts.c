@@ -29,6 +29,13 @@ int aws_parts_open(aws_parts *p, wsrt_runtime_options *parts)
     return WSRT_OK;
 }
 
+int aws_parts_document(const char *name_cstr, char *dst, size_t cap, size_t *len, void *user)
+{
+    aws_parts *p = user;
+
+    return wsrt_aws_tables_document(p->tables, wsrt_span_cstr(name_cstr), dst, cap, len);
+}
+
 void aws_parts_close(aws_parts *p)
 {
     wsrt_aws_sender_free(p->posts);

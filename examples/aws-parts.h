@@ -18,6 +18,9 @@ typedef struct aws_parts {
 /* Fills `parts` with what the environment names; `p`, zero-filled before, outlives the runtime. WSRT_OK,
  * or a status of wsrt_aws_new(), wsrt_aws_tables_new() or wsrt_aws_sender_new(). */
 int aws_parts_open(aws_parts *p, wsrt_runtime_options *parts);
+/* For wsrt_lambda_options.document: WSRT_BREAKERS may name an item, `dynamodb:TABLE/ID`. `user` is the
+ * aws_parts. */
+int aws_parts_document(const char *name_cstr, char *dst, size_t cap, size_t *len, void *user);
 /* After a failure too. */
 void aws_parts_close(aws_parts *p);
 

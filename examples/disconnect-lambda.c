@@ -13,10 +13,12 @@ static int make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
 
 int main(void)
 {
+    aws_parts parts = {0};
     const wsrt_lambda_options opts = {.struct_size = sizeof opts,
                                       .kind = WSRT_LAMBDA_DISCONNECT,
-                                      .required_cstr = "AWS_REGION CONNECTIONS_TABLE_NAME"};
-    aws_parts parts = {0};
+                                      .required_cstr = "AWS_REGION CONNECTIONS_TABLE_NAME",
+                                      .document = aws_parts_document,
+                                      .document_user = &parts};
     int code = wsrt_lambda_main(&opts, make, &parts);
 
     aws_parts_close(&parts);

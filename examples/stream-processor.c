@@ -16,10 +16,12 @@ static int make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
 
 int main(void)
 {
+    aws_parts parts = {0};
     const wsrt_lambda_options opts = {
         .struct_size = sizeof opts,
-        .required_cstr = "AWS_REGION CONNECTIONS_TABLE_NAME WEBSOCKET_API_ENDPOINT"};
-    aws_parts parts = {0};
+        .required_cstr = "AWS_REGION CONNECTIONS_TABLE_NAME WEBSOCKET_API_ENDPOINT",
+        .document = aws_parts_document,
+        .document_user = &parts};
     int code = wsrt_lambda_main(&opts, make, &parts);
 
     aws_parts_close(&parts);

@@ -291,8 +291,7 @@ static int load_settings(loop *l, const wsrt_lambda_options *given)
 static int start(loop *l)
 {
     static const char text[] = "the document of WSRT_BREAKERS cannot be used";
-    int rc = wsrt_lambda_upkeep_start(&l->upkeep, l->rt, &l->opts.allocator, l->opts.metrics_fd,
-                                      l->opts.breakers_cstr);
+    int rc = wsrt_lambda_upkeep_start(&l->upkeep, l->rt, &l->opts);
 
     if (rc == WSRT_ERR_NOMEM)
         return rc;

@@ -124,6 +124,18 @@ static int replace_document(wsrt_lambda_upkeep *u, const char *text, size_t len)
     return configure(u, (wsrt_span){kept, len});
 }
 
+static int read_document(const wsrt_lambda_upkeep *u, char *dst, size_t *len)
+{
+    int rc = WSRT_ERR_UNSUPPORTED;
+
+    *len = 0;
+    if (u->read != NULL)
+        rc = u->read(u->breakers, dst, MAX_DOCUMENT + 1, len, u->read_user);
+    if (rc == WSRT_ERR_UNSUPPORTED)
+        return read_file(u->breakers, dst, len);
+    return rc >= 0 && *len > MAX_DOCUMENT ? WSRT_ERR_TOO_LARGE : rc;
+}
+
 static int read_breakers(wsrt_lambda_upkeep *u)
 {
     char *text = wsrt_adapter_realloc(u->allocator, NULL, 0, MAX_DOCUMENT + 1);
@@ -132,7 +144,7 @@ static int read_breakers(wsrt_lambda_upkeep *u)
     u->read_at = u->env->now(u->env->user);
     if (text == NULL)
         return WSRT_ERR_NOMEM;
-    int rc = read_file(u->breakers, text, &len);
+    int rc = read_document(u, text, &len);
     if (rc == WSRT_OK)
         rc = replace_document(u, text, len);
     else
@@ -143,21 +155,29 @@ static int read_breakers(wsrt_lambda_upkeep *u)
 
 /* ---- life --------------------------------------------------------------------------------- */
 
-int wsrt_lambda_upkeep_start(wsrt_lambda_upkeep *u, wsrt_runtime *rt,
-                             const wsrt_allocator *allocator, int metrics_fd, const char *breakers)
+/* Breakers are there for the time when a service is not: a start must not need one. */
+static int may_come_later(int rc)
 {
+    return rc == WSRT_ERR_UNAVAILABLE || rc == WSRT_ERR_THROTTLED || rc == WSRT_ERR_TIMEOUT;
+}
+
+int wsrt_lambda_upkeep_start(wsrt_lambda_upkeep *u, wsrt_runtime *rt, const wsrt_lambda_options *o)
+{
+    const char *breakers = o->breakers_cstr;
     int rc = WSRT_OK;
 
     *u = (wsrt_lambda_upkeep){.rt = rt,
                               .env = wsrt_runtime_env(rt),
-                              .allocator = allocator,
-                              .metrics_fd = metrics_fd,
-                              .breakers = breakers != NULL && *breakers != '\0' ? breakers : NULL};
-    if (metrics_fd >= 0)
+                              .allocator = &o->allocator,
+                              .metrics_fd = o->metrics_fd,
+                              .breakers = breakers != NULL && *breakers != '\0' ? breakers : NULL,
+                              .read = o->document,
+                              .read_user = o->document_user};
+    if (o->metrics_fd >= 0)
         rc = wsrt_monitor_reader_new(&u->reader, wsrt_runtime_monitor(rt));
     if (rc == WSRT_OK && u->breakers != NULL)
         rc = read_breakers(u);
-    return rc;
+    return may_come_later(rc) ? WSRT_OK : rc;
 }
 
 void wsrt_lambda_upkeep_run(wsrt_lambda_upkeep *u)

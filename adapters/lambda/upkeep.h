@@ -2,7 +2,7 @@
 #ifndef WSRT_LAMBDA_UPKEEP_H
 #define WSRT_LAMBDA_UPKEEP_H
 
-#include <wsrt/runtime.h>
+#include <wsrt/lambda.h>
 
 typedef struct wsrt_lambda_upkeep {
     wsrt_runtime *rt;
@@ -13,17 +13,18 @@ typedef struct wsrt_lambda_upkeep {
     char *lines; /* of one export; kept, grows */
     size_t len;
     size_t cap;
-    const char *breakers; /* path of the document; NULL = none */
-    char *document;       /* as it is in force */
+    const char *breakers;         /* name of the document; NULL = none */
+    wsrt_lambda_document_fn read; /* NULL = it is a file */
+    void *read_user;
+    char *document; /* as it is in force */
     size_t document_len;
     int64_t read_at; /* monotonic ns of the last reading */
 } wsrt_lambda_upkeep;
 
-/* `breakers` is borrowed; NULL or "" = none. A `metrics_fd` below 0 writes no metrics.
- * WSRT_OK; WSRT_ERR_NOMEM; of the document: WSRT_ERR_IO, _TOO_LARGE, _MALFORMED, _REJECTED, with a line
- * in the log. Free it in either case. */
-int wsrt_lambda_upkeep_start(wsrt_lambda_upkeep *u, wsrt_runtime *rt,
-                             const wsrt_allocator *allocator, int metrics_fd, const char *breakers);
+/* `o` is borrowed but for its `metrics_fd`, `breakers_cstr` and `document`. WSRT_OK; WSRT_ERR_NOMEM; of
+ * the document: WSRT_ERR_IO, _TOO_LARGE, _MALFORMED, _REJECTED, or what its reader says, with a line in
+ * the log. Free it in either case. */
+int wsrt_lambda_upkeep_start(wsrt_lambda_upkeep *u, wsrt_runtime *rt, const wsrt_lambda_options *o);
 
 /* Metrics since the last call go out as EMF lines, all in one write; the document is read again when a
  * minute has passed; the runtime's tick is run when it is due. Nothing here can fail an invocation:

@@ -156,6 +156,22 @@ WSRT_API void wsrt_aws_tables_connections(wsrt_aws_tables *t, wsrt_store *out);
  */
 WSRT_API void wsrt_aws_tables_history(wsrt_aws_tables *t, wsrt_history *out);
 
+/**
+ * Reads a text that is an item of its own: the attribute `document` of the item whose partition key `id`,
+ * the table's only key, has a value. For settings that change without a deployment, as those of breakers
+ * (`document` in wsrt_lambda_options).
+ *
+ * @param name  `dynamodb:TABLE/ID`; any table, reached as the object's own
+ * @param dst   receives the text, no NUL is added
+ * @param cap   bytes at `dst`
+ * @param len   bytes written; set on WSRT_OK only
+ * @return WSRT_OK; WSRT_ERR_UNSUPPORTED: the name begins otherwise; WSRT_ERR_NOT_FOUND: no such item;
+ *         WSRT_ERR_CORRUPT: it has no such text, or the answer is none; WSRT_ERR_TOO_LARGE: `cap`;
+ *         WSRT_ERR_INVALID (NULL, no table, no id); otherwise as a get. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_aws_tables_document(wsrt_aws_tables *t, wsrt_span name, char *dst, size_t cap,
+                                      size_t *len);
+
 /* ---- API Gateway's Management API ----------------------------------------------------------- */
 
 /** A sender to WebSocket clients behind API Gateway; thread-safe. @since 0.1 */

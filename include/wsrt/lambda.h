@@ -32,6 +32,21 @@ typedef enum wsrt_lambda_flag {
     WSRT_LAMBDA_FLAG_MAX_ = 2147483647
 } wsrt_lambda_flag;
 
+/**
+ * Reads a document that is kept elsewhere than in a file. Called where the file would be read: at the
+ * start, and between invocations.
+ *
+ * @param name_cstr  what the options or WSRT_BREAKERS name
+ * @param dst        receives the text
+ * @param cap        65537
+ * @param len        bytes written
+ * @return WSRT_OK; WSRT_ERR_UNSUPPORTED: the name is that of a file after all; WSRT_ERR_UNAVAILABLE,
+ *         WSRT_ERR_THROTTLED or WSRT_ERR_TIMEOUT: it may be there in a minute, and a function starts
+ *         without it; any other negative status: it cannot be used. @since 0.1
+ */
+typedef int (*wsrt_lambda_document_fn)(const char *name_cstr, char *dst, size_t cap, size_t *len,
+                                       void *user);
+
 /** Settings; zero = default. @since 0.1 */
 typedef struct wsrt_lambda_options {
     uint32_t struct_size;      /**< sizeof(wsrt_lambda_options) */
@@ -46,6 +61,10 @@ typedef struct wsrt_lambda_options {
                                     variable WSRT_BREAKERS, "" = none */
     const char *required_cstr; /**< wsrt_lambda_main(): variables that must be there, separated by
                                     single spaces; NULL = none */
+    wsrt_lambda_document_fn
+        document;        /**< reads the document of breakers where it is no file; NULL =
+                                           it is one */
+    void *document_user; /**< handed to `document` */
 } wsrt_lambda_options;
 
 /**

@@ -804,6 +804,65 @@ START_TEST(a_walk_goes_on_where_the_service_says)
 }
 END_TEST
 
+/* ---- documents ------------------------------------------------------------------------------- */
+
+static int read_document(const char *name, char *dst, size_t cap, size_t *len)
+{
+    return wsrt_aws_tables_document(r.tables, wsrt_span_cstr(name), dst, cap, len);
+}
+
+START_TEST(a_document_is_an_attribute_of_an_item)
+{
+    static const struct aws_step steps[] = {
+        {.status = 200, .body = "{\"Item\":{\"document\":{\"S\":\"{\\\"a\\\":1}\"}}}"}};
+    char text[8] = "12345678";
+    size_t len = 0;
+
+    open_with(WSRT_AWS_SHAPE_A, steps, COUNT(steps));
+    ck_assert_int_eq(read_document("dynamodb:settings/prod/breakers", text, 7, &len), WSRT_OK);
+    ck_assert_uint_eq(len, 7);
+    ck_assert_mem_eq(text, "{\"a\":1}8", 8);
+    ck_assert_str_eq(r.script.targets[0], "GetItem");
+    ck_assert_str_eq(r.script.bodies[0],
+                     "{\"TableName\":\"settings\",\"ProjectionExpression\":\"#d\","
+                     "\"ExpressionAttributeNames\":{\"#d\":\"document\"},"
+                     "\"Key\":{\"id\":{\"S\":\"prod/breakers\"}}}");
+    ck_assert_int_eq(read_document("dynamodb:settings/prod/breakers", text, 6, &len),
+                     WSRT_ERR_TOO_LARGE);
+    close_rig();
+}
+END_TEST
+
+static const struct {
+    const char *name, *body;
+    int result;
+} document_rows[] = {
+    {"/etc/breakers.json", NULL, WSRT_ERR_UNSUPPORTED},
+    {"dynamodb", NULL, WSRT_ERR_UNSUPPORTED},
+    {"dynamodb:", NULL, WSRT_ERR_INVALID},
+    {"dynamodb:table", NULL, WSRT_ERR_INVALID},
+    {"dynamodb:table/", NULL, WSRT_ERR_INVALID},
+    {"dynamodb:/id", NULL, WSRT_ERR_INVALID},
+    {"dynamodb:t/i", "{}", WSRT_ERR_NOT_FOUND},
+    {"dynamodb:t/i", "{\"Item\":{}}", WSRT_ERR_CORRUPT},
+    {"dynamodb:t/i", "{\"Item\":{\"document\":{\"S\":1}}}", WSRT_ERR_CORRUPT},
+    {"dynamodb:t/i", "{\"Item\":{\"document\":{\"N\":\"1\"}}}", WSRT_ERR_CORRUPT},
+};
+
+START_TEST(what_is_no_document_is_told)
+{
+    const struct aws_step steps[] = {{.status = 200, .body = document_rows[_i].body}};
+    char text[16];
+    size_t len;
+
+    open_with(WSRT_AWS_SHAPE_A, steps, COUNT(steps));
+    ck_assert_int_eq(read_document(document_rows[_i].name, text, sizeof text, &len),
+                     document_rows[_i].result);
+    ck_assert_int_eq(fake_aws_requests(r.fake), document_rows[_i].body != NULL);
+    close_rig();
+}
+END_TEST
+
 /* ---- rules ----------------------------------------------------------------------------------- */
 
 START_TEST(what_cannot_be_stored_is_refused_here)
@@ -1016,6 +1075,8 @@ Suite *suite(void)
     tcase_add_test(t, what_others_wrote_is_read_as_far_as_it_makes_sense);
     tcase_add_test(t, a_walk_leaves_out_what_is_no_connection_or_has_expired);
     tcase_add_test(t, a_walk_goes_on_where_the_service_says);
+    tcase_add_test(t, a_document_is_an_attribute_of_an_item);
+    tcase_add_loop_test(t, what_is_no_document_is_told, 0, COUNT(document_rows));
     tcase_add_test(t, what_cannot_be_stored_is_refused_here);
     tcase_add_test(t, a_user_agent_that_is_no_utf_8_is_mended);
     tcase_add_test(t, names_come_from_the_options_then_the_environment);

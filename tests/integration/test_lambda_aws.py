@@ -197,6 +197,40 @@ def a_shape_that_is_none_ends_the_start():
     equal((run.status, [path for path, _ in run.results]), (78, ["init/error"]), run.err)
 
 
+# ---- breakers ----
+
+def _settings(document):
+    """An item that holds a document of breakers: the environment that names it."""
+    env = _DYNAMO.tables("B")
+    table = env["CONNECTIONS_TABLE_NAME"] + "-settings"
+    _DYNAMO.client.create_table(
+        TableName=table, BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
+    _DYNAMO.client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+    _DYNAMO.client.put_item(TableName=table, Item={"id": {"S": "breakers"},
+                                                   "document": {"S": document}})
+    return {**env, "WSRT_BREAKERS": f"dynamodb:{table}/breakers"}
+
+
+def settings_of_breakers_may_be_an_item_of_a_table():
+    hasty = json.dumps({"services": {"dynamodb": {"operations": {"storeConnection": {
+        "failureThreshold": 1, "minimumRequestCount": 1, "expectedResponseTime": 1,
+        "slowPolicy": "failure"}}}}})
+    env = _settings(hasty)
+    for name, second in ((env["WSRT_BREAKERS"], 503), ("", 200)):
+        run = Run("connect-lambda", _event("CONNECT"), _event("CONNECT", "c2="),
+                  **{**env, "WSRT_BREAKERS": name})
+        equal(_statuses(run), [200, second], run.err)
+
+
+def settings_of_breakers_that_cannot_be_used_end_the_start():
+    env = _settings('{"deflauts":{}}')
+    for more in ("", "-that-is-not-there"):
+        run = Run("connect-lambda", **{**env, "WSRT_BREAKERS": env["WSRT_BREAKERS"] + more})
+        equal((run.status, [path for path, _ in run.results]), (78, ["init/error"]), run.err)
+
+
 # ---- chat ----
 
 def chat_stores_both_sides_and_posts_the_answer():

@@ -284,6 +284,98 @@ START_TEST(a_document_that_became_unusable_leaves_the_settings_and_is_said_once)
 }
 END_TEST
 
+/* ---- a document that is no file ------------------------------------------------------------- */
+
+/* What the host's reader says, reading after reading. */
+static struct reading {
+    int status;
+    const char *text;
+    size_t len; /* instead of the text's; 0 = its own */
+} readings[STEPS];
+static size_t read_times;
+
+static int read_elsewhere(const char *name, char *dst, size_t cap, size_t *len, void *user)
+{
+    const struct reading *r = &readings[read_times++ % STEPS];
+
+    ck_assert_str_eq(name, opts.breakers_cstr);
+    ck_assert_ptr_eq(user, &read_times);
+    ck_assert_uint_eq(cap, 65537);
+    if (r->status != WSRT_OK)
+        return r->status;
+    memcpy(dst, r->text, strlen(r->text));
+    *len = r->len > 0 ? r->len : strlen(r->text);
+    return WSRT_OK;
+}
+
+static void use_reader(const char *name)
+{
+    memset(readings, 0, sizeof readings);
+    read_times = 0;
+    opts.breakers_cstr = name;
+    opts.document = read_elsewhere;
+    opts.document_user = &read_times;
+}
+
+START_TEST(the_host_may_read_the_document_and_is_asked_once_a_minute)
+{
+    use_reader("table/item");
+    readings[0].text = PATIENT;
+    readings[1].text = STRICT;
+    steps[0].advance = 59;
+    steps[1].advance = 1;
+    ck_assert_int_eq(run(3), WSRT_OK);
+    ck_assert_int_eq(calls[0], WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(calls[1], WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(calls[2], WSRT_ERR_CIRCUIT_OPEN);
+    ck_assert_uint_eq(read_times, 2);
+}
+END_TEST
+
+START_TEST(a_host_that_does_not_know_the_name_leaves_it_a_file)
+{
+    use_document(STRICT);
+    use_reader(opts.breakers_cstr);
+    readings[0].status = WSRT_ERR_UNSUPPORTED;
+    ck_assert_int_eq(run(1), WSRT_OK);
+    ck_assert_int_eq(calls[0], WSRT_ERR_CIRCUIT_OPEN);
+}
+END_TEST
+
+START_TEST(a_function_starts_without_a_document_that_may_come_later)
+{
+    static const int away[] = {WSRT_ERR_UNAVAILABLE, WSRT_ERR_THROTTLED, WSRT_ERR_TIMEOUT};
+
+    use_reader("table/item");
+    readings[0].status = away[_i];
+    readings[1].text = STRICT;
+    readings[2].status = away[_i];
+    steps[0].advance = steps[1].advance = 60;
+    ck_assert_int_eq(run(3), WSRT_OK);
+    ck_assert_int_eq(calls[0], WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(calls[1], WSRT_ERR_CIRCUIT_OPEN);
+    ck_assert_int_eq(calls[2], WSRT_ERR_CIRCUIT_OPEN); /* what was in force stays */
+    ck_assert_uint_eq(logged("lambda_breakers_unreadable"), 2);
+}
+END_TEST
+
+START_TEST(a_document_that_the_host_cannot_use_ends_the_start)
+{
+    static const struct reading rows[] = {{.status = WSRT_ERR_NOT_FOUND},
+                                          {.status = WSRT_ERR_INTERNAL},
+                                          {.text = "{", .len = 65537},
+                                          {.text = "{"}};
+    static const int results[] = {WSRT_ERR_NOT_FOUND, WSRT_ERR_INTERNAL, WSRT_ERR_TOO_LARGE,
+                                  WSRT_ERR_MALFORMED};
+
+    use_reader("table/item");
+    readings[0] = rows[_i];
+    ck_assert_int_eq(run(1), results[_i]);
+    ck_assert_str_eq(runtime_api_result(api, 0)->request_id, "init");
+    ck_assert_uint_eq(runtime_api_nexts(api), 0);
+}
+END_TEST
+
 /* ---- extension ---------------------------------------------------------------------------- */
 
 START_TEST(a_no_op_extension_is_registered_before_the_first_request_for_work)
@@ -380,6 +472,10 @@ Suite *suite(void)
                         ROWS(unusable));
     tcase_add_loop_test(t, a_document_that_became_unusable_leaves_the_settings_and_is_said_once, 0,
                         2);
+    tcase_add_test(t, the_host_may_read_the_document_and_is_asked_once_a_minute);
+    tcase_add_test(t, a_host_that_does_not_know_the_name_leaves_it_a_file);
+    tcase_add_loop_test(t, a_function_starts_without_a_document_that_may_come_later, 0, 3);
+    tcase_add_loop_test(t, a_document_that_the_host_cannot_use_ends_the_start, 0, 4);
     tcase_add_test(t, a_no_op_extension_is_registered_before_the_first_request_for_work);
     tcase_add_test(t, without_the_flag_no_extension_is_registered);
     tcase_add_test(t, a_refused_extension_is_said_and_costs_no_more);
