@@ -199,7 +199,8 @@ static int64_t read_expiry(const wsrt_json *tagged)
     if (!untag(tagged, "N", &value) || wsrt_json_parse(&number, value.text, NULL) != WSRT_OK ||
         wsrt_json_double(&number, &d) != WSRT_OK || d < 0 || d > 9e18)
         return 0;
-    return d > NOT_SECONDS ? (int64_t)d / 1000 : (int64_t)d;
+    d = d > NOT_SECONDS ? d / 1000 : d;
+    return d > NOT_SECONDS ? NOT_SECONDS : (int64_t)d;
 }
 
 /* 0 = what the place of the item in an index depends on is not what it should be. */

@@ -104,53 +104,43 @@ struct vector {
     const char *canonical, *signature;
 };
 
-#define API "abc123.execute-api.us-east-1.amazonaws.com"
+/* Of AWS's published suite, and of API Gateway; both by the same keys. */
+#define OF_THE_SUITE                                                                               \
+    .path = "/", .host = "example.amazonaws.com", .service = "service", .time = "20150830T123600Z"
+#define OF_THE_GATEWAY                                                                             \
+    .host = "abc123.execute-api.us-east-1.amazonaws.com", .service = "execute-api", .time = THEN
 #define THEN "20260102T030405Z"
 
 static const struct vector vectors[] = {
     {.method = "GET",
-     .path = "/",
-     .host = "example.amazonaws.com",
-     .service = "service",
-     .time = "20150830T123600Z",
+     OF_THE_SUITE,
      .canonical = "bb579772317eb040ac9ed261061d46c1f17a8133879d6129b6e1c25292927e63",
      .signature = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"},
     {.method = "POST",
-     .path = "/",
-     .host = "example.amazonaws.com",
-     .service = "service",
-     .time = "20150830T123600Z",
+     OF_THE_SUITE,
      .signature = "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b"},
     {.method = "POST",
      .path = "/prod/@connections/L0SM9cOFvHcCIhw%3D",
-     .host = API,
-     .service = "execute-api",
-     .time = THEN,
+     OF_THE_GATEWAY,
      .body = "{\"type\":\"ping\"}",
      .more = {"Content-Type", "application/json"},
      .canonical = "6e28f23c05753711d311de737bf12705be1989295195c52c7e4028a707e73943",
      .signature = "6d5f2bf2ec79761804114399cab8eddbcca7864c49d57014048be492d6c0435d"},
     {.method = "POST",
      .path = "/prod/@connections/L0SM9cOFvHcCIhw%3D",
-     .host = API,
-     .service = "execute-api",
-     .time = THEN,
+     OF_THE_GATEWAY,
      .body = "{\"type\":\"ping\"}",
      .more = {"X-Amz-Security-Token", "TOKEN/EXAMPLE+==", "content-type", "application/json"},
      .canonical = "3ce816eaa5249c430af3476f482519b942db4415b26b594ec5c1e8b9f314b52a",
      .signature = "662a5938b778fd0a3bbb9fa5d4d84fa64915e385a071eb5819c9e672d0eaf98b"},
     {.method = "DELETE",
      .path = "/prod/@connections/L0SM9cOFvHcCIhw%3D",
-     .host = API,
-     .service = "execute-api",
-     .time = THEN,
+     OF_THE_GATEWAY,
      .canonical = "b4a77475b7b3c5408ba60cd385a88e69a6cece99235d0a4789d420196845bb25",
      .signature = "23cd3507f085516d1f40b5c8c6e9c8b958741c9009aa646cd4e23d7ab8e55940"},
     {.method = "GET",
      .path = "/prod/@connections/L0SM9cOFvHcCIhw",
-     .host = API,
-     .service = "execute-api",
-     .time = THEN,
+     OF_THE_GATEWAY,
      .canonical = "9df04e74edca98f0355692599bfca662db234d21245cbc69444f2a4c29c5f090",
      .signature = "de7dc35215745709727bd5cf8b1ee89e9fc8d902f32cdd06d422f5e61aff5d71"},
     {.method = "POST",
