@@ -65,6 +65,24 @@ static void judge(struct tally *t, const char *folder, const char *name)
     guarded_free(text, len);
 }
 
+/* The one free file that is JSON and only too deep for the default. */
+static int judge_deep(struct tally *t, const char *folder)
+{
+    static unsigned char scratch[1 << 16];
+    wsrt_validate_options o = {.struct_size = sizeof o, .max_depth = 512};
+    wsrt_validation v = {
+        .struct_size = sizeof v, .scratch = scratch, .scratch_cap = sizeof scratch};
+    size_t len;
+    char *text = load(folder, "i_structure_500_nested_arrays.json", &len);
+
+    if (text == NULL)
+        return 0;
+    int valid = wsrt_validate(t->anything, text, len, &o, &v) == WSRT_OK &&
+                wsrt_validate(t->anything, text, len, NULL, &v) == WSRT_ERR_LIMIT;
+    guarded_free(text, len);
+    return valid;
+}
+
 int main(void)
 {
     const char *suites = getenv("WSRT_SUITES_DIR");
@@ -87,6 +105,10 @@ int main(void)
         if (strlen(e->d_name) > 2 && e->d_name[1] == '_')
             judge(&t, folder, e->d_name);
     closedir(dir);
+    if (!judge_deep(&t, folder)) {
+        puts("500 nested arrays are not valid with a depth of 512 alone");
+        t.wrong++;
+    }
     wsrt_schema_free(t.anything);
     printf("y %d, n %d, i %d (%d numbers); wrong %d\n", t.passes, t.failures, t.free,
            t.free_numbers, t.wrong);

@@ -930,6 +930,24 @@ def validate_does_not_store_an_overlong_line():
     expect(peak < 32 << 10, f"64 MB of one line took {peak} KiB")
 
 
+def validate_reads_a_gigabyte_in_constant_memory():
+    line = json.dumps({"type": "message", "data": {"action": "a", "message": "m" * 900}})
+    count = 10**9 // (len(line) + 1) + 1
+    with contextlib.ExitStack() as stack:
+        run = lambda *words, stdin=None: stack.enter_context(
+            subprocess.Popen(words, stdin=stdin, stdout=subprocess.PIPE))
+        lines = run("yes", line)
+        first = run("head", "-n", str(count), stdin=lines.stdout)
+        tool = run(WSRT, "validate", "--builtin", "message", stdin=first.stdout)
+        last = run("tail", "-n", "1", stdin=tool.stdout)
+        for process in (lines, first, tool):
+            process.stdout.close()
+        _, status, usage = os.wait4(tool.pid, 0)
+        tool.returncode = os.waitstatus_to_exitcode(status)
+        equal((tool.returncode, last.stdout.read()), (OK, b'{"line":%d,"valid":true}\n' % count))
+    expect(usage.ru_maxrss < 64 << 10, f"1 GB took {usage.ru_maxrss} KiB")  # python's own before exec
+
+
 def validate_tells_what_it_judged_before_it_waits_for_more():
     process = subprocess.Popen([WSRT, "validate", "--builtin", "message"], stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, text=True)
