@@ -202,6 +202,7 @@ struct wsrt_image {
 
 struct wsrt_quick;
 struct wsrt_word;
+struct wsrt_member;
 struct wsrt_class;
 struct wsrt_kernel;
 
@@ -222,8 +223,9 @@ struct wsrt_schema {
     const uint32_t *regex;
     const struct wsrt_slot_name *slots;
     const char *text;
-    const struct wsrt_quick *quick;   /* by node */
-    const struct wsrt_word *words;    /* by literal */
+    const struct wsrt_quick *quick; /* by node */
+    const struct wsrt_word *words;  /* by literal */
+    const struct wsrt_member *members;
     const struct wsrt_word *tags;     /* by switch */
     const struct wsrt_class *classes; /* by brief */
     const struct wsrt_kernel *kernel;

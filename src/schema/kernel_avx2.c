@@ -14,7 +14,7 @@
 #pragma GCC target("avx2,bmi,bmi2,lzcnt,popcnt")
 #endif
 
-enum { WIDTH = 32, LONGEST_NAME = WIDTH - 1, LONGEST_SHORT = 2 * WIDTH - 1 };
+enum { WIDTH = 32, LONGEST_NAME = WIDTH - 1 };
 
 static inline __m256i load(const unsigned char *p)
 {
@@ -143,32 +143,18 @@ static inline size_t name_end(const struct wsrt_lex *in, const unsigned char *p)
                : _tzcnt_u32(shifted(in, p, mask_of(odd(load(in->loadable - WIDTH)))));
 }
 
-static inline size_t short_end(const struct wsrt_lex *in, const unsigned char *p)
+static inline size_t first_stop(const struct wsrt_lex *in, const unsigned char *p,
+                                const struct wsrt_class *class)
 {
-    size_t len = name_end(in, p);
-
-    if (len < WIDTH)
-        return len;
-    return in->loadable - p < 2 * WIDTH ? 2 * WIDTH
-                                        : WIDTH + _tzcnt_u32(mask_of(odd(load(p + WIDTH))));
+    if (in->loadable - p < WIDTH)
+        return WIDTH;
+    __m256i v = load(p);
+    return _tzcnt_u32(mask_of(class == NULL ? odd(v) : outside(v, rows_of(class))));
 }
 
 static inline uint64_t first_eight(const struct wsrt_lex *in, const unsigned char *p, size_t len)
 {
     return _bzhi_u64(wsrt_word_head(in, p), (unsigned)len * 8);
-}
-
-static inline int short_inside(const struct wsrt_lex *in, const struct wsrt_class *class,
-                               const unsigned char *p, size_t len)
-{
-    __m256i rows = rows_of(class);
-    uint32_t bad = in->loadable - p >= WIDTH
-                       ? mask_of(outside(load(p), rows))
-                       : shifted(in, p, mask_of(outside(load(in->loadable - WIDTH), rows)));
-
-    if (__builtin_expect(len < WIDTH, 1))
-        return _bzhi_u32(bad, (unsigned)len) == 0;
-    return (bad | _bzhi_u32(mask_of(outside(load(p + WIDTH), rows)), (unsigned)len - WIDTH)) == 0;
 }
 
 /* ---- UTF-8 -------------------------------------------------------------------------------- */

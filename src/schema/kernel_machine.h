@@ -6,27 +6,18 @@ enum place { AT_MEMBER, AT_VALUE, BEHIND_VALUE, BEHIND_ALL };
 
 /* ---- strings ------------------------------------------------------------------------------ */
 
-/* Whether a short string of plain ASCII is one of the node's words. */
-static inline int is_word(const struct wsrt_run *r, const struct wsrt_quick *q,
-                          const unsigned char *p, size_t len)
+/* Where the word of the node that starts at `p` ends, its quote; NULL when none does. */
+static inline const unsigned char *word_end(const struct wsrt_run *r, const struct wsrt_quick *q,
+                                            const unsigned char *p)
 {
     const struct wsrt_schema *s = r->s;
-    uint64_t head = first_eight(&r->in, p, len + 1);
+    const struct wsrt_word *w = s->words + q->words, *end = w + q->word_count;
+    uint64_t head = wsrt_word_head(&r->in, p);
 
-    for (const struct wsrt_word *w = s->words + q->words; w < s->words + q->words + q->word_count;
-         w++)
-        if (w->len == len && w->head == head &&
-            (len < 8 || memcmp(p + 8, s->text + w->text + 8, len - 8) == 0))
-            return 1;
-    return 0;
-}
-
-static inline int is_brief(const struct wsrt_run *r, const struct wsrt_quick *q,
-                           const unsigned char *p, size_t len)
-{
-    return len >= q->least && len <= q->most &&
-           ((q->flags & WSRT_QUICK_CLASS) == 0 ||
-            short_inside(&r->in, &r->s->classes[q->class], p, len));
+    for (; w < end; w++)
+        if (wsrt_word_is(s, &r->in, w, p, head))
+            return p + w->len;
+    return NULL;
 }
 
 /* A string in need of the whole scan, from behind its quote: as glance(). */
@@ -36,8 +27,7 @@ static const unsigned char *long_glance(struct wsrt_run *r, const struct wsrt_qu
     const struct wsrt_class *class = q->flags & WSRT_QUICK_CLASS ? &r->s->classes[q->class] : NULL;
     struct wsrt_text t;
 
-    if ((q->flags & WSRT_QUICK_BRIEF) == 0 || text(&r->in, p, class, &t) == NULL ||
-        t.points < q->least || t.points > q->most ||
+    if (text(&r->in, p, class, &t) == NULL || t.points < q->least || t.points > q->most ||
         (class != NULL && (t.flags & WSRT_TEXT_OUTSIDE)))
         return NULL;
     if (q->slot < r->v->slot_cap)
@@ -45,22 +35,40 @@ static const unsigned char *long_glance(struct wsrt_run *r, const struct wsrt_qu
     return t.end + 1;
 }
 
-/* Reads the string at `p`. The byte behind it when it is valid at a glance, and its slot is set then;
- * otherwise NULL, and the string wants a closer look. Where it ends is found before it is known what
- * must hold for it, so that what follows need not wait for that. */
-static inline const unsigned char *glance(struct wsrt_run *r, const struct wsrt_quick *q,
-                                          const unsigned char *p)
+/* Where the plain ASCII at `p` ends, its quote, if length and class allow it; NULL otherwise. */
+static inline const unsigned char *brief_end(const struct wsrt_run *r, const struct wsrt_quick *q,
+                                             const unsigned char *p)
 {
-    size_t len = short_end(&r->in, ++p);
+    const struct wsrt_class *class = q->flags & WSRT_QUICK_CLASS ? &r->s->classes[q->class] : NULL;
+    uint32_t flags = 0;
+    size_t len = first_stop(&r->in, p, class);
+    const unsigned char *end = len <= LONGEST_NAME ? p + len : plain(&r->in, p, class, &flags);
 
-    if (len > LONGEST_SHORT || p + len >= r->in.end || p[len] != '"')
-        return long_glance(r, q, p);
-    if (!((q->flags & WSRT_QUICK_BRIEF) ? is_brief(r, q, p, len)
-                                        : (q->flags & WSRT_QUICK_WORDS) && is_word(r, q, p, len)))
+    len = (size_t)(end - p);
+    return end < r->in.end && *end == '"' && flags == 0 && len >= q->least && len <= q->most ? end
+                                                                                             : NULL;
+}
+
+/* Reads the string at `p`. The byte behind it when it is valid at a glance, and its slot is set then;
+ * otherwise NULL, and the string wants a closer look. */
+__attribute__((always_inline)) static inline const unsigned char *
+glance(struct wsrt_run *r, const struct wsrt_quick *q, const unsigned char *p)
+{
+    const unsigned char *end = NULL;
+
+    p++;
+    if (q->flags & WSRT_QUICK_BRIEF) {
+        end = brief_end(r, q, p);
+        if (end == NULL)
+            return long_glance(r, q, p);
+    } else if (q->flags & WSRT_QUICK_WORDS) {
+        end = word_end(r, q, p);
+    }
+    if (end == NULL)
         return NULL;
     if (q->slot < r->v->slot_cap)
-        wsrt_slot_put(&r->v->slots[q->slot], p, p + len, 0);
-    return p + len + 1;
+        wsrt_slot_put(&r->v->slots[q->slot], p, end, 0);
+    return end + 1;
 }
 
 static inline const unsigned char *take_string(struct wsrt_machine *m, const unsigned char *p)
@@ -99,10 +107,14 @@ static inline int choose_lane(struct wsrt_machine *m, const unsigned char *p)
 {
     const struct wsrt_node *nodes = m->r->s->nodes;
 
+    m->tag = NULL;
     if (m->group != NULL || p >= m->r->in.end)
         return 1;
-    if (*p == '{' && (nodes[m->node].flags & WSRT_NODE_SWITCH))
-        m->node = wsrt_name_switch_at_once(m->r, m->node, p);
+    if (*p == '{' && (nodes[m->node].flags & WSRT_NODE_SWITCH)) {
+        m->tag = wsrt_name_tag_at_once(m->r, m->node, p, &m->tag_at);
+        if (m->tag != NULL)
+            m->node = m->r->s->literals[m->tag - m->r->s->words].node;
+    }
     if ((nodes[m->node].flags & (WSRT_NODE_SWITCH | WSRT_NODE_SETS)) == 0)
         return 1;
     return wsrt_machine_lane(m, p);
@@ -225,70 +237,127 @@ static inline const unsigned char *open_at_once(struct wsrt_machine *m, const un
     return open_frame(m, p) ? first : NULL;
 }
 
+/* What member_at() leaves: names with spaces behind them, long ones, one of many. The first byte of the
+ * value, or NULL for a closer look. */
+static const unsigned char *hashed_member(const struct wsrt_run *r, const struct wsrt_quick *q,
+                                          const unsigned char *p, struct wsrt_member *out)
+{
+    const unsigned char *end = r->in.end;
+    size_t len = p < end && *p == '"' ? name_end(&r->in, p + 1) : LONGEST_NAME + 1;
+
+    if (len > LONGEST_NAME || p + len + 1 >= end || p[len + 1] != '"')
+        return NULL;
+    const struct wsrt_prop *known = known_name(r, q, p + 1, len);
+    p = wsrt_lex_space(p + len + 2, end);
+    if (known == NULL || p >= end || *p != ':')
+        return NULL;
+    out->bit = (uint64_t)1 << (known->index & 63);
+    out->child = known->child;
+    return wsrt_lex_space(p + 1, end);
+}
+
+/* The pass over members, with what changes at every step in reach. */
+struct pass {
+    struct wsrt_frame *f; /* its `seen` and `count` are kept here meanwhile */
+    const struct wsrt_quick *q;
+    const unsigned char *end;
+    uint64_t seen;
+    uint64_t count;
+};
+
+static inline void pass_take(struct pass *s, const struct wsrt_machine *m)
+{
+    s->f = m->top;
+    s->q = &m->r->s->quick[s->f->node];
+    s->seen = s->f->seen;
+    s->count = s->f->count;
+}
+
+static inline void pass_give(const struct pass *s)
+{
+    s->f->seen = s->seen;
+    s->f->count = s->count;
+}
+
+/* From the quote of a name that is known and new to its value; NULL for a closer look. */
+static inline const unsigned char *pass_name(struct wsrt_machine *m, struct pass *s,
+                                             const unsigned char *p)
+{
+    const struct wsrt_member *known = wsrt_member_at(m->r->s, s->q, &m->r->in, p);
+    struct wsrt_member other;
+
+    if (known != NULL) {
+        p = wsrt_lex_space(p + known->len, s->end);
+    } else {
+        known = &other;
+        p = hashed_member(m->r, s->q, p, &other);
+    }
+    if (p == NULL || p >= s->end || (s->seen & known->bit))
+        return NULL;
+    s->seen |= known->bit;
+    s->count++;
+    m->node = known->child;
+    return p;
+}
+
 /* Behind a value: over a comma and over the ends of objects, as far as no closer look is needed. */
-static inline enum place pass_ends(struct wsrt_machine *m, const unsigned char **at,
-                                   const unsigned char *end)
+static inline enum place pass_ends(struct wsrt_machine *m, struct pass *s, const unsigned char **at)
 {
     const unsigned char *p = *at;
 
     for (;;) {
-        *at = p = wsrt_lex_space(p, end);
-        if (p < end && *p == ',') {
-            *at = wsrt_lex_space(p + 1, end);
+        *at = p = wsrt_lex_space(p, s->end);
+        if (p < s->end && *p == ',') {
+            *at = wsrt_lex_space(p + 1, s->end);
             return AT_MEMBER;
         }
-        if (p >= end || *p != '}' || !close_at_once(m))
+        if (p >= s->end || *p != '}' || m->no_skip || (s->q->flags & WSRT_QUICK_OBJECT) == 0 ||
+            (s->q->required & ~s->seen) != 0)
             return BEHIND_VALUE;
+        m->top = s->f->up;
+        m->depth--;
+        m->r->bump = (unsigned char *)s->f;
         *at = ++p;
-        if (!is_simple_object(m->top))
+        if (!is_simple_object(m->top)) {
+            s->f = NULL;
             return BEHIND_VALUE;
+        }
+        pass_take(s, m);
     }
 }
 
-/* Passes over what needs no closer look, from a member of a simple object on: names that are short,
- * known and new, values that are strings valid at a glance or objects of the simple lane. A fault on
- * the way is met again by the closer look. */
+/* Passes over what needs no closer look, from a member of a simple object on: names that are known and
+ * new, values that are strings valid at a glance or objects of the simple lane. A fault on the way is
+ * met again by the closer look. */
 static enum place pass_members(struct wsrt_machine *m, const unsigned char **at)
 {
-    struct wsrt_run *r = m->r;
-    const struct wsrt_schema *s = r->s;
-    const unsigned char *p = *at, *end = r->in.end;
-    enum place place;
+    struct pass s = {.end = m->r->in.end};
+    const unsigned char *p = *at;
+    enum place place = AT_MEMBER;
 
     m->group = NULL;
-    for (;;) {
-        struct wsrt_frame *f = m->top;
+    pass_take(&s, m);
+    while (place == AT_MEMBER) {
         *at = p;
-        size_t len = p < end && *p == '"' ? name_end(&r->in, p + 1) : LONGEST_NAME + 1;
-        if (len > LONGEST_NAME || p + len + 1 >= end || p[len + 1] != '"')
-            return AT_MEMBER;
-        const struct wsrt_prop *known = known_name(r, &s->quick[f->node], p + 1, len);
-        p = wsrt_lex_space(p + len + 2, end);
-        if (known == NULL || p >= end || *p != ':')
-            return AT_MEMBER;
-        p = wsrt_lex_space(p + 1, end);
-        uint64_t bit = (uint64_t)1 << (known->index & 63);
-        if (p >= end || (f->seen & bit))
-            return AT_MEMBER;
-        f->seen |= bit;
-        f->count++;
-        m->node = known->child;
-        *at = p;
-        if (*p != '"') {
-            p = open_at_once(m, p);
-            if (p == NULL)
-                return AT_VALUE;
-            continue;
-        }
-        p = glance(r, &s->quick[m->node], p);
+        p = pass_name(m, &s, p);
         if (p == NULL)
-            return AT_VALUE;
-        place = pass_ends(m, &p, end);
-        if (place != AT_MEMBER) {
-            *at = p;
-            return place;
+            break;
+        *at = p;
+        if (*p == '"') {
+            p = glance(m->r, &m->r->s->quick[m->node], p);
+            place = p == NULL ? AT_VALUE : pass_ends(m, &s, &p);
+        } else {
+            pass_give(&s);
+            p = open_at_once(m, p);
+            place = p == NULL ? AT_VALUE : AT_MEMBER;
+            pass_take(&s, m);
         }
     }
+    if (place == BEHIND_VALUE)
+        *at = p;
+    if (s.f != NULL)
+        pass_give(&s);
+    return place;
 }
 
 /* From the first byte of a member or element to the first byte of its value. */
@@ -349,6 +418,19 @@ static inline const unsigned char *after_value(struct wsrt_machine *m, const uns
     return p;
 }
 
+/* Behind the tag of the object just opened, which was valid as it was met. */
+static inline const unsigned char *pass_tag(struct wsrt_machine *m)
+{
+    const struct wsrt_word *tag = m->tag;
+    const unsigned char *end = m->tag_at + tag->len;
+
+    m->top->seen = tag->bit;
+    m->top->count = 1;
+    if (tag->slot < m->r->v->slot_cap)
+        wsrt_slot_put(&m->r->v->slots[tag->slot], m->tag_at, end, 0);
+    return end + 1;
+}
+
 /* Into the container at `p`. */
 static inline const unsigned char *enter(struct wsrt_machine *m, const unsigned char *p,
                                          enum place *place)
@@ -357,6 +439,8 @@ static inline const unsigned char *enter(struct wsrt_machine *m, const unsigned 
 
     if (!open_frame(m, p))
         return NULL;
+    if (m->tag != NULL && m->tag->bit != 0)
+        return pass_tag(m);
     p = wsrt_lex_space(p + 1, m->r->in.end);
     if (p >= m->r->in.end || *p != close)
         return next_closer(m, p, place);

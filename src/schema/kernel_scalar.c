@@ -12,7 +12,7 @@ static const unsigned char *wide(struct wsrt_lex *in, const unsigned char *p, si
     return wsrt_lex_wide(in, p, points);
 }
 
-enum { LONGEST_NAME = 0, LONGEST_SHORT = 0 };
+enum { LONGEST_NAME = 0 };
 
 /* Nothing is short: every string takes the whole scan. */
 static size_t name_end(const struct wsrt_lex *in, const unsigned char *p)
@@ -22,8 +22,10 @@ static size_t name_end(const struct wsrt_lex *in, const unsigned char *p)
     return LONGEST_NAME + 1;
 }
 
-static size_t short_end(const struct wsrt_lex *in, const unsigned char *p)
+static size_t first_stop(const struct wsrt_lex *in, const unsigned char *p,
+                         const struct wsrt_class *class)
 {
+    (void)class;
     return name_end(in, p);
 }
 
@@ -31,15 +33,6 @@ static uint64_t first_eight(const struct wsrt_lex *in, const unsigned char *p, s
 {
     (void)len;
     return wsrt_word_head(in, p);
-}
-
-static int short_inside(const struct wsrt_lex *in, const struct wsrt_class *class,
-                        const unsigned char *p, size_t len)
-{
-    (void)in;
-    (void)class;
-    (void)p;
-    return len == 0;
 }
 
 #include "schema/kernel_text.h"

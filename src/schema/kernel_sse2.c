@@ -5,7 +5,7 @@
 #include <emmintrin.h>
 #include <string.h>
 
-enum { WIDTH = 16, LONGEST_NAME = WIDTH - 1, LONGEST_SHORT = WIDTH - 1 };
+enum { WIDTH = 16, LONGEST_NAME = WIDTH - 1 };
 
 static inline __m128i load(const unsigned char *p)
 {
@@ -91,9 +91,14 @@ static inline size_t name_end(const struct wsrt_lex *in, const unsigned char *p)
     return (size_t)__builtin_ctz(stop | 1u << WIDTH);
 }
 
-static inline size_t short_end(const struct wsrt_lex *in, const unsigned char *p)
+static inline size_t first_stop(const struct wsrt_lex *in, const unsigned char *p,
+                                const struct wsrt_class *class)
 {
-    return name_end(in, p);
+    if (in->loadable - p < WIDTH || (class != NULL && class->set.ranges == 0))
+        return WIDTH;
+    __m128i v = load(p);
+    unsigned stop = odd(v) | (class == NULL ? 0 : outside(v, &class->set));
+    return stop == 0 ? WIDTH : (size_t)__builtin_ctz(stop);
 }
 
 static inline uint64_t first_eight(const struct wsrt_lex *in, const unsigned char *p, size_t len)
@@ -101,17 +106,6 @@ static inline uint64_t first_eight(const struct wsrt_lex *in, const unsigned cha
     uint64_t head = wsrt_word_head(in, p);
 
     return len < 8 ? head & (((uint64_t)1 << (8 * len)) - 1) : head;
-}
-
-static inline int short_inside(const struct wsrt_lex *in, const struct wsrt_class *class,
-                               const unsigned char *p, size_t len)
-{
-    const struct wsrt_charset *set = &class->set;
-    unsigned bad = in->loadable - p >= WIDTH
-                       ? outside(load(p), set)
-                       : shifted(in, p, outside(load(in->loadable - WIDTH), set));
-
-    return set->ranges > 0 && (bad & ((1u << len) - 1)) == 0;
 }
 
 /* ---- UTF-8 -------------------------------------------------------------------------------- */

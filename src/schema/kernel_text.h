@@ -3,11 +3,10 @@
  *   plain(in, p, class, flags)  moves over ASCII; stops at a quote, backslash, control or non-ASCII
  *                               byte or at the end; characters outside the class set the flag
  *   wide(in, p, out)            from a non-ASCII byte to a quote, backslash, control or the end
- *   short_end(in, p)            how many bytes of plain ASCII stand at `p`, when they end within
- *                               LONGEST_SHORT; otherwise, or where it cannot tell, one above it
- *   name_end(in, p)             the same for LONGEST_NAME, which is less
+ *   name_end(in, p)             how many bytes of plain ASCII stand at `p`, when they end within
+ *                               LONGEST_NAME; otherwise, or where it cannot tell, one above it
  *   first_eight(in, p, len)     the head of so short a text, zero-filled
- *   short_inside(in, class, p, len)  1 when all of so short a text is in the class
+ *   first_stop(in, p, class)    as name_end(), also at what is no plain member of the class (NULL = any)
  */
 #include "schema/kernel.h"
 

@@ -12,6 +12,8 @@ struct wsrt_machine {
     uint32_t depth;
     uint32_t no_skip; /* unknown names are judged, too */
     uint32_t reserved;
+    const struct wsrt_word *tag; /* that chose the node, if it was met at once; */
+    const unsigned char *tag_at; /* behind its opening quote */
 };
 
 /* Each returns 0 with a fault. */

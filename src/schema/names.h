@@ -58,34 +58,36 @@ static inline const struct wsrt_prop *wsrt_name_look_up(const struct wsrt_run *r
     return NULL;
 }
 
-/* The node that the object at `p` becomes by a known tag as its first member, the usual case; the
- * same node when it needs a closer look. */
-static inline uint32_t wsrt_name_switch_at_once(struct wsrt_run *r, uint32_t node,
-                                                const unsigned char *p)
+/* The known tag of the object at `p` as its first member, the usual case; NULL when it needs a closer
+ * look. `*value` is behind its opening quote. */
+static inline const struct wsrt_word *wsrt_name_tag_at_once(struct wsrt_run *r, uint32_t node,
+                                                            const unsigned char *p,
+                                                            const unsigned char **value)
 {
     uint32_t tag = r->s->nodes[node].tag;
     const struct wsrt_switch *s = &r->s->switches[tag];
-    const struct wsrt_word *name = &r->s->tags[tag];
+    const struct wsrt_word *name = &r->s->tags[tag], *w = &r->s->words[s->first];
     const unsigned char *end = r->in.end, *from = p;
 
     p = wsrt_lex_space(p + 1, end);
     uint64_t cost = (uint64_t)(p - from);
     if (p >= end || *p != '"' || cost > r->work ||
         !wsrt_word_is(r->s, &r->in, name, p + 1, wsrt_word_head(&r->in, p + 1)))
-        return node;
+        return NULL;
     p = wsrt_lex_space(p + name->len + 2, end);
     if (p >= end || *p != ':')
-        return node;
+        return NULL;
     p = wsrt_lex_space(p + 1, end);
     if (p >= end || *p != '"')
-        return node;
-    uint64_t head = wsrt_word_head(&r->in, p + 1);
-    for (uint32_t i = s->first; i < s->first + s->count; i++)
-        if (wsrt_word_is(r->s, &r->in, &r->s->words[i], p + 1, head)) {
+        return NULL;
+    *value = ++p;
+    uint64_t head = wsrt_word_head(&r->in, p);
+    for (const struct wsrt_word *behind = w + s->count; w < behind; w++)
+        if (wsrt_word_is(r->s, &r->in, w, p, head)) {
             r->work -= cost;
-            return r->s->literals[i].node;
+            return w;
         }
-    return node;
+    return NULL;
 }
 
 #endif

@@ -3,7 +3,7 @@
 #include "schema/kernel.h"
 #include "schema/pattern.h"
 
-enum { MOST_WORDS = 16 };
+enum { MOST_WORDS = 16, MOST_MEMBERS = 8, LONGEST_MEMBER = 16 };
 
 static size_t rounded(size_t size)
 {
@@ -17,6 +17,7 @@ size_t wsrt_quick_size(const struct wsrt_image *image)
     return rounded((size_t)t[WSRT_TABLE_NODES].count * sizeof(struct wsrt_quick)) +
            rounded((size_t)t[WSRT_TABLE_LITERALS].count * sizeof(struct wsrt_word)) +
            rounded((size_t)t[WSRT_TABLE_SWITCHES].count * sizeof(struct wsrt_word)) +
+           rounded((size_t)t[WSRT_TABLE_PROPS].count * sizeof(struct wsrt_member)) +
            rounded((size_t)t[WSRT_TABLE_BRIEFS].count * sizeof(struct wsrt_class));
 }
 
@@ -47,6 +48,23 @@ static struct wsrt_word word_of(const struct wsrt_schema *s, uint32_t text, uint
     memcpy(&w.mask, mask, sizeof mask);
     w.len = len;
     return w;
+}
+
+static struct wsrt_member member_of(const struct wsrt_schema *s, const struct wsrt_prop *p)
+{
+    struct wsrt_member m = {.child = p->child, .bit = (uint64_t)1 << (p->index & 63)};
+    unsigned char text[LONGEST_MEMBER] = "\"", mask[LONGEST_MEMBER] = {0};
+
+    if (p->len + 3 > sizeof text || (p->len > 0 && !is_bare(s->text + p->name, p->len)))
+        return m;
+    m.len = p->len + 3;
+    if (p->len > 0)
+        memcpy(text + 1, s->text + p->name, p->len);
+    memcpy(text + 1 + p->len, "\":", 2);
+    memset(mask, 0xff, m.len);
+    memcpy(m.text, text, sizeof text);
+    memcpy(m.mask, mask, sizeof mask);
+    return m;
 }
 
 static struct wsrt_class class_of(const struct wsrt_charset *set)
@@ -171,6 +189,19 @@ static void find_containers(const struct wsrt_schema *s, const struct wsrt_node 
         q->flags |= WSRT_QUICK_ENTER;
 }
 
+/* A few names that can each be told at once; of more, a hash tells. */
+static void find_members(const struct wsrt_schema *s, const struct wsrt_node *node,
+                         struct wsrt_quick *q)
+{
+    if (node->known > MOST_MEMBERS)
+        return;
+    for (uint32_t i = 0; i < node->known; i++)
+        if (s->members[node->names + i].len == 0)
+            return;
+    q->members = node->names;
+    q->member_count = node->known;
+}
+
 static void find_names(const struct wsrt_node *node, struct wsrt_quick *q)
 {
     if (node->known == 0)
@@ -180,6 +211,38 @@ static void find_names(const struct wsrt_node *node, struct wsrt_quick *q)
     q->name_shift = 64 - node->props_log;
 }
 
+/* Where a tag's word settles the member that holds it, too. */
+static void settle_tag(const struct wsrt_schema *s, const struct wsrt_switch *sw,
+                       const struct wsrt_literal *l, struct wsrt_word *w)
+{
+    const struct wsrt_node *node = &s->nodes[l->node];
+
+    if ((node->flags & (WSRT_NODE_SETS | WSRT_NODE_SWITCH)) != 0)
+        return;
+    for (uint32_t i = 0; i < node->known && i < 64; i++) {
+        const struct wsrt_prop *p = &s->props[node->names + i];
+        const struct wsrt_quick *q = &s->quick[p->child];
+        if (p->len != sw->len || memcmp(s->text + p->name, s->text + sw->prop, p->len) != 0)
+            continue;
+        for (uint32_t k = 0; (q->flags & WSRT_QUICK_WORDS) && k < q->word_count; k++) {
+            const struct wsrt_literal *o = &s->literals[q->words + k];
+            if (o->len != l->len || memcmp(s->text + o->text, s->text + l->text, l->len) != 0)
+                continue;
+            w->bit = (uint64_t)1 << i;
+            w->slot = q->slot;
+        }
+    }
+}
+
+static void settle_tags(const struct wsrt_schema *s, struct wsrt_word *words)
+{
+    for (uint64_t i = 0; i < s->image->table[WSRT_TABLE_SWITCHES].count; i++)
+        for (uint32_t k = 0; k < s->switches[i].count; k++) {
+            uint32_t at = s->switches[i].first + k;
+            settle_tag(s, &s->switches[i], &s->literals[at], &words[at]);
+        }
+}
+
 /* ---- all of them -------------------------------------------------------------------------- */
 
 static void fill_nodes(const struct wsrt_schema *s, struct wsrt_quick *out)
@@ -187,6 +250,7 @@ static void fill_nodes(const struct wsrt_schema *s, struct wsrt_quick *out)
     for (uint64_t i = 0; i < s->image->table[WSRT_TABLE_NODES].count; i++) {
         out[i] = (struct wsrt_quick){.slot = s->nodes[i].slot};
         find_names(&s->nodes[i], &out[i]);
+        find_members(s, &s->nodes[i], &out[i]);
         if (s->nodes[i].flags & WSRT_NODE_SETS)
             continue;
         find_words(s, &s->nodes[i], &out[i]);
@@ -205,6 +269,8 @@ void wsrt_quick_fill(struct wsrt_schema *s, unsigned char *place)
     place += rounded((size_t)t[WSRT_TABLE_LITERALS].count * sizeof *words);
     struct wsrt_word *tags = (struct wsrt_word *)(void *)place;
     place += rounded((size_t)t[WSRT_TABLE_SWITCHES].count * sizeof *tags);
+    struct wsrt_member *members = (struct wsrt_member *)(void *)place;
+    place += rounded((size_t)t[WSRT_TABLE_PROPS].count * sizeof *members);
     struct wsrt_class *classes = (struct wsrt_class *)(void *)place;
     for (uint64_t i = 0; i < t[WSRT_TABLE_LITERALS].count; i++)
         words[i] = word_of(s, s->literals[i].text, s->literals[i].len);
@@ -212,11 +278,15 @@ void wsrt_quick_fill(struct wsrt_schema *s, unsigned char *place)
         tags[i] = word_of(s, s->switches[i].prop, s->switches[i].len);
     for (uint64_t i = 0; i < t[WSRT_TABLE_BRIEFS].count; i++)
         classes[i] = class_of(&s->briefs[i].set);
+    for (uint64_t i = 0; i < t[WSRT_TABLE_PROPS].count; i++)
+        members[i] = member_of(s, &s->props[i]);
+    s->members = members;
     fill_nodes(s, quick);
     s->quick = quick;
     s->words = words;
     s->tags = tags;
     s->classes = classes;
+    settle_tags(s, words);
     s->group_size = wsrt_group_size(s->image);
     s->kernel = wsrt_kernel_choose();
 }

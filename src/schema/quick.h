@@ -28,7 +28,18 @@ struct wsrt_quick {
     uint64_t least; /* code points */
     uint64_t most;
     uint64_t required; /* bits of names */
-    uint64_t reserved; /* to a power of two */
+    uint32_t members;  /* first of the members */
+    uint32_t member_count;
+};
+
+/* A name as it stands in a message, from its opening quote to its colon, when no escape and no space
+ * is used: to be told in one step. */
+struct wsrt_member {
+    uint64_t text[2];
+    uint64_t mask[2]; /* the bytes that count */
+    uint64_t bit;     /* of the frame's `seen` */
+    uint32_t len;     /* quotes and colon included; at most 16 */
+    uint32_t child;
 };
 
 /* A text as it stands in a message, closing quote included, when no escape is used. */
@@ -37,12 +48,35 @@ struct wsrt_word {
     uint64_t mask; /* those of them that count */
     uint32_t text;
     uint32_t len; /* without the quote; 0 = needs a closer look */
+    /* Of a tag: what is left to do for the member that holds it. 0 = it must be judged by itself. */
+    uint64_t bit;
+    uint32_t slot;
+    uint32_t reserved;
 };
 
 size_t wsrt_quick_size(const struct wsrt_image *image);
 /* Fills `place` (wsrt_quick_size() bytes, aligned for anything) and points the schema to it; also
  * chooses its kernel. */
 void wsrt_quick_fill(struct wsrt_schema *s, unsigned char *place);
+
+/* The member of one of the node's names at `p`, its quote; NULL where it needs a closer look. The end
+ * of the text is not looked at. */
+static inline const struct wsrt_member *wsrt_member_at(const struct wsrt_schema *s,
+                                                       const struct wsrt_quick *q,
+                                                       const struct wsrt_lex *in,
+                                                       const unsigned char *p)
+{
+    const struct wsrt_member *m = s->members + q->members, *end = m + q->member_count;
+    uint64_t text[2];
+
+    if (in->loadable - p < (ptrdiff_t)sizeof text)
+        return NULL;
+    memcpy(text, p, sizeof text);
+    for (; m < end; m++)
+        if ((((text[0] ^ m->text[0]) & m->mask[0]) | ((text[1] ^ m->text[1]) & m->mask[1])) == 0)
+            return m;
+    return NULL;
+}
 
 static inline uint64_t wsrt_word_head(const struct wsrt_lex *in, const unsigned char *p)
 {
