@@ -35,18 +35,15 @@ static const unsigned char *long_glance(struct wsrt_run *r, const struct wsrt_qu
     return t.end + 1;
 }
 
-/* Where the plain ASCII at `p` ends, its quote, if length and class allow it; NULL otherwise. */
+/* Where the plain ASCII at `p` ends, or what of it is in the class. */
 static inline const unsigned char *brief_end(const struct wsrt_run *r, const struct wsrt_quick *q,
-                                             const unsigned char *p)
+                                             const unsigned char *p, uint32_t *flags)
 {
     const struct wsrt_class *class = q->flags & WSRT_QUICK_CLASS ? &r->s->classes[q->class] : NULL;
-    uint32_t flags = 0;
     size_t len = first_stop(&r->in, p, class);
-    const unsigned char *end = len <= LONGEST_NAME ? p + len : plain(&r->in, p, class, &flags);
+    const unsigned char *end = len <= LONGEST_NAME ? p + len : plain(&r->in, p, class, flags);
 
-    len = (size_t)(end - p);
-    return end < r->in.end && *end == '"' && flags == 0 && len >= q->least && len <= q->most ? end
-                                                                                             : NULL;
+    return end < r->in.end ? end : r->in.end;
 }
 
 /* Reads the string at `p`. The byte behind it when it is valid at a glance, and its slot is set then;
@@ -55,12 +52,17 @@ __attribute__((always_inline)) static inline const unsigned char *
 glance(struct wsrt_run *r, const struct wsrt_quick *q, const unsigned char *p)
 {
     const unsigned char *end = NULL;
+    uint32_t flags = 0;
 
     p++;
     if (q->flags & WSRT_QUICK_BRIEF) {
-        end = brief_end(r, q, p);
-        if (end == NULL)
-            return long_glance(r, q, p);
+        end = brief_end(r, q, p, &flags);
+        if (end == r->in.end || flags != 0)
+            return NULL;
+        if (*end != '"')
+            return *end == '\\' || *end >= 0x80 ? long_glance(r, q, p) : NULL;
+        if ((size_t)(end - p) < q->least || (size_t)(end - p) > q->most)
+            return NULL;
     } else if (q->flags & WSRT_QUICK_WORDS) {
         end = word_end(r, q, p);
     }
