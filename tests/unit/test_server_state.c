@@ -443,8 +443,8 @@ END_TEST
 
 START_TEST(every_series_of_the_transport_is_there)
 {
-    static const char *const series[] = {"connections",
-                                         "connections_opened_total",
+    static const char *const series[] = {"transport_connections_active",
+                                         "transport_connect_count_total",
                                          "upgrades_total",
                                          "closes_total",
                                          "messages_total",
