@@ -133,6 +133,13 @@ WSRT_API int wsrt_json_uint64(const wsrt_json *value, uint64_t *out);
 WSRT_API int wsrt_json_double(const wsrt_json *value, double *out);
 
 /**
+ * Whether a number is exactly the double that wsrt_json_double() reads: 0.5 and 1e22 are, 0.1, 1e23,
+ * 2^53 + 1 and 1e-400, which reads as zero, are not.
+ * @return 1 when it is; 0 when it is rounded, overflows, or is no number. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_json_is_double(const wsrt_json *value);
+
+/**
  * Reads a boolean.
  * @return WSRT_OK and 0 or 1 in `out`; WSRT_ERR_INVALID for NULL or when not a boolean. Any thread.
  * @since 0.1

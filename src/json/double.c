@@ -47,9 +47,14 @@ static int leading_zeros(uint64_t v)
 
 /* ---- text to double ---- */
 
+struct nearest {
+    double value;
+    int exact;
+};
+
 /* The double nearest to top * 2^exponent, `sticky` when the true value lies a little above. The
  * highest bit of `top` is set. */
-static int assemble(uint64_t top, int sticky, int exponent, double *out)
+static int assemble(uint64_t top, int sticky, int exponent, struct nearest *out)
 {
     int biased = exponent + 63 + 1023;
     int shift = 11;
@@ -59,7 +64,7 @@ static int assemble(uint64_t top, int sticky, int exponent, double *out)
         biased = 0;
     }
     if (shift > 64) {
-        *out = 0;
+        *out = (struct nearest){0, 0};
         return WSRT_OK;
     }
     uint64_t kept = shift == 64 ? 0 : top >> shift;
@@ -71,12 +76,12 @@ static int assemble(uint64_t top, int sticky, int exponent, double *out)
     uint64_t bits = biased == 0 ? kept : ((uint64_t)(biased - 1) << MANTISSA) + kept;
     if (biased > 2046 || bits >= UINT64_C(0x7ff) << MANTISSA)
         return WSRT_ERR_LIMIT;
-    *out = from_bits(bits);
+    *out = (struct nearest){from_bits(bits), rest == 0 && !sticky};
     return WSRT_OK;
 }
 
 /* digits * 10^exponent with -27 <= exponent <= 27, in 128 bits. */
-static int word_product(uint64_t digits, int exponent, double *out)
+static int word_product(uint64_t digits, int exponent, struct nearest *out)
 {
     uint64_t low, high = wsrt_mul_wide(digits, power5(exponent), &low);
 
@@ -90,7 +95,7 @@ static int word_product(uint64_t digits, int exponent, double *out)
     return assemble(high, low << zeros != 0, exponent + 64 - zeros, out);
 }
 
-static int word_quotient(uint64_t digits, int power, double *out)
+static int word_quotient(uint64_t digits, int power, struct nearest *out)
 {
     uint64_t divisor = power5(power), quotient = digits / divisor, rest = digits % divisor;
     int shift = 0;
@@ -120,7 +125,7 @@ static void read_big(wsrt_big *b, const wsrt_decimal *d)
 }
 
 /* num / den, both moved so that the first bit of the quotient is a 1. */
-static int big_quotient(wsrt_big *num, wsrt_big *den, int exponent, double *out)
+static int big_quotient(wsrt_big *num, wsrt_big *den, int exponent, struct nearest *out)
 {
     int shift = wsrt_big_bits(den) - wsrt_big_bits(num);
     uint64_t quotient = 0;
@@ -144,7 +149,7 @@ static int big_quotient(wsrt_big *num, wsrt_big *den, int exponent, double *out)
     return assemble(quotient, num->count > 0, exponent - shift - 63, out);
 }
 
-static int big_double(const wsrt_decimal *d, double *out)
+static int big_double(const wsrt_decimal *d, struct nearest *out)
 {
     wsrt_big num, den;
     int64_t cut = d->count > SIGNIFICANT ? (int64_t)d->count - SIGNIFICANT - 1 : 0;
@@ -169,12 +174,12 @@ static uint64_t read_word(const wsrt_decimal *d)
     return n;
 }
 
-static int magnitude(const wsrt_decimal *d, double *out)
+static int magnitude(const wsrt_decimal *d, struct nearest *out)
 {
     int64_t highest = (int64_t)d->count + d->exponent;
 
     if (d->count == 0 || highest < -330) {
-        *out = 0;
+        *out = (struct nearest){0, d->count == 0};
         return WSRT_OK;
     }
     if (highest > 310)
@@ -190,12 +195,19 @@ static int magnitude(const wsrt_decimal *d, double *out)
 
 int wsrt_decimal_double(const wsrt_decimal *d, double *out)
 {
-    double v;
+    struct nearest v;
     int rc = magnitude(d, &v);
 
     if (rc == WSRT_OK)
-        *out = d->negative ? -v : v;
+        *out = d->negative ? -v.value : v.value;
     return rc;
+}
+
+int wsrt_decimal_is_double(const wsrt_decimal *d)
+{
+    struct nearest v;
+
+    return magnitude(d, &v) == WSRT_OK && v.exact;
 }
 
 /* ---- double to digits ---- */

@@ -134,6 +134,13 @@ int wsrt_json_double(const wsrt_json *value, double *out)
     return wsrt_decimal_double(&d, out);
 }
 
+int wsrt_json_is_double(const wsrt_json *value)
+{
+    wsrt_decimal d;
+
+    return load(value, &d) && wsrt_decimal_is_double(&d);
+}
+
 /* ---- text ---- */
 
 static size_t digits_of(uint64_t v)

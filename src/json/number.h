@@ -19,6 +19,8 @@ int wsrt_decimal_read(wsrt_decimal *out, wsrt_span text);
 
 /* The nearest double, ties to even; WSRT_ERR_LIMIT when it would be infinite. */
 int wsrt_decimal_double(const wsrt_decimal *d, double *out);
+/* Whether that double is the number itself. */
+int wsrt_decimal_is_double(const wsrt_decimal *d);
 
 enum { WSRT_DOUBLE_DIGITS = 17, WSRT_NUMBER_TEXT = 32 };
 

@@ -696,6 +696,49 @@ static void expect_double(const char *text)
                       rc, got, want);
 }
 
+static int is_double(const char *text)
+{
+    wsrt_json n = number_of(text);
+
+    return wsrt_json_is_double(&n);
+}
+
+START_TEST(a_number_tells_whether_it_is_a_double)
+{
+    static const char *const exact[] = {"0",    "-0",    "0e-999999",        "0.5",
+                                        "1e22", "-3.25", "9007199254740992", "5e-1"};
+    static const char *const rounded[] = {"0.1",    "1e23",    "9007199254740993",
+                                          "1e-400", "-1e-320", "1e400"};
+
+    for (size_t i = 0; i < sizeof exact / sizeof *exact; i++)
+        ck_assert_msg(is_double(exact[i]) == 1, "%s", exact[i]);
+    for (size_t i = 0; i < sizeof rounded / sizeof *rounded; i++)
+        ck_assert_msg(is_double(rounded[i]) == 0, "%s", rounded[i]);
+    ck_assert_int_eq(wsrt_json_is_double(NULL), 0);
+    ck_assert_int_eq(wsrt_json_is_double(&(wsrt_json){.kind = WSRT_JSON_STRING}), 0);
+}
+END_TEST
+
+START_TEST(all_digits_of_a_double_are_one_and_a_digit_more_is_not)
+{
+    uint64_t bits = 88172645463325252u;
+    char text[1500];
+
+    for (int i = 0; i < 3000; i++) {
+        double v;
+        bits = bits * 6364136223846793005u + 1442695040888963407u;
+        memcpy(&v, &bits, sizeof v);
+        if (!isfinite(v))
+            continue;
+        int len = snprintf(text, sizeof text, "%.1080f", v);
+        ck_assert_int_lt(len, (int)sizeof text - 2);
+        ck_assert_msg(is_double(text) == 1, "%a", v);
+        memcpy(text + len, "1", 2);
+        ck_assert_msg(is_double(text) == 0, "%a and a little", v);
+    }
+}
+END_TEST
+
 START_TEST(doubles_are_rounded_correctly_at_the_known_hard_places)
 {
     static const char *const rows[] = {
@@ -857,6 +900,8 @@ Suite *suite(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, integers_are_read_in_any_notation);
     tcase_add_test(t, unsigned_integers_reach_two_to_the_64);
+    tcase_add_test(t, a_number_tells_whether_it_is_a_double);
+    tcase_add_test(t, all_digits_of_a_double_are_one_and_a_digit_more_is_not);
     tcase_add_test(t, doubles_are_rounded_correctly_at_the_known_hard_places);
     tcase_add_test(t, a_tie_of_more_than_768_digits_is_broken_by_the_last);
     tcase_add_test(t, random_numbers_read_as_strtod_reads_them);

@@ -218,6 +218,7 @@ START_TEST(row_38_a_number_below_doubles_is_positive_and_its_slot_is_zero)
 
     ck_assert_int_eq(wsrt_json_double(&n, &d), WSRT_OK);
     ck_assert_double_eq(d, 0);
+    ck_assert_int_eq(wsrt_json_is_double(&n), 0);
     use("{\"exclusiveMinimum\":0}");
     expect_code("1e-400", 0);
 }
