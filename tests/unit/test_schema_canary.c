@@ -30,8 +30,8 @@ static const char *const places[] = {
     "{\"type\":%s,\"data\":{\"action\":\"a\"}}",
     "{\"type\":\"auth\",\"data\":%s}",
     "{\"type\":\"ping\",\"action\":%s,\"data\":{\"action\":%s}}",
-    "{\"type\":\"message\",\"action\":\"chat_message\",\"message\":%s,\"data\":{\"action\":\"a\","
-    "\"message\":%s,\"message\":%s}}",
+    ("{\"type\":\"message\",\"action\":\"chat_message\",\"message\":%s,\"data\":{\"action\":\"a\","
+     "\"message\":%s,\"message\":%s}}"),
     "{\"type\":\"auth\",\"action\":\"auth\",\"token\":%s,\"data\":{\"action\":\"a\",\"token\":%s}}",
     "{\"type\":\"auth\",\"sessionId\":%s,\"data\":{\"action\":\"a\",\"sessionId\":%s}}",
     "{\"type\":\"subscribe\",\"filter\":%s,\"data\":{\"filter\":%s,\"snapshot\":%s}}",

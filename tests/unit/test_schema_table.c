@@ -538,7 +538,9 @@ static void use_comma_locale(void)
     ck_assert_int_eq(system(command), 0);
     ck_assert_ptr_nonnull(set);
     snprintf(text, sizeof text, "%.1f", 1.5);
+#ifdef __GLIBC__ /* musl writes a point in every locale */
     ck_assert_str_eq(text, "1,5");
+#endif
 }
 
 START_TEST(row_79_a_locale_with_a_decimal_comma_changes_nothing)
