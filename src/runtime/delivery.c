@@ -3,6 +3,7 @@
 
 #include "base/options.h"
 #include "sender/retry.h"
+#include "sender/sender.h"
 
 #include <string.h>
 
@@ -80,18 +81,6 @@ int wsrt_send(wsrt_runtime *rt, wsrt_span connection_id, const wsrt_post *post)
     return rc;
 }
 
-static void post_to(const wsrt_sender *s, struct receivers *to, const wsrt_post *post)
-{
-    if (s->ops->post_many != NULL) {
-        int rc = s->ops->post_many(s->self, to->ids, to->count, post, to->results);
-        for (size_t i = 0; rc != WSRT_OK && i < to->count; i++)
-            to->results[i] = rc;
-        return;
-    }
-    for (size_t i = 0; i < to->count; i++)
-        to->results[i] = s->ops->post(s->self, &to->ids[i], post);
-}
-
 static void keep_late(struct broadcast *b, wsrt_span id, int64_t connected_at)
 {
     char *name = b->names[b->late.count];
@@ -125,12 +114,17 @@ static void count_results(struct broadcast *b, const struct receivers *to, size_
     }
 }
 
+static void try_each(const struct broadcast *b, struct receivers *to)
+{
+    wsrt_sender_post_many(&b->rt->sender, to->ids, to->count, b->post, to->results);
+}
+
 static void post_late(struct broadcast *b)
 {
     b->retry.turn = 0; /* others wait now than before; the deadline is one for all */
     while (b->late.count > 0 && wsrt_retry_wait(&b->retry) == WSRT_OK) {
         size_t count = b->late.count;
-        post_to(&b->rt->sender, &b->late, b->post);
+        try_each(b, &b->late);
         b->late.count = 0;
         count_results(b, &b->late, count);
     }
@@ -143,7 +137,7 @@ static void post_page(struct broadcast *b)
     if (b->late.count + b->page.count > PAGE)
         post_late(b);
     b->report->attempted += b->page.count;
-    post_to(&b->rt->sender, &b->page, b->post);
+    try_each(b, &b->page);
     count_results(b, &b->page, b->page.count);
 }
 

@@ -2,6 +2,8 @@
  * that stay while a client is away. */
 #include "runtime/runtime_internal.h"
 
+#include "sender/sender.h"
+
 #include <string.h>
 
 enum { MANY = 64, MOVED = 4500 };
@@ -52,21 +54,9 @@ static int sender_post(void *self, const wsrt_span *id, const wsrt_post *post)
     return while_away(rt, id, rt->transport.ops->post(rt->transport.self, id, post));
 }
 
-static int post_plainly(const wsrt_runtime *rt, const wsrt_span *ids, size_t n,
-                        const wsrt_post *post, int *results)
-{
-    const wsrt_sender *s = &rt->transport;
-
-    if (s->ops->post_many != NULL)
-        return s->ops->post_many(s->self, ids, n, post, results);
-    for (size_t i = 0; i < n; i++)
-        results[i] = s->ops->post(s->self, &ids[i], post);
-    return WSRT_OK;
-}
-
 /* Those without a session still go together. */
-static int post_some(const wsrt_runtime *rt, const wsrt_span *ids, size_t n, const wsrt_post *post,
-                     int *results)
+static void post_some(const wsrt_runtime *rt, const wsrt_span *ids, size_t n, const wsrt_post *post,
+                      int *results)
 {
     wsrt_span rest[MANY];
     size_t places[MANY], count = 0;
@@ -79,17 +69,17 @@ static int post_some(const wsrt_runtime *rt, const wsrt_span *ids, size_t n, con
         rest[count] = ids[i];
         places[count++] = i;
     }
-    int rc = count == 0 ? WSRT_OK : post_plainly(rt, rest, count, post, plain);
+    if (count > 0)
+        wsrt_sender_post_many(&rt->transport, rest, count, post, plain);
     for (size_t i = 0; i < count; i++)
-        results[places[i]] = rc == WSRT_OK ? while_away(rt, &rest[i], plain[i]) : rc;
-    return WSRT_OK;
+        results[places[i]] = while_away(rt, &rest[i], plain[i]);
 }
 
 static int sender_post_many(void *self, const wsrt_span *ids, size_t n, const wsrt_post *post,
                             int *results)
 {
     for (size_t i = 0; i < n; i += MANY)
-        (void)post_some(self, ids + i, n - i < MANY ? n - i : MANY, post, results + i);
+        post_some(self, ids + i, n - i < MANY ? n - i : MANY, post, results + i);
     return WSRT_OK;
 }
 

@@ -7,4 +7,8 @@
 /* Whether its table has a size of some release and the mandatory function. */
 int wsrt_sender_valid(const wsrt_sender *s);
 
+/* One message to `n` peers, each tried once; every one of `results` is written. */
+void wsrt_sender_post_many(const wsrt_sender *s, const wsrt_span *ids, size_t n,
+                           const wsrt_post *post, int *results);
+
 #endif

@@ -2,6 +2,7 @@
 #include "stream/feed.h"
 
 #include "sender/retry.h"
+#include "sender/sender.h"
 
 #include <wsrt/error.h>
 
@@ -134,20 +135,6 @@ static void forget(wsrt_feed *f, wsrt_span id, int64_t connected_at)
         log_failure(f, "cleanup_failed", id, rc);
 }
 
-static void post_to(wsrt_feed *f, struct receivers *to, const wsrt_post *post)
-{
-    const wsrt_sender *s = &f->sender;
-
-    if (s->ops->post_many != NULL) {
-        int rc = s->ops->post_many(s->self, to->ids, to->count, post, to->results);
-        for (size_t i = 0; rc != WSRT_OK && i < to->count; i++)
-            to->results[i] = rc;
-        return;
-    }
-    for (size_t i = 0; i < to->count; i++)
-        to->results[i] = s->ops->post(s->self, &to->ids[i], post);
-}
-
 /* Before the next message, which must not overtake this one. */
 static void post_again(struct delivery *d, struct receivers *to, const wsrt_post *post)
 {
@@ -198,7 +185,7 @@ static void tell_page(struct delivery *d, uint64_t mask, struct receivers *to, c
         post.data = write_message(d, mask, &next, buf);
         if (post.data.len == 0)
             continue;
-        post_to(d->f, to, &post);
+        wsrt_sender_post_many(&d->f->sender, to->ids, to->count, &post, to->results);
         post_again(d, to, &post);
         count_results(d, to);
     }
