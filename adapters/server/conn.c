@@ -130,7 +130,7 @@ wsrt_conn *wsrt_conn_new(wsrt_loop *l, int fd, const unsigned char *ip)
     l->free_slot = next_free;
     l->used++;
     atomic_fetch_add_explicit(&l->server->used, 1, memory_order_relaxed);
-    wsrt_conn_need(l, c, c->since + l->set->handshake);
+    wsrt_conn_need(l, c, c->since + l->terms->handshake);
     return c;
 }
 
@@ -333,7 +333,7 @@ void wsrt_conn_close(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_span reason
     if (c->state != WSRT_CONN_OPEN)
         return;
     leave_open(l, c, code);
-    enter(l, c, WSRT_CONN_CLOSING, l->set->close);
+    enter(l, c, WSRT_CONN_CLOSING, l->terms->close);
     c->flags &= (uint8_t)~WSRT_CONN_UNREAD;
     send_close(l, c, code, reason);
     if ((c->flags & WSRT_CONN_DOOMED) == 0)
@@ -373,7 +373,7 @@ void wsrt_conn_finish(wsrt_loop *l, wsrt_conn *c, uint32_t discard)
         return;
     c->discard = discard;
     c->flags &= (uint8_t)~WSRT_CONN_UNREAD;
-    enter(l, c, WSRT_CONN_FINISHING, l->set->close);
+    enter(l, c, WSRT_CONN_FINISHING, l->terms->close);
     wsrt_conn_watch(l, c);
     if (c->out == NULL && c != l->current)
         wsrt_conn_sent_all(l, c);
@@ -496,10 +496,10 @@ void wsrt_conn_need(wsrt_loop *l, wsrt_conn *c, uint32_t due)
 
 uint32_t wsrt_conn_ping_ticks(wsrt_loop *l)
 {
-    uint32_t tenth = l->set->ping / 10;
+    uint32_t tenth = l->terms->ping / 10;
 
     l->dice = l->dice * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    return l->set->ping - tenth + (uint32_t)((l->dice >> 33) % (2 * (uint64_t)tenth + 1));
+    return l->terms->ping - tenth + (uint32_t)((l->dice >> 33) % (2 * (uint64_t)tenth + 1));
 }
 
 /* A deadline that is off (0 ticks) never comes. */
@@ -515,24 +515,24 @@ static int passed(const wsrt_loop *l, uint32_t since, uint32_t ticks, uint32_t *
 
 static void check_ping(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 {
-    if (l->set->ping == 0)
+    if (l->terms->ping == 0)
         return;
     if ((c->flags & WSRT_CONN_HELD) != 0) { /* what it says is not read */
         c->flags &= (uint8_t)~WSRT_CONN_PONG_DUE;
         c->ping = wsrt_stamp(l) + wsrt_conn_ping_ticks(l);
     }
     if ((c->flags & WSRT_CONN_PONG_DUE) != 0) {
-        if (passed(l, c->ping, l->set->pong, next))
+        if (passed(l, c->ping, l->terms->pong, next))
             wsrt_conn_close(l, c, 1001, wsrt_span_cstr("no pong"));
         return;
     }
-    if (c->ping <= l->tick && c->last_frame + l->set->ping / 2 > l->tick) /* it has just spoken */
+    if (c->ping <= l->tick && c->last_frame + l->terms->ping / 2 > l->tick) /* it has just spoken */
         c->ping = c->last_frame + wsrt_conn_ping_ticks(l);
     if (c->ping <= l->tick) {
         c->flags |= WSRT_CONN_PONG_DUE;
         c->ping = wsrt_stamp(l);
         wsrt_output_control(l, c, WSRT_WS_OP_PING, (wsrt_span){NULL, 0});
-        passed(l, c->ping, l->set->pong, next);
+        passed(l, c->ping, l->terms->pong, next);
     } else if (c->ping < *next) {
         *next = c->ping;
     }
@@ -542,20 +542,20 @@ static void check_ping(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
  * there is, so the next look is never far away. */
 static int check_identity(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 {
-    const wsrt_settings *set = l->set;
+    const wsrt_terms *terms = l->terms;
     int64_t until = l->server->crew == NULL
                         ? wsrt_session_expires_at(&c->session)
                         : atomic_load_explicit(&c->box->expires, memory_order_relaxed);
 
     if (until == -1) {
-        if (!passed(l, c->opened, set->sign_in, next))
+        if (!passed(l, c->opened, terms->sign_in, next))
             return 0;
         wsrt_conn_close(l, c, 4401, wsrt_span_cstr("nobody signed in"));
         return 1;
     }
-    if (until == 0 || until > INT64_MAX / 2000 || set->expired_ms == -1)
+    if (until == 0 || until > INT64_MAX / 2000 || terms->expired_ms == -1)
         return 0;
-    int64_t left = until * 1000 + set->expired_ms - set->env.wall(set->env.user);
+    int64_t left = until * 1000 + terms->expired_ms - l->set->env.wall(l->set->env.user);
     if (left <= 0) {
         wsrt_conn_close(l, c, 4401, wsrt_span_cstr("token expired"));
         return 1;
@@ -568,14 +568,14 @@ static void check_open(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 {
     uint32_t last_data = atomic_load_explicit(&c->last_data, memory_order_relaxed);
 
-    if (c->out != NULL && passed(l, c->out->progress, l->set->stall, next))
+    if (c->out != NULL && passed(l, c->out->progress, l->terms->stall, next))
         wsrt_conn_reset(l, c);
     else if (c->in != NULL && c->in->since != 0 && (c->flags & WSRT_CONN_HELD) == 0 &&
-             passed(l, c->in->since, l->set->message, next))
+             passed(l, c->in->since, l->terms->message, next))
         wsrt_conn_fail(l, c, 1008, "message took too long");
-    else if (passed(l, last_data, l->set->idle, next))
+    else if (passed(l, last_data, l->terms->idle, next))
         wsrt_conn_close(l, c, 1001, wsrt_span_cstr("idle"));
-    else if (passed(l, c->opened, l->set->lifetime, next))
+    else if (passed(l, c->opened, l->terms->lifetime, next))
         wsrt_conn_close(l, c, 1001, wsrt_span_cstr("lifetime"));
     else if (!check_identity(l, c, next))
         check_ping(l, c, next);
@@ -584,27 +584,28 @@ static void check_open(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 /* The slot has fired: does what is due, or looks when the next thing is. */
 void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c)
 {
-    const wsrt_settings *set = l->set;
+    const wsrt_terms *terms = l->terms;
     uint32_t next = WSRT_NONE;
 
     switch (c->state) {
     case WSRT_CONN_HANDSHAKE:
         if ((c->flags & WSRT_CONN_PAUSED) != 0)
             wsrt_handshake_retry(l, c);
-        if (passed(l, c->since, set->handshake, &next))
+        if (passed(l, c->since, terms->handshake, &next))
             wsrt_conn_lost(l, c);
         break;
     case WSRT_CONN_HTTP:
         if (passed(l, c->since,
-                   (c->flags & WSRT_CONN_SERVED) != 0 ? set->keep_alive : set->handshake, &next))
+                   (c->flags & WSRT_CONN_SERVED) != 0 ? terms->keep_alive : terms->handshake,
+                   &next))
             wsrt_http_time_out(l, c);
         break;
     case WSRT_CONN_CONNECTING:
-        if (passed(l, c->since, set->handshake, &next))
+        if (passed(l, c->since, terms->handshake, &next))
             wsrt_conn_lost(l, c);
         break;
     case WSRT_CONN_BODY:
-        if (passed(l, c->since, set->body, &next))
+        if (passed(l, c->since, terms->body, &next))
             wsrt_http_time_out(l, c);
         break;
     case WSRT_CONN_OPEN:
@@ -612,7 +613,7 @@ void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c)
         break;
     case WSRT_CONN_CLOSING:
     case WSRT_CONN_FINISHING:
-        if (passed(l, c->since, set->close, &next))
+        if (passed(l, c->since, terms->close, &next))
             wsrt_conn_reset(l, c);
         break;
     case WSRT_CONN_LINGER:

@@ -13,7 +13,7 @@ static void begin(wsrt_loop *l)
 
     l->drain.stage = WSRT_DRAIN_LAME_DUCK;
     l->drain.due = l->now + atomic_load(&l->server->drain_lame_ms) * 1000000;
-    l->drain.end = l->drain.due + (most > 0 ? most : l->set->drain_ms) * 1000000;
+    l->drain.end = l->drain.due + (most > 0 ? most : l->terms->drain_ms) * 1000000;
 }
 
 /* max(1,000 a second, all within 5 s), of which a loop has its share */

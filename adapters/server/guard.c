@@ -28,12 +28,12 @@ static int comes_from_a_page(const wsrt_exchange *k, int flags)
     if (wsrt_http_find(&k->req->fields, "Origin", &origin) == 0)
         return 0;
     return (flags & WSRT_GUARD_OWN_PAGES) == 0 ||
-           !wsrt_origin_is_own(k->loop->server, origin, k->req->host);
+           !wsrt_origin_is_own(k->loop, origin, k->req->host);
 }
 
 static int is_local_program(const wsrt_exchange *k, int flags)
 {
-    return wsrt_peer_is_local(k->conn) && wsrt_host_trusted(k->loop->server, k->req->host) &&
+    return wsrt_peer_is_local(k->conn) && wsrt_host_trusted(k->loop, k->req->host) &&
            !comes_from_a_page(k, flags) && !has_traces(k);
 }
 
@@ -58,26 +58,26 @@ static int bears_secret(const wsrt_exchange *k)
         !wsrt_http_same_text((wsrt_span){given.ptr, scheme.len}, scheme))
         return 0;
     return wsrt_guard_is_secret((wsrt_span){given.ptr + scheme.len, given.len - scheme.len},
-                                k->loop->set->management_token);
+                                k->loop->terms->management_token);
 }
 
 /* Where there is a listener for those who manage, the paths are there only; behind a proxy, all who
  * come by another may be anybody. */
 static int is_elsewhere(const wsrt_exchange *k)
 {
-    const wsrt_settings *set = k->loop->set;
+    const wsrt_terms *terms = k->loop->terms;
 
     if (k->conn->is_admin)
         return 0;
-    return set->admin.count > 0 || (set->management == WSRT_MANAGEMENT_LOOPBACK &&
-                                    (set->proxies.count > 0 || set->proxies.local));
+    return k->loop->set->admin.count > 0 || (terms->management == WSRT_MANAGEMENT_LOOPBACK &&
+                                             (terms->proxies.count > 0 || terms->proxies.local));
 }
 
 int wsrt_guard_judge(const wsrt_exchange *k, int flags)
 {
     if (is_elsewhere(k))
         return 404;
-    switch (k->loop->set->management) {
+    switch (k->loop->terms->management) {
     case WSRT_MANAGEMENT_LOOPBACK:
         return is_local_program(k, flags) ? 0 : 403;
     case WSRT_MANAGEMENT_BEARER:

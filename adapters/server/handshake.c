@@ -18,14 +18,21 @@ static void refused(wsrt_server *s, const char *why_cstr)
 }
 
 /* One configuration for each loop, of one reading of the files. */
-static int prepare(wsrt_server *s, wsrt_tls_config **configs, const char **why_cstr)
+int wsrt_handshake_prepare(wsrt_server *s, const wsrt_terms *terms, wsrt_tls_config **configs,
+                           const char **why_cstr)
 {
-    wsrt_tls *all[WSRT_LOOPS_MAX];
+    wsrt_tls *all[WSRT_LOOPS_MAX + 1] = {s->tls_reader};
+    wsrt_tls_config *made[WSRT_LOOPS_MAX + 1];
 
     for (uint32_t i = 0; i < s->loop_count; i++)
-        all[i] = s->loops[i].tls;
-    return wsrt_tls_server_prepare(all, s->loop_count, s->set.tls_cert, s->set.tls_key, configs,
-                                   why_cstr);
+        all[i + 1] = s->loops[i].tls;
+    int rc = wsrt_tls_server_prepare(all, s->loop_count + 1, terms->tls_cert, terms->tls_key, made,
+                                     why_cstr);
+    if (rc != WSRT_OK)
+        return rc;
+    wsrt_tls_config_release(made[0]);
+    memcpy(configs, made + 1, s->loop_count * sizeof *configs);
+    return WSRT_OK;
 }
 
 int wsrt_handshake_init(wsrt_server *s)
@@ -35,12 +42,13 @@ int wsrt_handshake_init(wsrt_server *s)
     const char *why_cstr;
     int rc = WSRT_OK;
 
-    if (s->set.tls_cert.len == 0)
+    if (!s->set.has_tls)
         return WSRT_OK;
+    rc = wsrt_tls_server_new(&s->tls_reader, &random, NULL, &why_cstr);
     for (uint32_t i = 0; i < s->loop_count && rc == WSRT_OK; i++)
-        rc = wsrt_tls_server_new(&s->loops[i].tls, &random, s->loops[0].tls, &why_cstr);
+        rc = wsrt_tls_server_new(&s->loops[i].tls, &random, s->tls_reader, &why_cstr);
     if (rc == WSRT_OK)
-        rc = prepare(s, configs, &why_cstr);
+        rc = wsrt_handshake_prepare(s, s->terms, configs, &why_cstr);
     for (uint32_t i = 0; i < s->loop_count && rc == WSRT_OK; i++)
         wsrt_tls_server_adopt(s->loops[i].tls, configs[i]);
     if (rc != WSRT_OK)
@@ -51,10 +59,12 @@ int wsrt_handshake_init(wsrt_server *s)
 /* ---- another certificate -------------------------------------------------------------------- */
 
 /* Each loop takes its own in its next turn; one that it did not take by then was for nobody. */
-static void hand_out(wsrt_loop *l, wsrt_tls_config *config)
+void wsrt_handshake_hand_out(wsrt_server *s, wsrt_tls_config **configs)
 {
-    wsrt_tls_config_release(atomic_exchange(&l->next_config, config));
-    wsrt_loop_wake(l);
+    for (uint32_t i = 0; i < s->loop_count; i++) {
+        wsrt_tls_config_release(atomic_exchange(&s->loops[i].next_config, configs[i]));
+        wsrt_loop_wake(&s->loops[i]);
+    }
 }
 
 static void read_again(wsrt_server *s)
@@ -63,14 +73,16 @@ static void read_again(wsrt_server *s)
     wsrt_loop *l = &s->loops[0];
     const char *why_cstr;
 
-    if (prepare(s, configs, &why_cstr) != WSRT_OK) {
+    pthread_mutex_lock(&s->reload_lock);
+    int rc = wsrt_handshake_prepare(s, s->terms, configs, &why_cstr);
+    if (rc == WSRT_OK)
+        wsrt_handshake_hand_out(s, configs);
+    pthread_mutex_unlock(&s->reload_lock);
+    if (rc != WSRT_OK) {
         wsrt_loop_count(l, WSRT_COUNT_CERTIFICATES_REFUSED, 1);
         refused(s, why_cstr);
         return;
     }
-    wsrt_tls_server_adopt(l->tls, configs[0]);
-    for (uint32_t i = 1; i < s->loop_count; i++)
-        hand_out(&s->loops[i], configs[i]);
     wsrt_loop_count(l, WSRT_COUNT_CERTIFICATES_LOADED, 1);
     wsrt_loop_log(l, WSRT_LEVEL_INFO, "server.certificate_loaded", "key", wsrt_span_cstr("***"));
 }

@@ -213,7 +213,7 @@ static void answer_document(const wsrt_exchange *k, const wsrt_server_document *
 {
     if (!k->head_only && !wsrt_exchange_is(k, "GET"))
         wsrt_exchange_answer(k, (wsrt_answer){.status = 405, .extra_cstr = "Allow: GET, HEAD\r\n"});
-    else if (!wsrt_host_trusted(k->loop->server, k->req->host))
+    else if (!wsrt_host_trusted(k->loop, k->req->host))
         wsrt_exchange_answer(k, (wsrt_answer){.status = 421});
     else
         hand_out(k, d);

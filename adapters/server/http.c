@@ -100,7 +100,7 @@ void wsrt_http_answer(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a)
     if (close)
         wsrt_conn_finish(l, c, REFUSED_BODY);
     else
-        wsrt_conn_need(l, c, c->since + l->set->keep_alive);
+        wsrt_conn_need(l, c, c->since + l->terms->keep_alive);
 }
 
 static void refuse(wsrt_loop *l, wsrt_conn *c, int status)
@@ -151,7 +151,7 @@ static void await_body(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req,
         return;
     c->state = WSRT_CONN_BODY;
     c->since = wsrt_stamp(l);
-    wsrt_conn_need(l, c, c->since + l->set->body);
+    wsrt_conn_need(l, c, c->since + l->terms->body);
     if (req->expect_continue && have == req->head_len)
         put_text(l, "HTTP/1.1 100 Continue\r\n\r\n");
 }

@@ -126,17 +126,17 @@ static int append_piece(wsrt_loop *l, wsrt_conn *c, const wsrt_ws_event *e)
         return WSRT_ERR_NOMEM;
     if (in->since == 0) {
         in->since = wsrt_stamp(l);
-        wsrt_conn_need(l, c, in->since + l->set->message);
+        wsrt_conn_need(l, c, in->since + l->terms->message);
     }
     if (in->message_len + len > in->message_cap) {
         size_t cap = in->message_len + len + e->left;
-        size_t most = l->set->max_message > cap ? l->set->max_message : cap;
+        size_t most = l->terms->max_message > cap ? l->terms->max_message : cap;
         if (cap < in->message_cap + in->message_cap / 2)
             cap = in->message_cap + in->message_cap / 2;
         if (cap > most)
             cap = most;
         long long more = (long long)(cap - in->message_cap);
-        if (partial_total(l) + more > l->set->partial_total)
+        if (partial_total(l) + more > l->terms->partial_total)
             return WSRT_ERR_LIMIT;
         void *grown = wsrt_server_resize(&l->set->mem, in->message, in->message_cap, cap);
         if (grown == NULL)

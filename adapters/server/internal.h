@@ -8,6 +8,7 @@
 #include "server/series.h"
 #include "server/settings.h"
 #include "server/table.h"
+#include "server/terms.h"
 #include "server/timer.h"
 #include "server/times.h"
 #include "common/http1.h"
@@ -198,6 +199,8 @@ typedef enum wsrt_drain_stage {
 typedef struct wsrt_loop {
     wsrt_server *server;
     const wsrt_settings *set;
+    wsrt_terms *terms;                /* changed under the lock, by the loop alone */
+    _Atomic(wsrt_terms *) next_terms; /* to be taken; NULL = none */
     int epoll;
     int wake;
     _Atomic(pthread_t) owner; /* the thread inside a turn; 0 = none */
@@ -209,7 +212,6 @@ typedef struct wsrt_loop {
 
     unsigned char *rx;
     unsigned char *tx; /* output of `current` */
-    size_t tx_cap;
     size_t tx_len;
     size_t tx_control; /* bytes of control frames in it */
     wsrt_conn *current;
@@ -251,7 +253,8 @@ typedef struct wsrt_loop {
     uint32_t ready_first;
     uint32_t ready_last;
 
-    pthread_mutex_t lock; /* ids, chunks and ring against other threads; only the loop writes ids */
+    pthread_mutex_t
+        lock; /* ids, chunks, ring and terms against other threads; only the loop writes ids */
     wsrt_ids ids;
     wsrt_ring ring;
     _Atomic(struct wsrt_box *) news; /* those that workers told of; under the lock */
@@ -326,6 +329,16 @@ struct wsrt_server {
     atomic_llong drain_lame_ms;
     atomic_llong drain_most_ms;
     atomic_int reload_wanted;
+
+    /* Of the terms handed out last, for threads that post. */
+    atomic_size_t max_message;
+    atomic_llong queue_total;
+    atomic_int slow_reader;
+    pthread_mutex_t reload_lock;
+    wsrt_terms *terms;    /* those handed out last */
+    wsrt_tls *tls_reader; /* reads certificates, on any thread; NULL = clear text */
+    atomic_ullong reloads;
+    atomic_ullong reloads_refused;
 };
 
 /* output.c */
@@ -411,9 +424,9 @@ void wsrt_publish_run(wsrt_loop *l, const wsrt_http_request *req, wsrt_span body
 int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req);
 
 /* trust.c */
-int wsrt_host_trusted(const wsrt_server *s, wsrt_span host);
-int wsrt_origin_is_own(const wsrt_server *s, wsrt_span origin, wsrt_span host);
-int wsrt_origin_allowed(const wsrt_server *s, wsrt_span origin, wsrt_span host);
+int wsrt_host_trusted(const wsrt_loop *l, wsrt_span host);
+int wsrt_origin_is_own(const wsrt_loop *l, wsrt_span origin, wsrt_span host);
+int wsrt_origin_allowed(const wsrt_loop *l, wsrt_span origin, wsrt_span host);
 int wsrt_peer_is_local(const wsrt_conn *c);
 
 /* utf8.c */
@@ -432,8 +445,15 @@ void wsrt_listen_accept(wsrt_loop *l, size_t index);
 void wsrt_listen_resume(wsrt_loop *l);
 wsrt_conn *wsrt_listen_adopt(wsrt_loop *l, int fd, const unsigned char *ip);
 
+/* reload.c */
+void wsrt_reload_begin(wsrt_server *s, wsrt_terms *terms);
+void wsrt_reload_take(wsrt_loop *l);
+
 /* handshake.c */
 int wsrt_handshake_init(wsrt_server *s);
+int wsrt_handshake_prepare(wsrt_server *s, const wsrt_terms *terms, wsrt_tls_config **configs,
+                           const char **why_cstr);
+void wsrt_handshake_hand_out(wsrt_server *s, wsrt_tls_config **configs);
 void wsrt_handshake_reload(wsrt_loop *l);
 int wsrt_handshake_full(const wsrt_loop *l);
 void wsrt_handshake_due(wsrt_loop *l, wsrt_conn *c, uint32_t events);
@@ -457,6 +477,7 @@ void wsrt_state_free(wsrt_loop *l);
 
 /* loop.c */
 int wsrt_loop_init(wsrt_loop *l, wsrt_server *s, uint32_t number);
+void wsrt_loop_set_limits(wsrt_loop *l);
 void wsrt_loop_free(wsrt_loop *l);
 int wsrt_loop_turn(wsrt_loop *l, int timeout);
 int wsrt_loop_timeout(wsrt_loop *l);

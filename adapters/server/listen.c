@@ -325,7 +325,7 @@ void wsrt_listen_resume(wsrt_loop *l)
 static int take_turn(wsrt_loop *l)
 {
     wsrt_server *s = l->server;
-    int64_t rate = s->set.accept_rate;
+    int64_t rate = l->terms->accept_rate;
 
     if (rate == 0)
         return 1;
@@ -346,8 +346,8 @@ static int take_turn(wsrt_loop *l)
 /* Nobody came. */
 static void give_turn_back(wsrt_loop *l)
 {
-    if (l->set->accept_rate > 0)
-        atomic_fetch_sub_explicit(&l->server->accept_at, 1000000000 / l->set->accept_rate,
+    if (l->terms->accept_rate > 0)
+        atomic_fetch_sub_explicit(&l->server->accept_at, 1000000000 / l->terms->accept_rate,
                                   memory_order_relaxed);
 }
 
@@ -385,7 +385,7 @@ static const unsigned char *ip_of(const address *a, unsigned char ip[16])
 /* Serves a connected descriptor, or closes it. `ip` NULL = a unix socket. */
 wsrt_conn *wsrt_listen_adopt(wsrt_loop *l, int fd, const unsigned char *ip)
 {
-    uint32_t most = l->set->max_connections;
+    uint32_t most = l->terms->max_connections;
     wsrt_conn *c = NULL;
 
     /* A few more than may become WebSockets are let in, to be told so. */

@@ -29,13 +29,13 @@ static const char *id_of(void *user, uint32_t slot)
     return wsrt_conn_at(user, slot)->id;
 }
 
-static void set_limits(wsrt_loop *l)
+void wsrt_loop_set_limits(wsrt_loop *l)
 {
-    const wsrt_settings *set = l->set;
-    int text_only = (set->flags & (WSRT_SERVER_TEXT_ONLY | WSRT_SERVER_API_GATEWAY)) != 0;
+    const wsrt_terms *t = l->terms;
+    int text_only = (l->set->flags & (WSRT_SERVER_TEXT_ONLY | WSRT_SERVER_API_GATEWAY)) != 0;
 
-    l->ws_limits.max_frame = (uint32_t)set->max_frame;
-    l->ws_limits.max_message = (uint32_t)set->max_message;
+    l->ws_limits.max_frame = (uint32_t)t->max_frame;
+    l->ws_limits.max_message = (uint32_t)t->max_message;
     l->ws_limits.max_fragments = 1024;
     l->ws_limits.flags = text_only ? WSRT_WS_NO_BINARY : 0;
 }
@@ -76,17 +76,16 @@ int wsrt_loop_init(wsrt_loop *l, wsrt_server *s, uint32_t number)
     pthread_mutex_init(&l->lock, NULL);
     wsrt_wheel_init(&l->wheel, timer_of, l);
     wsrt_ids_init(&l->ids, &s->set.mem, id_of, l);
-    set_limits(l);
+    l->terms = s->terms;
+    wsrt_terms_hold(l->terms);
+    wsrt_loop_set_limits(l);
     l->start = s->set.env.now(s->set.env.user);
     wsrt_loop_read_clock(l);
     l->epoll = l->wake = -1;
     if (s->set.env.random(s->set.env.user, &l->dice, sizeof l->dice) != WSRT_OK)
         return WSRT_ERR_IO;
-    l->tx_cap = wsrt_output_size(l, s->set.max_message);
-    if (l->tx_cap < WSRT_TX_SIZE)
-        l->tx_cap = WSRT_TX_SIZE;
     l->rx = wsrt_server_alloc(&s->set.mem, WSRT_RX_SIZE);
-    l->tx = wsrt_server_alloc(&s->set.mem, l->tx_cap);
+    l->tx = wsrt_server_alloc(&s->set.mem, WSRT_TX_SIZE);
     if (l->rx == NULL || l->tx == NULL)
         return WSRT_ERR_NOMEM;
     rc = wsrt_recorder_new(&l->recorder, wsrt_runtime_monitor(s->runtime));
@@ -112,7 +111,9 @@ void wsrt_loop_free(wsrt_loop *l)
         wsrt_server_release(mem, l->chunks[i], WSRT_SLAB_CHUNK * sizeof(wsrt_conn));
     wsrt_server_release(mem, l->chunks, l->chunk_cap * sizeof *l->chunks);
     wsrt_server_release(mem, l->rx, WSRT_RX_SIZE);
-    wsrt_server_release(mem, l->tx, l->tx_cap);
+    wsrt_server_release(mem, l->tx, WSRT_TX_SIZE);
+    wsrt_terms_release(atomic_load(&l->next_terms));
+    wsrt_terms_release(l->terms);
     pthread_mutex_destroy(&l->lock);
 }
 
@@ -309,6 +310,7 @@ static void take_turn(wsrt_loop *l, const struct epoll_event *events, int count)
     wsrt_loop_read_clock(l);
     atomic_store_explicit(&l->owner, pthread_self(), memory_order_relaxed);
     wsrt_loop_count(l, WSRT_COUNT_TURNS, 1);
+    wsrt_reload_take(l);
     wsrt_sender_take_up(l);
     wsrt_box_take_news(l);
     run_timers(l);

@@ -49,7 +49,7 @@ static int total_full(const wsrt_loop *l, size_t more)
 {
     long long now = atomic_load_explicit(&l->server->queued_total, memory_order_relaxed);
 
-    return now + (long long)more > l->set->queue_total;
+    return now + (long long)more > l->terms->queue_total;
 }
 
 /* ---- encoding ------------------------------------------------------------------------------- */
@@ -139,8 +139,8 @@ static wsrt_queue *open_queue(wsrt_loop *l, wsrt_conn *c)
         if (c->out == NULL)
             return NULL;
         c->out->progress = wsrt_stamp(l);
-        if (l->set->stall > 0)
-            wsrt_conn_need(l, c, c->out->progress + l->set->stall);
+        if (l->terms->stall > 0)
+            wsrt_conn_need(l, c, c->out->progress + l->terms->stall);
     }
     if (c->out->count == c->out->cap && grow_refs(l, c->out) != WSRT_OK) {
         if (c->out->count == 0)
@@ -155,7 +155,7 @@ static void add_queued(wsrt_loop *l, wsrt_conn *c, size_t len)
     uint32_t queued = wsrt_conn_queued(c) + (uint32_t)len;
 
     atomic_store_explicit(&c->queued, queued, memory_order_relaxed);
-    if (queued > l->set->queue_soft)
+    if (queued > l->terms->queue_soft)
         c->flags |= WSRT_CONN_PAUSED;
     wsrt_conn_watch(l, c);
 }
@@ -277,12 +277,12 @@ void wsrt_output_put(wsrt_loop *l, const void *bytes, size_t len)
     const unsigned char *p = bytes;
 
     while (len > 0) {
-        size_t room = l->tx_cap - l->tx_len, n = len < room ? len : room;
+        size_t room = WSRT_TX_SIZE - l->tx_len, n = len < room ? len : room;
         memcpy(l->tx + l->tx_len, p, n);
         l->tx_len += n;
         p += n;
         len -= n;
-        if (l->tx_len == l->tx_cap)
+        if (l->tx_len == WSRT_TX_SIZE)
             wsrt_output_flush(l);
     }
 }
@@ -303,8 +303,8 @@ static int admit(wsrt_loop *l, wsrt_conn *c, const wsrt_letter *m)
     if (total_full(l, m->frame == NULL ? m->len : 0))
         return refuse_letter(l, WSRT_LIMIT_QUEUES);
     if ((m->flags & WSRT_POST_REPLY) == 0)
-        return after > l->set->queue_soft ? refuse_letter(l, WSRT_LIMIT_QUEUE) : WSRT_OK;
-    if (after <= l->set->queue_hard)
+        return after > l->terms->queue_soft ? refuse_letter(l, WSRT_LIMIT_QUEUE) : WSRT_OK;
+    if (after <= l->terms->queue_hard)
         return WSRT_OK;
     wsrt_series_dropped(&l->series, WSRT_DROP_CLOSE);
     wsrt_conn_fail(l, c, 1008, "slow consumer");
@@ -381,18 +381,21 @@ int wsrt_output_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
     return WSRT_OK;
 }
 
-/* A message to `current`, framed straight into the turn's output. */
+/* A message to `current`, framed straight into the turn's output; WSRT_STALE = it has to be a letter,
+ * for it is behind a queue or longer than the output. */
 int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data)
 {
     size_t most = wsrt_output_size(l, data.len);
 
-    if (most > l->tx_cap - l->tx_len || l->tx_len >= WSRT_TX_FLUSH) {
+    if (most > WSRT_TX_SIZE - l->tx_len || l->tx_len >= WSRT_TX_FLUSH) {
         wsrt_output_flush(l);
         if (l->current->state != WSRT_CONN_OPEN)
             return WSRT_ERR_GONE;
+        if (most > WSRT_TX_SIZE)
+            return WSRT_STALE;
     }
     if (l->current->out != NULL)
-        return WSRT_STALE; /* behind a queue: a letter */
+        return WSRT_STALE;
     l->tx_len += is_fragmented(l, data.len) ? encode_fragments(l->tx + l->tx_len, opcode, data)
                                             : encode_frame(l->tx + l->tx_len, opcode, 1, data);
     wsrt_loop_count(l, WSRT_COUNT_MESSAGES_OUT, 1);
@@ -515,7 +518,7 @@ void wsrt_output_writable(wsrt_loop *l, wsrt_conn *c)
         if (c->out->count == 0)
             free_queue(l, c);
     }
-    if ((c->flags & WSRT_CONN_PAUSED) != 0 && wsrt_conn_queued(c) <= l->set->queue_soft / 2) {
+    if ((c->flags & WSRT_CONN_PAUSED) != 0 && wsrt_conn_queued(c) <= l->terms->queue_soft / 2) {
         c->flags &= (uint8_t)~WSRT_CONN_PAUSED;
         wsrt_conn_ready(l, c);
     }

@@ -20,7 +20,7 @@ static int judge(const wsrt_server *s, const wsrt_post *post)
         return WSRT_ERR_INVALID;
     if (post->key.len > KEY_MOST)
         return WSRT_ERR_INVALID;
-    if (post->data.len > s->set.max_message)
+    if (post->data.len > atomic_load_explicit(&s->max_message, memory_order_relaxed))
         return WSRT_ERR_TOO_LARGE;
     if ((post->flags & WSRT_POST_BINARY) == 0 && !wsrt_utf8_valid(post->data))
         return WSRT_ERR_INVALID;
@@ -35,7 +35,9 @@ static int opcode_of(const wsrt_post *post)
 /* Of a message, where keys count. */
 static wsrt_span key_of(const wsrt_loop *l, const wsrt_post *post)
 {
-    return l->set->slow_reader == WSRT_SLOW_READER_CONFLATE ? post->key : (wsrt_span){NULL, 0};
+    int policy = atomic_load_explicit(&l->server->slow_reader, memory_order_relaxed);
+
+    return policy == WSRT_SLOW_READER_CONFLATE ? post->key : (wsrt_span){NULL, 0};
 }
 
 static int on_loop(wsrt_loop *l)
@@ -123,7 +125,7 @@ int wsrt_sender_reply(void *loop, const char *data, size_t len, uint32_t event_f
     wsrt_span body = {data, len};
     int binary = (event_flags & WSRT_EVENT_BINARY) != 0;
 
-    if (len > l->set->max_message)
+    if (len > l->terms->max_message)
         return WSRT_ERR_TOO_LARGE;
     if (!binary && !wsrt_utf8_valid(body))
         return WSRT_ERR_INVALID;
@@ -182,8 +184,8 @@ static int over_limit(const wsrt_loop *l, const wsrt_conn *c, const wsrt_parcel 
     if ((p->frame->flags & WSRT_FRAME_CLOSE) != 0)
         return 0;
     if ((p->flags & WSRT_POST_REPLY) != 0)
-        return after > l->set->queue_hard;
-    return after + wsrt_conn_queued(c) > l->set->queue_soft;
+        return after > l->terms->queue_hard;
+    return after + wsrt_conn_queued(c) > l->terms->queue_soft;
 }
 
 /* Under the lock. `*wake` is set when the loop has to be told. */
@@ -231,7 +233,7 @@ static int write_frame(wsrt_loop *l, const wsrt_post *post, wsrt_frame **out)
     size_t most = wsrt_output_size(l, post->data.len);
 
     if (atomic_load_explicit(&l->server->queued_total, memory_order_relaxed) + (long long)most >
-        l->set->queue_total)
+        atomic_load_explicit(&l->server->queue_total, memory_order_relaxed))
         return WSRT_ERR_THROTTLED;
     wsrt_span key = key_of(l, post);
     wsrt_frame *f = wsrt_frame_new(l, most + key.len);

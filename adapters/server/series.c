@@ -269,8 +269,11 @@ static void write_handshakes(writer *w, const wsrt_server *s)
 static void write_sums(writer *w, const wsrt_server *s)
 {
     static const char *const results[] = {"ok", "refused"}, *const ways[] = {"in", "out"};
-    const uint64_t reloads[] = {wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_LOADED),
-                                wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_REFUSED)};
+    const uint64_t reloads[] = {
+        wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_LOADED) +
+            atomic_load_explicit(&s->reloads, memory_order_relaxed),
+        wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_REFUSED) +
+            atomic_load_explicit(&s->reloads_refused, memory_order_relaxed)};
     const uint64_t messages[] = {wsrt_server_sum(s, WSRT_COUNT_MESSAGES_IN),
                                  wsrt_server_sum(s, WSRT_COUNT_MESSAGES_OUT)};
     const uint64_t bytes[] = {wsrt_server_sum(s, WSRT_COUNT_BYTES_IN),

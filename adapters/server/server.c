@@ -16,16 +16,19 @@ static void free_parts(wsrt_server *s)
         wsrt_listen_close(&s->loops[i]);
     for (uint32_t i = 0; i < s->loop_count; i++)
         wsrt_loop_free(&s->loops[i]);
+    wsrt_tls_free(s->tls_reader);
+    wsrt_terms_release(s->terms);
     wsrt_peers_free(&s->peers);
     pthread_mutex_destroy(&s->peers_lock);
     pthread_mutex_destroy(&s->tick_lock);
+    pthread_mutex_destroy(&s->reload_lock);
     wsrt_server_release(&mem, s->loops, s->set.loops * sizeof *s->loops);
     wsrt_server_settings_free(&s->set);
     wsrt_server_release(&mem, s, sizeof *s);
 }
 
 /* Takes over what the settings hold. */
-static wsrt_server *make(const wsrt_settings *set, wsrt_runtime *rt)
+static wsrt_server *make(const wsrt_settings *set, wsrt_terms *terms, wsrt_runtime *rt)
 {
     wsrt_server *s = wsrt_server_zalloc(&set->mem, sizeof *s);
     wsrt_loop *loops = s == NULL ? NULL : wsrt_server_zalloc(&set->mem, set->loops * sizeof *loops);
@@ -39,6 +42,7 @@ static wsrt_server *make(const wsrt_settings *set, wsrt_runtime *rt)
     s->loops = loops;
     pthread_mutex_init(&s->peers_lock, NULL);
     pthread_mutex_init(&s->tick_lock, NULL);
+    wsrt_reload_begin(s, terms);
     return s;
 }
 
@@ -57,9 +61,33 @@ static int begin_loops(wsrt_server *s)
     return rc;
 }
 
+/* Reads the options; the log says which of them is wrong. */
+static int load(wsrt_settings *set, wsrt_terms **terms, wsrt_runtime *rt,
+                const wsrt_server_options *opts)
+{
+    const wsrt_env *env = wsrt_runtime_env(rt);
+    const char *wrong_cstr = "struct_size";
+    wsrt_server_options o;
+    int rc = wsrt_server_options_read(&o, sizeof o, opts);
+
+    *set = (wsrt_settings){.loops = 0};
+    if (rc == WSRT_OK)
+        rc = wsrt_server_settings_load(set, rt, &o, &wrong_cstr);
+    if (rc == WSRT_OK)
+        rc = wsrt_terms_new(terms, &o, &wrong_cstr);
+    if (rc == WSRT_OK)
+        return WSRT_OK;
+    wsrt_server_settings_free(set);
+    wsrt_field field = {.name_cstr = "setting", .text = wsrt_span_cstr(wrong_cstr)};
+    field.kind = WSRT_FIELD_TEXT;
+    env->log(env->user, WSRT_LEVEL_ERROR, "server.settings_refused", &field, 1);
+    return rc;
+}
+
 int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_options *opts)
 {
     wsrt_settings set;
+    wsrt_terms *terms;
     wsrt_sender sender;
 
     if (out == NULL)
@@ -67,12 +95,13 @@ int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_optio
     *out = NULL;
     if (rt == NULL)
         return WSRT_ERR_INVALID;
-    int rc = wsrt_server_settings_load(&set, rt, opts);
+    int rc = load(&set, &terms, rt, opts);
     if (rc != WSRT_OK)
         return rc;
-    wsrt_server *s = make(&set, rt);
+    wsrt_server *s = make(&set, terms, rt);
     if (s == NULL) {
         wsrt_server_settings_free(&set);
+        wsrt_terms_release(terms);
         return WSRT_ERR_NOMEM;
     }
     rc = begin_loops(s);
@@ -154,7 +183,7 @@ int wsrt_server_reload_certificate(wsrt_server *s)
 
     if (s == NULL)
         return WSRT_ERR_INVALID;
-    if (s->set.tls_cert.len == 0)
+    if (!s->set.has_tls)
         return WSRT_ERR_STATE;
     atomic_store_explicit(&s->reload_wanted, 1, memory_order_release);
     wake_all(s);
@@ -207,6 +236,8 @@ int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out)
     stats.tls_failed = wsrt_server_sum(s, WSRT_COUNT_TLS_FAILED);
     stats.certificates_loaded = wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_LOADED);
     stats.certificates_refused = wsrt_server_sum(s, WSRT_COUNT_CERTIFICATES_REFUSED);
+    stats.reloads = atomic_load_explicit(&s->reloads, memory_order_relaxed);
+    stats.reloads_refused = atomic_load_explicit(&s->reloads_refused, memory_order_relaxed);
     stats.queued_bytes = (uint64_t)atomic_load_explicit(&s->queued_total, memory_order_relaxed);
     memset((char *)out + sizeof stats, 0, out->struct_size - sizeof stats);
     memcpy(out, &stats, sizeof stats);

@@ -162,7 +162,7 @@ static int verify(const wsrt_exchange *k, const claim *c)
     if (!take_fields(&k->req->fields, c->names, &r, fields))
         return 0;
     wsrt_sha256_hex(body, k->body);
-    wsrt_sigv4_key(key, k->loop->set->management_secret_key, &c->scope);
+    wsrt_sigv4_key(key, k->loop->terms->management_secret_key, &c->scope);
     int rc = wsrt_sigv4_sign(&r, &c->scope, key, signature);
     explicit_bzero(key, sizeof key);
     return rc == WSRT_OK && same_digits(signature, c->signature.ptr);
@@ -177,7 +177,7 @@ int wsrt_signature_valid(const wsrt_exchange *k)
     if (wsrt_http_find(&k->req->fields, "Authorization", &authorization) != 1 ||
         wsrt_http_find(&k->req->fields, "X-Amz-Date", &date) != 1 ||
         !read_claim(authorization, &c) || !is_young(date, set->env.wall(set->env.user)) ||
-        !wsrt_guard_is_secret(c.access_key, set->management_access_key))
+        !wsrt_guard_is_secret(c.access_key, k->loop->terms->management_access_key))
         return 0;
     memcpy(c.scope.time, date.ptr, WSRT_SIGV4_TIME);
     return c.date.len == 8 && memcmp(c.date.ptr, date.ptr, 8) == 0 && verify(k, &c);

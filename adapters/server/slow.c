@@ -20,7 +20,7 @@ static void set_queued(wsrt_conn *c, int64_t queued)
 static int make_room(wsrt_loop *l, wsrt_conn *c, size_t len)
 {
     wsrt_queue *q = c->out;
-    int64_t queued = wsrt_conn_queued(c), most = l->set->queue_soft - (int64_t)len;
+    int64_t queued = wsrt_conn_queued(c), most = l->terms->queue_soft - (int64_t)len;
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < q->count; i++) {
@@ -63,7 +63,7 @@ static int conflate(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
         return WSRT_OK;
     wsrt_frame **at = wsrt_queue_at(c->out, place);
     int64_t after = (int64_t)wsrt_conn_queued(c) - (*at)->len + (int64_t)m->len;
-    if (after > l->set->queue_hard)
+    if (after > l->terms->queue_hard)
         return WSRT_OK; /* which is for the limits to judge */
     if (wsrt_letter_frame(l, m) != WSRT_OK)
         return WSRT_ERR_NOMEM;
@@ -81,10 +81,10 @@ int wsrt_slow_settle(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
 {
     int64_t after = (int64_t)wsrt_conn_queued(c) + (int64_t)m->len;
 
-    if (l->set->slow_reader == WSRT_SLOW_READER_CONFLATE)
+    if (l->terms->slow_reader == WSRT_SLOW_READER_CONFLATE)
         return conflate(l, c, m);
-    if (l->set->slow_reader != WSRT_SLOW_READER_DROP_OLDEST || (m->flags & WSRT_POST_REPLY) == 0 ||
-        after <= l->set->queue_soft)
+    if (l->terms->slow_reader != WSRT_SLOW_READER_DROP_OLDEST ||
+        (m->flags & WSRT_POST_REPLY) == 0 || after <= l->terms->queue_soft)
         return WSRT_OK;
     return make_room(l, c, m->len);
 }

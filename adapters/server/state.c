@@ -57,16 +57,16 @@ static void write_traffic(wsrt_json_writer *w, const wsrt_server *s)
     wsrt_json_object_end(w);
 }
 
-static void write_limits(wsrt_json_writer *w, const wsrt_settings *set)
+static void write_limits(wsrt_json_writer *w, const wsrt_terms *t)
 {
     object(w, "limits");
-    number(w, "message", (int64_t)set->max_message);
-    number(w, "frame", (int64_t)set->max_frame);
-    number(w, "connections", set->max_connections);
-    number(w, "per_ip", set->max_per_ip == UINT32_MAX ? -1 : (int64_t)set->max_per_ip);
-    number(w, "queue_soft", set->queue_soft);
-    number(w, "queue_hard", set->queue_hard);
-    number(w, "queue_total", set->queue_total);
+    number(w, "message", (int64_t)t->max_message);
+    number(w, "frame", (int64_t)t->max_frame);
+    number(w, "connections", t->max_connections);
+    number(w, "per_ip", t->max_per_ip == UINT32_MAX ? -1 : (int64_t)t->max_per_ip);
+    number(w, "queue_soft", t->queue_soft);
+    number(w, "queue_hard", t->queue_hard);
+    number(w, "queue_total", t->queue_total);
     wsrt_json_object_end(w);
 }
 
@@ -93,7 +93,7 @@ static int build(wsrt_loop *l)
     write_traffic(&w, l->server);
     wsrt_json_key(&w, "breakers");
     wsrt_breakers_write(l, &w, STATE_MOST - TAIL_ROOM - (l->set->state != NULL ? HOST_ROOM : 0));
-    write_limits(&w, l->set);
+    write_limits(&w, l->terms);
     write_memory(&w, l);
     wsrt_host_describe(l, &w, STATE_MOST);
     wsrt_json_object_end(&w);

@@ -72,16 +72,16 @@ static int is_listen_address(const wsrt_server *s, wsrt_span host)
     return 0;
 }
 
-int wsrt_host_trusted(const wsrt_server *s, wsrt_span host)
+int wsrt_host_trusted(const wsrt_loop *l, wsrt_span host)
 {
     wsrt_span name, port, entry, entry_port;
 
     split_port(host, &name, &port);
     if (wsrt_http_same_text(name, wsrt_span_cstr("localhost")) || is_loopback_literal(name) ||
-        is_listen_address(s, name))
+        is_listen_address(l->server, name))
         return 1;
-    for (size_t i = 0; i < s->set.hosts.count; i++) {
-        split_port(s->set.hosts.items[i], &entry, &entry_port);
+    for (size_t i = 0; i < l->terms->hosts.count; i++) {
+        split_port(l->terms->hosts.items[i], &entry, &entry_port);
         if (wsrt_http_same_text(entry, name) &&
             (entry_port.len == 0 || wsrt_span_equal(entry_port, port)))
             return 1;
@@ -132,9 +132,9 @@ static int origin_matches(const origin *pattern, const origin *given)
            wsrt_span_equal(pattern->port, given->port) && host_matches(pattern->host, given->host);
 }
 
-static int is_own(const wsrt_server *s, const origin *given, wsrt_span host)
+static int is_own(const wsrt_loop *l, const origin *given, wsrt_span host)
 {
-    int tls = s->set.tls_cert.len > 0;
+    int tls = l->server->set.has_tls;
     origin own = {.scheme = wsrt_span_cstr(tls ? "https" : "http")};
 
     split_port(host, &own.host, &own.port);
@@ -144,22 +144,22 @@ static int is_own(const wsrt_server *s, const origin *given, wsrt_span host)
            wsrt_span_equal(own.port, given->port) && wsrt_http_same_text(own.host, given->host);
 }
 
-int wsrt_origin_is_own(const wsrt_server *s, wsrt_span text, wsrt_span host)
+int wsrt_origin_is_own(const wsrt_loop *l, wsrt_span text, wsrt_span host)
 {
     origin given;
 
-    return parse_origin(text, &given) && is_own(s, &given, host);
+    return parse_origin(text, &given) && is_own(l, &given, host);
 }
 
-int wsrt_origin_allowed(const wsrt_server *s, wsrt_span text, wsrt_span host)
+int wsrt_origin_allowed(const wsrt_loop *l, wsrt_span text, wsrt_span host)
 {
     origin given, entry;
     int parsed = parse_origin(text, &given);
 
-    if (parsed && is_own(s, &given, host))
+    if (parsed && is_own(l, &given, host))
         return 1;
-    for (size_t i = 0; i < s->set.origins.count; i++) {
-        wsrt_span allowed = s->set.origins.items[i];
+    for (size_t i = 0; i < l->terms->origins.count; i++) {
+        wsrt_span allowed = l->terms->origins.items[i];
         if (wsrt_span_equal(allowed, wsrt_span_cstr("*")))
             return 1;
         if (parsed && parse_origin(allowed, &entry) && origin_matches(&entry, &given))

@@ -14,7 +14,7 @@ static void refuse(wsrt_loop *l, wsrt_conn *c, int status, const char *extra_cst
 static int take_place(wsrt_loop *l)
 {
     if (atomic_fetch_add_explicit(&l->server->places, 1, memory_order_relaxed) <
-        l->set->max_connections)
+        l->terms->max_connections)
         return 1;
     atomic_fetch_sub_explicit(&l->server->places, 1, memory_order_relaxed);
     wsrt_series_limited(&l->series, WSRT_LIMIT_CONNECTIONS);
@@ -24,13 +24,13 @@ static int take_place(wsrt_loop *l)
 /* One that names nobody speaks for all its clients. */
 static int is_proxy(const wsrt_loop *l, const wsrt_conn *c)
 {
-    return !c->is_unix && wsrt_proxies_have(&l->set->proxies, c->ip);
+    return !c->is_unix && wsrt_proxies_have(&l->terms->proxies, c->ip);
 }
 
 static int over_peer_limit(wsrt_loop *l, const wsrt_conn *c)
 {
     if ((!c->forwarded && wsrt_peer_is_local(c)) || is_proxy(l, c) ||
-        wsrt_conn_peers(l, c) <= l->set->max_per_ip)
+        wsrt_conn_peers(l, c) <= l->terms->max_per_ip)
         return 0;
     wsrt_series_limited(&l->series, WSRT_LIMIT_PER_IP);
     return 1;
@@ -39,7 +39,7 @@ static int over_peer_limit(wsrt_loop *l, const wsrt_conn *c)
 /* Whom a trusted proxy speaks for. */
 static int find_source(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
 {
-    const wsrt_proxies *proxies = &l->set->proxies;
+    const wsrt_proxies *proxies = &l->terms->proxies;
     unsigned char source[16];
 
     if ((proxies->count == 0 && !proxies->local) ||
@@ -53,7 +53,7 @@ static int origin_refused(wsrt_loop *l, const wsrt_http_request *req)
     wsrt_span origin = {NULL, 0};
 
     if (wsrt_http_find(&req->fields, "Origin", &origin) == 0 ||
-        wsrt_origin_allowed(l->server, origin, req->host))
+        wsrt_origin_allowed(l, origin, req->host))
         return 0;
     wsrt_loop_log(l, WSRT_LEVEL_WARN, "server.origin_refused", "add_allow_origin", origin);
     return 1;
@@ -73,7 +73,7 @@ int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
         refuse(l, c, 426, "Sec-WebSocket-Version: 13\r\n");
     else if (verdict != WSRT_WS_SWITCH)
         refuse(l, c, verdict, NULL);
-    else if (!wsrt_host_trusted(l->server, req->host))
+    else if (!wsrt_host_trusted(l, req->host))
         refuse(l, c, 421, NULL);
     else if (origin_refused(l, req))
         refuse(l, c, 403, NULL);

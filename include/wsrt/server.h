@@ -4,8 +4,8 @@
  * level-triggered epoll loop that runs by itself or nests in the host's loop, or several, each in a
  * thread. Signals, stdout and the process belong to the host.
  *
- * Threads: one thread at a time steps, runs, or frees a server; wsrt_server_drain(),
- * wsrt_server_stop() and the sender may be used from any thread. Handlers of one connection run one
+ * Threads: one thread at a time steps, runs, or frees a server; wsrt_server_drain(), _stop(), _reload()
+ * and the sender may be used from any thread. Handlers of one connection run one
  * after the other, on the thread of its loop or on workers; with several loops or workers those of
  * different connections run at once, and a `$connect` outlives a client that does not wait for it.
  */
@@ -261,6 +261,31 @@ WSRT_API void wsrt_server_stop(wsrt_server *s);
  */
 WSRT_API int wsrt_server_reload_certificate(wsrt_server *s);
 
+/**
+ * Replaces the settings of a running server; no connection is lost. The options are read like those of
+ * wsrt_server_new(), whole, zero being the default again: pass all that shall be in force.
+ *
+ * In force from each loop's next turn on: `hosts`, `origins`, `trusted_proxies`, all sizes, rates and
+ * times from `max_message` to `partial_total`, `slow_reader`, `management` with its token and keys,
+ * `sign_in_ms`, `expired_ms`, and `tls_cert` with `tls_key`, which are read again even where their paths
+ * are the old ones. Deadlines of open connections are judged by the new times at once; who is over a lower
+ * limit of connections stays; an open TLS connection keeps its certificate, and tickets remain valid.
+ *
+ * Only a new server would heed `listen`, `admin`, `loops`, `workers`, `flags`, `stage`, `app`, and whether
+ * there is TLS at all: those that differ are named in a log line `server.restart_needed`, level warning.
+ * All other members are ignored.
+ *
+ * What is refused changes nothing at all, is logged (`server.settings_refused`, with the `setting` or
+ * what is wrong with the certificate), and is counted in wsrt_server_stats.reloads_refused and
+ * `wsrt_reloads_total{result="refused"}`.
+ *
+ * @param opts  copied; NULL = the host could not make sense of its own file: only refused and counted
+ * @return WSRT_OK; WSRT_ERR_INVALID (a setting; NULL); WSRT_ERR_REJECTED (certificate and key, as
+ *         wsrt_server_new()); WSRT_ERR_UNSUPPORTED (flags); WSRT_ERR_NOMEM. Any thread, inside
+ *         callbacks too; not async-signal-safe. @since 0.1
+ */
+WSRT_API int wsrt_server_reload(wsrt_server *s, const wsrt_server_options *opts);
+
 /** The server as a sender, valid as long as the server. Any thread. @since 0.1 */
 WSRT_API void wsrt_server_sender(wsrt_server *s, wsrt_sender *out);
 
@@ -283,6 +308,8 @@ typedef struct wsrt_server_stats {
     uint64_t tls_failed;           /**< that failed, clear text and lost places included */
     uint64_t certificates_loaded;  /**< reloads that succeeded */
     uint64_t certificates_refused; /**< reloads that changed nothing */
+    uint64_t reloads;              /**< wsrt_server_reload() that succeeded */
+    uint64_t reloads_refused;      /**< wsrt_server_reload() that changed nothing */
 } wsrt_server_stats;
 
 /** Reads the counters. @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1 */

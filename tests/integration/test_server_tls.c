@@ -2,7 +2,7 @@
 #include "server_rig.h"
 #include "suite.h"
 
-#include "common/tls/tls.h"
+#include "common/tls/internal.h"
 
 #include <check.h>
 #include <errno.h>
@@ -171,6 +171,50 @@ START_TEST(a_ticket_opens_for_twelve_hours_and_the_next_twelve)
 }
 END_TEST
 
+static int reload(const char *key, int64_t max_message)
+{
+    static const wsrt_span nowhere[1];
+    wsrt_server_options o = {.struct_size = sizeof o, .listen = nowhere, .max_per_ip = -1};
+
+    o.max_message = max_message;
+    o.tls_cert = wsrt_span_cstr(getenv("WSRT_TLS_CERT"));
+    o.tls_key = wsrt_span_cstr(key);
+    int rc = wsrt_server_reload(rig.server, &o);
+    rig_steps(&rig, 1);
+    return rc;
+}
+
+START_TEST(a_reload_reads_the_certificate_again_and_tickets_still_open)
+{
+    wsrt_tls *client = new_client();
+    const void *before = rig.server->loops[0].tls->config;
+
+    visit(client);
+    ck_assert_int_eq(reload(getenv("WSRT_TLS_KEY"), 1000), WSRT_OK);
+    ck_assert_ptr_ne(rig.server->loops[0].tls->config, before);
+    visit(client);
+    ck_assert_uint_eq(resumed(), 1);
+    ck_assert_uint_eq(rig.server->loops[0].terms->max_message, 1000);
+    wsrt_tls_free(client);
+}
+END_TEST
+
+START_TEST(a_key_that_does_not_fit_refuses_the_whole_reload)
+{
+    wsrt_tls *client = new_client();
+    const void *before = rig.server->loops[0].tls->config;
+
+    ck_assert_int_eq(reload(getenv("WSRT_TLS_CERT"), 1000), WSRT_ERR_REJECTED);
+    ck_assert_int_eq(reload("/nowhere/server.key", 1000), WSRT_ERR_REJECTED);
+    ck_assert_int_eq(rig.errors, 2);
+    ck_assert_str_eq(rig.event, "server.settings_refused");
+    ck_assert_ptr_eq(rig.server->loops[0].tls->config, before);
+    ck_assert_uint_eq(rig.server->loops[0].terms->max_message, 131072);
+    visit(client);
+    wsrt_tls_free(client);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("server_tls");
@@ -183,6 +227,8 @@ Suite *suite(void)
     tcase_add_test(tc, the_sixty_fifth_waits_and_takes_the_place_of_who_got_nowhere);
     tcase_add_test(tc, a_turn_stops_at_its_share_of_cpu_and_the_next_goes_on);
     tcase_add_test(tc, a_ticket_opens_for_twelve_hours_and_the_next_twelve);
+    tcase_add_test(tc, a_reload_reads_the_certificate_again_and_tickets_still_open);
+    tcase_add_test(tc, a_key_that_does_not_fit_refuses_the_whole_reload);
     suite_add_tcase(s, tc);
     return s;
 }

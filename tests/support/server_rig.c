@@ -47,10 +47,14 @@ static void rig_log(void *user, int level, const char *event_cstr, const wsrt_fi
 {
     struct rig *r = user;
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         if (strcmp(fields[i].name_cstr, "route") == 0)
             snprintf(r->slow_route, sizeof r->slow_route, "%.*s", (int)fields[i].text.len,
                      fields[i].text.ptr);
+        if (strcmp(event_cstr, "server.restart_needed") == 0)
+            snprintf(r->restart_settings, sizeof r->restart_settings, "%.*s",
+                     (int)fields[i].text.len, fields[i].text.ptr);
+    }
     if (level < WSRT_LEVEL_WARN)
         return;
     r->errors += level >= WSRT_LEVEL_ERROR;

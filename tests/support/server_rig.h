@@ -31,10 +31,11 @@ struct rig {
     int connect_status;        /* 0 = 200 */
     const char *protocol_cstr; /* answered by CONNECT; NULL = none */
     int (*on_message)(struct rig *, wsrt_context *, const wsrt_request *); /* NULL = echo */
-    int errors;          /* lines the server logged as errors */
-    int warnings;        /* and as warnings */
-    char event[64];      /* of the last of both */
-    char slow_route[64]; /* named by the last one of that kind */
+    int errors;                 /* lines the server logged as errors */
+    int warnings;               /* and as warnings */
+    char event[64];             /* of the last of both */
+    char slow_route[64];        /* named by the last one of that kind */
+    char restart_settings[128]; /* likewise */
 };
 
 extern const wsrt_authenticator *rig_authenticator; /* of the runtimes to come; NULL = none */

@@ -237,18 +237,19 @@ END_TEST
 
 static wsrt_span names[] = {{"chat.example", 12}, {"api.example:8443", 16}};
 static wsrt_span origins[4];
-static wsrt_server believer;
+static wsrt_server believing;
+static wsrt_terms belief;
+static wsrt_loop believer = {.server = &believing, .set = &believing.set, .terms = &belief};
 
 static void begin_trust(const char *first, const char *second)
 {
-    memset(&believer, 0, sizeof believer);
-    believer.set.hosts = (wsrt_texts){names, 2};
+    belief.hosts = (wsrt_texts){names, 2};
     origins[0] = wsrt_span_cstr(first);
     origins[1] = wsrt_span_cstr(second);
-    believer.set.origins = (wsrt_texts){origins, second != NULL ? 2 : first != NULL ? 1 : 0};
-    believer.listener_count = 1;
-    strcpy(believer.listeners[0].address, "192.0.2.7:8080");
-    believer.listeners[0].len = 14;
+    belief.origins = (wsrt_texts){origins, second != NULL ? 2 : first != NULL ? 1 : 0};
+    believing.listener_count = 1;
+    strcpy(believing.listeners[0].address, "192.0.2.7:8080");
+    believing.listeners[0].len = 14;
 }
 
 static const struct {
@@ -370,15 +371,24 @@ END_TEST
 /* ---- settings ------------------------------------------------------------------------------- */
 
 static wsrt_runtime *rt;
-static wsrt_settings set;
+static wsrt_terms set; /* without its texts */
+static const char *wrong;
 
 static int load(wsrt_server_options o)
 {
+    wsrt_settings fixed;
+    wsrt_terms *terms;
+
     o.struct_size = sizeof o;
-    int rc = wsrt_server_settings_load(&set, rt, &o);
+    int rc = wsrt_server_settings_load(&fixed, rt, &o, &wrong);
+    wsrt_server_settings_free(&fixed);
     if (rc == WSRT_OK)
-        wsrt_server_settings_free(&set);
-    return rc;
+        rc = wsrt_terms_new(&terms, &o, &wrong);
+    if (rc != WSRT_OK)
+        return rc;
+    memcpy(&set, terms, sizeof set);
+    wsrt_terms_release(terms);
+    return WSRT_OK;
 }
 
 static void begin_settings(void)
@@ -399,7 +409,6 @@ START_TEST(the_defaults_are_those_of_the_manual)
     ck_assert_uint_eq(set.ping, wsrt_ticks(25000));
     ck_assert_int_eq(set.queue_soft, 262144);
     ck_assert_int_eq(set.queue_hard, 1048576);
-    ck_assert_uint_eq(set.listen.count, 1);
     wsrt_runtime_free(rt);
 }
 END_TEST
@@ -424,28 +433,37 @@ START_TEST(api_gateway_has_limits_of_its_own_which_single_settings_override)
 }
 END_TEST
 
-START_TEST(settings_that_make_no_sense_are_refused)
+START_TEST(settings_that_make_no_sense_are_refused_by_name)
 {
     const wsrt_span empty[1] = {{"", 0}};
-    const wsrt_server_options rows[] = {
-        {.max_message = -1},
-        {.max_message = INT64_MAX},
-        {.handshake_ms = -1},
-        {.idle_ms = -2},
-        {.queue_hard = 10, .queue_soft = 20},
-        {.listen = empty, .listen_count = 1},
-        {.listen = empty, .listen_count = 17},
-        {.host_count = 1},
-        {.slow_reader = 9},
-        {.management = -1},
-        {.management = 9},
-        {.management = WSRT_MANAGEMENT_BEARER}, /* without a secret */
-        {.allocator = {.user = &rt}},
+    const struct {
+        const char *wrong;
+        wsrt_server_options options;
+    } rows[] = {
+        {"max_message", {.max_message = -1}},
+        {"max_message", {.max_message = INT64_MAX}},
+        {"handshake_ms", {.handshake_ms = -1}},
+        {"idle_ms", {.idle_ms = -2}},
+        {"expired_ms", {.expired_ms = -2}},
+        {"queue_hard", {.queue_hard = 10, .queue_soft = 20}},
+        {"listen", {.listen = empty, .listen_count = 1}},
+        {"listen", {.listen = empty, .listen_count = 17}},
+        {"hosts", {.host_count = 1}},
+        {"origins", {.origins = empty, .origin_count = 1}},
+        {"tls_cert", {.tls_cert = wsrt_span_cstr("cert.pem")}},
+        {"slow_reader", {.slow_reader = 9}},
+        {"management", {.management = -1}},
+        {"management", {.management = 9}},
+        {"management_token", {.management = WSRT_MANAGEMENT_BEARER}},
+        {"allocator", {.allocator = {.user = &rt}}},
+        {"workers", {.workers = -1}},
     };
 
     begin_settings();
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        ck_assert_msg(load(rows[i]) == WSRT_ERR_INVALID, "row %zu", i);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        ck_assert_msg(load(rows[i].options) == WSRT_ERR_INVALID, "row %zu", i);
+        ck_assert_str_eq(wrong, rows[i].wrong);
+    }
     ck_assert_int_eq(load((wsrt_server_options){.flags = 1u << 20}), WSRT_ERR_UNSUPPORTED);
     wsrt_runtime_free(rt);
 }
@@ -535,7 +553,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, text_is_utf8_or_it_is_not, 0, ROWS(utf8_rows));
     tcase_add_test(t, the_defaults_are_those_of_the_manual);
     tcase_add_test(t, api_gateway_has_limits_of_its_own_which_single_settings_override);
-    tcase_add_test(t, settings_that_make_no_sense_are_refused);
+    tcase_add_test(t, settings_that_make_no_sense_are_refused_by_name);
     tcase_add_loop_test(t, a_range_of_addresses_has_those_with_its_first_bits, 0,
                         (int)(sizeof ranges / sizeof ranges[0]));
     suite_add_tcase(s, t);
