@@ -95,21 +95,26 @@ static __attribute__((noinline)) void leave_to_workers(wsrt_loop *l, wsrt_span b
         out_of_memory(l, l->current);
 }
 
-static void dispatch_message(wsrt_loop *l, wsrt_span body, int opcode)
+static __attribute__((noinline)) void log_failure(wsrt_loop *l, int rc)
 {
+    wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.message_failed", "status",
+                  wsrt_span_cstr(wsrt_status_name(rc)));
+}
+
+static inline void dispatch_message(wsrt_loop *l, wsrt_span body, int opcode)
+{
+    _Static_assert(WSRT_EVENT_BINARY == 1, "the flag is the bit");
+    wsrt_loop_count(l, WSRT_COUNT_MESSAGES_IN, 1);
     if (l->server->crew != NULL) {
-        wsrt_loop_count(l, WSRT_COUNT_MESSAGES_IN, 1);
         leave_to_workers(l, body, opcode);
         return;
     }
     l->event.body = body;
-    l->event.flags = WSRT_EVENT_SETTLES | (opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0);
-    wsrt_loop_count(l, WSRT_COUNT_MESSAGES_IN, 1);
+    l->event.flags = WSRT_EVENT_SETTLES | (opcode == WSRT_WS_OP_BINARY);
     int rc = wsrt_runtime_dispatch(l->server->runtime, &l->event, answer_message, l);
     wsrt_times_note(&l->times, l->routed);
     if (rc != WSRT_OK)
-        wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.message_failed", "status",
-                      wsrt_span_cstr(wsrt_status_name(rc)));
+        log_failure(l, rc);
 }
 
 static long long partial_total(const wsrt_loop *l)
@@ -207,26 +212,28 @@ static int may_decode(const wsrt_conn *c)
 static __attribute__((noinline)) size_t decode(wsrt_loop *l, wsrt_conn *c, unsigned char *buf,
                                                size_t len)
 {
+    unsigned char *at = buf, *end = buf + len;
     wsrt_ws_event e;
-    size_t at = 0;
     int kind, messages = 0, frames = 0;
 
     while (may_decode(c) && messages < WSRT_TURN_MESSAGES) {
-        kind = wsrt_ws_decode(&c->decoder, &l->ws_limits, buf + at, len - at, &e);
+        kind = wsrt_ws_decode(&c->decoder, &l->ws_limits, at, (size_t)(end - at), &e);
         at += e.used;
+        if (kind == WSRT_WS_MESSAGE && c->state == WSRT_CONN_OPEN) {
+            messages++;
+            dispatch_message(l, e.payload, e.opcode);
+            continue;
+        }
         if (kind == WSRT_WS_NEED)
             break;
         frames++;
         messages += kind == WSRT_WS_MESSAGE || (kind == WSRT_WS_PIECE && e.last);
-        if (kind == WSRT_WS_MESSAGE && c->state == WSRT_CONN_OPEN)
-            dispatch_message(l, e.payload, e.opcode);
-        else
-            take_event(l, c, kind, &e);
+        take_event(l, c, kind, &e);
     }
     l->more = messages == WSRT_TURN_MESSAGES;
-    if (frames > 0)
+    if (frames + messages > 0)
         note_life(l, c, messages);
-    return c->state == WSRT_CONN_OPEN || c->state == WSRT_CONN_CLOSING ? at : len;
+    return c->state == WSRT_CONN_OPEN || c->state == WSRT_CONN_CLOSING ? (size_t)(at - buf) : len;
 }
 
 /* ---- a connection's turn -------------------------------------------------------------------- */

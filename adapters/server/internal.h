@@ -349,6 +349,7 @@ void wsrt_frame_release(wsrt_loop *l, wsrt_frame *f);
 int wsrt_output_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m);
 void wsrt_output_put(wsrt_loop *l, const void *bytes, size_t len);
 int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data);
+int wsrt_output_answer(void *loop, const char *data, size_t len, uint32_t event_flags);
 void wsrt_output_control(wsrt_loop *l, wsrt_conn *c, int opcode, wsrt_span payload);
 void wsrt_output_flood(wsrt_loop *l, wsrt_conn *c);
 void wsrt_output_flush(wsrt_loop *l);
@@ -434,7 +435,7 @@ int wsrt_utf8_valid(wsrt_span text);
 
 /* sender.c */
 extern const wsrt_sender_ops wsrt_server_sender_ops;
-int wsrt_sender_reply(void *loop, const char *data, size_t len, uint32_t event_flags);
+int wsrt_sender_answer(wsrt_loop *l, int binary, wsrt_span body);
 void wsrt_sender_take_up(wsrt_loop *l);
 void wsrt_sender_free(wsrt_loop *l);
 

@@ -68,7 +68,7 @@ int wsrt_loop_init(wsrt_loop *l, wsrt_server *s, uint32_t number)
     l->runtime_dirty = 1;
     l->event = (wsrt_event){.struct_size = sizeof l->event,
                             .kind = WSRT_EVENT_MESSAGE,
-                            .reply = wsrt_sender_reply,
+                            .reply = wsrt_output_answer,
                             .transport = l,
                             .routed = &l->routed};
     l->event.connection_id.len = WSRT_ID_LEN;

@@ -8,7 +8,13 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { PRIVATE_FRAME = 16 * 1024, FIRST_REFS = 4, IOV_MOST = 16, AWS_FRAGMENT = 32768 };
+enum {
+    PRIVATE_FRAME = 16 * 1024,
+    FIRST_REFS = 4,
+    IOV_MOST = 16,
+    AWS_FRAGMENT = 32768,
+    LENGTH_OF_16_BITS = 126
+};
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
@@ -61,19 +67,27 @@ static int is_fragmented(const wsrt_loop *l, size_t len)
 
 size_t wsrt_output_size(const wsrt_loop *l, size_t len)
 {
-    if (!is_fragmented(l, len))
-        return len + WSRT_WS_HEADER_MAX;
-    return len + WSRT_WS_HEADER_MAX * (len / AWS_FRAGMENT + 1);
+    size_t frames = is_fragmented(l, len) ? len / AWS_FRAGMENT + 1 : 1;
+
+    return len + WSRT_WS_HEADER_MAX * frames;
 }
 
+/* The short headers here, for they are written a message. */
 static inline size_t encode_frame(unsigned char *dst, int opcode, int fin, wsrt_span data)
 {
     size_t at = 2;
 
     dst[0] = (unsigned char)((fin ? 0x80 : 0) | opcode);
-    dst[1] = (unsigned char)data.len;
-    if (data.len > WSRT_WS_CONTROL_MAX)
+    if (data.len <= WSRT_WS_CONTROL_MAX) {
+        dst[1] = (unsigned char)data.len;
+    } else if (data.len <= UINT16_MAX) {
+        dst[1] = LENGTH_OF_16_BITS;
+        dst[2] = (unsigned char)(data.len >> 8);
+        dst[3] = (unsigned char)data.len;
+        at = 4;
+    } else {
         at = wsrt_ws_header(dst, opcode, fin, data.len, NULL);
+    }
     if (data.len > 0)
         memcpy(dst + at, data.ptr, data.len);
     return at + data.len;
@@ -381,25 +395,58 @@ int wsrt_output_letter(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
     return WSRT_OK;
 }
 
-/* A message to `current`, framed straight into the turn's output; WSRT_STALE = it has to be a letter,
- * for it is behind a queue or longer than the output. */
-int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data)
+/* One for which the output may have to be made ready, or to be cut. */
+static __attribute__((noinline)) int put_long_reply(wsrt_loop *l, int opcode, wsrt_span data)
 {
     size_t most = wsrt_output_size(l, data.len);
 
-    if (most > WSRT_TX_SIZE - l->tx_len || l->tx_len >= WSRT_TX_FLUSH) {
+    if (most > WSRT_TX_SIZE - l->tx_len || l->tx_len >= WSRT_TX_FLUSH)
         wsrt_output_flush(l);
-        if (l->current->state != WSRT_CONN_OPEN)
-            return WSRT_ERR_GONE;
-        if (most > WSRT_TX_SIZE)
-            return WSRT_STALE;
-    }
-    if (l->current->out != NULL)
+    if (l->current->state != WSRT_CONN_OPEN)
+        return WSRT_ERR_GONE;
+    if (most > WSRT_TX_SIZE || l->current->out != NULL)
         return WSRT_STALE;
-    l->tx_len += is_fragmented(l, data.len) ? encode_fragments(l->tx + l->tx_len, opcode, data)
-                                            : encode_frame(l->tx + l->tx_len, opcode, 1, data);
+    l->tx_len += wsrt_output_encode(l, l->tx + l->tx_len, opcode, data);
     wsrt_loop_count(l, WSRT_COUNT_MESSAGES_OUT, 1);
     return WSRT_OK;
+}
+
+_Static_assert(WSRT_TX_FLUSH + AWS_FRAGMENT + WSRT_WS_HEADER_MAX <= WSRT_TX_SIZE,
+               "there is room for a short reply");
+
+/* A message to `current`, framed straight into the turn's output; WSRT_STALE = it has to be a letter,
+ * for it is behind a queue or longer than the output. */
+static inline int put_reply(wsrt_loop *l, int opcode, wsrt_span data)
+{
+    if (data.len > AWS_FRAGMENT || l->tx_len >= WSRT_TX_FLUSH)
+        return put_long_reply(l, opcode, data);
+    if (l->current->out != NULL)
+        return WSRT_STALE;
+    l->tx_len += encode_frame(l->tx + l->tx_len, opcode, 1, data);
+    wsrt_loop_count(l, WSRT_COUNT_MESSAGES_OUT, 1);
+    return WSRT_OK;
+}
+
+int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data)
+{
+    return put_reply(l, opcode, data);
+}
+
+/* The connection being served answers: no look-up, no table. */
+int wsrt_output_answer(void *loop, const char *data, size_t len, uint32_t event_flags)
+{
+    wsrt_loop *l = loop;
+    wsrt_span body = {data, len};
+    int binary = (event_flags & WSRT_EVENT_BINARY) != 0;
+
+    if (len > l->terms->max_message)
+        return WSRT_ERR_TOO_LARGE;
+    if (!binary && !wsrt_utf8_valid(body))
+        return WSRT_ERR_INVALID;
+    if (l->current->state != WSRT_CONN_OPEN)
+        return WSRT_ERR_GONE;
+    int rc = put_reply(l, binary ? WSRT_WS_OP_BINARY : WSRT_WS_OP_TEXT, body);
+    return rc != WSRT_STALE ? rc : wsrt_sender_answer(l, binary, body);
 }
 
 void wsrt_output_flood(wsrt_loop *l, wsrt_conn *c)

@@ -108,8 +108,8 @@ static int post_here(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post)
     return rc;
 }
 
-/* The connection being served answers: no look-up, no table. */
-static __attribute__((noinline)) int reply_behind_queue(wsrt_loop *l, int binary, wsrt_span body)
+/* What wsrt_output_answer() did not put into the turn's output. */
+int wsrt_sender_answer(wsrt_loop *l, int binary, wsrt_span body)
 {
     wsrt_span id = {l->current->id, sizeof l->current->id};
     wsrt_post post = {.struct_size = sizeof post,
@@ -117,22 +117,6 @@ static __attribute__((noinline)) int reply_behind_queue(wsrt_loop *l, int binary
                       .data = body};
 
     return post_here(l, &id, &post);
-}
-
-int wsrt_sender_reply(void *loop, const char *data, size_t len, uint32_t event_flags)
-{
-    wsrt_loop *l = loop;
-    wsrt_span body = {data, len};
-    int binary = (event_flags & WSRT_EVENT_BINARY) != 0;
-
-    if (len > l->terms->max_message)
-        return WSRT_ERR_TOO_LARGE;
-    if (!binary && !wsrt_utf8_valid(body))
-        return WSRT_ERR_INVALID;
-    if (l->current->state != WSRT_CONN_OPEN)
-        return WSRT_ERR_GONE;
-    int rc = wsrt_output_reply(l, binary ? WSRT_WS_OP_BINARY : WSRT_WS_OP_TEXT, body);
-    return rc != WSRT_STALE ? rc : reply_behind_queue(l, binary, body);
 }
 
 static int post_many_here(wsrt_loop *l, const wsrt_span *ids, size_t n, const wsrt_post *post,

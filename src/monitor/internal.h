@@ -5,6 +5,7 @@
 
 #include <wsrt/monitor.h>
 
+#include "monitor/recorder.h"
 #include "monitor/histogram.h"
 
 #include <pthread.h>
@@ -110,22 +111,10 @@ struct shard {
     slot pages[MAX_PAGES]; /* struct page */
 };
 
-/* Successes of one operation and one start whose end is still to be told. */
-struct deferred {
-    int64_t start;
-    uint64_t request_bytes;
-    uint64_t response_bytes;
-    uint32_t requests; /* of which the size is known */
-    uint32_t responses;
-    uint32_t count;
-    int id;
-};
-
 struct wsrt_recorder {
+    struct recorder_front front; /* the first member */
     struct shard shard;
-    struct deferred deferred;
-    uint32_t until_cpu; /* operations up to the next whose CPU time may be read; 0 = none soon */
-    int64_t cpu_after;  /* and not before this time */
+    int64_t cpu_after; /* the time before which no CPU time is read */
     int64_t net_bytes;
     int64_t high_bytes; /* largest net_bytes since the innermost open operation began */
 };

@@ -288,7 +288,7 @@ int wsrt_recorder_new(wsrt_recorder **out, wsrt_monitor *m)
         return WSRT_ERR_NOMEM;
     wsrt_monitor_retain(m);
     r->shard.monitor = m;
-    r->until_cpu = m->cpu_sampling > 0;
+    r->front.until_cpu = m->cpu_sampling > 0;
     r->cpu_after = INT64_MIN;
     pthread_mutex_lock(&m->lock);
     r->shard.prev = &m->retired;
@@ -305,7 +305,7 @@ void wsrt_recorder_free(wsrt_recorder *r)
     if (r == NULL)
         return;
     wsrt_monitor *m = r->shard.monitor;
-    wsrt_recorder_settle(r, r->deferred.start);
+    wsrt_recorder_settle(r, r->front.deferred.start);
     pthread_mutex_lock(&m->lock);
     r->shard.prev->next = r->shard.next;
     r->shard.next->prev = r->shard.prev;

@@ -92,7 +92,7 @@ static NEVER_INLINE void read_cpu(struct handle *h)
     static const int64_t millisecond = 1000000;
     struct wsrt_recorder *r = h->recorder;
 
-    r->until_cpu = h->monitor->cpu_sampling;
+    r->front.until_cpu = h->monitor->cpu_sampling;
     if (h->monitor->cpu_sampling == 0 || h->start < r->cpu_after)
         return;
     if (__builtin_add_overflow(h->start, millisecond, &r->cpu_after))
@@ -129,7 +129,7 @@ int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t now, wsrt
         return WSRT_OK;
     }
     count_up(&series->tally.counters[STARTED], 1, 0);
-    if (--rec->until_cpu == 0)
+    if (--rec->front.until_cpu == 0)
         read_cpu(h);
     return WSRT_OK;
 }
@@ -376,12 +376,12 @@ int wsrt_op_complete(wsrt_op *op, int64_t now, const wsrt_op_result *result)
 
 int wsrt_recorder_due(const wsrt_recorder *rec)
 {
-    return rec == NULL || rec->until_cpu == 1;
+    return recorder_is_due(rec);
 }
 
 uint32_t wsrt_recorder_unsettled(const wsrt_recorder *rec)
 {
-    return rec == NULL ? 0 : rec->deferred.count;
+    return rec == NULL ? 0 : rec->front.deferred.count;
 }
 
 static void count_deferred(struct handle *h, const struct deferred *d, uint64_t duration)
@@ -402,14 +402,14 @@ void wsrt_recorder_settle(wsrt_recorder *rec, int64_t now)
 {
     if (wsrt_recorder_unsettled(rec) == 0)
         return;
-    struct deferred d = rec->deferred;
+    struct deferred d = rec->front.deferred;
     struct handle h = {.monitor = rec->shard.monitor,
                        .recorder = rec,
                        .series = shard_series(&rec->shard, (unsigned)d.id),
                        .start = d.start,
                        .id = d.id};
 
-    rec->deferred.count = 0;
+    rec->front.deferred.count = 0;
     if (h.series == NULL)
         h.series = wsrt_shard_touch(&rec->shard, d.id);
     count_deferred(&h, &d, duration_of(&h, now));
@@ -421,31 +421,21 @@ static NEVER_INLINE int defer_first(wsrt_recorder *rec, int id, int64_t start)
         id >= atomic_load_explicit(&rec->shard.monitor->operation_count, memory_order_acquire))
         return WSRT_ERR_INVALID;
     wsrt_recorder_settle(rec, start);
-    rec->deferred = (struct deferred){.start = start, .id = id};
+    rec->front.deferred = (struct deferred){.start = start, .id = id};
     return WSRT_OK;
 }
 
 int wsrt_op_defer(wsrt_recorder *rec, int id, int64_t start, int64_t request_size,
                   int64_t response_size)
 {
-    struct deferred *d = rec == NULL ? NULL : &rec->deferred;
+    const struct deferred *d = rec == NULL ? NULL : &rec->front.deferred;
 
     if (d == NULL || d->count == 0 || d->count == UINT32_MAX || d->id != id || d->start != start) {
         int rc = defer_first(rec, id, start);
         if (rc != WSRT_OK)
             return rc;
     }
-    d->count++;
-    if (rec->until_cpu > 1)
-        rec->until_cpu--;
-    if (request_size > 0) {
-        d->request_bytes = sum_saturating(d->request_bytes, (uint64_t)request_size);
-        d->requests++;
-    }
-    if (response_size > 0) {
-        d->response_bytes = sum_saturating(d->response_bytes, (uint64_t)response_size);
-        d->responses++;
-    }
+    deferred_add(&rec->front, request_size, response_size);
     return WSRT_OK;
 }
 

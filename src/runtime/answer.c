@@ -73,26 +73,34 @@ static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span
     return wsrt_retry_post(&ctx->rt->sender, &ctx->rt->env, &ctx->event->connection_id, &post);
 }
 
-static inline int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
+static __attribute__((noinline)) int failed_to_send(wsrt_context *ctx, int rc)
 {
-    const wsrt_event *ev = ctx->event;
-    int rc = ev->reply != NULL && !wsrt_session_has_numbers(ctx->rt, ev)
-                 ? ev->reply(ev->transport, body.ptr, body.len, binary)
-                 : post_to_sender(ctx, body, binary);
-
-    if (rc == WSRT_OK)
-        ctx->response_size += body.len;
-    else if (rc == WSRT_ERR_GONE)
+    if (rc == WSRT_ERR_GONE)
         wsrt_forget_peer(ctx->rt, ctx->event->connection_id, ctx->connected_at);
     else
         wsrt_count(&ctx->rt->counts.send_failures, 1);
     return rc;
 }
 
+static inline int deliver(wsrt_context *ctx, wsrt_span body, uint32_t binary)
+{
+    const wsrt_event *ev = ctx->event;
+    int rc =
+        ev->reply != NULL && (ctx->rt->resume == NULL || !wsrt_session_has_numbers(ctx->rt, ev))
+            ? ev->reply(ev->transport, body.ptr, body.len, binary)
+            : post_to_sender(ctx, body, binary);
+
+    if (rc != WSRT_OK)
+        return failed_to_send(ctx, rc);
+    ctx->response_size += body.len;
+    return WSRT_OK;
+}
+
 static int answers_in_response(const wsrt_context *ctx)
 {
-    return (ctx->event->reply == NULL && ctx->rt->sender.ops == NULL) ||
-           ctx->event->kind != WSRT_EVENT_MESSAGE ||
+    const wsrt_event *ev = ctx->event;
+
+    return ev->kind != WSRT_EVENT_MESSAGE || (ev->reply == NULL && ctx->rt->sender.ops == NULL) ||
            (ctx->route != NULL && (ctx->route->flags & WSRT_ROUTE_TWO_WAY) != 0);
 }
 
@@ -110,17 +118,19 @@ int wsrt_answer_body(wsrt_context *ctx, wsrt_span body, int copy)
     return WSRT_OK;
 }
 
+static __attribute__((noinline)) int reply_in_response(wsrt_context *ctx, wsrt_span body)
+{
+    return ctx->response_set ? WSRT_ERR_STATE : wsrt_answer_body(ctx, body, 1);
+}
+
 int wsrt_reply(wsrt_context *ctx, wsrt_span body)
 {
     if (ctx == NULL || (body.ptr == NULL && body.len > 0))
         return WSRT_ERR_INVALID;
     if (body.len > ctx->rt->max_message)
         return WSRT_ERR_TOO_LARGE;
-    if (!answers_in_response(ctx))
-        return deliver(ctx, body, ctx->event->flags & WSRT_EVENT_BINARY);
-    if (ctx->response_set)
-        return WSRT_ERR_STATE;
-    return wsrt_answer_body(ctx, body, 1);
+    return answers_in_response(ctx) ? reply_in_response(ctx, body)
+                                    : deliver(ctx, body, ctx->event->flags & WSRT_EVENT_BINARY);
 }
 
 static const char minimal[] =

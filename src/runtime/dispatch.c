@@ -2,6 +2,7 @@
 #include "runtime/runtime_internal.h"
 
 #include "base/options.h"
+#include "monitor/recorder.h"
 
 #include <string.h>
 
@@ -226,16 +227,20 @@ void wsrt_operations_note(wsrt_context *ctx)
                         &ctx->op);
 }
 
-void wsrt_operations_start(wsrt_context *ctx, int id)
+/* Inline, like its end and the handler's call: every message takes them. */
+static inline void operations_start(wsrt_context *ctx, int id)
 {
-    wsrt_recorder *rec = ctx->event->recorder;
-
     ctx->operation = id;
     ctx->started_at = ctx->now;
     ctx->op_started = 0;
-    if (wsrt_recorder_due(rec))
+    if (recorder_is_due(ctx->event->recorder))
         wsrt_operations_note(ctx);
     start_own_operation(ctx);
+}
+
+void wsrt_operations_start(wsrt_context *ctx, int id)
+{
+    operations_start(ctx, id);
 }
 
 /* Nothing to tell but its sizes, and nothing that took time of its own. */
@@ -265,13 +270,19 @@ static __attribute__((noinline)) void complete(wsrt_context *ctx, int status,
         (void)wsrt_op_complete(&ctx->route_op, end, &result);
 }
 
-void wsrt_operations_complete(wsrt_context *ctx, int status, const wsrt_field *attrs, size_t n)
+static inline void operations_complete(wsrt_context *ctx, int status, const wsrt_field *attrs,
+                                       size_t n)
 {
     if (can_wait(ctx, status, n))
-        (void)wsrt_op_defer(ctx->event->recorder, ctx->operation, ctx->started_at,
-                            (int64_t)ctx->event->body.len, (int64_t)ctx->response_size);
+        (void)recorder_defer(ctx->event->recorder, ctx->operation, ctx->started_at,
+                             (int64_t)ctx->event->body.len, (int64_t)ctx->response_size);
     else
         complete(ctx, status, attrs, n);
+}
+
+void wsrt_operations_complete(wsrt_context *ctx, int status, const wsrt_field *attrs, size_t n)
+{
+    operations_complete(ctx, status, attrs, n);
 }
 
 wsrt_field wsrt_text_field(const char *name_cstr, wsrt_span text)
@@ -318,7 +329,7 @@ static int call_handler(wsrt_context *ctx)
     return rc > 0 ? WSRT_OK : rc;
 }
 
-int wsrt_run_handler(wsrt_context *ctx)
+static inline int run_handler(wsrt_context *ctx)
 {
     const struct route *route = ctx->route;
     int rc = ctx->rt->limiter == NULL ? WSRT_OK : check_limits(ctx);
@@ -328,6 +339,11 @@ int wsrt_run_handler(wsrt_context *ctx)
     if (rc == WSRT_OK && route->access != WSRT_ACCESS_ANYONE)
         rc = wsrt_check_access(ctx);
     return rc != WSRT_OK ? rc : call_handler(ctx);
+}
+
+int wsrt_run_handler(wsrt_context *ctx)
+{
+    return run_handler(ctx);
 }
 
 static int refuse_large(wsrt_context *ctx)
@@ -372,9 +388,9 @@ static void on_message(wsrt_context *ctx)
     int rc = ctx->event->body.len > ctx->rt->max_message ? refuse_large(ctx) : choose_route(ctx);
     int routed = rc != WSRT_ERR_NOT_FOUND;
 
-    wsrt_operations_start(ctx, WSRT_OP_CONVERSATION);
+    operations_start(ctx, WSRT_OP_CONVERSATION);
     if (rc == WSRT_OK)
-        rc = wsrt_run_handler(ctx);
+        rc = run_handler(ctx);
     else if (!routed && (ctx->rt->flags & WSRT_RUNTIME_API_GATEWAY) != 0)
         wsrt_answer_forbidden(ctx);
     else if (!routed)
@@ -384,7 +400,7 @@ static void on_message(wsrt_context *ctx)
         wsrt_answer_error(ctx, rc);
     if (rc == WSRT_ERR_UNAUTHENTICATED)
         close_expired(ctx);
-    wsrt_operations_complete(ctx, rc, fields, message_fields(ctx, rc, fields));
+    operations_complete(ctx, rc, fields, message_fields(ctx, rc, fields));
 }
 
 /* No client sent it: it has no limits, nobody signs in, and the transport judges the answer. It counts
@@ -410,21 +426,29 @@ static void on_stream(wsrt_context *ctx)
 
 /* ---- entry ---- */
 
-static int check_event(const wsrt_event *ev)
+/* A transport that keeps a session had its id checked with the CONNECT; streams and questions have no
+ * connection. */
+static int names_a_connection(const wsrt_event *ev)
 {
-    if (ev->kind < WSRT_EVENT_CONNECT || ev->kind > WSRT_EVENT_AUTHORIZE)
+    return ev->kind == WSRT_EVENT_STREAM || ev->kind == WSRT_EVENT_AUTHORIZE ||
+           (ev->session != NULL && ev->kind == WSRT_EVENT_MESSAGE) ||
+           wsrt_connection_id_valid(ev->connection_id);
+}
+
+static inline int are_lists_whole(const wsrt_event *ev)
+{
+    return (ev->body.ptr != NULL || ev->body.len == 0) &&
+           (ev->header_count == 0 || ev->headers != NULL) &&
+           (ev->query_count == 0 || ev->query != NULL);
+}
+
+static int check_event(const wsrt_runtime *rt, const wsrt_event *ev)
+{
+    if (ev->kind < WSRT_EVENT_CONNECT || ev->kind > WSRT_EVENT_AUTHORIZE || ev->reply != NULL ||
+        !names_a_connection(ev) || !are_lists_whole(ev))
         return WSRT_ERR_INVALID;
-    /* A transport that keeps a session had its id checked with the CONNECT; streams and questions have
-     * no connection. */
-    if (ev->kind != WSRT_EVENT_STREAM && ev->kind != WSRT_EVENT_AUTHORIZE &&
-        (ev->session == NULL || ev->kind != WSRT_EVENT_MESSAGE) &&
-        !wsrt_connection_id_valid(ev->connection_id))
-        return WSRT_ERR_INVALID;
-    if ((ev->body.ptr == NULL && ev->body.len > 0) ||
-        (ev->headers == NULL && ev->header_count > 0) ||
-        (ev->query == NULL && ev->query_count > 0) ||
-        (ev->reply != NULL && ev->kind != WSRT_EVENT_MESSAGE))
-        return WSRT_ERR_INVALID;
+    if (ev->kind == WSRT_EVENT_AUTHORIZE && rt->authenticator.ops == NULL)
+        return WSRT_ERR_UNSUPPORTED;
     return WSRT_OK;
 }
 
@@ -442,50 +466,62 @@ static void open_context(wsrt_context *ctx, wsrt_runtime *rt, const wsrt_event *
 {
     ctx->rt = rt;
     ctx->event = ev;
+    ctx->now = ev->now != 0 ? ev->now : rt->env.now(rt->env.user);
     ctx->route = NULL;
     ctx->request = (wsrt_request){0};
-    ctx->now = ev->now != 0 ? ev->now : rt->env.now(rt->env.user);
     ctx->wall = 0;
     ctx->correlation_id = (wsrt_span){0};
     ctx->principal = NULL;
-    ctx->principal_known = 0;
     ctx->connected_at = 0;
+    ctx->response_body = (wsrt_span){0};
+    ctx->header_count = 0;
+    ctx->response_size = 0;
+    ctx->principal_known = 0;
     ctx->call_outcome = 0;
     ctx->in_call = 0;
     ctx->response_status = 0;
     ctx->response_set = 0;
-    ctx->response_body = (wsrt_span){0};
-    ctx->header_count = 0;
-    ctx->response_size = 0;
     ctx->failure.status = 0;
     wsrt_arena_init(&ctx->arena, &rt->allocator, ctx->memory, sizeof ctx->memory);
 }
 
-int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_fn respond,
-                          void *user)
+static inline void close_context(wsrt_context *ctx)
 {
-    wsrt_event copy;
-    wsrt_context ctx;
-    int rc;
+    const wsrt_event *ev = ctx->event;
 
-    if (rt == NULL || ev == NULL)
+    if (ev->routed != NULL)
+        *ev->routed = ctx->route == NULL ? ctx->request.route_key : ctx->route->key;
+    wsrt_arena_free(&ctx->arena);
+}
+
+/* Apart from the others, because most events are messages. */
+static __attribute__((noinline)) int dispatch_message(wsrt_runtime *rt, const wsrt_event *ev,
+                                                      wsrt_response_fn respond, void *user)
+{
+    wsrt_context ctx;
+
+    if (!are_lists_whole(ev) || (ev->session == NULL && !names_a_connection(ev)))
         return WSRT_ERR_INVALID;
-    if (ev->struct_size != sizeof copy) {
-        rc = wsrt_options_load(&copy, sizeof copy, sizeof(wsrt_event), ev);
-        if (rc != WSRT_OK)
-            return rc;
-        ev = &copy;
-    }
-    rc = check_event(ev);
-    if (rc != WSRT_OK)
-        return rc;
-    if (ev->kind == WSRT_EVENT_AUTHORIZE && rt->authenticator.ops == NULL)
-        return WSRT_ERR_UNSUPPORTED;
     mark_busy(rt);
     open_context(&ctx, rt, ev);
-    if (ev->kind == WSRT_EVENT_MESSAGE)
-        on_message(&ctx);
-    else if (ev->kind == WSRT_EVENT_CONNECT)
+    on_message(&ctx);
+    if (ev->reply == NULL || ctx.response_set) /* most are answered by then */
+        wsrt_answer_respond(&ctx, respond, user);
+    close_context(&ctx);
+    return WSRT_OK;
+}
+
+static int dispatch_other(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_fn respond,
+                          void *user)
+{
+    wsrt_context ctx;
+    int rc = check_event(rt, ev);
+
+    if (rc != WSRT_OK)
+        return rc;
+    mark_busy(rt);
+    open_context(&ctx, rt, ev);
+    if (ev->kind == WSRT_EVENT_CONNECT)
         wsrt_on_connect(&ctx);
     else if (ev->kind == WSRT_EVENT_STREAM)
         on_stream(&ctx);
@@ -493,10 +529,28 @@ int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_
         wsrt_on_authorize(&ctx);
     else
         wsrt_on_disconnect(&ctx);
-    if (ev->reply == NULL || ctx.response_set) /* most messages are answered by then */
-        wsrt_answer_respond(&ctx, respond, user);
-    if (ev->routed != NULL)
-        *ev->routed = ctx.route == NULL ? ctx.request.route_key : ctx.route->key;
-    wsrt_arena_free(&ctx.arena);
+    wsrt_answer_respond(&ctx, respond, user);
+    close_context(&ctx);
     return WSRT_OK;
+}
+
+/* An event of another release. */
+static __attribute__((noinline)) int dispatch_copy(wsrt_runtime *rt, const wsrt_event *ev,
+                                                   wsrt_response_fn respond, void *user)
+{
+    wsrt_event copy;
+    int rc = wsrt_options_load(&copy, sizeof copy, sizeof(wsrt_event), ev);
+
+    return rc != WSRT_OK ? rc : wsrt_runtime_dispatch(rt, &copy, respond, user);
+}
+
+int wsrt_runtime_dispatch(wsrt_runtime *rt, const wsrt_event *ev, wsrt_response_fn respond,
+                          void *user)
+{
+    if (rt == NULL || ev == NULL)
+        return WSRT_ERR_INVALID;
+    if (ev->struct_size != sizeof *ev)
+        return dispatch_copy(rt, ev, respond, user);
+    return ev->kind == WSRT_EVENT_MESSAGE ? dispatch_message(rt, ev, respond, user)
+                                          : dispatch_other(rt, ev, respond, user);
 }

@@ -134,28 +134,29 @@ struct failure {
 struct wsrt_context {
     wsrt_runtime *rt;
     const wsrt_event *event;
+    int64_t now;
+    int64_t started_at;
+    /* Zeroes at first, up to `failure.status`: neighbours, so that they take few stores. */
     const struct route *route;
     wsrt_request request;
     int64_t wall; /* 0 = not read yet */
     wsrt_span correlation_id;
     const wsrt_principal *principal;
-    int principal_known; /* 1 once looked for */
     int64_t connected_at;
-    int call_outcome; /* set by wsrt_call_outcome() */
-    int in_call;
-    int response_status;
-    int response_set; /* 1 once a reply or wsrt_respond() gave the body */
     wsrt_span response_body;
     size_t header_count;
     size_t response_size;
-    int64_t now;
-    int64_t started_at;
-    int operation;  /* of the monitor: this event's */
-    int op_started; /* 0: it will be counted in one step, at its end */
+    int principal_known; /* 1 once looked for */
+    int call_outcome;    /* set by wsrt_call_outcome() */
+    int in_call;
+    int response_status;
+    int response_set;       /* 1 once a reply or wsrt_respond() gave the body */
+    struct failure failure; /* its status decides over the rest */
+    int operation;          /* of the monitor: this event's */
+    int op_started;         /* 0: it will be counted in one step, at its end */
     wsrt_arena arena;
     wsrt_op op;
     wsrt_op route_op;
-    struct failure failure; /* its status decides over the rest */
     wsrt_pair headers[RESPONSE_HEADERS];
     unsigned char memory[CONTEXT_MEMORY];
 };
