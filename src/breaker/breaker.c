@@ -583,6 +583,7 @@ static int settle_probe(wsrt_breaker *b, const struct settings *s, uint64_t word
         return WSRT_STALE;
     if ((!success || successes >= needed) && !end_round(b, word, e->t, success))
         return WSRT_STALE;
+    wsrt_window_add_past(breaker_stripe(b, e->stripe), !success);
     note_outcome(breaker_stripe(b, e->stripe), e->t, e->outcome);
     return WSRT_OK;
 }

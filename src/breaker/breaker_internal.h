@@ -425,6 +425,8 @@ void wsrt_window_init(struct window *w);
 /* The bucket number of an instant, never before the window's own. */
 int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t t);
 void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int failure);
+/* Counts what belongs to no window, for the lifetime alone. */
+void wsrt_window_add_past(struct window *w, int failure);
 struct counts wsrt_window_sum(const wsrt_breaker *b, const struct settings *s, int64_t t,
                               uint64_t generation);
 uint64_t wsrt_window_slow(const wsrt_breaker *b, const struct settings *s, int64_t t,

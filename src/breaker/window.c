@@ -101,6 +101,11 @@ void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int f
         retire(w, failure ? (uint64_t)1 << COUNT_BITS : 1);
 }
 
+void wsrt_window_add_past(struct window *w, int failure)
+{
+    retire(w, failure ? (uint64_t)1 << COUNT_BITS : 1);
+}
+
 /* Buckets after the stripe's latest are not entered yet: what stands there is of an earlier turn. */
 static struct counts sum_stripe(const struct window *w, int64_t epoch, uint64_t generation)
 {

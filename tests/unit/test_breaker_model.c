@@ -270,6 +270,7 @@ static int model_probe(struct model *m, const struct ticket *p, int64_t t, int o
         }
     }
     model_note(m, t, outcome == WSRT_FAILURE);
+    *(outcome == WSRT_FAILURE ? &m->failures : &m->successes) += 1;
     return WSRT_OK;
 }
 
