@@ -91,9 +91,9 @@ typedef struct wsrt_resume_result {
 } wsrt_resume_result;
 
 /**
- * Gives a connection a session: that of its token when this can be resumed, else a new one. A session
- * that was resumed holds back what is posted to it until wsrt_resume_replay() has sent what was
- * missed. A session that the connection had before ends, and so does one found with a gap.
+ * Gives a connection a session: that of its token when this can be resumed, else a new one. Either
+ * holds back what is posted to it until wsrt_resume_replay(), for the client is to hear of its session
+ * first. A session that the connection had before ends, and so does one found with a gap.
  *
  * @param out  written on WSRT_OK
  * @return WSRT_OK; WSRT_ERR_LIMIT (max_sessions); WSRT_ERR_NOMEM; WSRT_ERR_IO (no entropy);
@@ -109,8 +109,8 @@ WSRT_API int wsrt_resume_open(wsrt_resume *r, const wsrt_resume_request *request
 typedef int (*wsrt_resume_send_fn)(const wsrt_span *connection_id, wsrt_span message, void *user);
 
 /**
- * Sends what the client of a resumed session missed, in order, and what was posted meanwhile; then
- * posts go their straight way again. Does nothing for any other connection.
+ * Once the client has been told of its session: sends what it missed, in order, and what was posted
+ * meanwhile; then posts go their straight way. Does nothing for any other connection.
  *
  * @param send  called under no lock
  * @return WSRT_OK; WSRT_ERR_INVALID; `send`'s status: the rest waits for the client to resume again.
@@ -120,10 +120,11 @@ WSRT_API int wsrt_resume_replay(wsrt_resume *r, wsrt_span connection_id, wsrt_re
                                 void *user);
 
 /**
- * Numbers a message to a client, keeps it and sends it. While the session waits it is only kept.
+ * Numbers a message to a client, keeps it and sends it. While the session waits it is only kept. Of
+ * several threads one sends at a time, in the order of the numbers; the others wait.
  *
  * @param message  a JSON object as text; it gets the member `seq`, its number, from 1
- * @param send     called at most once, under no lock
+ * @param send     called at most once, under no lock; it does not post to this connection itself
  * @return WSRT_OK: sent or kept; WSRT_ERR_NOT_FOUND: the connection has no session, nothing was done;
  *         WSRT_ERR_INVALID (NULL, or no object); WSRT_ERR_TOO_LARGE (it cannot be kept, and the
  *         client is away); WSRT_ERR_NOMEM; `send`'s status, but after WSRT_ERR_GONE the session waits

@@ -1,4 +1,5 @@
-/* The table of sessions: one lock, under which nothing is called and nothing waits. */
+/* The table of sessions: one lock, under which nothing is called. Messages of one session are sent one
+ * by one, so that their numbers arrive in order; who comes meanwhile waits for its turn. */
 #include "resume/internal.h"
 
 #include "base/alloc.h"
@@ -30,10 +31,11 @@ struct session {
     struct session *later;
     unsigned char id[SESSION_ID];
     enum state state;
+    int sending; /* LIVE: a thread has the turn */
     uint64_t user;
     uint64_t first; /* number of the oldest that is kept; behind `seq` when none is */
     uint64_t seq;   /* of the newest message */
-    uint64_t told;  /* REPLAYING: sent again up to here */
+    uint64_t told;  /* REPLAYING: sent up to here */
     size_t bytes;
     int64_t ends_at;
     unsigned seen_at;
@@ -47,6 +49,8 @@ struct wsrt_resume {
     wsrt_allocator allocator;
     wsrt_env env;
     pthread_mutex_t lock;
+    pthread_cond_t turn;
+    unsigned in_line; /* threads that wait for a turn */
     unsigned char key[MAC_KEY];
     uint64_t hash_key;
     uint32_t max_sessions;
@@ -117,6 +121,16 @@ static void dispose(wsrt_resume *r)
     wsrt_mem_free(&allocator, r, sizeof *r);
 }
 
+static int init_locks(wsrt_resume *r)
+{
+    if (pthread_mutex_init(&r->lock, NULL) != 0)
+        return 0;
+    if (pthread_cond_init(&r->turn, NULL) == 0)
+        return 1;
+    pthread_mutex_destroy(&r->lock);
+    return 0;
+}
+
 int wsrt_resume_new(wsrt_resume **out, const wsrt_resume_options *opts)
 {
     wsrt_resume_options o;
@@ -140,7 +154,7 @@ int wsrt_resume_new(wsrt_resume **out, const wsrt_resume_options *opts)
     r->env = env;
     take_options(r, &o);
     rc = fill(r);
-    if (rc == WSRT_OK && pthread_mutex_init(&r->lock, NULL) != 0)
+    if (rc == WSRT_OK && !init_locks(r))
         rc = WSRT_ERR_NOMEM;
     if (rc != WSRT_OK)
         dispose(r);
@@ -357,6 +371,7 @@ static int new_session(wsrt_resume *r, wsrt_span connection, uint64_t user, stru
     }
     s->user = user;
     s->first = 1;
+    s->state = REPLAYING; /* until its client has heard of it */
     struct session **chain = id_chain(r, s->id);
     s->by_id = *chain;
     *chain = s;
@@ -373,6 +388,7 @@ void wsrt_resume_free(wsrt_resume *r)
     for (size_t i = 0; i < r->chains; i++)
         while (r->by_id[i] != NULL)
             end_session(r, r->by_id[i]);
+    pthread_cond_destroy(&r->turn);
     pthread_mutex_destroy(&r->lock);
     dispose(r);
 }
@@ -508,6 +524,12 @@ static int after_failure(wsrt_resume *r, wsrt_span connection, const struct kept
     return rc;
 }
 
+struct sending {
+    wsrt_span connection;
+    wsrt_resume_send_fn send;
+    void *user;
+};
+
 /* Under the lock, which it lets go of for the sending. */
 static int send_kept(wsrt_resume *r, wsrt_span connection, struct kept *k,
                      wsrt_resume_send_fn send_one, void *user)
@@ -518,10 +540,38 @@ static int send_kept(wsrt_resume *r, wsrt_span connection, struct kept *k,
     return rc;
 }
 
-static int post_locked(wsrt_resume *r, wsrt_span connection, wsrt_span message,
-                       wsrt_resume_send_fn send_one, void *user)
+static struct session *wait_for_turn(wsrt_resume *r, wsrt_span connection)
 {
-    struct session *s = find(r, connection);
+    struct session *s;
+
+    while ((s = find(r, connection)) != NULL && s->state == LIVE && s->sending) {
+        r->in_line++;
+        pthread_cond_wait(&r->turn, &r->lock);
+        r->in_line--;
+    }
+    return s;
+}
+
+/* The session may have ended meanwhile, or got another connection. */
+static int send_in_turn(wsrt_resume *r, struct session *s, struct kept *k,
+                        const struct sending *out)
+{
+    unsigned char id[SESSION_ID];
+
+    memcpy(id, s->id, sizeof id);
+    s->sending = 1;
+    int rc = send_kept(r, out->connection, k, out->send, out->user);
+    s = find_id(r, id);
+    if (s != NULL)
+        s->sending = 0;
+    if (r->in_line > 0)
+        pthread_cond_broadcast(&r->turn);
+    return rc;
+}
+
+static int post_locked(wsrt_resume *r, wsrt_span message, const struct sending *out)
+{
+    struct session *s = wait_for_turn(r, out->connection);
 
     if (s == NULL)
         return WSRT_ERR_NOT_FOUND;
@@ -533,9 +583,9 @@ static int post_locked(wsrt_resume *r, wsrt_span connection, wsrt_span message,
     if (away && !fits)
         rc = WSRT_ERR_TOO_LARGE;
     if (!away)
-        rc = send_kept(r, connection, k, send_one, user);
+        rc = send_in_turn(r, s, k, out);
     if (!away && rc < 0)
-        rc = after_failure(r, connection, k, rc);
+        rc = after_failure(r, out->connection, k, rc);
     release(r, k);
     return rc;
 }
@@ -545,8 +595,9 @@ int wsrt_resume_post(wsrt_resume *r, wsrt_span connection_id, wsrt_span message,
 {
     if (r == NULL || send == NULL || message.ptr == NULL || !is_object(message))
         return WSRT_ERR_INVALID;
+    const struct sending out = {connection_id, send, user};
     pthread_mutex_lock(&r->lock);
-    int rc = post_locked(r, connection_id, message, send, user);
+    int rc = post_locked(r, message, &out);
     pthread_mutex_unlock(&r->lock);
     return rc;
 }

@@ -221,6 +221,8 @@ int wsrt_resume_handler(wsrt_context *ctx, const wsrt_request *req, void *user)
     struct through t = {ctx->rt, WSRT_POST_REPLY, 0};
     if (rc == WSRT_OK)
         (void)wsrt_resume_replay(ctx->rt->resume, q.connection_id, send_on, &t);
+    else if (result.reason != WSRT_RESUME_RESUMED)
+        (void)wsrt_resume_closed(ctx->rt->resume, q.connection_id, 1000); /* of no use to anybody */
     return rc;
 }
 

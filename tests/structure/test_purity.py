@@ -19,6 +19,9 @@ OWN = {  # the environment, and libc's allocator behind the default
     # whoever ends a subscription waits for its callback, unless it is the callback
     "events.c": set("pthread_cond_init pthread_cond_destroy pthread_cond_wait "
                     "pthread_cond_broadcast pthread_self".split()),
+    # who posts to a session waits for its turn
+    "resume.c": set("pthread_cond_init pthread_cond_destroy pthread_cond_wait "
+                    "pthread_cond_broadcast".split()),
     "execute.c": {"_Unwind_Resume", "__gcc_personality_v0"},  # an exception passes through it
 }
 SANITIZER = re.compile(r"__(asan|ubsan|tsan|lsan|sanitizer)_|__cpu_(model|indicator_init)")

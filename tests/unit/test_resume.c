@@ -6,6 +6,8 @@
 #include "base/hash.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,8 +107,8 @@ static void expect_numbers(const char *to, int from, int until)
     line_count = 0;
 }
 
-static wsrt_resume_result open_as(const char *connection, const char *user, const char *token,
-                                  uint64_t last)
+static wsrt_resume_result open_only(const char *connection, const char *user, const char *token,
+                                    uint64_t last)
 {
     wsrt_resume_result result = {.struct_size = sizeof result};
     wsrt_resume_request q = {.struct_size = sizeof q,
@@ -122,6 +124,17 @@ static wsrt_resume_result open_as(const char *connection, const char *user, cons
 static int replay(const char *connection)
 {
     return wsrt_resume_replay(r, wsrt_span_cstr(connection), take, NULL);
+}
+
+/* The client of a new session has heard of it, too. */
+static wsrt_resume_result open_as(const char *connection, const char *user, const char *token,
+                                  uint64_t last)
+{
+    wsrt_resume_result result = open_only(connection, user, token, last);
+
+    if (result.reason != WSRT_RESUME_RESUMED)
+        ck_assert_int_eq(replay(connection), WSRT_OK);
+    return result;
 }
 
 static int closed(const char *connection, int code)
@@ -179,6 +192,18 @@ START_TEST(an_object_keeps_its_members_and_an_empty_one_gets_one)
         ck_assert_int_eq(post("a", rows[i][0]), WSRT_OK);
         ck_assert_str_eq(lines[i].text, rows[i][1]);
     }
+}
+END_TEST
+
+START_TEST(nothing_is_sent_before_the_client_has_heard_of_its_session)
+{
+    ck_assert_uint_eq(open_only("a", "ann", "", 0).missed, 0);
+    post_numbers("a", 1, 2);
+    ck_assert_uint_eq(line_count, 0);
+    ck_assert_int_eq(replay("a"), WSRT_OK);
+    expect_numbers("a", 1, 2);
+    post_numbers("a", 3, 3);
+    ck_assert_str_eq(lines[0].text, "{\"seq\":3,\"n\":3}");
 }
 END_TEST
 
@@ -681,6 +706,53 @@ START_TEST(threads_that_post_while_a_session_moves_lose_nothing)
 }
 END_TEST
 
+/* What a sender sees of messages that threads post at once. */
+struct order {
+    atomic_int inside;
+    atomic_int together; /* sent while another was being sent */
+    long last, late;
+};
+
+static int take_order(const wsrt_span *id, wsrt_span message, void *user)
+{
+    struct order *o = user;
+    char text[64];
+
+    (void)id;
+    snprintf(text, sizeof text, "%.*s", (int)message.len, message.ptr);
+    atomic_fetch_add(&o->together, atomic_fetch_add(&o->inside, 1));
+    for (int i = 0; i < 10; i++)
+        sched_yield();
+    long seq = atol(text + sizeof "{\"seq\":" - 1);
+    o->late += seq < o->last;
+    o->last = seq;
+    atomic_fetch_sub(&o->inside, 1);
+    return WSRT_OK;
+}
+
+static void *post_in_order(void *arg)
+{
+    for (int i = 0; i < 500; i++)
+        ck_assert_int_eq(wsrt_resume_post(r, TEXT("a"), TEXT("{}"), take_order, arg), WSRT_OK);
+    return NULL;
+}
+
+START_TEST(messages_of_several_threads_are_sent_one_by_one_in_the_order_of_their_numbers)
+{
+    struct order order = {0};
+    pthread_t threads[RACERS];
+
+    open_as("a", "ann", "", 0);
+    for (int i = 0; i < RACERS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, post_in_order, &order), 0);
+    for (int i = 0; i < RACERS; i++)
+        pthread_join(threads[i], NULL);
+    ck_assert_int_eq(order.together, 0);
+    ck_assert_int_eq(order.late, 0);
+    ck_assert_int_eq(order.last, RACERS * 500);
+}
+END_TEST
+
 /* ---- the tag ---- */
 
 START_TEST(the_tag_is_siphash_2_4_128)
@@ -715,6 +787,7 @@ static void add_coming_back(Suite *s)
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, messages_of_a_session_are_numbered_from_1);
     tcase_add_test(c, an_object_keeps_its_members_and_an_empty_one_gets_one);
+    tcase_add_test(c, nothing_is_sent_before_the_client_has_heard_of_its_session);
     tcase_add_test(c, what_is_no_object_or_has_no_session_is_not_sent);
     tcase_add_test(c, a_post_that_is_refused_leaves_no_number_behind);
     tcase_add_test(c, who_comes_back_is_told_what_it_missed_in_order);
@@ -751,6 +824,8 @@ Suite *suite(void)
     tcase_add_test(c, memory_that_is_refused_loses_nothing_that_was_kept);
     tcase_add_test(c, a_table_that_cannot_be_made_leaks_nothing);
     tcase_add_test(c, threads_that_post_while_a_session_moves_lose_nothing);
+    tcase_add_test(c,
+                   messages_of_several_threads_are_sent_one_by_one_in_the_order_of_their_numbers);
     tcase_add_test(c, the_tag_is_siphash_2_4_128);
     suite_add_tcase(s, c);
     return s;
