@@ -94,8 +94,10 @@ void wsrt_drain_step(wsrt_loop *l)
         stop_accepting(l);
     if (l->drain.stage == WSRT_DRAIN_CLOSING && l->now >= l->drain.due)
         close_batch(l);
-    if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->now >= l->drain.end)
+    if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->now >= l->drain.end) {
         reset_all(l);
+        l->drain.due = l->now + batch_ns; /* workers may take longer: nobody spins meanwhile */
+    }
     if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->used == 0 && l->boxes == 0) {
         l->drain.stage = WSRT_DRAIN_ENDED;
         l->drain.due = INT64_MAX;

@@ -64,6 +64,7 @@ typedef struct wsrt_queue {
     uint32_t head;
     uint32_t count;
     uint32_t offset;   /* bytes of the first frame already sent */
+    uint32_t begun;    /* 1: that frame is the rest of what was sent in part before it was queued */
     uint32_t control;  /* unsent bytes of control frames, at most */
     uint32_t progress; /* tick of the last accepted byte */
 } wsrt_queue;
@@ -523,6 +524,13 @@ static inline uint32_t wsrt_stamp(const wsrt_loop *l)
 static inline int wsrt_conn_holds(const wsrt_conn *c)
 {
     return c->tls != NULL && wsrt_tls_unsent(c->tls) > 0;
+}
+
+/* Other threads have posted to it, and were told so, what has not been taken up yet: what comes now goes
+ * behind that. */
+static inline int wsrt_conn_is_behind(const wsrt_conn *c)
+{
+    return atomic_load_explicit(&c->in_flight, memory_order_relaxed) > 0;
 }
 
 static inline uint32_t wsrt_conn_queued(const wsrt_conn *c)

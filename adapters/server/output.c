@@ -222,7 +222,7 @@ void wsrt_output_drop(wsrt_loop *l, wsrt_conn *c, int keep_begun)
 
     if (q == NULL)
         return;
-    if (!keep_begun || q->offset == 0) {
+    if (!keep_begun || (q->offset == 0 && !q->begun)) {
         free_queue(l, c);
         return;
     }
@@ -260,10 +260,23 @@ static int may_send(const wsrt_conn *c)
     return c->state != WSRT_CONN_LINGER && (c->flags & WSRT_CONN_DOOMED) == 0;
 }
 
-/* What the socket did not take of a turn's output has to be kept or the connection is lost. */
-static void keep_rest(wsrt_loop *l, wsrt_conn *c, const unsigned char *bytes, size_t len)
+/* What the socket did not take of `len` bytes. */
+static int push_rest(wsrt_loop *l, wsrt_conn *c, const unsigned char *bytes, size_t len,
+                     size_t sent)
 {
-    if (total_full(l, len) || push_bytes(l, c, bytes, len) != WSRT_OK)
+    int rc = push_bytes(l, c, bytes + sent, len - sent);
+
+    if (rc == WSRT_OK && sent > 0)
+        c->out->begun = 1;
+    return rc;
+}
+
+/* Of a turn's output it has to be kept, or the connection is lost. */
+static void keep_rest(wsrt_loop *l, wsrt_conn *c, size_t sent)
+{
+    size_t len = l->tx_len - sent;
+
+    if (total_full(l, len) || push_rest(l, c, l->tx, l->tx_len, sent) != WSRT_OK)
         wsrt_conn_reset(l, c);
     else
         c->out->control += (uint32_t)(l->tx_control < len ? l->tx_control : len);
@@ -280,7 +293,7 @@ void wsrt_output_flush(wsrt_loop *l)
             sent = n < 0 ? len : (size_t)n;
         }
         if (sent < len)
-            keep_rest(l, c, l->tx + sent, len - sent);
+            keep_rest(l, c, sent);
     }
     l->tx_len = 0;
     l->tx_control = 0;
@@ -404,7 +417,7 @@ static __attribute__((noinline)) int put_long_reply(wsrt_loop *l, int opcode, ws
         wsrt_output_flush(l);
     if (l->current->state != WSRT_CONN_OPEN)
         return WSRT_ERR_GONE;
-    if (most > WSRT_TX_SIZE || l->current->out != NULL)
+    if (most > WSRT_TX_SIZE || l->current->out != NULL || wsrt_conn_is_behind(l->current))
         return WSRT_STALE;
     l->tx_len += wsrt_output_encode(l, l->tx + l->tx_len, opcode, data);
     wsrt_loop_count(l, WSRT_COUNT_MESSAGES_OUT, 1);
@@ -420,7 +433,7 @@ static inline int put_reply(wsrt_loop *l, int opcode, wsrt_span data)
 {
     if (data.len > AWS_FRAGMENT || l->tx_len >= WSRT_TX_FLUSH)
         return put_long_reply(l, opcode, data);
-    if (l->current->out != NULL)
+    if (l->current->out != NULL || wsrt_conn_is_behind(l->current))
         return WSRT_STALE;
     l->tx_len += encode_frame(l->tx + l->tx_len, opcode, 1, data);
     wsrt_loop_count(l, WSRT_COUNT_MESSAGES_OUT, 1);
@@ -477,7 +490,7 @@ void wsrt_output_control(wsrt_loop *l, wsrt_conn *c, int opcode, wsrt_span paylo
     }
     if (sent == len)
         return;
-    if (push_bytes(l, c, frame + sent, len - sent) != WSRT_OK) {
+    if (push_rest(l, c, frame, len, sent) != WSRT_OK) {
         wsrt_conn_reset(l, c);
         return;
     }
@@ -517,7 +530,7 @@ static void advance(wsrt_loop *l, wsrt_conn *c, size_t sent)
             return;
         }
         sent -= rest;
-        q->offset = 0;
+        q->offset = q->begun = 0;
         q->head = (q->head + 1) & (q->cap - 1);
         q->count--;
         wsrt_frame_release(l, f);

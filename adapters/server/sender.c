@@ -88,14 +88,21 @@ static int write_letter(wsrt_loop *l, const wsrt_post *post, wsrt_letter *m)
     return WSRT_OK;
 }
 
+static int post_from_afar(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post, int *result);
+static int hand_over_letter(wsrt_loop *l, const wsrt_span *id, wsrt_letter *m);
+
 static int post_here(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post)
 {
     wsrt_conn *c = find(l, id);
     wsrt_letter m;
-    int rc = WSRT_STALE;
+    int rc = WSRT_STALE, result;
 
     if (c == NULL)
         return missing(id);
+    if (wsrt_conn_is_behind(c)) {
+        rc = post_from_afar(l, id, post, &result);
+        return rc != WSRT_OK ? rc : result;
+    }
     if (c == l->current)
         rc = wsrt_output_reply(l, opcode_of(post), post->data);
     if (rc != WSRT_STALE)
@@ -119,6 +126,15 @@ int wsrt_sender_answer(wsrt_loop *l, int binary, wsrt_span body)
     return post_here(l, &id, &post);
 }
 
+static int put_letter(wsrt_loop *l, const wsrt_span *id, wsrt_letter *m)
+{
+    wsrt_conn *c = find(l, id);
+
+    if (c == NULL)
+        return missing(id);
+    return wsrt_conn_is_behind(c) ? hand_over_letter(l, id, m) : wsrt_output_letter(l, c, m);
+}
+
 static int post_many_here(wsrt_loop *l, const wsrt_span *ids, size_t n, const wsrt_post *post,
                           int *results)
 {
@@ -127,10 +143,8 @@ static int post_many_here(wsrt_loop *l, const wsrt_span *ids, size_t n, const ws
 
     if (rc != WSRT_OK)
         return rc;
-    for (size_t i = 0; i < n; i++) {
-        wsrt_conn *c = find(l, &ids[i]);
-        results[i] = c == NULL ? missing(&ids[i]) : wsrt_output_letter(l, c, &m);
-    }
+    for (size_t i = 0; i < n; i++)
+        results[i] = put_letter(l, &ids[i], &m);
     wsrt_frame_release(l, m.frame);
     return WSRT_OK;
 }
@@ -242,13 +256,22 @@ static int post_from_afar(wsrt_loop *l, const wsrt_span *id, const wsrt_post *po
     return WSRT_OK;
 }
 
+static int hand_over_letter(wsrt_loop *l, const wsrt_span *id, wsrt_letter *m)
+{
+    int result, rc = wsrt_letter_frame(l, m);
+
+    if (rc != WSRT_OK)
+        return rc;
+    hand_over_many(l, id, 1, (wsrt_parcel){.frame = m->frame, .flags = m->flags}, &result);
+    return result;
+}
+
 static void post_to_own(wsrt_loop *l, const wsrt_span *ids, size_t n, wsrt_letter *m, int *results)
 {
     for (size_t i = 0; i < n; i++) {
         if (wsrt_conn_loop_of(l->server, ids[i]) != l)
             continue;
-        wsrt_conn *c = find(l, &ids[i]);
-        results[i] = c == NULL ? WSRT_ERR_GONE : wsrt_output_letter(l, c, m);
+        results[i] = put_letter(l, &ids[i], m);
     }
 }
 
