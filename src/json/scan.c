@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+/* Eight bytes are looked at as one number, whatever the machine's order the first byte in its lowest
+ * bits. Of the marks, one high bit a byte, the lowest is always true; later ones may lie. */
+enum { WORD = 8 };
+
 #define EACH_BYTE(b) (0x0101010101010101u * (uint64_t)(b))
 #define HIGH_BITS EACH_BYTE(0x80)
 
@@ -10,59 +14,80 @@ static uint64_t load(const char *p)
     uint64_t word;
 
     memcpy(&word, p, sizeof word);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
     return word;
 }
 
-/* The lowest high bit marks the first byte below `limit`; later ones may lie. limit <= 0x80. */
-static uint64_t below(uint64_t word, unsigned limit)
+static uint64_t load_half(const char *p)
 {
-    return (word - EACH_BYTE(limit)) & ~word & HIGH_BITS;
+    uint32_t half;
+
+    memcpy(&half, p, sizeof half);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    half = __builtin_bswap32(half);
+#endif
+    return half;
 }
 
-static uint64_t same(uint64_t word, char byte)
+/* 1 to 7 bytes, zeros behind them. */
+static uint64_t load_rest(const char *p, size_t n)
 {
-    return below(word ^ EACH_BYTE((unsigned char)byte), 1);
+    const unsigned char *s = (const unsigned char *)p;
+
+    if (n >= 4)
+        return load_half(p) | load_half(p + n - 4) << (n - 4) * 8;
+    return s[0] | (uint64_t)s[n / 2] << n / 2 * 8 | (uint64_t)s[n - 1] << (n - 1) * 8;
 }
 
-static int plain(char c)
+static size_t first(uint64_t marks)
 {
-    unsigned char u = (unsigned char)c;
-
-    return u >= 0x20 && u < 0x80 && c != '"' && c != '\\';
+    return marks == 0 ? WORD : (size_t)__builtin_ctzll(marks) / 8;
 }
 
-const char *wsrt_scan_space(const char *p, const char *end)
+static uint64_t quotes(uint64_t word)
 {
-    while (p < end && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
-        p++;
-    return p;
+    return ((word ^ EACH_BYTE('"')) - EACH_BYTE(1)) | ((word ^ EACH_BYTE('\\')) - EACH_BYTE(1));
+}
+
+/* What a string's text cannot hold as it is; a zero among them. */
+static size_t first_unplain(uint64_t word)
+{
+    return first((quotes(word) | (word - EACH_BYTE(0x20)) | word) & HIGH_BITS);
+}
+
+static size_t first_quote(uint64_t word)
+{
+    return first(quotes(word) & ~word & HIGH_BITS);
 }
 
 const char *wsrt_scan_plain(const char *p, const char *end)
 {
-    while (end - p >= 8) {
-        uint64_t word = load(p);
-        if ((below(word, 0x20) | same(word, '"') | same(word, '\\') | (word & HIGH_BITS)) != 0)
-            break;
-        p += 8;
+    for (; end - p >= WORD; p += WORD) {
+        size_t at = first_unplain(load(p));
+        if (at < WORD)
+            return p + at;
     }
-    while (p < end && plain(*p))
-        p++;
-    return p;
+    return p == end ? end : p + first_unplain(load_rest(p, (size_t)(end - p)));
+}
+
+static const char *find_quote(const char *p, const char *end)
+{
+    for (; end - p >= WORD; p += WORD) {
+        size_t at = first_quote(load(p));
+        if (at < WORD)
+            return p + at;
+    }
+    size_t rest = (size_t)(end - p), at = rest == 0 ? 0 : first_quote(load_rest(p, rest));
+    return at < rest ? p + at : end;
 }
 
 const char *wsrt_scan_quote(const char *p, const char *end, uint32_t *escaped)
 {
     *escaped = 0;
     for (;;) {
-        while (end - p >= 8) {
-            uint64_t word = load(p);
-            if ((same(word, '"') | same(word, '\\')) != 0)
-                break;
-            p += 8;
-        }
-        while (p < end && *p != '"' && *p != '\\')
-            p++;
+        p = find_quote(p, end);
         if (p == end)
             return NULL;
         if (*p == '"')

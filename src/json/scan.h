@@ -6,7 +6,12 @@
 #include <wsrt/base.h>
 
 /* First byte that is no space, tab, LF or CR; or end. */
-const char *wsrt_scan_space(const char *p, const char *end);
+static inline const char *wsrt_scan_space(const char *p, const char *end)
+{
+    while (p < end && *p <= ' ' && (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t'))
+        p++;
+    return p;
+}
 
 /* First byte that a string scan must look at: a quote, a backslash, a control character or a byte
  * of 0x80 and above; or end. */

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { LEVELS = 128, SMALLEST_SINK = 64 };
+enum { LEVELS = 128, SMALLEST_SINK = 64, SHORT = 256 };
 enum { FLAGS = WSRT_JSON_HTML_SAFE | WSRT_JSON_REPLACE_UTF8 };
 
 /* What may come next; the writer's `state`. */
@@ -34,11 +34,9 @@ static void flush(wsrt_json_writer *w)
         fail(w, rc);
 }
 
-/* A fixed buffer only counts once it has overflowed: len > cap. */
-static void put_fixed(wsrt_json_writer *w, const char *data, size_t len)
+/* A fixed buffer that overflows only counts from then on: len > cap. */
+static void put_fixed(wsrt_json_writer *w, size_t len)
 {
-    if (w->len <= w->cap && len <= w->cap - w->len)
-        memcpy(w->buf + w->len, data, len);
     w->len = len > SIZE_MAX - w->len ? SIZE_MAX : w->len + len;
 }
 
@@ -58,14 +56,24 @@ static void put_sink(wsrt_json_writer *w, const char *data, size_t len)
     w->len += len;
 }
 
+/* What fits as it is: so many bytes, and nothing has failed. */
+static int has_room(const wsrt_json_writer *w, size_t len)
+{
+    return w->status == WSRT_OK && w->len <= w->cap && len <= w->cap - w->len;
+}
+
 static void put(wsrt_json_writer *w, const char *data, size_t len)
 {
     if (w->status < 0 || len == 0)
         return;
-    if (w->sink == NULL)
-        put_fixed(w, data, len);
-    else
+    if (has_room(w, len)) {
+        memcpy(w->buf + w->len, data, len);
+        w->len += len;
+    } else if (w->sink == NULL) {
+        put_fixed(w, len);
+    } else {
         put_sink(w, data, len);
+    }
 }
 
 static void put_char(wsrt_json_writer *w, char c)
@@ -166,16 +174,17 @@ static void put_unicode_escape(wsrt_json_writer *w, uint32_t unit)
 
 static void put_escape(wsrt_json_writer *w, char c)
 {
-    static const char special[] = "\"\\\b\f\n\r\t";
-    static const char names[] = "\"\\bfnrt";
-    const char *at = c == '\0' ? NULL : strchr(special, c);
+    static const char names[] = "\0\0\0\0\0\0\0\0btn\0fr"; /* of 0 to 13; NUL = it has none */
+    char text[2] = {'\\', c};
 
-    if (at == NULL) {
+    if ((unsigned char)c < sizeof names)
+        text[1] = names[(unsigned char)c];
+    else if (c != '"' && c != '\\')
+        text[1] = '\0';
+    if (text[1] == '\0')
         put_unicode_escape(w, (unsigned char)c);
-        return;
-    }
-    put_char(w, '\\');
-    put_char(w, names[at - special]);
+    else
+        put(w, text, sizeof text);
 }
 
 static int is_markup(char c)
@@ -261,11 +270,32 @@ void wsrt_json_string_close(wsrt_json_writer *w)
     end_value(w);
 }
 
+/* The way of most strings: what fits and has nothing to escape goes in at once, in its quotes. */
+static int put_clean(wsrt_json_writer *w, wsrt_span text)
+{
+    if (text.len > SHORT || !has_room(w, text.len + 2) || (w->flags & WSRT_JSON_HTML_SAFE) != 0)
+        return 0;
+    char *to = w->buf + w->len;
+    if (text.len > 0) {
+        if (wsrt_scan_plain(text.ptr, text.ptr + text.len) != text.ptr + text.len)
+            return 0;
+        memcpy(to + 1, text.ptr, text.len);
+    }
+    to[0] = to[text.len + 1] = '"';
+    w->len += text.len + 2;
+    return 1;
+}
+
 void wsrt_json_string(wsrt_json_writer *w, wsrt_span text)
 {
-    wsrt_json_string_open(w);
-    wsrt_json_string_part(w, text);
-    wsrt_json_string_close(w);
+    if (!begin_value(w))
+        return;
+    if (!put_clean(w, text)) {
+        put_char(w, '"');
+        wsrt_json_string_part(w, text);
+        put_char(w, '"');
+    }
+    end_value(w);
 }
 
 void wsrt_json_string_cstr(wsrt_json_writer *w, const char *text_cstr)
@@ -283,9 +313,11 @@ void wsrt_json_key_span(wsrt_json_writer *w, wsrt_span name)
     }
     if (w->state == NEXT)
         put_char(w, ',');
-    put_char(w, '"');
-    wsrt_json_string_part(w, name);
-    put_char(w, '"');
+    if (!put_clean(w, name)) {
+        put_char(w, '"');
+        wsrt_json_string_part(w, name);
+        put_char(w, '"');
+    }
     put_char(w, ':');
     w->state = VALUE;
 }
