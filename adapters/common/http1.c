@@ -65,6 +65,8 @@ int wsrt_http_same_text(wsrt_span a, wsrt_span b)
 {
     if (a.len != b.len)
         return 0;
+    if (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0)
+        return 1;
     for (size_t i = 0; i < a.len; i++)
         if (lower(a.ptr[i]) != lower(b.ptr[i]))
             return 0;
@@ -99,15 +101,29 @@ static int is_text_byte(char c)
     return (u >= 0x20 && u != 0x7f) || u == '\t';
 }
 
+/* The first byte at or behind i that is no text, or stop; eight at a time while they all are. */
+static size_t skip_text(const char *text, size_t i, size_t stop)
+{
+    const uint64_t each = 0x0101010101010101u, high = each << 7;
+
+    for (uint64_t word; i + sizeof word <= stop; i += sizeof word) {
+        memcpy(&word, text + i, sizeof word);
+        uint64_t deleted = word ^ (each * 0x7f);
+        if ((((word - each * 0x20) & ~word) | ((deleted - each) & ~deleted)) & high)
+            break;
+    }
+    while (i < stop && is_text_byte(text[i]))
+        i++;
+    return i;
+}
+
 /* Looks at every byte once and decides by the bytes up to it alone, so that the split of the input
  * cannot change the verdict. A CR is left for the call that sees the byte behind it. */
 static int find_end(wsrt_span in, uint32_t max, uint32_t *scanned, size_t *end)
 {
     size_t stop = in.len < max ? in.len : max, i = *scanned;
 
-    for (; i < stop; i++) {
-        if (is_text_byte(in.ptr[i]))
-            continue;
+    for (; (i = skip_text(in.ptr, i, stop)) < stop; i++) {
         if (in.ptr[i] == '\r' && i + 1 == stop)
             break;
         if (in.ptr[i] != '\r' || in.ptr[i + 1] != '\n')
