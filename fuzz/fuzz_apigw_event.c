@@ -147,12 +147,11 @@ static void require_result(const wsrt_event *ev)
 {
     wsrt_response r = {
         .struct_size = sizeof r, .flags = ev->flags, .status = 200, .body = ev->body};
-    char *json;
-    size_t size, len;
+    wsrt_lambda_text json;
 
-    require(wsrt_lambda_result_write(&r, &libc_memory, &json, &size, &len) == WSRT_OK);
-    require(wsrt_json_parse(NULL, (wsrt_span){json, len}, NULL) == WSRT_OK);
-    free(json);
+    require(wsrt_lambda_result_write(&r, &libc_memory, &json) == WSRT_OK);
+    require(wsrt_json_parse(NULL, (wsrt_span){json.text, json.len}, NULL) == WSRT_OK);
+    wsrt_lambda_text_free(&json, &libc_memory);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -7,13 +7,12 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-enum { FIRST_BUFFER = 16384, MAX_HEAD = 65536, REQUEST_HEAD = 1024, LONGEST_NAME = 95 };
+enum { FIRST_BUFFER = 16384, MAX_HEAD = 65536, REQUEST_HEAD = 2048, LONGEST_NAME = 95 };
 
 /* ---- the address -------------------------------------------------------------------------- */
 
@@ -84,7 +83,7 @@ static int parse_endpoint(wsrt_lambda_client *c, wsrt_span endpoint)
 int wsrt_lambda_client_init(wsrt_lambda_client *c, wsrt_span endpoint,
                             const wsrt_allocator *allocator)
 {
-    *c = (wsrt_lambda_client){.allocator = *allocator, .fd = -1, .stop_fd = -1};
+    *c = (wsrt_lambda_client){.allocator = *allocator, .fd = -1};
     int rc = parse_endpoint(c, endpoint);
     if (rc != WSRT_OK)
         return rc;
@@ -140,6 +139,8 @@ static void add(head_text *h, const char *text, size_t len)
         h->len = sizeof h->text;
         return;
     }
+    if (len == 0)
+        return;
     memcpy(h->text + h->len, text, len);
     h->len += len;
 }
@@ -182,33 +183,31 @@ static int format_head(const wsrt_lambda_client *c, const wsrt_lambda_request *r
     return h->len < sizeof h->text ? WSRT_OK : WSRT_ERR_INVALID;
 }
 
-/* Moves the two pieces past what was sent. */
-static void skip_sent(struct iovec *iov, size_t sent)
+static int send_bytes(const wsrt_lambda_client *c, const char *bytes, size_t len, int flags)
 {
-    for (int i = 0; i < 2; i++) {
-        size_t n = sent < iov[i].iov_len ? sent : iov[i].iov_len;
-        iov[i].iov_base = (char *)iov[i].iov_base + n;
-        iov[i].iov_len -= n;
-        sent -= n;
+    while (len > 0) {
+        ssize_t n = send(c->fd, bytes, len, MSG_NOSIGNAL | flags);
+        if (n < 0 && errno != EINTR)
+            return WSRT_ERR_UNAVAILABLE;
+        bytes += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
     }
+    return WSRT_OK;
 }
 
+/* A short body goes out in one piece with its head, a long one right behind it in the same segments. */
 static int send_request(wsrt_lambda_client *c, const wsrt_lambda_request *r)
 {
     head_text h;
     int rc = format_head(c, r, &h);
-    struct iovec iov[2] = {{h.text, h.len}, {(void *)(uintptr_t)r->body.ptr, r->body.len}};
-    struct msghdr message = {.msg_iov = iov, .msg_iovlen = 2};
+    int together = r->body.len < sizeof h.text - h.len;
 
     if (rc != WSRT_OK)
         return rc;
-    while (iov[0].iov_len + iov[1].iov_len > 0) {
-        ssize_t n = sendmsg(c->fd, &message, MSG_NOSIGNAL);
-        if (n < 0 && errno != EINTR)
-            return WSRT_ERR_UNAVAILABLE;
-        skip_sent(iov, n > 0 ? (size_t)n : 0);
-    }
-    return WSRT_OK;
+    if (together)
+        add(&h, r->body.ptr, r->body.len);
+    rc = send_bytes(c, h.text, h.len, together ? 0 : MSG_MORE);
+    return rc != WSRT_OK || together ? rc : send_bytes(c, r->body.ptr, r->body.len, 0);
 }
 
 /* ---- receiving ---------------------------------------------------------------------------- */
@@ -229,22 +228,6 @@ static int reserve(wsrt_lambda_client *c, size_t size)
     return WSRT_OK;
 }
 
-/* WSRT_OK once the connection has something to read; waits without end, the process may be frozen
- * meanwhile. */
-static int wait_readable(const wsrt_lambda_client *c)
-{
-    struct pollfd fds[2] = {{.fd = c->fd, .events = POLLIN}, {.fd = c->stop_fd, .events = POLLIN}};
-
-    for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return WSRT_ERR_UNAVAILABLE;
-        if (fds[1].revents != 0)
-            return WSRT_ERR_STATE;
-        if (fds[0].revents != 0)
-            return WSRT_OK;
-    }
-}
-
 /* Reads once; *eof when the peer has closed. */
 static int receive(wsrt_lambda_client *c, int *eof)
 {
@@ -261,6 +244,37 @@ static int receive(wsrt_lambda_client *c, int *eof)
     c->len += (size_t)n;
     *eof = n == 0;
     return WSRT_OK;
+}
+
+/* A descriptor is shut only while the wait has not taken it back, so that its number never means
+ * something else by then. */
+void wsrt_lambda_stopper_end(wsrt_lambda_stopper *s)
+{
+    int fd;
+
+    atomic_store(&s->wanted, 1);
+    fd = atomic_load(&s->waiting);
+    if (fd < 0 || !atomic_compare_exchange_strong(&s->waiting, &fd, WSRT_LAMBDA_ENDING))
+        return;
+    shutdown(fd, SHUT_RD);
+    atomic_store(&s->waiting, WSRT_LAMBDA_NOBODY);
+}
+
+/* Reads once, however long that takes: the process may be frozen meanwhile. */
+static int receive_or_stop(wsrt_lambda_client *c, int *eof)
+{
+    wsrt_lambda_stopper *s = c->stopper;
+    int fd = c->fd, rc = WSRT_OK;
+
+    if (s == NULL)
+        return receive(c, eof);
+    atomic_store(&s->waiting, fd);
+    if (atomic_load(&s->wanted) == 0)
+        rc = receive(c, eof);
+    if (!atomic_compare_exchange_strong(&s->waiting, &fd, WSRT_LAMBDA_NOBODY))
+        while (atomic_load(&s->waiting) == WSRT_LAMBDA_ENDING)
+            sched_yield();
+    return atomic_load(&s->wanted) != 0 ? WSRT_ERR_STATE : rc;
 }
 
 static int receive_head(wsrt_lambda_client *c, const wsrt_lambda_request *r,
@@ -282,9 +296,7 @@ static int receive_head(wsrt_lambda_client *c, const wsrt_lambda_request *r,
         }
         if (rc != WSRT_HTTP_MORE)
             return WSRT_ERR_MALFORMED;
-        rc = r->may_stop ? wait_readable(c) : WSRT_OK;
-        if (rc == WSRT_OK)
-            rc = receive(c, &eof);
+        rc = r->may_stop ? receive_or_stop(c, &eof) : receive(c, &eof);
         if (rc != WSRT_OK || eof)
             return rc != WSRT_OK ? rc : WSRT_ERR_UNAVAILABLE;
     }

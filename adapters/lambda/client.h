@@ -4,9 +4,21 @@
 
 #include <wsrt/base.h>
 
+#include <stdatomic.h>
 #include <sys/socket.h>
 
 enum { WSRT_LAMBDA_ID_MAX = 128, WSRT_LAMBDA_TRACE_MAX = 512 };
+
+/* Ends a wait for work from a signal handler or from another thread. The wait is recv() itself, with no
+ * poll() before it: whoever ends it shuts the connection for reading. */
+typedef struct wsrt_lambda_stopper {
+    atomic_int wanted;
+    atomic_int waiting; /* the descriptor of the wait; or a number below */
+} wsrt_lambda_stopper;
+
+enum { WSRT_LAMBDA_NOBODY = -1, WSRT_LAMBDA_ENDING = -2 };
+
+void wsrt_lambda_stopper_end(wsrt_lambda_stopper *s); /* async-signal-safe */
 
 typedef struct wsrt_lambda_client {
     wsrt_allocator allocator;
@@ -14,10 +26,10 @@ typedef struct wsrt_lambda_client {
     socklen_t address_len;
     char fields[160]; /* of every request: the rest of its first line, Host and User-Agent */
     size_t fields_len;
-    uint64_t max_body; /* of one answer */
-    int fd;            /* -1 = not connected */
-    int stop_fd;       /* readable = stop waiting */
-    char *buf;         /* the answer under way; kept */
+    uint64_t max_body;            /* of one answer */
+    wsrt_lambda_stopper *stopper; /* NULL = nobody stops its waits */
+    int fd;                       /* -1 = not connected */
+    char *buf;                    /* the answer under way; kept */
     size_t cap;
     size_t len;
 } wsrt_lambda_client;

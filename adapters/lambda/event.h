@@ -26,17 +26,25 @@ void wsrt_lambda_event_free(wsrt_lambda_event *e, const wsrt_allocator *allocato
 /* The trace's root in an X-Ray header, "1-…-…"; empty when it has none. */
 wsrt_span wsrt_lambda_trace_root(wsrt_span header);
 
-/* Writes `{"statusCode":…}` into memory of the allocator: `*size` bytes of it, `*len` of them text.
- * WSRT_OK; WSRT_ERR_NOMEM. */
+/* A text that was written: in place when it is short, else in memory of an allocator. */
+typedef struct wsrt_lambda_text {
+    char *text;
+    size_t len;
+    size_t size; /* of the allocator's memory */
+    char brief[1024];
+} wsrt_lambda_text;
+
+void wsrt_lambda_text_free(wsrt_lambda_text *t, const wsrt_allocator *allocator);
+
+/* Writes `{"statusCode":…}`. WSRT_OK; WSRT_ERR_NOMEM: then nothing is held. */
 int wsrt_lambda_result_write(const wsrt_response *response, const wsrt_allocator *allocator,
-                             char **out, size_t *size, size_t *len);
+                             wsrt_lambda_text *out);
 
 /* Writes an authorizer's answer in the same way: a policy that allows a principal its connect, or
  * denies it when `response` is no success, and what events of the connection will say of it.
  * WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_TOO_LARGE (more than API Gateway takes). */
 int wsrt_lambda_policy_write(const wsrt_response *response, wsrt_span method_arn,
-                             const wsrt_allocator *allocator, char **out, size_t *size,
-                             size_t *len);
+                             const wsrt_allocator *allocator, wsrt_lambda_text *out);
 
 /* What an invocation that failed with `status` reports: a Category.Reason pair, and a text that
  * tells nothing about the event. */

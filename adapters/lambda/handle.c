@@ -30,16 +30,14 @@ static void give_stream_result(const wsrt_response *response, call *c)
     c->result(body.ptr, body.len, c->user);
 }
 
-static int write_answer(const call *c, const wsrt_response *r, char **json, size_t *size,
-                        size_t *len)
+static int write_answer(const call *c, const wsrt_response *r, wsrt_lambda_text *out)
 {
     static const wsrt_response plain = {.struct_size = sizeof plain, .status = STATUS_OK};
 
     switch (c->mapped->event.kind) {
     case WSRT_EVENT_AUTHORIZE:
         if (r->principal != NULL)
-            return wsrt_lambda_policy_write(r, c->mapped->method_arn, c->allocator, json, size,
-                                            len);
+            return wsrt_lambda_policy_write(r, c->mapped->method_arn, c->allocator, out);
         return r->status < SERVER_ERROR ? WSRT_ERR_UNAUTHENTICATED : WSRT_ERR_UNAVAILABLE;
     case WSRT_EVENT_DISCONNECT:
         /* Nobody is left to read an answer, and an error would only be retried. */
@@ -48,24 +46,23 @@ static int write_answer(const call *c, const wsrt_response *r, char **json, size
     default:
         break;
     }
-    return wsrt_lambda_result_write(r, c->allocator, json, size, len);
+    return wsrt_lambda_result_write(r, c->allocator, out);
 }
 
 static void give_result(const wsrt_response *response, void *user)
 {
     call *c = user;
-    char *json = NULL;
-    size_t size = 0, len = 0;
+    wsrt_lambda_text json;
 
     if (c->mapped->event.kind == WSRT_EVENT_STREAM) {
         give_stream_result(response, c);
         return;
     }
-    c->status = write_answer(c, response, &json, &size, &len);
+    c->status = write_answer(c, response, &json);
     if (c->status != WSRT_OK)
         return;
-    c->result(json, len, c->user);
-    wsrt_adapter_realloc(c->allocator, json, size, 0);
+    c->result(json.text, json.len, c->user);
+    wsrt_lambda_text_free(&json, c->allocator);
 }
 
 /* The wall-clock deadline on the monotonic clock; never 0, which would mean none. */

@@ -5,10 +5,12 @@
 
 #include "common/support.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MAX_EVENT = 6291556, MESSAGE_SIZE = 513, EXIT_CONFIG = 78, LIMITED_KEYS = 8192 };
 
@@ -94,6 +96,26 @@ int wsrt_lambda_init_error(const wsrt_lambda_options *opts, int status, const ch
 
 /* ---- a whole main ------------------------------------------------------------------------- */
 
+/* What the environment of a whole main knows; the log reads the level through its address. */
+typedef struct host {
+    int level;
+    int statm; /* kept open: it is read after each event */
+} host;
+
+/* The second number of statm is the resident pages. */
+static int64_t resident(void *user)
+{
+    const host *h = user;
+    char text[96], *rest;
+    ssize_t n = pread(h->statm, text, sizeof text - 1, 0);
+
+    if (n <= 0)
+        return -1;
+    text[n] = '\0';
+    strtoll(text, &rest, 10);
+    return strtoll(rest, NULL, 10) * sysconf(_SC_PAGESIZE);
+}
+
 static void on_term(int number)
 {
     (void)number;
@@ -174,8 +196,9 @@ static wsrt_limiter *small_limiter(void)
 
 int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, void *user)
 {
-    int level = wsrt_lambda_log_level(getenv("WSRT_LOG_LEVEL"));
-    const wsrt_env env = {.struct_size = sizeof env, .user = &level, .log = wsrt_lambda_log};
+    host h = {wsrt_lambda_log_level(getenv("WSRT_LOG_LEVEL")), -1};
+    const wsrt_env env = {
+        .struct_size = sizeof env, .user = &h, .log = wsrt_lambda_log, .resident = resident};
     wsrt_runtime_options parts = {.struct_size = sizeof parts,
                                   .env = &env,
                                   .environment = wsrt_span_cstr(getenv("ENVIRONMENT"))};
@@ -187,6 +210,7 @@ int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, 
     if (rc != WSRT_OK)
         return fail(NULL, &env, rc, "the options of wsrt_lambda_main() are wrong");
     catch_signals();
+    h.statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
     if (o.endpoint.len == 0)
         (void)find_missing("AWS_LAMBDA_RUNTIME_API", message, sizeof message);
     if (o.endpoint.len == 0 || find_missing(o.required_cstr, message, sizeof message))
@@ -206,5 +230,6 @@ int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, 
     }
     wsrt_runtime_free(rt);
     wsrt_limiter_free(limiter);
+    close(h.statm);
     return rc;
 }

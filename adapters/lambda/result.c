@@ -61,19 +61,38 @@ static int write_json(const wsrt_response *r, const body *b, char *dst, size_t c
     return wsrt_json_finish(&w, len);
 }
 
+/* Memory for a text of which one try has said how long it is. */
+static int make_room(wsrt_lambda_text *out, const wsrt_allocator *allocator)
+{
+    out->size = out->len;
+    out->text = wsrt_adapter_realloc(allocator, NULL, 0, out->size);
+    return out->text != NULL ? WSRT_OK : WSRT_ERR_NOMEM;
+}
+
+void wsrt_lambda_text_free(wsrt_lambda_text *t, const wsrt_allocator *allocator)
+{
+    if (t->text != NULL && t->text != t->brief)
+        wsrt_adapter_realloc(allocator, t->text, t->size, 0);
+    t->text = NULL;
+}
+
 int wsrt_lambda_result_write(const wsrt_response *response, const wsrt_allocator *allocator,
-                             char **out, size_t *size, size_t *len)
+                             wsrt_lambda_text *out)
 {
     body b;
     int rc = prepare_body(&b, response, allocator);
 
+    out->text = out->brief;
     if (rc != WSRT_OK)
         return rc;
-    write_json(response, &b, NULL, 0, size); /* how much it takes */
-    *out = wsrt_adapter_realloc(allocator, NULL, 0, *size);
-    rc = *out != NULL ? write_json(response, &b, *out, *size, len) : WSRT_ERR_NOMEM;
-    if (rc != WSRT_OK && *out != NULL)
-        wsrt_adapter_realloc(allocator, *out, *size, 0);
+    rc = write_json(response, &b, out->brief, sizeof out->brief, &out->len);
+    if (rc == WSRT_ERR_LIMIT) {
+        rc = make_room(out, allocator);
+        if (rc == WSRT_OK)
+            rc = write_json(response, &b, out->text, out->size, &out->len);
+    }
+    if (rc != WSRT_OK)
+        wsrt_lambda_text_free(out, allocator);
     if (b.encoded != NULL)
         wsrt_adapter_realloc(allocator, b.encoded, b.size, 0);
     return rc;
@@ -143,15 +162,16 @@ static int write_policy(const wsrt_response *r, wsrt_span arn, char *dst, size_t
 }
 
 int wsrt_lambda_policy_write(const wsrt_response *response, wsrt_span method_arn,
-                             const wsrt_allocator *allocator, char **out, size_t *size, size_t *len)
+                             const wsrt_allocator *allocator, wsrt_lambda_text *out)
 {
-    write_policy(response, method_arn, NULL, 0, size); /* how much it takes */
-    if (*size > MAX_POLICY)
+    out->text = out->brief;
+    int rc = write_policy(response, method_arn, out->brief, sizeof out->brief, &out->len);
+    if (rc != WSRT_ERR_LIMIT)
+        return rc;
+    if (out->len > MAX_POLICY)
         return WSRT_ERR_TOO_LARGE;
-    *out = wsrt_adapter_realloc(allocator, NULL, 0, *size);
-    if (*out == NULL)
-        return WSRT_ERR_NOMEM;
-    return write_policy(response, method_arn, *out, *size, len);
+    rc = make_room(out, allocator);
+    return rc == WSRT_OK ? write_policy(response, method_arn, out->text, out->size, &out->len) : rc;
 }
 
 /* ---- failed invocations ------------------------------------------------------------------- */

@@ -7,13 +7,8 @@
 #include "common/support.h"
 
 #include <errno.h>
-#include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <time.h>
-#include <unistd.h>
 
 #define API "/2018-06-01/runtime/invocation/"
 
@@ -32,46 +27,14 @@ typedef struct loop {
     size_t result_len;
 } loop;
 
-/* ---- stopping: a flag, and a descriptor that wakes the wait. It is made once and stays open, so that
- * a signal handler never writes to a number that means something else by now. */
-
-static atomic_int stop_wanted;
-static atomic_int stop_fd = -1;
+static wsrt_lambda_stopper stopper = {.waiting = WSRT_LAMBDA_NOBODY};
 
 void wsrt_lambda_stop(void)
 {
-    const uint64_t one = 1;
     int saved = errno;
 
-    atomic_store(&stop_wanted, 1);
-    int fd = atomic_load(&stop_fd);
-    if (fd >= 0 && write(fd, &one, sizeof one) < 0) {
-        /* full: it is readable already */
-    }
+    wsrt_lambda_stopper_end(&stopper);
     errno = saved;
-}
-
-static int stop_descriptor(void)
-{
-    int none = -1, fd = atomic_load(&stop_fd);
-
-    if (fd >= 0)
-        return fd;
-    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd >= 0 && !atomic_compare_exchange_strong(&stop_fd, &none, fd)) {
-        close(fd);
-        fd = none;
-    }
-    return fd;
-}
-
-static void forget_stop(void)
-{
-    uint64_t count;
-    ssize_t n = read(atomic_load(&stop_fd), &count, sizeof count);
-
-    (void)n;
-    atomic_store(&stop_wanted, 0);
 }
 
 /* ---- log ---------------------------------------------------------------------------------- */
@@ -104,6 +67,17 @@ static int judge_post(const loop *l, int status)
     return status == 413 ? WSRT_ERR_TOO_LARGE : WSRT_OK;
 }
 
+static void write_path(char path[PATH_SIZE], const char *id, const char *what)
+{
+    char *to = path;
+
+    for (const char *const *part = (const char *const[]){API, id, "/", what, NULL}; *part; part++) {
+        size_t len = strlen(*part);
+        memcpy(to, *part, len + 1);
+        to += len;
+    }
+}
+
 static int post(loop *l, const char *what, const char *error_type, wsrt_span body)
 {
     char path[PATH_SIZE];
@@ -115,7 +89,7 @@ static int post(loop *l, const char *what, const char *error_type, wsrt_span bod
         .body = body};
     wsrt_lambda_answer answer;
 
-    snprintf(path, sizeof path, API "%s/%s", l->next.request_id, what);
+    write_path(path, l->next.request_id, what);
     int rc = wsrt_lambda_exchange(&l->client, &request, &answer);
     if (rc != WSRT_OK) /* a kept connection may have died in a freeze: once more on a new one */
         rc = wsrt_lambda_exchange(&l->client, &request, &answer);
@@ -226,7 +200,7 @@ static int serve(loop *l)
 {
     uint64_t served = 0;
 
-    while (atomic_load(&stop_wanted) == 0) {
+    while (atomic_load(&stopper.wanted) == 0) {
         int rc = wait_for_work(l);
         if (rc == WSRT_ERR_STATE)
             break;
@@ -284,7 +258,7 @@ static int load_settings(loop *l, const wsrt_lambda_options *given)
     if (rc != WSRT_OK)
         return rc;
     l->client.max_body = o->max_event;
-    l->client.stop_fd = stop_descriptor();
+    l->client.stopper = &stopper;
     return WSRT_OK;
 }
 
@@ -317,7 +291,7 @@ int wsrt_lambda_run(wsrt_runtime *rt, const wsrt_lambda_options *opts)
     rc = start(&l);
     if (rc == WSRT_OK)
         rc = serve(&l);
-    forget_stop();
+    atomic_store(&stopper.wanted, 0);
     wsrt_lambda_upkeep_free(&l.upkeep);
     wsrt_lambda_client_free(&l.extension);
     wsrt_lambda_client_free(&l.client);

@@ -655,12 +655,15 @@ END_TEST
 static int serve_two(struct heap *heap, size_t n, int sticky)
 {
     size_t before = runtime_api_results(api);
+    char event[4096], body[2000] = {0};
 
+    memset(body, 'x', sizeof body - 1); /* more than goes without memory */
+    snprintf(event, sizeof event, EVENT("MESSAGE", "%s"), body);
     wsrt_runtime_free(rt);
     make_runtime(NULL);
     opts.allocator = heap->allocator;
     push(EVENT("MESSAGE", "one"), 0);
-    push(EVENT("MESSAGE", "two"), 0);
+    push(event, 0);
     heap_arm(heap, n, sticky);
     int rc = run(2);
     ck_assert_uint_eq(heap->live, 0);

@@ -459,16 +459,19 @@ static wsrt_principal seven(void)
                             .expires_at = 1795172400};
 }
 
-static char *policy(int status, const wsrt_principal *who, size_t *len)
+/* To be freed with free_text(). */
+static wsrt_span policy(wsrt_lambda_text *text, int status, const wsrt_principal *who)
 {
     wsrt_response r = {.struct_size = sizeof r, .status = status, .principal = who};
-    char *json;
-    size_t size;
 
-    ck_assert_int_eq(
-        wsrt_lambda_policy_write(&r, wsrt_span_cstr(ARN), &libc_memory, &json, &size, len),
-        WSRT_OK);
-    return json;
+    ck_assert_int_eq(wsrt_lambda_policy_write(&r, wsrt_span_cstr(ARN), &libc_memory, text),
+                     WSRT_OK);
+    return (wsrt_span){text->text, text->len};
+}
+
+static void free_text(wsrt_lambda_text *text)
+{
+    wsrt_lambda_text_free(text, &libc_memory);
 }
 
 static const struct {
@@ -488,28 +491,27 @@ static const struct {
 START_TEST(a_policy_names_the_principal_and_the_arn_that_was_asked_for)
 {
     wsrt_principal who = seven();
-    size_t len;
-    char *json = policy(policies[_i].status, &who, &len);
+    wsrt_lambda_text text;
 
-    check_text((wsrt_span){json, len}, policies[_i].json);
-    free(json);
+    check_text(policy(&text, policies[_i].status, &who), policies[_i].json);
+    free_text(&text);
 }
 END_TEST
 
 START_TEST(what_a_policy_says_of_a_principal_comes_back_with_the_events)
 {
     wsrt_principal who = seven();
-    size_t len;
-    char *json = policy(200, &who, &len), event[1024];
+    wsrt_lambda_text text;
+    char event[1024];
     wsrt_json root, context;
 
-    ck_assert_int_eq(wsrt_json_parse(&root, (wsrt_span){json, len}, NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_json_parse(&root, policy(&text, 200, &who), NULL), WSRT_OK);
     ck_assert_int_eq(wsrt_json_find(&root, wsrt_span_cstr("/context"), &context), WSRT_OK);
     snprintf(event, sizeof event,
              "{\"requestContext\":{\"eventType\":\"MESSAGE\",\"connectionId\":\"c1\","
              "\"authorizer\":%.*s}}",
              (int)context.text.len, context.text.ptr);
-    free(json);
+    free_text(&text);
     ck_assert_int_eq(map(event), WSRT_OK);
     ck_assert_ptr_nonnull(e.event.principal);
     check_text(e.event.principal->user_id, "user-7");
@@ -525,20 +527,18 @@ START_TEST(a_policy_that_the_gateway_would_not_take_is_not_written)
     static char long_name[8192];
     wsrt_principal who = seven();
     wsrt_response r = {.struct_size = sizeof r, .status = 200, .principal = &who};
-    char *json = NULL;
-    size_t size, len, whole;
+    wsrt_lambda_text text;
+    size_t whole = policy(&text, 200, &who).len;
 
-    json = policy(200, &who, &whole);
-    free(json);
+    free_text(&text);
     memset(long_name, 'n', sizeof long_name);
     for (size_t over = 0; over < 2; over++) {
         who.email = (wsrt_span){long_name, 8192 - whole - strlen(",\"email\":\"\"") + over};
-        int rc =
-            wsrt_lambda_policy_write(&r, wsrt_span_cstr(ARN), &libc_memory, &json, &size, &len);
+        int rc = wsrt_lambda_policy_write(&r, wsrt_span_cstr(ARN), &libc_memory, &text);
         ck_assert_int_eq(rc, over ? WSRT_ERR_TOO_LARGE : WSRT_OK);
         if (rc == WSRT_OK) {
-            ck_assert_uint_eq(len, 8192);
-            free(json);
+            ck_assert_uint_eq(text.len, 8192);
+            free_text(&text);
         }
     }
 }
@@ -573,12 +573,11 @@ static wsrt_pair pair(const char *name, const char *value)
 
 static void check_result(const wsrt_response *r, const char *wanted)
 {
-    char *json;
-    size_t size, len;
+    wsrt_lambda_text json;
 
-    ck_assert_int_eq(wsrt_lambda_result_write(r, &libc_memory, &json, &size, &len), WSRT_OK);
-    check_text((wsrt_span){json, len}, wanted);
-    free(json);
+    ck_assert_int_eq(wsrt_lambda_result_write(r, &libc_memory, &json), WSRT_OK);
+    check_text((wsrt_span){json.text, json.len}, wanted);
+    free_text(&json);
 }
 
 START_TEST(a_result_is_json_with_what_there_is)
@@ -620,23 +619,24 @@ END_TEST
 START_TEST(a_result_without_memory_holds_nothing)
 {
     struct heap heap;
+    static const char bytes[2000];
     wsrt_response r = {.struct_size = sizeof r,
                        .flags = WSRT_EVENT_BINARY,
                        .status = 200,
-                       .body = wsrt_span_cstr("bytes")};
-    char *json;
-    size_t size, len, n = 0;
+                       .body = {bytes, sizeof bytes}};
+    wsrt_lambda_text json;
+    size_t n = 0;
     int rc;
 
     heap_init(&heap);
     do {
         heap_arm(&heap, ++n, 0);
-        rc = wsrt_lambda_result_write(&r, &heap.allocator, &json, &size, &len);
+        rc = wsrt_lambda_result_write(&r, &heap.allocator, &json);
         ck_assert_int_eq(rc, heap.tripped ? WSRT_ERR_NOMEM : WSRT_OK);
         if (rc != WSRT_OK)
             ck_assert_uint_eq(heap.live, 0);
     } while (rc != WSRT_OK);
-    heap.allocator.realloc(heap.allocator.user, json, size, 0);
+    wsrt_lambda_text_free(&json, &heap.allocator);
     ck_assert_uint_eq(heap.live, 0);
     ck_assert_uint_eq(n, 3);
     printf("# allocation points: %zu\n", n - 1);
