@@ -16,10 +16,15 @@ static int in_set(const uint64_t *set, char c)
 
 static int all_in_set(const uint64_t *set, wsrt_span text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (!in_set(set, text.ptr[i]))
-            return 0;
-    return 1;
+    uint64_t good = 1;
+    unsigned char seen = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        unsigned char u = (unsigned char)text.ptr[i];
+        good &= set[u / 64 & 1] >> u % 64;
+        seen |= u;
+    }
+    return good != 0 && seen < 128;
 }
 
 /* tchar of RFC 9110: letters, digits and !#$%&'*+-.^_`|~ */

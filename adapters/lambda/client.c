@@ -342,7 +342,6 @@ static void take_facts(wsrt_lambda_answer *answer, const wsrt_http_response *hea
     wsrt_http_find(&head->fields, "Lambda-Runtime-Trace-Id", &trace);
     wsrt_http_find(&head->fields, "Lambda-Runtime-Deadline-Ms", &deadline);
     wsrt_http_find(&head->fields, "Lambda-Extension-Identifier", &extension);
-    answer->status = head->status;
     answer->deadline_ms = parse_ms(deadline);
     copy_text(answer->trace_id, sizeof answer->trace_id, trace);
     if (fits_path(id))
@@ -395,7 +394,9 @@ static int receive_answer(wsrt_lambda_client *c, const wsrt_lambda_request *r,
     int rc = receive_head(c, r, &head);
     if (rc != WSRT_OK)
         return rc;
-    take_facts(answer, &head);
+    answer->status = head.status;
+    if (!r->status_only)
+        take_facts(answer, &head);
     rc = receive_body(c, &head, &body_len);
     if (rc != WSRT_OK)
         return rc;

@@ -40,7 +40,8 @@ typedef struct wsrt_lambda_request {
     const char *header_name; /* one of its own; NULL = none */
     const char *header_value;
     wsrt_span body;
-    int may_stop; /* waits for work: without end, but not past a stop */
+    int may_stop;    /* waits for work: without end, but not past a stop */
+    int status_only; /* of the answer nothing else is of interest */
 } wsrt_lambda_request;
 
 /* An answer. Text is copied except the body, which is the client's until the next exchange. */

@@ -10,7 +10,7 @@
 
 enum { CLOSE_NONE = 1005, CLOSE_LOST = 1006, CLOSE_MAX = 4999 };
 
-/* The members of interest, found in one walk over each object. */
+/* The members of interest, found in one walk. */
 typedef struct parts {
     wsrt_json records, type, method_arn, context, headers, multi_headers, query, multi_query, body,
         base64;
@@ -24,46 +24,26 @@ typedef struct place {
     const char *name;
     size_t len;
     size_t offset;
+    const struct place *inside; /* members of interest of an object; NULL = none */
 } place;
 
 #define PLACE(name, member)                                                                        \
     {                                                                                              \
-        name, sizeof(name) - 1, offsetof(parts, member)                                            \
+        name, sizeof(name) - 1, offsetof(parts, member), NULL                                      \
     }
-
-static const place root_places[] = {
-    PLACE("Records", records),
-    PLACE("type", type),
-    PLACE("methodArn", method_arn),
-    PLACE("requestContext", context),
-    PLACE("headers", headers),
-    PLACE("multiValueHeaders", multi_headers),
-    PLACE("queryStringParameters", query),
-    PLACE("multiValueQueryStringParameters", multi_query),
-    PLACE("body", body),
-    PLACE("isBase64Encoded", base64),
-    {NULL, 0, 0},
-};
-
-static const place context_places[] = {
-    PLACE("eventType", event_type),
-    PLACE("routeKey", route_key),
-    PLACE("connectionId", connection_id),
-    PLACE("requestId", request_id),
-    PLACE("stage", stage),
-    PLACE("domainName", domain),
-    PLACE("connectedAt", connected_at),
-    PLACE("identity", identity),
-    PLACE("authorizer", authorizer),
-    PLACE("disconnectStatusCode", close_code),
-    PLACE("disconnectReason", close_reason),
-    {NULL, 0, 0},
-};
+#define OBJECT(name, member, inside)                                                               \
+    {                                                                                              \
+        name, sizeof(name) - 1, offsetof(parts, member), inside                                    \
+    }
+#define END                                                                                        \
+    {                                                                                              \
+        NULL, 0, 0, NULL                                                                           \
+    }
 
 static const place identity_places[] = {
     PLACE("sourceIp", source_ip),
     PLACE("userAgent", user_agent),
-    {NULL, 0, 0},
+    END,
 };
 
 static const place authorizer_places[] = {
@@ -74,7 +54,36 @@ static const place authorizer_places[] = {
     PLACE("groups", groups),
     PLACE("scopes", scopes),
     PLACE("exp", expires),
-    {NULL, 0, 0},
+    END,
+};
+
+static const place context_places[] = {
+    PLACE("eventType", event_type),
+    PLACE("routeKey", route_key),
+    PLACE("connectionId", connection_id),
+    PLACE("requestId", request_id),
+    PLACE("stage", stage),
+    PLACE("domainName", domain),
+    PLACE("connectedAt", connected_at),
+    OBJECT("identity", identity, identity_places),
+    OBJECT("authorizer", authorizer, authorizer_places),
+    PLACE("disconnectStatusCode", close_code),
+    PLACE("disconnectReason", close_reason),
+    END,
+};
+
+static const place root_places[] = {
+    PLACE("Records", records),
+    PLACE("type", type),
+    PLACE("methodArn", method_arn),
+    OBJECT("requestContext", context, context_places),
+    PLACE("headers", headers),
+    PLACE("multiValueHeaders", multi_headers),
+    PLACE("queryStringParameters", query),
+    PLACE("multiValueQueryStringParameters", multi_query),
+    PLACE("body", body),
+    PLACE("isBase64Encoded", base64),
+    END,
 };
 
 /* Most keys are told apart by their length. */
@@ -85,23 +94,102 @@ static int is_named(const wsrt_json *key, const place *at)
     return key->text.len == at->len && memcmp(key->text.ptr, at->name, at->len) == 0;
 }
 
-/* Notes where the members of an object are; null counts as absent, of duplicates the first counts. */
-static void gather(const wsrt_json *object, const place *places, parts *p)
+/* ---- one walk over a text that wsrt_json_parse() has found to be JSON: nothing is judged here ---- */
+
+static const char *skip_space(const char *p)
 {
-    wsrt_json_iter it = {0};
+    while (*p == ' ' || *p == '\n' || *p == '\r' || *p == '\t')
+        p++;
+    return p;
+}
+
+/* p stands at the opening quote; returns what is behind the closing one. */
+static const char *take_string(const char *p, wsrt_json *out)
+{
+    const char *begin = ++p;
+
+    out->kind = WSRT_JSON_STRING;
+    out->escaped = 0;
+    for (; *p != '"'; p++)
+        if (*p == '\\') {
+            out->escaped = 1;
+            p++;
+        }
+    out->text = (wsrt_span){begin, (size_t)(p - begin)};
+    return p + 1;
+}
+
+static const char *skip_container(const char *p)
+{
+    wsrt_json ignored;
+    size_t depth = 0;
+
+    for (;;) {
+        if (*p == '"') {
+            p = take_string(p, &ignored);
+            continue;
+        }
+        depth += *p == '{' || *p == '[';
+        depth -= *p == '}' || *p == ']';
+        p++;
+        if (depth == 0)
+            return p;
+    }
+}
+
+static const char *take_token(const char *p, wsrt_json *out)
+{
+    const char *begin = p;
+
+    out->kind = *p == 't' || *p == 'f' ? WSRT_JSON_BOOL
+                : *p == 'n'            ? WSRT_JSON_NULL
+                                       : WSRT_JSON_NUMBER;
+    while (*p != ',' && *p != '}' && *p != ']' && *p > ' ')
+        p++;
+    out->text = (wsrt_span){begin, (size_t)(p - begin)};
+    out->escaped = 0;
+    return p;
+}
+
+static const place *find_place(const place *places, const wsrt_json *key)
+{
+    while (places->name != NULL && !is_named(key, places))
+        places++;
+    return places;
+}
+
+static const char *take_object(const char *p, const place *places, parts *out);
+
+/* A value where `inside` are its members of interest, if it is an object. */
+static const char *take_value(const char *p, const place *inside, parts *out, wsrt_json *value)
+{
+    const char *begin = p;
+
+    if (*p == '"')
+        return take_string(p, value);
+    if (*p != '{' && *p != '[')
+        return take_token(p, value);
+    p = *p == '{' && inside != NULL ? take_object(p, inside, out) : skip_container(p);
+    *value = (wsrt_json){
+        {begin, (size_t)(p - begin)}, *begin == '{' ? WSRT_JSON_OBJECT : WSRT_JSON_ARRAY, 0};
+    return p;
+}
+
+/* Notes where the members of an object are; null counts as absent, of duplicates the first counts. */
+static const char *take_object(const char *p, const place *places, parts *out)
+{
     wsrt_json key, value;
 
-    if (object->kind != WSRT_JSON_OBJECT)
-        return;
-    while (wsrt_json_next(object, &it, &key, &value) == WSRT_OK)
-        for (const place *at = places; at->name != NULL; at++) {
-            wsrt_json *to = (wsrt_json *)(void *)((char *)p + at->offset);
-            if (!is_named(&key, at))
-                continue;
-            if (to->kind == WSRT_JSON_NONE && value.kind != WSRT_JSON_NULL)
-                *to = value;
-            break;
-        }
+    for (p = skip_space(p + 1); *p != '}'; p = skip_space(*p == ',' ? p + 1 : p)) {
+        p = skip_space(skip_space(take_string(p, &key)) + 1);
+        const place *at = find_place(places, &key);
+        wsrt_json *to = at->name == NULL ? NULL : (wsrt_json *)(void *)((char *)out + at->offset);
+        int wanted = to != NULL && to->kind == WSRT_JSON_NONE;
+        p = skip_space(take_value(p, wanted ? at->inside : NULL, out, &value));
+        if (wanted && value.kind != WSRT_JSON_NULL)
+            *to = value;
+    }
+    return p + 1;
 }
 
 /* ---- the shape ---------------------------------------------------------------------------- */
@@ -148,10 +236,8 @@ static int is_string_or_absent(const wsrt_json *value)
 
 static int take_apart(parts *p, const wsrt_json *root, const wsrt_invocation *how, int *kind)
 {
-    gather(root, root_places, p);
-    gather(&p->context, context_places, p);
-    gather(&p->identity, identity_places, p);
-    gather(&p->authorizer, authorizer_places, p);
+    if (root->kind == WSRT_JSON_OBJECT)
+        take_object(root->text.ptr, root_places, p);
     if (p->context.kind == WSRT_JSON_NONE && is_stream(&p->records)) {
         *kind = WSRT_EVENT_STREAM;
         return WSRT_OK;
@@ -268,10 +354,22 @@ static int make_room(wsrt_lambda_event *out, store *s, const parts *p, size_t js
 
 /* ---- members ------------------------------------------------------------------------------ */
 
+enum { PLAIN_DIGITS = 18 }; /* so many always fit */
+
 static int64_t integer(const wsrt_json *value, int64_t otherwise)
 {
-    int64_t n;
+    int64_t n = 0;
+    size_t i = 0;
 
+    if (value->kind != WSRT_JSON_NUMBER)
+        return otherwise;
+    for (; i < value->text.len && i < PLAIN_DIGITS; i++) {
+        if (value->text.ptr[i] < '0' || value->text.ptr[i] > '9')
+            break;
+        n = n * 10 + (value->text.ptr[i] - '0');
+    }
+    if (i == value->text.len)
+        return n;
     return wsrt_json_int64(value, &n) == WSRT_OK ? n : otherwise;
 }
 

@@ -86,7 +86,8 @@ static int post(loop *l, const char *what, const char *error_type, wsrt_span bod
         .path = path,
         .header_name = error_type != NULL ? "Lambda-Runtime-Function-Error-Type" : NULL,
         .header_value = error_type,
-        .body = body};
+        .body = body,
+        .status_only = 1};
     wsrt_lambda_answer answer;
 
     write_path(path, l->next.request_id, what);

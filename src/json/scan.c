@@ -202,13 +202,17 @@ static size_t unicode_escape(const char *p, const char *end, uint32_t *code_poin
 
 size_t wsrt_scan_escape(const char *p, const char *end, uint32_t *code_point)
 {
-    static const char names[] = "\"\\/bfnrt";
-    static const char meant[] = "\"\\/\b\f\n\r\t";
+    static const char names[] = "bfnrt";
+    static const char meant[] = "\b\f\n\r\t";
 
     if (end - p < 2)
         return 0;
     if (p[1] == 'u')
         return unicode_escape(p, end, code_point);
+    if (p[1] == '"' || p[1] == '\\' || p[1] == '/') {
+        *code_point = (unsigned char)p[1];
+        return 2;
+    }
     const char *name = p[1] == '\0' ? NULL : strchr(names, p[1]);
     if (name == NULL)
         return 0;

@@ -221,12 +221,13 @@ static const char *clean_run(const wsrt_json_writer *w, const char *p, const cha
 /* What cannot be copied at p: escapes or replaces it; its bytes. */
 static size_t put_unclean(wsrt_json_writer *w, const char *p, const char *end)
 {
-    int len = wsrt_scan_utf8(p, end);
+    int len;
 
-    if (len == 1) {
+    if ((unsigned char)*p < 0x80) {
         put_escape(w, *p);
         return 1;
     }
+    len = wsrt_scan_utf8(p, end);
     if (len > 0) {
         put_unicode_escape(w, p[2] == '\xa8' ? 0x2028 : 0x2029);
         return (size_t)len;
