@@ -20,6 +20,7 @@ static const uint64_t permit_generation = ((uint64_t)1 << PERMIT_TICKET_SHIFT) -
 /* Kept out of line, so that the short ways need no frame. */
 #define COLD __attribute__((noinline))
 #define UNLIKELY(what) __builtin_expect((what), 0)
+#define LIKELY(what) __builtin_expect((what), 1)
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "a 64-bit atomic must be lock-free");
 
@@ -167,12 +168,12 @@ static int open(wsrt_breaker *b, uint64_t word, struct move m)
 
 /* An atomic addition costs more than all the rest of a rejection, and a flood is when that counts. So
  * the first thread to be rejected owns a counter that no other one writes. Its name is where its
- * control block lies, in units of 64 bytes; a later thread in the same place takes the counter over. */
+ * control block lies; a later thread in the same place takes the counter over. */
 static inline uint64_t this_thread(void)
 {
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_thread_pointer)
-    return (uint64_t)(uintptr_t)__builtin_thread_pointer() / 64;
+    return (uint64_t)(uintptr_t)__builtin_thread_pointer();
 #endif
 #endif
     return UINT64_MAX; /* nobody's */
@@ -182,9 +183,10 @@ static inline int count_own_rejection(wsrt_breaker *b)
 {
     uint64_t own = atomic_load_explicit(&b->own_rejected, memory_order_relaxed);
 
-    if (own >> OWNER_SHIFT != this_thread() || (own & REJECTED_MOST) == REJECTED_MOST)
+    /* Above that it is full, or another thread's. */
+    if (UNLIKELY(own - (this_thread() << OWNER_SHIFT) >= OWN_ONE * (uint64_t)REJECTED_MOST))
         return 0;
-    atomic_store_explicit(&b->own_rejected, own + 1, memory_order_relaxed);
+    atomic_store_explicit(&b->own_rejected, own + OWN_ONE, memory_order_relaxed);
     return 1;
 }
 
@@ -198,8 +200,7 @@ static void count_rejection(wsrt_breaker *b)
         return;
     if (own >> OWNER_SHIFT == self) { /* full */
         atomic_fetch_add(&b->rejected, REJECTED_PARITY + REJECTED_MOST);
-        own = (own & ~(uint64_t)REJECTED_MOST) ^ (uint64_t)1 << REJECTED_BITS;
-        atomic_store(&b->own_rejected, own);
+        atomic_store(&b->own_rejected, self << OWNER_SHIFT | ((own & OWN_PARITY) ^ OWN_PARITY));
     }
     atomic_fetch_add(&b->rejected, 1);
 }
@@ -365,10 +366,8 @@ static COLD int acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsrt_rej
 
 /* In a flood nearly all calls are refused at once: OPEN, the wait is not over, and nobody listens. A
  * time before the registry's wraps round, and lies behind every deadline. */
-static inline int acquire_or_refuse(wsrt_breaker *b, int64_t now, wsrt_permit *out,
-                                    wsrt_rejection *why)
+static inline int refuse_at_once(wsrt_breaker *b, uint64_t word, int64_t now, wsrt_rejection *why)
 {
-    uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
     const struct settings *s = breaker_settings(b);
     int64_t ms = (int64_t)(((uint64_t)now - (uint64_t)s->base) / NS_PER_MS);
 
@@ -376,10 +375,16 @@ static inline int acquire_or_refuse(wsrt_breaker *b, int64_t now, wsrt_permit *o
                  atomic_load_explicit(&s->registry->events.rejection_listeners,
                                       memory_order_relaxed) != 0 ||
                  !count_own_rejection(b)))
-        return acquire(b, now, out, why);
+        return 0;
     if (why != NULL)
         *why = (wsrt_rejection){WSRT_REJECT_OPEN, 0, word_deadline(word) - ms};
-    return WSRT_ERR_CIRCUIT_OPEN;
+    return 1;
+}
+
+/* Where the only stripe of a breaker is. */
+static inline struct window *only_stripe(wsrt_breaker *b)
+{
+    return (struct window *)(b + 1);
 }
 
 int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsrt_rejection *why)
@@ -388,29 +393,27 @@ int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsr
         return WSRT_ERR_INVALID;
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
     uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
-    if (UNLIKELY(!is_plain(word, counted)))
-        return acquire_or_refuse(b, now, out, why);
-    if (b->stripe_mask == 0)
-        __builtin_prefetch(&breaker_stripe(b, 0)->buckets[4], 1);
-    out->opaque[0] = counted;
-    out->opaque[1] = (uint64_t)now;
-    return WSRT_OK;
+    if (LIKELY(is_plain(word, counted))) {
+        __builtin_prefetch(&only_stripe(b)->buckets[4], 1);
+        out->opaque[0] = counted;
+        out->opaque[1] = (uint64_t)now;
+        return WSRT_OK;
+    }
+    return refuse_at_once(b, word, now, why) ? WSRT_ERR_CIRCUIT_OPEN : acquire(b, now, out, why);
 }
 
 /* ---- settling ---- */
 
 /* Most calls find the millisecond unchanged and write nothing. */
-static inline void note_time(_Atomic int64_t *last, uint64_t t)
+static inline void note_time(_Atomic int64_t *last, int64_t t)
 {
-    uint64_t next = (uint64_t)atomic_load_explicit(last, memory_order_relaxed) + 1;
-
-    if (t >= next * NS_PER_MS)
-        atomic_store_explicit(last, (int64_t)(t / NS_PER_MS), memory_order_relaxed);
+    if (UNLIKELY(t - atomic_load_explicit(last, memory_order_relaxed) >= NS_PER_MS))
+        atomic_store_explicit(last, t - t % NS_PER_MS, memory_order_relaxed);
 }
 
 static void note_outcome(struct window *w, int64_t t, int outcome)
 {
-    note_time(outcome == WSRT_FAILURE ? &w->last_failure : &w->last_success, (uint64_t)t);
+    note_time(outcome == WSRT_FAILURE ? &w->last_failure : &w->last_success, t);
 }
 
 /* METRICS_ONLY tells what would have happened, once a window. */
@@ -672,45 +675,46 @@ static inline int may_trip(const wsrt_breaker *b, const struct settings *s)
 
 /* By far the most calls: not slow, and of a CLOSED breaker. 0 = settle it the long way. A difference of
  * times that wraps round is one of times that go backwards: not slow either. */
-static inline __attribute__((always_inline)) int settle_short(wsrt_breaker *b, wsrt_permit *p,
-                                                              int64_t now, uint64_t one)
+static inline __attribute__((always_inline)) int
+settle_short(wsrt_breaker *b, struct window *w, wsrt_permit *p, int64_t now, uint64_t one)
 {
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
     uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
 
-    if (!is_plain(word, counted) || p->opaque[0] != counted)
+    if (UNLIKELY(!is_plain(word, counted) || p->opaque[0] != counted))
         return 0;
     const struct settings *s = breaker_settings(b);
-    struct window *w = breaker_stripe(b, b->stripe_mask == 0 ? 0 : stripe_of(b, p));
     int64_t t = (int64_t)((uint64_t)now - (uint64_t)s->base); /* below 0: before it, or too far */
-    if ((uint64_t)now - p->opaque[1] >= s->short_below || t < 0 ||
-        !window_count(w, s, t, counted, one))
+    if (UNLIKELY((uint64_t)now - p->opaque[1] >= s->short_below || t < 0 ||
+                 !window_count(w, s, t, counted, one)))
         return 0;
-    note_time(one == 1 ? &w->last_success : &w->last_failure, (uint64_t)t);
+    note_time(one == 1 ? &w->last_success : &w->last_failure, t);
     *p = (wsrt_permit){{0, 0}};
     return 1;
 }
 
-static COLD int record_success(wsrt_breaker *b, wsrt_permit *p, int64_t now)
+static int record_success(wsrt_breaker *b, wsrt_permit *p, int64_t now)
 {
-    return settle_short(b, p, now, 1) ? WSRT_OK : settle(b, p, now, WSRT_SUCCESS);
+    if (b->stripe_mask != 0 && settle_short(b, breaker_stripe(b, stripe_of(b, p)), p, now, 1))
+        return WSRT_OK;
+    return settle(b, p, now, WSRT_SUCCESS);
 }
 
-static COLD int record_failure(wsrt_breaker *b, wsrt_permit *p, int64_t now)
+static int record_failure(wsrt_breaker *b, wsrt_permit *p, int64_t now)
 {
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
     const struct settings *s = breaker_settings(b);
 
-    if (!settle_short(b, p, now, (uint64_t)1 << COUNT_BITS))
+    if (!settle_short(b, breaker_stripe(b, stripe_of(b, p)), p, now, (uint64_t)1 << COUNT_BITS))
         return settle(b, p, now, WSRT_FAILURE);
     if (may_trip(b, s) || settings_share(s))
         judge_failure(b, word, now);
     return WSRT_OK;
 }
 
-int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome)
+static COLD int record(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome)
 {
-    if (b == NULL || p == NULL || (p->opaque[0] & PERMIT_VALID) == 0)
+    if ((p->opaque[0] & PERMIT_VALID) == 0)
         return WSRT_ERR_INVALID;
     switch (outcome) {
     case WSRT_SUCCESS:
@@ -722,6 +726,16 @@ int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcom
     default:
         return WSRT_ERR_INVALID;
     }
+}
+
+int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome)
+{
+    if (UNLIKELY(b == NULL || p == NULL))
+        return WSRT_ERR_INVALID;
+    if (LIKELY(outcome == WSRT_SUCCESS && b->stripe_mask == 0 &&
+               settle_short(b, only_stripe(b), p, now, 1)))
+        return WSRT_OK;
+    return record(b, p, now, outcome);
 }
 
 int wsrt_breaker_release(wsrt_breaker *b, wsrt_permit *p, int64_t now)

@@ -40,7 +40,7 @@ struct counts {
  * never older than one turn and the short tags are unambiguous. */
 struct window {
     _Atomic uint64_t at;          /* bucket number of the latest record, see place_of() */
-    _Atomic int64_t last_success; /* ms since the registry's creation; -1 = never */
+    _Atomic int64_t last_success; /* ns, whole milliseconds, see last_time_ms() */
     _Atomic uint64_t buckets[BUCKETS];
     _Atomic int64_t last_failure;
     _Atomic uint64_t past_failures; /* of emptied buckets */
@@ -84,10 +84,11 @@ struct wsrt_breaker {
 enum { PIN_EVICTED = 1 << 30 };
 #define PERMIT_VALID ((uint64_t)1 << 63)
 
-/* own_rejected: its thread's name (41 bits) | parity | count (22). When the count is full it is added
+/* own_rejected: its thread's name (47 bits) | count (16) | parity. When the count is full it is added
  * to `rejected`, whose highest bit is the parity, and both parities change. That starts in the middle,
  * so that a restored total may be less than what the owner has counted. */
-enum { REJECTED_BITS = 22, REJECTED_MOST = (1 << REJECTED_BITS) - 1, OWNER_SHIFT = 23 };
+enum { REJECTED_BITS = 16, REJECTED_MOST = (1 << REJECTED_BITS) - 1, OWNER_SHIFT = 17 };
+enum { OWN_PARITY = 1, OWN_ONE = 2 };
 #define REJECTED_PARITY ((uint64_t)1 << 63)
 #define REJECTED_ZERO ((uint64_t)1 << 62)
 
@@ -95,9 +96,10 @@ static inline uint64_t breaker_rejected(const wsrt_breaker *b)
 {
     uint64_t own = atomic_load_explicit(&b->own_rejected, memory_order_acquire);
     uint64_t others = atomic_load_explicit(&b->rejected, memory_order_acquire);
-    int moved = (own >> REJECTED_BITS & 1) != others >> 63;
+    int moved = (own & OWN_PARITY) != others >> 63;
 
-    return (others & ~REJECTED_PARITY) - REJECTED_ZERO + (moved ? 0 : own & REJECTED_MOST);
+    return (others & ~REJECTED_PARITY) - REJECTED_ZERO +
+           (moved ? 0 : own / OWN_ONE & REJECTED_MOST);
 }
 
 /* What a breaker knows of the shared state; in registries with a store it lies before the breaker.
@@ -383,8 +385,9 @@ static inline int64_t epoch_at(uint64_t place)
 /* Counts a call the short way: into the bucket of the latest record, if t does not lie behind it and
  * nothing else moves. `one` is one of a counter of the bucket. 0 = take the long way. A product that
  * wraps round is of settings that have gone: then the call is late, or takes the long way. */
-static inline int window_count(struct window *w, const struct settings *s, int64_t t,
-                               uint64_t generation, uint64_t one)
+static inline __attribute__((always_inline)) int window_count(struct window *w,
+                                                              const struct settings *s, int64_t t,
+                                                              uint64_t generation, uint64_t one)
 {
     const uint64_t most = one * COUNT_MOST;
     uint64_t at = atomic_load_explicit(&w->at, memory_order_relaxed);
@@ -395,9 +398,17 @@ static inline int window_count(struct window *w, const struct settings *s, int64
         return 0;
     uint16_t tag = (uint16_t)(generation << 8 | (uint8_t)epoch);
     _Atomic uint64_t *slot = &w->buckets[at & 15];
-    uint64_t old = atomic_load(slot);
-    return (uint16_t)(old >> EPOCH_TAG_SHIFT) == tag && (~old & most) != 0 &&
-           atomic_load(&w->at) == at && atomic_compare_exchange_strong(slot, &old, old + one);
+    uint64_t old = atomic_load(slot), new = old + one;
+    return (uint16_t)(old >> EPOCH_TAG_SHIFT) == tag && (new &most) != 0 &&
+           atomic_load(&w->at) == at && atomic_compare_exchange_strong(slot, &old, new);
+}
+
+#define NEVER (-(int64_t)NS_PER_MS)
+
+/* -1 = never. */
+static inline int64_t last_time_ms(const _Atomic int64_t *last)
+{
+    return atomic_load_explicit(last, memory_order_relaxed) / NS_PER_MS;
 }
 
 /* No fewer failures than the window holds: of all its buckets, whatever time they are of. */

@@ -315,8 +315,8 @@ static void restore_counters(wsrt_breaker *b, const struct entry *e, const wsrt_
 {
     struct window *w = breaker_stripe(b, 0);
 
-    atomic_store(&w->last_failure, time_of(e->last_failure, at, t));
-    atomic_store(&w->last_success, time_of(e->last_success, at, t));
+    atomic_store(&w->last_failure, NS_PER_MS * time_of(e->last_failure, at, t));
+    atomic_store(&w->last_success, NS_PER_MS * time_of(e->last_success, at, t));
     uint64_t rejected = e->rejected < REJECTED_ZERO / 2 ? e->rejected : REJECTED_ZERO / 2;
     atomic_fetch_add(&b->rejected, rejected - breaker_rejected(b));
     atomic_store(&b->stale, (uint32_t)e->stale);

@@ -27,8 +27,8 @@ static struct last_times last_times(const wsrt_breaker *b)
 
     for (size_t i = 0; i <= b->stripe_mask; i++) {
         const struct window *w = breaker_stripe(b, i);
-        int64_t failure = atomic_load_explicit(&w->last_failure, memory_order_relaxed);
-        int64_t success = atomic_load_explicit(&w->last_success, memory_order_relaxed);
+        int64_t failure = last_time_ms(&w->last_failure);
+        int64_t success = last_time_ms(&w->last_success);
         last.failure = failure > last.failure ? failure : last.failure;
         last.success = success > last.success ? success : last.success;
     }

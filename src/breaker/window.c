@@ -24,8 +24,8 @@ void wsrt_window_init(struct window *w)
         atomic_init(&w->buckets[i], 0);
     atomic_init(&w->past_failures, 0);
     atomic_init(&w->past_successes, 0);
-    atomic_init(&w->last_failure, -1);
-    atomic_init(&w->last_success, -1);
+    atomic_init(&w->last_failure, NEVER);
+    atomic_init(&w->last_success, NEVER);
 }
 
 /* Buckets of other settings are numbered from a higher start: to this file a new window length is a
