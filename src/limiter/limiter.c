@@ -29,18 +29,21 @@ struct lane {
     uint64_t refused[8];
 };
 
+_Static_assert(sizeof(struct lane) == LINE, "what a cell's address picks is a multiple of a line");
+
 struct kept_rule {
     struct kept_rule *next;
     struct gcra rule;
 };
 
 struct wsrt_limiter {
+    uint64_t closed[SCOPES]; /* farther ahead a rule refuses a unit without more ado; or never */
+    const struct gcra *rules[SCOPES]; /* by scope; swapped as one */
     wsrt_allocator allocator;
     uint64_t hash_key;
     uint32_t flags;
-    const struct gcra *rules[SCOPES]; /* by scope; swapped as one */
-    struct gcra given[SCOPES];        /* those of the beginning */
-    struct kept_rule *kept;           /* those since, each once: some thread may be reading one */
+    struct gcra given[SCOPES]; /* those of the beginning */
+    struct kept_rule *kept;    /* those since, each once: some thread may be reading one */
     wsrt_limiter_table table;
     uint64_t refused[8]; /* but for those in the lanes */
     uint64_t shadow[8];
@@ -110,6 +113,13 @@ static int compile(struct gcra *out, const wsrt_rule *given, int scope)
     return WSRT_OK;
 }
 
+static void put_rule(wsrt_limiter *l, int scope, const struct gcra *rule)
+{
+    __atomic_store_n(&l->rules[scope], rule, __ATOMIC_RELEASE);
+    __atomic_store_n(&l->closed[scope], rule->flags == 0 ? rule->spare : UINT64_MAX,
+                     __ATOMIC_RELAXED);
+}
+
 static int compile_all(wsrt_limiter *l, const wsrt_limiter_options *o)
 {
     const wsrt_rule *given[SCOPES] = {NULL,      &o->connection, &o->user, &o->route,
@@ -118,9 +128,9 @@ static int compile_all(wsrt_limiter *l, const wsrt_limiter_options *o)
 
     l->given[0].flags = WSRT_RULE_OFF;
     for (int i = 0; i < SCOPES && rc == WSRT_OK; i++) {
-        l->rules[i] = &l->given[i];
         if (i > 0)
             rc = compile(&l->given[i], given[i], i);
+        put_rule(l, i, &l->given[i]);
     }
     return rc;
 }
@@ -216,7 +226,7 @@ int wsrt_limiter_set_rule(wsrt_limiter *l, int scope, const wsrt_rule *rule)
     pthread_mutex_lock(&l->table.newcomers); /* changes are rare enough to share a lock */
     const struct gcra *kept = keep(l, &compiled);
     if (kept != NULL)
-        __atomic_store_n(&l->rules[scope], kept, __ATOMIC_RELEASE);
+        put_rule(l, scope, kept);
     pthread_mutex_unlock(&l->table.newcomers);
     return kept == NULL ? WSRT_ERR_NOMEM : WSRT_OK;
 }
@@ -239,9 +249,10 @@ static void count_one(uint64_t *counter)
     __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
-static void count_in_lane(wsrt_limiter *l, const wsrt_limit_key *key)
+static inline void count_in_lane(wsrt_limiter *l, const wsrt_limiter_cell *cell, uint64_t scope)
 {
-    uint64_t *counter = &l->lanes[(uintptr_t)key->cell / LINE % LANES].refused[key->scope];
+    size_t lane = ((uintptr_t)cell / 8 & (LANES - 1) * 8) + scope;
+    uint64_t *counter = &l->lanes[0].refused[0] + lane;
 
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 }
@@ -454,30 +465,28 @@ static int check_all(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count, 
     return WSRT_OK;
 }
 
-/* The rule of a key that is a cell under a plain rule of the limiter; else NULL. */
-static inline const struct gcra *simple_rule(const wsrt_limiter *l, const wsrt_limit_key *key)
+/* Scope and reserved at once: the scope, where it is one. */
+static inline uint64_t scope_of(const wsrt_limit_key *key)
 {
-    if (UNLIKELY((uint32_t)key->scope >= SCOPES || (key->reserved | (uintptr_t)key->rule) != 0 ||
-                 key->cell == NULL))
-        return NULL;
-    const struct gcra *rule = rule_of(l, key->scope);
-    return UNLIKELY(rule->flags != 0) ? NULL : rule; /* that of scope 0 is off */
+    return (uint64_t)key->reserved << 32 | (uint32_t)key->scope;
 }
 
 /* Charging tests by itself: for one cell that is all there is to do. */
 static int check_one(wsrt_limiter *l, const wsrt_limit_key *key, uint32_t n, uint64_t now,
                      wsrt_limit_result *out)
 {
-    const struct gcra *rule = simple_rule(l, key);
-    uint64_t ahead;
+    uint64_t scope = scope_of(key), ahead;
 
-    if (rule == NULL)
+    if (scope >= SCOPES || key->rule != NULL || key->cell == NULL)
+        return check_all(l, key, 1, n, now, out);
+    const struct gcra *rule = rule_of(l, (int)scope);
+    if (rule->flags != 0) /* that of scope 0 is off */
         return check_all(l, key, 1, n, now, out);
     if (n > rule->burst)
         return WSRT_ERR_INVALID;
     int charged = charge_cell(&key->cell->tat, rule, n, now, &ahead);
     if (!charged)
-        count_in_lane(l, key);
+        count_in_lane(l, key->cell, scope);
     if (out != NULL)
         describe(out, key->scope, rule, ahead, charged ? 0 : wait_for(rule, ahead, n));
     return charged ? WSRT_OK : WSRT_ERR_RATE_LIMITED;
@@ -497,33 +506,44 @@ __attribute__((noinline)) static int check_any(wsrt_limiter *l, const wsrt_limit
     return check_all(l, keys, count, n, now, out);
 }
 
-/* The commonest request: one unit of one such cell, and nobody asks for details. In a flood nearly
- * all of them are refused, and nothing is cheaper than this. */
-static inline int take_one(wsrt_limiter *l, const wsrt_limit_key *key, const struct gcra *rule,
-                           uint64_t now)
+/* Charges one unit of a cell that was not refused at once. */
+static inline int take_one(wsrt_limiter_cell *cell, const struct gcra *rule, uint64_t now)
 {
-    uint64_t *tat = &key->cell->tat, old = __atomic_load_n(tat, __ATOMIC_RELAXED), from;
+    uint64_t old = __atomic_load_n(&cell->tat, __ATOMIC_RELAXED), from;
 
     do {
         from = old > now ? old : now;
-        if (LIKELY(from - now > rule->spare)) {
-            count_in_lane(l, key);
+        if (UNLIKELY(from - now > rule->spare)) /* by now: others were faster */
             return WSRT_ERR_RATE_LIMITED;
-        }
-    } while (UNLIKELY(!__atomic_compare_exchange_n(tat, &old, from + rule->step, 0,
+    } while (UNLIKELY(!__atomic_compare_exchange_n(&cell->tat, &old, from + rule->step, 0,
                                                    __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)));
     return WSRT_OK;
 }
 
+/* The commonest request: one unit of one cell, and nobody asks for details. In a flood nearly all of
+ * them are refused, and nothing is cheaper than that: a look at the cell and at its rule. A time before
+ * the earliest one wraps round to behind every other: what is refused there would be refused anyway. */
 int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count, uint32_t n,
                        int64_t now, wsrt_limit_result *out)
 {
-    const struct gcra *rule;
-
-    if (UNLIKELY(l == NULL || keys == NULL || ((count ^ 1) | (n ^ 1) | (uintptr_t)out) != 0 ||
-                 (rule = simple_rule(l, keys)) == NULL))
+    if (UNLIKELY(l == NULL || ((count - 1) | (n - 1) | (uintptr_t)out) != 0 || keys == NULL))
         return check_any(l, keys, count, n, now, out);
-    return take_one(l, keys, rule, position(now));
+    wsrt_limiter_cell *cell = keys->cell;
+    uint64_t scope = scope_of(keys);
+    if (UNLIKELY(cell == NULL || keys->rule != NULL || scope >= SCOPES))
+        return check_any(l, keys, 1, 1, now, NULL);
+    uint64_t at = (uint64_t)now - (uint64_t)EARLIEST;
+    uint64_t tat = __atomic_load_n(&cell->tat, __ATOMIC_RELAXED);
+    if (LIKELY(tat > at && tat - at > __atomic_load_n(&l->closed[scope], __ATOMIC_RELAXED)))
+        goto refused;
+    const struct gcra *rule = rule_of(l, (int)scope);
+    if (UNLIKELY(rule->flags != 0 || now < EARLIEST))
+        return check_any(l, keys, 1, 1, now, NULL);
+    if (LIKELY(take_one(cell, rule, at) == WSRT_OK))
+        return WSRT_OK;
+refused:
+    count_in_lane(l, cell, scope);
+    return WSRT_ERR_RATE_LIMITED;
 }
 
 static uint64_t refused_in(const wsrt_limiter *l, int scope)
