@@ -8,6 +8,7 @@ enum {
     HISTOGRAM_RANGE_BITS = 42, /* the top bucket also takes all that lies above */
     HISTOGRAM_MIN_BITS = 4,
     HISTOGRAM_MAX_BITS = 7,
+    USUAL_BITS = 5,
     CHUNK_COUNTERS = 32,
     MAX_CHUNKS =
         ((HISTOGRAM_RANGE_BITS - HISTOGRAM_MAX_BITS + 1) << HISTOGRAM_MAX_BITS) / CHUNK_COUNTERS,
@@ -22,13 +23,16 @@ static inline unsigned octave_of(uint64_t value)
     return width < OCTAVES ? width : OCTAVES - 1;
 }
 
+static inline unsigned top_bit(uint64_t value) /* not of 0 */
+{
+    return 63u ^ (unsigned)__builtin_clzll(value);
+}
+
 static inline unsigned bucket_of(uint64_t value, unsigned bits)
 {
     if (value >> HISTOGRAM_RANGE_BITS != 0)
         value = ((uint64_t)1 << HISTOGRAM_RANGE_BITS) - 1;
-    if (value >> bits == 0)
-        return (unsigned)value;
-    unsigned shift = 63u - (unsigned)__builtin_clzll(value) - bits;
+    unsigned shift = top_bit(value | 1ull << bits) - bits;
     return (shift << bits) + (unsigned)(value >> shift);
 }
 

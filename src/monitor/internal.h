@@ -65,7 +65,7 @@ enum {
     ERROR_WINDOWS = 30,
     PAGE_SERIES = 32,
     MAX_OPERATIONS = 1024,
-    MAX_PAGES = MAX_OPERATIONS / PAGE_SERIES,
+    MAX_PAGES = MAX_OPERATIONS / PAGE_SERIES - 1,
     MAX_VALUE = 255, /* bytes of a category's value */
     VALUE_BUCKETS = 1024,
     MAX_SOURCES = 4096,
@@ -108,7 +108,8 @@ struct shard {
     struct shard *prev; /* in the monitor's list; under its lock */
     struct shard *next;
     int shared;            /* any thread writes: fetch-add */
-    slot pages[MAX_PAGES]; /* struct page */
+    struct page first;     /* of the lowest ids, which are the busiest: one look-up less */
+    slot pages[MAX_PAGES]; /* struct page, of those above */
 };
 
 struct wsrt_recorder {
@@ -257,6 +258,9 @@ struct wsrt_monitor {
     pthread_mutex_t lock;
 };
 
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+#define NEVER_INLINE __attribute__((noinline, unused))
+
 static inline void count_up(counter *c, uint64_t n, int shared)
 {
     if (shared)
@@ -297,12 +301,20 @@ static inline uint64_t product_saturating(uint64_t a, uint32_t n)
     return __builtin_mul_overflow(a, (uint64_t)n, &product) ? UINT64_MAX : product;
 }
 
+static NEVER_INLINE void count_saturated(counter *c)
+{
+    atomic_store_explicit(c, UINT64_MAX, memory_order_relaxed);
+}
+
 static inline void count_sum(counter *c, uint64_t n, int shared)
 {
     uint64_t old = counted(c);
 
     if (!shared) {
-        atomic_store_explicit(c, sum_saturating(old, n), memory_order_relaxed);
+        if (__builtin_add_overflow(old, n, &n))
+            count_saturated(c);
+        else
+            atomic_store_explicit(c, n, memory_order_relaxed);
         return;
     }
     while (!atomic_compare_exchange_weak_explicit(c, &old, sum_saturating(old, n),
@@ -331,9 +343,6 @@ static inline int is_window(unsigned which)
 {
     return which >= WINDOW_DURATION;
 }
-
-#define ALWAYS_INLINE inline __attribute__((always_inline))
-#define NEVER_INLINE __attribute__((noinline))
 
 /* Where one completion is counted. */
 struct place {
@@ -388,7 +397,9 @@ void wsrt_shard_clear(struct shard *shard);
 /* NULL = never touched */
 static inline struct series *shard_series(const struct shard *shard, unsigned id)
 {
-    const struct page *leaf = held(&shard->pages[id / PAGE_SERIES]);
+    if (id < PAGE_SERIES)
+        return held(&shard->first.series[id]);
+    const struct page *leaf = held(&shard->pages[id / PAGE_SERIES - 1]);
 
     return leaf == NULL ? NULL : held(&leaf->series[id % PAGE_SERIES]);
 }

@@ -186,7 +186,7 @@ static int read_options(wsrt_monitor_options *out, const wsrt_monitor_options *g
     if (out->max_operations == 0)
         out->max_operations = MAX_OPERATIONS;
     if (out->histogram_bits == 0)
-        out->histogram_bits = 5;
+        out->histogram_bits = USUAL_BITS;
     if (out->environment.len == 0)
         out->environment = wsrt_span_cstr("dev");
     if (out->max_operations < BUILTIN_OPERATIONS || out->max_operations > MAX_OPERATIONS ||

@@ -4,19 +4,31 @@
 
 enum { OWN_CATEGORIES = 2 };
 
-/* What a wsrt_op holds; monitor NULL = inert. */
+/* Of a handle. The common one is OPEN and nothing else: of a private shard, and with no more to count
+ * than what every operation has. */
+enum {
+    ENDED = 0, /* or never started */
+    OPEN = 1,
+    OPEN_SHARED = 2, /* not counted in a private shard */
+    OPEN_NESTED = 4, /* high_bytes is above base_bytes */
+    OPEN_CPU = 8,    /* cpu is read */
+    OPEN_FAILED = 16
+};
+
+/* What a wsrt_op holds. */
 struct handle {
     wsrt_monitor *monitor;
     struct wsrt_recorder *recorder; /* NULL = the shared shard */
     struct series *series;          /* NULL = memory refused: the operation's spare tally */
     int64_t start;
-    int64_t cpu;        /* thread CPU at the start; -1 = not read */
     int64_t base_bytes; /* recorder: its net_bytes at the start; else this operation's own net */
-    int64_t high_bytes; /* recorder: its high_bytes before the start; else this one's own high */
-    int32_t id;
     uint32_t external_calls;
     uint32_t database_calls;
+    int64_t high_bytes; /* recorder: its high_bytes before the start; else this one's own high */
+    uint32_t state;
     uint32_t error_calls;
+    int32_t id;
+    int64_t cpu;                              /* thread CPU at the start; with OPEN_CPU only */
     struct value *categories[OWN_CATEGORIES]; /* of the first error calls; others are "other" */
 };
 _Static_assert(sizeof(struct handle) <= sizeof(wsrt_op), "a handle fits the caller's struct");
@@ -25,7 +37,7 @@ static struct handle *handle_of(wsrt_op *op)
 {
     struct handle *h = (struct handle *)(void *)op;
 
-    return h != NULL && h->monitor != NULL ? h : NULL;
+    return h != NULL && h->state != ENDED ? h : NULL;
 }
 
 static int is_shared(const struct handle *h)
@@ -40,16 +52,20 @@ static struct tally *tally_of(const struct handle *h)
 
 /* ---- memory: nested operations of a recorder share its running sum ---- */
 
+static NEVER_INLINE void open_nested(struct handle *h, struct wsrt_recorder *r)
+{
+    h->high_bytes = r->high_bytes;
+    h->state |= OPEN_NESTED;
+    r->high_bytes = r->net_bytes;
+}
+
 static ALWAYS_INLINE void open_memory(struct handle *h, struct wsrt_recorder *r)
 {
-    int64_t net = r != NULL ? r->net_bytes : 0;
+    int64_t net = r->net_bytes;
 
     h->base_bytes = net;
-    h->high_bytes = 0;
-    if (r == NULL)
-        return;
-    h->high_bytes = r->high_bytes;
-    r->high_bytes = net;
+    if (r->high_bytes != net)
+        open_nested(h, r);
 }
 
 static ALWAYS_INLINE int64_t close_memory(struct handle *h)
@@ -61,7 +77,7 @@ static ALWAYS_INLINE int64_t close_memory(struct handle *h)
         return h->high_bytes;
     if (__builtin_sub_overflow(r->high_bytes, h->base_bytes, &peak))
         peak = INT64_MAX;
-    if (r->high_bytes < h->high_bytes)
+    if ((h->state & OPEN_NESTED) != 0 && r->high_bytes < h->high_bytes)
         r->high_bytes = h->high_bytes;
     return peak;
 }
@@ -98,48 +114,76 @@ static NEVER_INLINE void read_cpu(struct handle *h)
     if (__builtin_add_overflow(h->start, millisecond, &r->cpu_after))
         r->cpu_after = INT64_MAX;
     h->cpu = h->monitor->env.cpu(h->monitor->env.user);
+    if (h->cpu >= 0)
+        h->state |= OPEN_CPU;
 }
 
+static NEVER_INLINE int start_sampled(struct handle *h)
+{
+    read_cpu(h);
+    return WSRT_OK;
+}
+
+static ALWAYS_INLINE void open_handle(struct handle *h, wsrt_monitor *m, int id, int64_t now)
+{
+    h->monitor = m;
+    h->start = now;
+    h->external_calls = 0;
+    h->database_calls = 0;
+    h->error_calls = 0;
+    h->state = OPEN;
+    h->id = id;
+}
+
+/* The first time in a shard, the shared shard, and what is refused. */
+static NEVER_INLINE int start_elsewhere(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t now,
+                                        struct handle *h)
+{
+    if (h == NULL)
+        return WSRT_ERR_INVALID;
+    h->state = ENDED;
+    if (m == NULL || (rec != NULL && rec->shard.monitor != m) || wsrt_monitor_known(m, id) == NULL)
+        return WSRT_ERR_INVALID;
+    open_handle(h, m, id, now);
+    h->recorder = rec;
+    h->series = wsrt_shard_touch(rec != NULL ? &rec->shard : &m->shared, id);
+    h->base_bytes = h->high_bytes = 0;
+    if (is_shared(h))
+        h->state |= OPEN_SHARED;
+    if (rec != NULL)
+        open_memory(h, rec);
+    count_up(&tally_of(h)->counters[STARTED], 1, is_shared(h));
+    if (!is_shared(h) && --rec->front.until_cpu == 0)
+        read_cpu(h);
+    return WSRT_OK;
+}
+
+/* The common case calls nothing, so that it keeps no registers. */
 int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t now, wsrt_op *op)
 {
     struct handle *h = (struct handle *)(void *)op;
 
-    if (h == NULL)
-        return WSRT_ERR_INVALID;
-    h->monitor = NULL;
-    if (m == NULL || id < 0 || (rec != NULL && rec->shard.monitor != m) ||
-        id >= atomic_load_explicit(&m->operation_count, memory_order_acquire))
-        return WSRT_ERR_INVALID;
-    struct shard *shard = rec != NULL ? &rec->shard : &m->shared;
-    struct series *series = shard_series(shard, (unsigned)id);
-    if (series == NULL)
-        series = wsrt_shard_touch(shard, id);
-    h->monitor = m;
+    if (h == NULL || rec == NULL || rec->shard.monitor != m || (unsigned)id >= MAX_OPERATIONS)
+        return start_elsewhere(m, rec, id, now, h);
+    struct series *series = shard_series(&rec->shard, (unsigned)id);
+    if (series == NULL) /* nor is there one for an id that is none */
+        return start_elsewhere(m, rec, id, now, h);
+    open_handle(h, m, id, now);
     h->recorder = rec;
     h->series = series;
-    h->start = now;
-    h->cpu = -1;
-    h->id = id;
-    h->external_calls = 0;
-    h->database_calls = 0;
-    h->error_calls = 0;
     open_memory(h, rec);
-    if (rec == NULL || series == NULL) {
-        count_up(&tally_of(h)->counters[STARTED], 1, 1);
-        return WSRT_OK;
-    }
     count_up(&series->tally.counters[STARTED], 1, 0);
-    if (--rec->front.until_cpu == 0)
-        read_cpu(h);
-    return WSRT_OK;
+    return --rec->front.until_cpu == 0 ? start_sampled(h) : WSRT_OK;
 }
 
 /* ---- under way ---- */
 
 static void one_more(uint32_t *n)
 {
-    if (*n != UINT32_MAX)
-        ++*n;
+    uint32_t more;
+
+    if (!__builtin_add_overflow(*n, 1, &more))
+        *n = more;
 }
 
 void wsrt_op_external_call(wsrt_op *op)
@@ -160,6 +204,7 @@ void wsrt_op_database_call(wsrt_op *op)
 
 static void add_error(struct handle *h, wsrt_span category)
 {
+    h->state |= OPEN_FAILED;
     if (h->error_calls < OWN_CATEGORIES)
         h->categories[h->error_calls] = wsrt_error_category(h->monitor, h->id, category);
     one_more(&h->error_calls);
@@ -324,13 +369,13 @@ static ALWAYS_INLINE int count(struct handle *h, int64_t now, const wsrt_op_resu
     uint64_t duration = duration_of(h, now);
 
     count_duration(h, c, duration, 1, shared);
-    if (h->cpu >= 0)
+    if ((h->state & OPEN_CPU) != 0)
         count_cpu(h, duration);
     int64_t peak = close_memory(h);
     if (peak > 0)
         count_memory(h, peak);
     count_result(h, c, r, duration, shared);
-    h->monitor = NULL;
+    h->state = ENDED;
     return WSRT_OK;
 }
 
@@ -363,13 +408,82 @@ static NEVER_INLINE int finish_given(struct handle *h, int64_t now, const wsrt_o
     return finish(h, now, &r);
 }
 
-int wsrt_op_complete(wsrt_op *op, int64_t now, const wsrt_op_result *result)
+static NEVER_INLINE int complete_any(wsrt_op *op, int64_t now, const wsrt_op_result *result)
 {
     struct handle *h = handle_of(op);
 
     if (h == NULL)
         return op == NULL ? WSRT_ERR_INVALID : WSRT_ERR_STATE;
     return finish(h, now, result);
+}
+
+static ALWAYS_INLINE int is_common(const struct handle *h, const wsrt_op_result *r)
+{
+    return h != NULL && h->state == OPEN && r != NULL && r->struct_size == sizeof *r &&
+           r->success != 0 && r->attr_count == 0 && h->recorder->high_bytes == h->base_bytes;
+}
+
+/* With the usual bits an octave is a chunk, so that its address is known before the place in it: these
+ * two look-ups are the longest a completion waits for. */
+static ALWAYS_INLINE _Atomic uint32_t *counter_of(const struct series *s, uint64_t duration,
+                                                  unsigned bits)
+{
+    unsigned bucket;
+    struct chunk *chunk;
+
+    if (bits == USUAL_BITS) {
+        chunk = held(&s->chunks[top_bit(duration | 1u << (USUAL_BITS - 1)) - (USUAL_BITS - 1)]);
+        bucket = (unsigned)(duration >> (top_bit(duration | 1u << USUAL_BITS) - USUAL_BITS));
+    } else {
+        bucket = bucket_of(duration, bits);
+        chunk = held(&s->chunks[bucket / CHUNK_COUNTERS]);
+    }
+    return chunk == NULL ? NULL : &chunk->counters[bucket % CHUNK_COUNTERS];
+}
+
+/* What breaks no record of the window breaks none of the shard: most completions compare once. A word of
+ * another window is at least two windows away. */
+static ALWAYS_INLINE void count_record(counter *c, uint32_t window, uint64_t duration)
+{
+    counter *record = &c[WINDOW_DURATION + (window & 1)];
+    uint64_t fresh = window_word(window, duration);
+
+    if ((counted(record) - fresh) >> WINDOW_VALUE_BITS == 0)
+        return;
+    atomic_store_explicit(record, fresh, memory_order_relaxed);
+    count_maximum(&c[DURATION_MAX], duration, 0);
+}
+
+static ALWAYS_INLINE void count_common(const struct handle *h, counter *c, const wsrt_op_result *r)
+{
+    count_up(&c[EXTERNAL_CALLS], h->external_calls, 0);
+    count_up(&c[DATABASE_CALLS], h->database_calls, 0);
+    count_up(&c[SUCCEEDED], 1, 0);
+    count_size(&c[REQUEST_BYTES], r->request_size, 0);
+    count_size(&c[RESPONSE_BYTES], r->response_size, 0);
+}
+
+/* A success of a private shard that told no memory: nothing is called, nothing else is asked. */
+int wsrt_op_complete(wsrt_op *op, int64_t now, const wsrt_op_result *result)
+{
+    struct handle *h = (struct handle *)(void *)op;
+
+    if (!is_common(h, result))
+        return complete_any(op, now, result);
+    uint64_t duration = (uint64_t)now - (uint64_t)h->start;
+    if (duration >> HISTOGRAM_RANGE_BITS != 0) /* backwards, too */
+        return complete_any(op, now, result);
+    uint32_t window = open_window(h->monitor);
+    struct series *series = h->series;
+    _Atomic uint32_t *bucket = counter_of(series, duration, h->monitor->bits);
+    if (bucket == NULL)
+        return complete_any(op, now, result);
+    h->state = ENDED;
+    count_narrow(bucket, 1, 0);
+    count_sum(&series->tally.counters[DURATION_SUM], duration, 0);
+    count_record(series->tally.counters, window, duration);
+    count_common(h, series->tally.counters, result);
+    return WSRT_OK;
 }
 
 /* ---- deferred: many successes, one end ---- */
@@ -444,9 +558,11 @@ static void move(struct handle *h, wsrt_recorder *rec)
 {
     h->recorder = rec;
     h->series = wsrt_shard_touch(rec != NULL ? &rec->shard : &h->monitor->shared, h->id);
-    h->cpu = -1;
+    h->state &= ~(uint32_t)(OPEN_CPU | OPEN_NESTED | OPEN_SHARED);
+    if (is_shared(h))
+        h->state |= OPEN_SHARED;
     h->base_bytes = rec != NULL ? rec->high_bytes : 0;
-    h->high_bytes = INT64_MIN;
+    h->high_bytes = 0;
 }
 
 int wsrt_op_complete_on(wsrt_op *op, wsrt_recorder *rec, int64_t now, const wsrt_op_result *result)
@@ -470,5 +586,5 @@ void wsrt_op_cancel(wsrt_op *op)
         return;
     close_memory(h);
     count_up(&tally_of(h)->counters[CANCELLED], 1, is_shared(h));
-    h->monitor = NULL;
+    h->state = ENDED;
 }

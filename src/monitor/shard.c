@@ -31,8 +31,10 @@ void *wsrt_slot_touch(slot *place, const wsrt_monitor *m, size_t size)
 struct series *wsrt_shard_touch(struct shard *shard, int id)
 {
     const wsrt_monitor *m = shard->monitor;
-    struct page *page = wsrt_slot_touch(&shard->pages[id / PAGE_SERIES], m, sizeof(struct page));
+    struct page *page = &shard->first;
 
+    if (id >= PAGE_SERIES)
+        page = wsrt_slot_touch(&shard->pages[id / PAGE_SERIES - 1], m, sizeof(struct page));
     if (page == NULL)
         return NULL;
     return wsrt_slot_touch(&page->series[id % PAGE_SERIES], m, series_size(m));
@@ -135,15 +137,19 @@ static void fold_page(const wsrt_monitor *m, struct page *into, struct page *fro
         if (s != NULL && !moved(&into->series[i], s))
             fold_series(m, into->series[i], s);
     }
-    wsrt_mem_free(&m->allocator, from, sizeof *from);
 }
 
 void wsrt_shard_fold(struct shard *into, struct shard *from)
 {
+    const wsrt_monitor *m = into->monitor;
+
+    fold_page(m, &into->first, &from->first);
     for (unsigned i = 0; i < MAX_PAGES; i++) {
         struct page *page = take(&from->pages[i]);
-        if (page != NULL && !moved(&into->pages[i], page))
-            fold_page(into->monitor, into->pages[i], page);
+        if (page == NULL || moved(&into->pages[i], page))
+            continue;
+        fold_page(m, into->pages[i], page);
+        wsrt_mem_free(&m->allocator, page, sizeof *page);
     }
 }
 
@@ -157,14 +163,22 @@ static void free_series(const wsrt_monitor *m, struct series *s)
     wsrt_mem_free(&m->allocator, s, series_size(m));
 }
 
+static void clear_page(const wsrt_monitor *m, struct page *page)
+{
+    for (unsigned i = 0; i < PAGE_SERIES; i++)
+        free_series(m, take(&page->series[i]));
+}
+
 void wsrt_shard_clear(struct shard *shard)
 {
+    const wsrt_monitor *m = shard->monitor;
+
+    clear_page(m, &shard->first);
     for (unsigned p = 0; p < MAX_PAGES; p++) {
         struct page *page = take(&shard->pages[p]);
         if (page == NULL)
             continue;
-        for (unsigned i = 0; i < PAGE_SERIES; i++)
-            free_series(shard->monitor, page->series[i]);
-        wsrt_mem_free(&shard->monitor->allocator, page, sizeof *page);
+        clear_page(m, page);
+        wsrt_mem_free(&m->allocator, page, sizeof *page);
     }
 }

@@ -577,6 +577,43 @@ static int64_t draw(int shape)
     }
 }
 
+/* Twice: the first completion in a chunk takes another way than those that follow. */
+static int64_t bucket_of_both(wsrt_recorder *rec, const char *name, int64_t duration)
+{
+    int64_t first, second;
+    int id;
+
+    ck_assert_int_eq(wsrt_monitor_operation(m, wsrt_span_cstr(name), &id), WSRT_OK);
+    run(rec, id, 1ll << 43);
+    run(rec, id, duration);
+    run(rec, id, duration);
+    ck_assert_uint_eq(totals(id).duration_sum, (1ull << 43) + 2 * (uint64_t)duration);
+    ck_assert_int_eq(wsrt_monitor_quantile(m, id, 0, &first), WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_quantile(m, id, 0.5, &second), WSRT_OK);
+    ck_assert_int_eq(first, second);
+    return first;
+}
+
+START_TEST(a_recorder_and_the_shared_shard_count_in_the_same_bucket)
+{
+    wsrt_monitor_options o = options();
+    wsrt_recorder *rec;
+    char name[32];
+
+    o.histogram_bits = (uint32_t)_i;
+    remake(o);
+    ck_assert_int_eq(wsrt_recorder_new(&rec, m), WSRT_OK);
+    for (int i = 0; i < 3 * 44; i++) {
+        int64_t duration = (1ll << i / 3) + i % 3 * (1ll << i / 3) / 3;
+        snprintf(name, sizeof name, "own_%d", i);
+        int64_t own = bucket_of_both(rec, name, duration);
+        snprintf(name, sizeof name, "shared_%d", i);
+        ck_assert_int_eq(own, bucket_of_both(NULL, name, duration));
+    }
+    wsrt_recorder_free(rec);
+}
+END_TEST
+
 START_TEST(quantiles_are_within_their_error_of_an_exact_sort)
 {
     static int64_t values[20000];
@@ -716,6 +753,7 @@ static void add_operation_cases(TCase *c)
 static void add_reading_cases(TCase *c)
 {
     tcase_add_test(c, every_bucket_holds_its_own_bounds);
+    tcase_add_loop_test(c, a_recorder_and_the_shared_shard_count_in_the_same_bucket, 4, 8);
     tcase_add_loop_test(c, quantiles_are_within_their_error_of_an_exact_sort, 0, 16);
     tcase_add_test(c, quantiles_of_nothing_are_zero_and_of_nonsense_refused);
     tcase_add_test(c, extremes_are_exact_in_count_sum_and_maximum);
