@@ -1,39 +1,51 @@
 #include "base/date.h"
 
+#include "base/digits.h"
+
 #include <string.h>
 
-static void put_two(char *dst, uint32_t v)
+/* Days are counted from March of year 0, so that a leap day comes last; a century has 36,524.25 days, a
+ * year of it 365.25, and its months fall on a line: 30.6 days each. The products are Neri's and
+ * Schneider's (Euclidean affine functions and their application to calendar algorithms, 2022). */
+static void put_date(uint32_t days, char *dst)
 {
-    static const char pairs[] = "00010203040506070809101112131415161718192021222324"
-                                "25262728293031323334353637383940414243444546474849"
-                                "50515253545556575859606162636465666768697071727374"
-                                "75767778798081828384858687888990919293949596979899";
+    uint32_t quarters = 4 * (days + 719468) + 3;
+    uint32_t century = quarters / 146097;
+    uint64_t years = UINT64_C(2939745) * (quarters % 146097 | 3);
+    uint32_t year = (uint32_t)(years >> 32);
+    uint32_t of_year = (uint32_t)years / 2939745 / 4;
+    uint32_t months = 2141 * of_year + 197913;
+    uint32_t month = months >> 16;
 
-    memcpy(dst, pairs + (size_t)2 * v, 2);
+    if (of_year >= 306) { /* January and February are the next year's */
+        month -= 12;
+        year++;
+    }
+    wsrt_two_digits(dst, year < 100 ? century : century + 1);
+    wsrt_two_digits(dst + 2, year < 100 ? year : 0);
+    wsrt_two_digits(dst + 5, month);
+    wsrt_two_digits(dst + 8, (months & 0xffff) / 2141 + 1);
 }
 
-/* Days are counted from March of year 0, so that a
- * leap day comes last: an era of 400 years has 146,097 of them. */
+static void put_clock(uint32_t ms, char *dst)
+{
+    uint32_t seconds = ms / 1000, minutes = seconds / 60, hours = minutes / 60;
+    uint32_t of_second = ms - 1000 * seconds;
+
+    wsrt_two_digits(dst, hours);
+    wsrt_two_digits(dst + 3, minutes - 60 * hours);
+    wsrt_two_digits(dst + 6, seconds - 60 * minutes);
+    wsrt_two_digits(dst + 9, of_second / 10);
+    dst[11] = (char)('0' + of_second % 10);
+}
+
 void wsrt_iso_time(int64_t ms, char *dst)
 {
     const int64_t last = INT64_C(253402300799999); /* the year 9999 */
-    ms = ms < 0 ? 0 : ms > last ? last : ms;
-    uint32_t days = (uint32_t)((uint64_t)ms / 86400000), clock = (uint32_t)(ms % 86400000);
-    uint32_t era = (days + 719468) / 146097, day = (days + 719468) % 146097;
-    uint32_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
-    uint32_t of_year = day - (365 * year + year / 4 - year / 100);
-    uint32_t from_march = (5 * of_year + 2) / 153;
-    uint32_t month = from_march < 10 ? from_march + 3 : from_march - 9;
+    uint64_t time = ms < 0 ? 0 : (uint64_t)(ms > last ? last : ms);
+    uint32_t days = (uint32_t)(time / 86400000);
 
-    year += era * 400 + (month <= 2);
     memcpy(dst, "0000-00-00T00:00:00.000Z", WSRT_ISO_LEN);
-    put_two(dst, year / 100);
-    put_two(dst + 2, year % 100);
-    put_two(dst + 5, month);
-    put_two(dst + 8, of_year - (153 * from_march + 2) / 5 + 1);
-    put_two(dst + 11, clock / 3600000);
-    put_two(dst + 14, clock / 60000 % 60);
-    put_two(dst + 17, clock / 1000 % 60);
-    put_two(dst + 20, clock % 1000 / 10);
-    dst[22] = (char)('0' + clock % 10);
+    put_date(days, dst);
+    put_clock((uint32_t)(time - UINT64_C(86400000) * days), dst + 11);
 }

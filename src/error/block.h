@@ -32,7 +32,8 @@ static inline wsrt_block wsrt_block_same(wsrt_block b, char c)
 /* first <= byte <= last, for bounds in ASCII: bytes from 0x80 on are negative and in no range. */
 static inline wsrt_block wsrt_block_range(wsrt_block b, char first, char last)
 {
-    return (wsrt_block)((b >= wsrt_block_of(first)) & (b <= wsrt_block_of(last)));
+    return (wsrt_block)((b > wsrt_block_of((char)(first - 1))) &
+                        (b < wsrt_block_of((char)(last + 1))));
 }
 
 static inline wsrt_block wsrt_block_below(wsrt_block b, char limit)

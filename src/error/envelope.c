@@ -41,14 +41,34 @@ static inline void put(struct envelope *v, const char *text, size_t len)
 
 #define PUT(v, literal) put(v, "" literal, sizeof(literal) - 1)
 
+/* With what stands before and behind it: one look at the room for all three. */
 static void put_time(struct envelope *v)
 {
-    if (v->end - v->at < WSRT_ISO_LEN) {
-        overflow(v, WSRT_ISO_LEN);
+    static const char before[] = "\",\"timestamp\":\"";
+    const size_t len = sizeof before - 1 + WSRT_ISO_LEN;
+
+    if ((size_t)(v->end - v->at) < len) {
+        overflow(v, len);
         return;
     }
-    wsrt_iso_time(v->e->wall, v->at);
-    v->at += WSRT_ISO_LEN;
+    memcpy(v->at, before, sizeof before - 1);
+    wsrt_iso_time(v->e->wall, v->at + sizeof before - 1);
+    v->at += len;
+}
+
+/* Likewise. */
+#define PUT_ID(v, before) put_id(v, "" before, sizeof(before) - 1)
+static void put_id(struct envelope *v, const char *before, size_t len)
+{
+    wsrt_span id = v->e->correlation_id;
+
+    if ((size_t)(v->end - v->at) < len + id.len) {
+        overflow(v, len + id.len);
+        return;
+    }
+    memcpy(v->at, before, len);
+    memcpy(v->at + len, id.ptr, id.len);
+    v->at += len + id.len;
 }
 
 /* ---- what the error says, or its row ---- */
@@ -334,12 +354,9 @@ static void what_members(struct envelope *v)
 static void error_members(struct envelope *v)
 {
     what_members(v);
-    PUT(v, "\",\"timestamp\":\"");
     put_time(v);
-    if (v->id_valid) {
-        PUT(v, "\",\"correlationId\":\"");
-        put_span(v, v->e->correlation_id);
-    }
+    if (v->id_valid)
+        PUT_ID(v, "\",\"correlationId\":\"");
     PUT(v, "\"");
     retry_members(v);
     if ((v->e->flags & WSRT_ERROR_RECONNECT) != 0)
@@ -364,8 +381,7 @@ static void write_frame(struct envelope *v)
     PUT(v, "},\"timestamp\":");
     put_int(v, v->e->wall);
     if (v->id_valid) {
-        PUT(v, ",\"correlationId\":\"");
-        put_span(v, v->e->correlation_id);
+        PUT_ID(v, ",\"correlationId\":\"");
         PUT(v, "\"");
     }
     PUT(v, "}");
@@ -390,10 +406,8 @@ static void write_problem(struct envelope *v)
     put_int(v, v->e->http_status != 0 ? v->e->http_status : v->row->info.http_status);
     PUT(v, ",\"detail\":\"");
     message_value(v);
-    if (v->id_valid) {
-        PUT(v, "\",\"instance\":\"");
-        put_span(v, v->e->correlation_id);
-    }
+    if (v->id_valid)
+        PUT_ID(v, "\",\"instance\":\"");
     PUT(v, "\",\"code\":\"");
     put_span(v, wsrt_error_code(v->e, v->row));
     PUT(v, "\"");

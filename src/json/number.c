@@ -3,6 +3,8 @@
 #include "json/number.h"
 #include "json/scan.h"
 
+#include "base/digits.h"
+
 #include <string.h>
 
 enum { EXPONENT_CAP = 1000000000 };
@@ -154,10 +156,16 @@ static size_t digits_of(uint64_t v)
 
 size_t wsrt_uint64_text(uint64_t v, char *dst)
 {
-    size_t n = digits_of(v);
+    size_t n = digits_of(v), i = n;
 
-    for (size_t i = n; i-- > 0; v /= 10)
-        dst[i] = (char)('0' + v % 10);
+    for (; v >= 100; v /= 100) {
+        i -= 2;
+        wsrt_two_digits(dst + i, (uint32_t)(v % 100));
+    }
+    if (i > 1)
+        wsrt_two_digits(dst, (uint32_t)v);
+    else
+        dst[0] = (char)('0' + v);
     return n;
 }
 

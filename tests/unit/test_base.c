@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/options.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -278,6 +279,31 @@ START_TEST(times_are_written_as_the_calendar_has_them_and_kept_in_its_years)
 }
 END_TEST
 
+static int days_in(int year, int month)
+{
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int leaps = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+
+    return days[month - 1] + (month == 2 && leaps);
+}
+
+START_TEST(each_day_follows_the_one_before)
+{
+    char text[32] = "", want[64];
+    int64_t noon = 43200007;
+
+    for (int year = 1970; year < 10000; year++) {
+        for (int month = 1; month <= 12; month++) {
+            for (int day = 1; day <= days_in(year, month); day++, noon += 86400000) {
+                wsrt_iso_time(noon, text);
+                snprintf(want, sizeof want, "%04d-%02d-%02dT12:00:00.007Z", year, month, day);
+                ck_assert_int_eq(memcmp(text, want, 24), 0);
+            }
+        }
+    }
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("base");
@@ -301,6 +327,7 @@ Suite *suite(void)
     tcase_add_test(t, the_default_clock_is_steady);
     tcase_add_test(t, an_environment_of_a_wrong_size_is_refused);
     tcase_add_test(t, times_are_written_as_the_calendar_has_them_and_kept_in_its_years);
+    tcase_add_test(t, each_day_follows_the_one_before);
     suite_add_tcase(s, t);
     return s;
 }
