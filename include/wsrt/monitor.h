@@ -99,10 +99,37 @@ typedef struct wsrt_alert {
 /** Takes a transition, inside wsrt_monitor_tick(), under no lock; may call the monitor. @since 0.1 */
 typedef void (*wsrt_alert_fn)(const wsrt_alert *alert, void *user);
 
+/** Bits of wsrt_monitor_options.flags. @since 0.1 */
+typedef enum wsrt_monitor_flag {
+    /** What the process' resident memory grew by during an operation counts as its memory when that is
+     *  more than wsrt_op_add_bytes() told. It means something where one operation runs at a time, as in
+     *  a function, and costs two reads of /proc/self/statm an operation. */
+    WSRT_MONITOR_RESIDENT_DELTA = 1,
+    WSRT_MONITOR_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_MONITOR_FLAG_MAX_ = 2147483647
+} wsrt_monitor_flag;
+
+/** Attributes that name a person or a connection, as bits. @since 0.1 */
+typedef enum wsrt_identity {
+    WSRT_IDENTITY_CONNECTION_ID = 1, /**< connectionId */
+    WSRT_IDENTITY_USER_ID = 2,       /**< userId */
+    WSRT_IDENTITY_USERNAME = 4,      /**< username */
+    WSRT_IDENTITY_EMAIL = 8,         /**< email */
+    WSRT_IDENTITY_GROUPS = 16,       /**< groups */
+    WSRT_IDENTITY_SESSION_ID = 32,   /**< sessionId */
+    WSRT_IDENTITY_SOURCE_IP = 64,    /**< sourceIp */
+    WSRT_IDENTITY_MIN_ = -2147483647 - 1,
+    WSRT_IDENTITY_MAX_ = 2147483647
+} wsrt_identity;
+
+/** Takes secrets out of free text: wsrt_redact() of error.h. @since 0.1 */
+typedef int (*wsrt_redact_fn)(wsrt_span text, uint32_t flags, char *dst, size_t cap, size_t *len,
+                              size_t *found);
+
 /** Options of a monitor; zero = default. @since 0.1 */
 typedef struct wsrt_monitor_options {
     uint32_t struct_size;       /**< sizeof(wsrt_monitor_options) */
-    uint32_t flags;             /**< 0 */
+    uint32_t flags;             /**< bits of wsrt_monitor_flag */
     wsrt_allocator allocator;   /**< zero = libc */
     const wsrt_env *env;        /**< cpu, resident, random, log; copied; NULL = defaults */
     wsrt_span environment;      /**< value of the dimension Environment; empty = "dev" */
@@ -115,6 +142,14 @@ typedef struct wsrt_monitor_options {
                                      4294967295 = no trends */
     wsrt_alert_fn on_alert;     /**< NULL = nobody is told */
     void *alert_user;           /**< handed to on_alert */
+    wsrt_span identity_key; /**< at least 16 bytes, of hashed identities: processes that share it
+                                     hash alike; copied; empty = random */
+    uint32_t log_identity_plain; /**< bits of wsrt_identity that lines of EMF tell as they are */
+    uint32_t
+        allow_identity_dimensions; /**< bits of wsrt_identity that may be a dimension of a metric
+                                             of the application's own */
+    wsrt_redact_fn
+        redact; /**< of the attribute errorMessage in lines of EMF; NULL = it is left out */
 } wsrt_monitor_options;
 
 /**
@@ -122,7 +157,8 @@ typedef struct wsrt_monitor_options {
  * @param out   NULL on failure; give it back with wsrt_monitor_free()
  * @param opts  NULL = defaults; texts are copied
  * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_IO (no entropy); WSRT_ERR_INVALID (a number outside its
- *         range, an environment above 255 bytes); WSRT_ERR_UNSUPPORTED. Any thread. @since 0.1
+ *         range, an environment above 255 bytes, a key below 16); WSRT_ERR_UNSUPPORTED (an unknown
+ *         flag or identity). Any thread. @since 0.1
  */
 WSRT_API int wsrt_monitor_new(wsrt_monitor **out, const wsrt_monitor_options *opts);
 
@@ -155,13 +191,24 @@ WSRT_API int wsrt_recorder_new(wsrt_recorder **out, wsrt_monitor *m);
 
 /**
  * Folds a recorder's counts into the monitor and frees it; NULL is fine. It never fails. No operation
- * started on it may be open; those deferred and not settled end at their start. Any thread, before or after wsrt_monitor_free(). @since 0.1
+ * started on it may be open; those deferred and not settled end at their start. Any thread, before or
+ * after wsrt_monitor_free(). @since 0.1
  */
 WSRT_API void wsrt_recorder_free(wsrt_recorder *r);
 
+/**
+ * An allocator whose memory is told to the operations that are open on a recorder, as by
+ * wsrt_op_add_bytes(): what an operation takes and gives back through it is its memoryUsage.
+ *
+ * @return the allocator, which lives as long as the recorder and takes its memory where the monitor
+ *         does; NULL for NULL. What it gave may be given back through it alone, on the recorder's
+ *         thread, and before the recorder is freed. @since 0.1
+ */
+WSRT_API const wsrt_allocator *wsrt_recorder_allocator(wsrt_recorder *rec);
+
 /** A timed operation, on the caller's stack; content private. @since 0.1 */
 typedef struct wsrt_op {
-    uint64_t opaque[12];
+    uint64_t opaque[14];
 } wsrt_op;
 
 /** What an operation's completion tells; zero = unknown or none. @since 0.1 */
@@ -187,6 +234,15 @@ typedef struct wsrt_op_result {
 WSRT_API int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t now, wsrt_op *op);
 
 /* The calls below, on an operation that is zero-filled, inert or ended, do nothing. */
+
+/**
+ * Gives an operation attributes from its start: counted at its completion, before those of the
+ * result. A second call takes the place of the first.
+ * @param attrs  borrowed until the operation ends; names as in docs/monitor.md
+ * @since 0.1
+ */
+WSRT_API void wsrt_op_attributes(wsrt_op *op, const wsrt_field *attrs, size_t count);
+
 WSRT_API void wsrt_op_external_call(wsrt_op *op); /**< one call to an outside service. @since 0.1 */
 WSRT_API void wsrt_op_database_call(wsrt_op *op); /**< one call to a database. @since 0.1 */
 
@@ -346,6 +402,31 @@ WSRT_API void wsrt_monitor_source_remove(wsrt_monitor *m, const void *user);
  */
 WSRT_API int wsrt_monitor_threshold(wsrt_monitor *m, int id, const wsrt_threshold *threshold);
 
+/** A threshold and the operation it is of. @since 0.1 */
+typedef struct wsrt_operation_threshold {
+    int32_t operation; /**< its id */
+    uint32_t reserved; /**< 0 */
+    wsrt_threshold threshold;
+} wsrt_operation_threshold;
+
+/** What may change while a monitor is used; zero members stay as they are. @since 0.1 */
+typedef struct wsrt_monitor_settings {
+    uint32_t struct_size;       /**< sizeof(wsrt_monitor_settings) */
+    uint32_t cpu_sampling;      /**< as in wsrt_monitor_options, as the next two */
+    uint32_t max_metric_values; /**< what is above it already stays and is counted on */
+    uint32_t max_values;
+    const wsrt_operation_threshold *thresholds; /**< those of other operations stay */
+    size_t threshold_count;
+} wsrt_monitor_settings;
+
+/**
+ * Changes thresholds, sampling and limits of a monitor as one block: a tick sees all of it or nothing,
+ * and when one of them is refused none is changed. Recorders sample at the new rate from their next
+ * sample on, one that was off within 64 operations.
+ * @return WSRT_OK; otherwise as wsrt_monitor_threshold(). Any thread. @since 0.1
+ */
+WSRT_API int wsrt_monitor_configure(wsrt_monitor *m, const wsrt_monitor_settings *settings);
+
 /**
  * Rolls windows and evaluates thresholds; the host calls it about once a second. A level is raised at
  * the next tick, straight to the highest one reached. It clears after three windows in a row below
@@ -428,7 +509,9 @@ typedef struct wsrt_export_options {
     const wsrt_field
         *members; /**< EMF: attributes every line carries beside its metrics; names as in
                                       docs/monitor.md. Those that name a person or a connection are
-                                      written as # and 10 digits of a keyed hash */
+                                      written as # and 10 digits of a keyed hash, unless the monitor's
+                                      log_identity_plain has them; errorMessage is redacted and cut at
+                                      512 bytes */
     size_t member_count;
 } wsrt_export_options;
 
@@ -447,6 +530,16 @@ typedef struct wsrt_export_options {
 WSRT_API int wsrt_monitor_export(wsrt_monitor *m, const wsrt_export_options *opts,
                                  int (*write)(const void *data, size_t len, void *user),
                                  void *user);
+
+/**
+ * As wsrt_monitor_export(), into a buffer, all documents one behind the other.
+ * @param dst  gets the text, no NUL is added; NULL with cap 0 asks for the length
+ * @param len  bytes of it all, also when it did not fit; not NULL
+ * @return as wsrt_monitor_export(); WSRT_ERR_LIMIT when `cap` is too small: then the reader stays where
+ *         it was and nothing is lost. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_monitor_export_to(wsrt_monitor *m, const wsrt_export_options *opts, char *dst,
+                                    size_t cap, size_t *len);
 
 /**
  * Adds a binary snapshot of another monitor, or of one that has ended: counts, sums, histograms, values

@@ -17,16 +17,16 @@ struct attribute {
 static const struct attribute table[] = {
     {"action", CATEGORY, ACTION},
     {"connectionDuration", NUMBER, CONNECTION_DURATION},
-    {"connectionId", IDENTITY, 0},
+    {"connectionId", IDENTITY, WSRT_IDENTITY_CONNECTION_ID},
     {"correlationId", CORRELATION_ID, 0},
     {"disconnectReason", CATEGORY, DISCONNECT_REASON},
-    {"email", IDENTITY, 0},
+    {"email", IDENTITY, WSRT_IDENTITY_EMAIL},
     {"error", CATEGORY, ERROR_TEXT},
     {"errorMessage", TEXT, 0},
     {"errorType", CATEGORY, ERROR_TYPE},
     {"eventType", CATEGORY, EVENT_TYPE},
     {"exp", NUMBER, EXPIRY},
-    {"groups", IDENTITY, 0},
+    {"groups", IDENTITY, WSRT_IDENTITY_GROUPS},
     {"hasSessionId", CATEGORY, HAS_SESSION_ID},
     {"hasToken", CATEGORY, HAS_TOKEN},
     {"messageLength", NUMBER, MESSAGE_LENGTH},
@@ -38,12 +38,12 @@ static const struct attribute table[] = {
     {"responseSize", RESPONSE_SIZE, 0},
     {"routeKey", CATEGORY, ROUTE_KEY},
     {"service", CATEGORY, SERVICE},
-    {"sessionId", IDENTITY, 0},
-    {"sourceIp", IDENTITY, 0},
+    {"sessionId", IDENTITY, WSRT_IDENTITY_SESSION_ID},
+    {"sourceIp", IDENTITY, WSRT_IDENTITY_SOURCE_IP},
     {"tokenLength", NUMBER, TOKEN_LENGTH},
     {"traceId", TRACE, 0},
-    {"userId", IDENTITY, 0},
-    {"username", IDENTITY, 0},
+    {"userId", IDENTITY, WSRT_IDENTITY_USER_ID},
+    {"username", IDENTITY, WSRT_IDENTITY_USERNAME},
     {"warning", CATEGORY, WARNING},
 };
 
@@ -82,13 +82,15 @@ const char *wsrt_category_name(int category)
     return "category";
 }
 
-enum use wsrt_attribute_use(const char *name)
+enum use wsrt_attribute_use(const wsrt_monitor *m, const char *name)
 {
     const struct attribute *a = find_attribute(name);
 
-    if (a == NULL || a->class == TEXT)
+    if (a == NULL || (a->class == TEXT && m->redact == NULL))
         return USE_NONE;
-    return a->class == IDENTITY ? USE_HASHED : USE_PLAIN;
+    if (a->class == TEXT)
+        return USE_REDACTED;
+    return a->class == IDENTITY && (m->log_identity_plain & a->index) == 0 ? USE_HASHED : USE_PLAIN;
 }
 
 /* ---- values ---- */
@@ -127,9 +129,10 @@ static struct value *look_up(const wsrt_monitor *m, const struct key *key)
 
 static int is_full(wsrt_monitor *m, int category)
 {
-    return atomic_load_explicit(&m->value_count, memory_order_relaxed) >= m->max_values ||
+    return atomic_load_explicit(&m->value_count, memory_order_relaxed) >=
+               atomic_load_explicit(&m->max_values, memory_order_relaxed) ||
            atomic_load_explicit(&m->metric_values[category], memory_order_relaxed) >=
-               m->max_metric_values;
+               atomic_load_explicit(&m->max_metric_values, memory_order_relaxed);
 }
 
 static size_t value_size(size_t len)
@@ -336,12 +339,13 @@ static int take(const struct place *at, const struct attribute *a, const wsrt_fi
     }
 }
 
-void wsrt_attributes_count(const struct place *at, const wsrt_op_result *r, int good,
+void wsrt_attributes_count(const struct place *at, struct attributes attrs, int good,
                            struct attribute_totals *out)
 {
-    for (size_t i = 0; i < r->attr_count; i++) {
-        const struct attribute *a = find_attribute(r->attrs[i].name_cstr);
-        if (a == NULL || !take(at, a, &r->attrs[i], out, good))
+    for (size_t i = 0; i < attrs.count; i++) {
+        const wsrt_field *field = &attrs.fields[i];
+        const struct attribute *a = find_attribute(field->name_cstr);
+        if (a == NULL || !take(at, a, field, out, good))
             count_up(&at->monitor->attributes_dropped, 1, 1);
     }
 }

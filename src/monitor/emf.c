@@ -15,6 +15,8 @@ enum {
     MOST_LINES = 10,
     MOST_BYTES = 256000,
     MOST_VALUES = 100,
+    MOST_TEXT = 65536, /* of errorMessage as given */
+    MOST_TEXT_TOLD = 512,
     HASH_DIGITS = 10
 };
 
@@ -80,26 +82,56 @@ static void directive(struct emf *f, wsrt_json_writer *w, const struct datum *ta
 static void hashed(const struct emf *f, wsrt_json_writer *w, const wsrt_field *field)
 {
     static const char hex[] = "0123456789abcdef";
-    uint64_t hash =
-        wsrt_hash(f->walk.export->snapshot->monitor->key, field->text.ptr, field->text.len);
+    const wsrt_monitor *m = f->walk.export->snapshot->monitor;
+    unsigned char tag[WSRT_MAC_LEN];
     char text[1 + HASH_DIGITS] = {'#'};
 
-    for (int i = 1; i <= HASH_DIGITS; i++, hash >>= 4)
-        text[i] = hex[hash & 15];
+    wsrt_mac(m->identity_key, field->text.ptr, field->text.len, tag);
+    for (int i = 0; i < HASH_DIGITS; i++)
+        text[1 + i] = hex[tag[i / 2] >> 4 * (i % 2) & 15];
     wsrt_json_member(w, field->name_cstr, (wsrt_span){text, sizeof text});
+}
+
+static void drop(const struct emf *f)
+{
+    count_up(&f->walk.export->snapshot->monitor->attributes_dropped, 1, 1);
+}
+
+/* Cut when it is clean: half a secret would not be recognised. A character that is cut in two is
+ * replaced like any that is none. */
+static void redacted(const struct emf *f, wsrt_json_writer *w, const wsrt_field *field)
+{
+    const wsrt_monitor *m = f->walk.export->snapshot->monitor;
+    wsrt_span given = field->text;
+    size_t len = 0, cap;
+    char *clean;
+
+    if (given.len > MOST_TEXT || m->redact(given, 0, NULL, 0, &len, NULL) == WSRT_ERR_INVALID ||
+        (clean = wsrt_mem_alloc(&m->allocator, cap = len + 1)) == NULL) {
+        drop(f);
+        return;
+    }
+    if (m->redact(given, 0, clean, cap, &len, NULL) == WSRT_OK)
+        wsrt_json_member(w, field->name_cstr,
+                         (wsrt_span){clean, len < MOST_TEXT_TOLD ? len : MOST_TEXT_TOLD});
+    wsrt_mem_free(&m->allocator, clean, cap);
 }
 
 static void member(const struct emf *f, wsrt_json_writer *w, const wsrt_field *field)
 {
-    switch (wsrt_attribute_use(field->name_cstr)) {
+    switch (wsrt_attribute_use(f->walk.export->snapshot->monitor, field->name_cstr)) {
     case USE_HASHED:
         if (field->kind == WSRT_FIELD_TEXT)
             hashed(f, w, field);
         return;
+    case USE_REDACTED:
+        if (field->kind == WSRT_FIELD_TEXT)
+            redacted(f, w, field);
+        return;
     case USE_PLAIN:
         break;
     case USE_NONE:
-        count_up(&f->walk.export->snapshot->monitor->attributes_dropped, 1, 1);
+        drop(f);
         return;
     }
     if (field->kind == WSRT_FIELD_TEXT)

@@ -4,6 +4,8 @@
 #include "base/alloc.h"
 #include "base/options.h"
 
+#include <string.h>
+
 struct wsrt_monitor_reader {
     wsrt_monitor *monitor;
     wsrt_snapshot *last; /* NULL = none yet */
@@ -58,6 +60,22 @@ static int options_fit(const wsrt_monitor *m, const wsrt_export_options *o)
            (o->since == NULL || o->since->monitor == m);
 }
 
+struct into {
+    char *dst;
+    size_t cap;
+    size_t len;
+};
+
+static int put_into(const void *data, size_t len, void *user)
+{
+    struct into *to = user;
+
+    if (to->len < to->cap)
+        memcpy(to->dst + to->len, data, len < to->cap - to->len ? len : to->cap - to->len);
+    to->len += len;
+    return WSRT_OK;
+}
+
 /* Takes the reading over when it was told. */
 static void move(wsrt_monitor_reader *r, wsrt_snapshot *fresh, int64_t wall)
 {
@@ -66,8 +84,10 @@ static void move(wsrt_monitor_reader *r, wsrt_snapshot *fresh, int64_t wall)
     r->wall = wall;
 }
 
-int wsrt_monitor_export(wsrt_monitor *m, const wsrt_export_options *opts,
-                        int (*write)(const void *data, size_t len, void *user), void *user)
+/* With `into` the reading moves only when all of it was room for. */
+static int export_all(wsrt_monitor *m, const wsrt_export_options *opts,
+                      int (*write)(const void *data, size_t len, void *user), void *user,
+                      const struct into *into)
 {
     wsrt_export_options o;
     wsrt_snapshot *fresh;
@@ -85,9 +105,29 @@ int wsrt_monitor_export(wsrt_monitor *m, const wsrt_export_options *opts,
     e.began = o.since == NULL ? 0 : o.since->wall;
     e.snapshot = wsrt_snapshot_since(fresh, o.since == NULL ? NULL : o.since->last);
     rc = e.snapshot == NULL ? WSRT_ERR_NOMEM : formats[o.format].write(&e);
+    if (rc == WSRT_OK && into != NULL && into->len > into->cap)
+        rc = WSRT_ERR_LIMIT;
     if (rc == WSRT_OK && o.since != NULL)
         move(o.since, fresh, o.wall);
     else
         wsrt_snapshot_free(fresh);
+    return rc;
+}
+
+int wsrt_monitor_export(wsrt_monitor *m, const wsrt_export_options *opts,
+                        int (*write)(const void *data, size_t len, void *user), void *user)
+{
+    return export_all(m, opts, write, user, NULL);
+}
+
+int wsrt_monitor_export_to(wsrt_monitor *m, const wsrt_export_options *opts, char *dst, size_t cap,
+                           size_t *len)
+{
+    struct into into = {.dst = dst, .cap = cap};
+
+    if (len == NULL || (dst == NULL && cap > 0))
+        return WSRT_ERR_INVALID;
+    int rc = export_all(m, opts, put_into, &into, &into);
+    *len = rc == WSRT_OK || rc == WSRT_ERR_LIMIT ? into.len : 0;
     return rc;
 }

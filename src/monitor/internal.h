@@ -115,7 +115,9 @@ struct shard {
 struct wsrt_recorder {
     struct recorder_front front; /* the first member */
     struct shard shard;
-    int64_t cpu_after; /* the time before which no CPU time is read */
+    wsrt_allocator allocator; /* tells net_bytes what it takes */
+    uint32_t until_cpu;       /* of those that are looked at, where all are */
+    int64_t cpu_after;        /* and not before this time */
     int64_t net_bytes;
     int64_t high_bytes; /* largest net_bytes since the innermost open operation began */
 };
@@ -224,12 +226,17 @@ struct wsrt_monitor {
     _Atomic uint32_t window; /* number of the open one */
     unsigned bits;
     unsigned chunks;
-    uint32_t cpu_sampling; /* 0 = never */
+    uint32_t flags;                /* bits of wsrt_monitor_flag */
+    _Atomic uint32_t cpu_sampling; /* 0 = never */
     int has_trends;
     int max_operations;
     uint64_t key;
-    uint32_t max_metric_values;
-    uint32_t max_values;
+    unsigned char identity_key[16];
+    uint32_t log_identity_plain; /* bits of wsrt_identity, as the next */
+    uint32_t allow_identity_dimensions;
+    wsrt_redact_fn redact; /* NULL = free text is left out */
+    _Atomic uint32_t max_metric_values;
+    _Atomic uint32_t max_values;
     wsrt_allocator allocator;
     wsrt_env env;
     char *environment;
@@ -404,6 +411,9 @@ static inline struct series *shard_series(const struct shard *shard, unsigned id
     return leaf == NULL ? NULL : held(&leaf->series[id % PAGE_SERIES]);
 }
 
+/* operation.c */
+void wsrt_recorder_bytes(wsrt_recorder *r, int64_t n); /* taken, or with a minus given back */
+
 /* attribute.c */
 struct attribute_totals {
     wsrt_span error_type;
@@ -412,7 +422,11 @@ struct attribute_totals {
     int64_t request_size; /* of the result, else of the attribute */
     int64_t response_size;
 };
-void wsrt_attributes_count(const struct place *at, const wsrt_op_result *r, int good,
+struct attributes {
+    const wsrt_field *fields;
+    size_t count;
+};
+void wsrt_attributes_count(const struct place *at, struct attributes attrs, int good,
                            struct attribute_totals *out);
 struct value *wsrt_value_find(const wsrt_monitor *m, int id, int category, wsrt_span text);
 struct value *wsrt_value_get(wsrt_monitor *m, int id, int category, wsrt_span text);
@@ -420,8 +434,8 @@ struct value *wsrt_error_category(wsrt_monitor *m, int id, wsrt_span text); /* N
 void wsrt_values_free(wsrt_monitor *m);
 const char *wsrt_category_name(int category);
 /* How an attribute stands in a line of a log. */
-enum use { USE_NONE, USE_PLAIN, USE_HASHED };
-enum use wsrt_attribute_use(const char *name);
+enum use { USE_NONE, USE_PLAIN, USE_HASHED, USE_REDACTED };
+enum use wsrt_attribute_use(const wsrt_monitor *m, const char *name);
 
 int wsrt_category_register(wsrt_monitor *m, int id, wsrt_span name);
 

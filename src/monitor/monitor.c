@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/env.h"
+#include "base/hash.h"
 #include "base/options.h"
 
 #include <string.h>
@@ -175,13 +176,20 @@ void wsrt_monitor_free(wsrt_monitor *m)
         wsrt_monitor_release(m);
 }
 
+enum { LEAST_KEY = 16 };
+static const uint32_t ALL_IDENTITIES =
+    WSRT_IDENTITY_CONNECTION_ID | WSRT_IDENTITY_USER_ID | WSRT_IDENTITY_USERNAME |
+    WSRT_IDENTITY_EMAIL | WSRT_IDENTITY_GROUPS | WSRT_IDENTITY_SESSION_ID | WSRT_IDENTITY_SOURCE_IP;
+
 static int read_options(wsrt_monitor_options *out, const wsrt_monitor_options *given)
 {
     int rc = wsrt_options_load(out, sizeof *out, sizeof(wsrt_monitor_options), given);
 
     if (rc != WSRT_OK)
         return rc;
-    if (out->flags != 0 || (out->trend != 0 && out->trend != UINT32_MAX))
+    if ((out->flags & ~(uint32_t)WSRT_MONITOR_RESIDENT_DELTA) != 0 ||
+        ((out->log_identity_plain | out->allow_identity_dimensions) & ~ALL_IDENTITIES) != 0 ||
+        (out->trend != 0 && out->trend != UINT32_MAX))
         return WSRT_ERR_UNSUPPORTED;
     if (out->max_operations == 0)
         out->max_operations = MAX_OPERATIONS;
@@ -191,7 +199,8 @@ static int read_options(wsrt_monitor_options *out, const wsrt_monitor_options *g
         out->environment = wsrt_span_cstr("dev");
     if (out->max_operations < BUILTIN_OPERATIONS || out->max_operations > MAX_OPERATIONS ||
         out->histogram_bits < HISTOGRAM_MIN_BITS || out->histogram_bits > HISTOGRAM_MAX_BITS ||
-        out->environment.len > MAX_VALUE || out->environment.ptr == NULL)
+        out->environment.len > MAX_VALUE || out->environment.ptr == NULL ||
+        (out->identity_key.len > 0 && out->identity_key.len < LEAST_KEY))
         return WSRT_ERR_INVALID;
     return WSRT_OK;
 }
@@ -205,6 +214,10 @@ static void set_up(wsrt_monitor *m, const wsrt_monitor_options *o)
 {
     m->bits = o->histogram_bits;
     m->chunks = wsrt_histogram_chunks(m->bits);
+    m->flags = o->flags;
+    m->log_identity_plain = o->log_identity_plain;
+    m->allow_identity_dimensions = o->allow_identity_dimensions;
+    m->redact = o->redact;
     m->cpu_sampling = o->cpu_sampling == UINT32_MAX ? 0 : or_default(o->cpu_sampling, 64);
     m->has_trends = o->trend != UINT32_MAX;
     m->max_operations = (int)o->max_operations;
@@ -217,6 +230,20 @@ static void set_up(wsrt_monitor *m, const wsrt_monitor_options *o)
     m->on_alert = o->on_alert;
     m->alert_user = o->alert_user;
     atomic_init(&m->references, 1);
+}
+
+/* What a process may read of another's lines depends on the key alone, so a given one of any length is
+ * brought to that of the hash. */
+static int make_keys(wsrt_monitor *m, wsrt_span identity_key)
+{
+    int rc = m->env.random(m->env.user, &m->key, sizeof m->key);
+
+    if (rc == 0 && identity_key.len == 0)
+        rc = m->env.random(m->env.user, m->identity_key, sizeof m->identity_key);
+    if (identity_key.len > 0)
+        wsrt_mac((const unsigned char *)identity_key.ptr, identity_key.ptr, identity_key.len,
+                 m->identity_key);
+    return rc == 0 ? WSRT_OK : WSRT_ERR_IO;
 }
 
 static int fill(wsrt_monitor *m, const wsrt_monitor_options *o)
@@ -232,7 +259,7 @@ static int fill(wsrt_monitor *m, const wsrt_monitor_options *o)
     for (int i = 0; i < BUILTIN_OPERATIONS; i++)
         if (wsrt_monitor_operation(m, wsrt_span_cstr(builtin[i]), &id) != WSRT_OK)
             return WSRT_ERR_NOMEM;
-    return m->env.random(m->env.user, &m->key, sizeof m->key) == 0 ? WSRT_OK : WSRT_ERR_IO;
+    return make_keys(m, o->identity_key);
 }
 
 static int make(wsrt_monitor **out, const wsrt_monitor_options *o, const wsrt_allocator *allocator,
@@ -276,6 +303,26 @@ int wsrt_monitor_new(wsrt_monitor **out, const wsrt_monitor_options *opts)
 
 /* ---- recorders ---- */
 
+static void *realloc_counted(void *user, void *ptr, size_t old_size, size_t new_size)
+{
+    wsrt_recorder *r = user;
+    const wsrt_allocator *a = &r->shard.monitor->allocator;
+    void *out = NULL;
+
+    if (new_size == 0)
+        wsrt_mem_free(a, ptr, old_size);
+    else
+        out = wsrt_mem_resize(a, ptr, old_size, new_size);
+    if (out != NULL || new_size == 0)
+        wsrt_recorder_bytes(r, (int64_t)new_size - (int64_t)old_size);
+    return out;
+}
+
+const wsrt_allocator *wsrt_recorder_allocator(wsrt_recorder *rec)
+{
+    return rec == NULL ? NULL : &rec->allocator;
+}
+
 int wsrt_recorder_new(wsrt_recorder **out, wsrt_monitor *m)
 {
     if (out == NULL)
@@ -288,7 +335,9 @@ int wsrt_recorder_new(wsrt_recorder **out, wsrt_monitor *m)
         return WSRT_ERR_NOMEM;
     wsrt_monitor_retain(m);
     r->shard.monitor = m;
-    r->front.until_cpu = m->cpu_sampling > 0;
+    r->allocator = (wsrt_allocator){.realloc = realloc_counted, .user = r};
+    r->front.until_look = 1;
+    r->until_cpu = 1;
     r->cpu_after = INT64_MIN;
     pthread_mutex_lock(&m->lock);
     r->shard.prev = &m->retired;

@@ -12,7 +12,9 @@ enum {
     OPEN_SHARED = 2, /* not counted in a private shard */
     OPEN_NESTED = 4, /* high_bytes is above base_bytes */
     OPEN_CPU = 8,    /* cpu is read */
-    OPEN_FAILED = 16
+    OPEN_FAILED = 16,
+    OPEN_ATTRIBUTES = 32, /* has some of its own */
+    OPEN_RESIDENT = 64    /* resident is read */
 };
 
 /* What a wsrt_op holds. */
@@ -28,7 +30,10 @@ struct handle {
     uint32_t state;
     uint32_t error_calls;
     int32_t id;
-    int64_t cpu;                              /* thread CPU at the start; with OPEN_CPU only */
+    uint32_t attr_count;
+    int64_t cpu; /* thread CPU at the start */
+    int64_t resident;
+    const wsrt_field *attrs;
     struct value *categories[OWN_CATEGORIES]; /* of the first error calls; others are "other" */
 };
 _Static_assert(sizeof(struct handle) <= sizeof(wsrt_op), "a handle fits the caller's struct");
@@ -90,12 +95,17 @@ static void add_bytes(int64_t *net, int64_t *high, int64_t n)
         *high = *net;
 }
 
+void wsrt_recorder_bytes(wsrt_recorder *r, int64_t n)
+{
+    add_bytes(&r->net_bytes, &r->high_bytes, n);
+}
+
 void wsrt_op_add_bytes(wsrt_op *op, int64_t n)
 {
     struct handle *h = handle_of(op);
 
     if (h != NULL && h->recorder != NULL)
-        add_bytes(&h->recorder->net_bytes, &h->recorder->high_bytes, n);
+        wsrt_recorder_bytes(h->recorder, n);
     else if (h != NULL)
         add_bytes(&h->base_bytes, &h->high_bytes, n);
 }
@@ -108,8 +118,7 @@ static NEVER_INLINE void read_cpu(struct handle *h)
     static const int64_t millisecond = 1000000;
     struct wsrt_recorder *r = h->recorder;
 
-    r->front.until_cpu = h->monitor->cpu_sampling;
-    if (h->monitor->cpu_sampling == 0 || h->start < r->cpu_after)
+    if (h->start < r->cpu_after)
         return;
     if (__builtin_add_overflow(h->start, millisecond, &r->cpu_after))
         r->cpu_after = INT64_MAX;
@@ -118,9 +127,34 @@ static NEVER_INLINE void read_cpu(struct handle *h)
         h->state |= OPEN_CPU;
 }
 
-static NEVER_INLINE int start_sampled(struct handle *h)
+static int looks_at_memory(const wsrt_monitor *m)
 {
-    read_cpu(h);
+    return (m->flags & WSRT_MONITOR_RESIDENT_DELTA) != 0;
+}
+
+static void read_resident(struct handle *h)
+{
+    h->resident = h->monitor->env.resident(h->monitor->env.user);
+    if (h->resident >= 0)
+        h->state |= OPEN_RESIDENT;
+}
+
+/* Where memory is read each operation is looked at, and the samples of CPU time are counted apart. */
+static NEVER_INLINE int start_looked_at(struct handle *h)
+{
+    enum { LOOK_AGAIN = 64 }; /* whether sampling has begun */
+    uint32_t every = atomic_load_explicit(&h->monitor->cpu_sampling, memory_order_relaxed);
+    struct wsrt_recorder *r = h->recorder;
+
+    r->front.until_look = every > 0 ? every : LOOK_AGAIN;
+    if (looks_at_memory(h->monitor)) {
+        r->front.until_look = 1;
+        read_resident(h);
+    }
+    if (every > 0 && (r->front.until_look > 1 || every == 1 || --r->until_cpu == 0)) {
+        r->until_cpu = every;
+        read_cpu(h);
+    }
     return WSRT_OK;
 }
 
@@ -153,9 +187,9 @@ static NEVER_INLINE int start_elsewhere(wsrt_monitor *m, wsrt_recorder *rec, int
     if (rec != NULL)
         open_memory(h, rec);
     count_up(&tally_of(h)->counters[STARTED], 1, is_shared(h));
-    if (!is_shared(h) && --rec->front.until_cpu == 0)
-        read_cpu(h);
-    return WSRT_OK;
+    if (is_shared(h) && looks_at_memory(m))
+        read_resident(h);
+    return is_shared(h) || --rec->front.until_look > 0 ? WSRT_OK : start_looked_at(h);
 }
 
 /* The common case calls nothing, so that it keeps no registers. */
@@ -173,7 +207,7 @@ int wsrt_op_start(wsrt_monitor *m, wsrt_recorder *rec, int id, int64_t now, wsrt
     h->series = series;
     open_memory(h, rec);
     count_up(&series->tally.counters[STARTED], 1, 0);
-    return --rec->front.until_cpu == 0 ? start_sampled(h) : WSRT_OK;
+    return --rec->front.until_look == 0 ? start_looked_at(h) : WSRT_OK;
 }
 
 /* ---- under way ---- */
@@ -200,6 +234,17 @@ void wsrt_op_database_call(wsrt_op *op)
 
     if (h != NULL)
         one_more(&h->database_calls);
+}
+
+void wsrt_op_attributes(wsrt_op *op, const wsrt_field *attrs, size_t count)
+{
+    struct handle *h = handle_of(op);
+
+    if (h == NULL || (attrs == NULL && count > 0))
+        return;
+    h->attrs = attrs;
+    h->attr_count = count < UINT32_MAX ? (uint32_t)count : UINT32_MAX;
+    h->state |= OPEN_ATTRIBUTES;
 }
 
 static void add_error(struct handle *h, wsrt_span category)
@@ -283,6 +328,14 @@ static NEVER_INLINE void count_cpu(const struct handle *h, uint64_t duration)
     count_up(&tally_of(h)->counters[CPU_SAMPLES], 1, is_shared(h));
 }
 
+/* The larger of what was told and of what the process grew by. */
+static NEVER_INLINE int64_t resident_peak(const struct handle *h, int64_t told)
+{
+    int64_t grown = h->monitor->env.resident(h->monitor->env.user) - h->resident;
+
+    return grown > told ? grown : told;
+}
+
 static NEVER_INLINE void count_memory(const struct handle *h, int64_t peak)
 {
     counter *c = tally_of(h)->counters;
@@ -337,7 +390,10 @@ static NEVER_INLINE void count_with_attributes(struct handle *h, const wsrt_op_r
                                       .response_size = r->response_size};
     counter *c = at.tally->counters;
 
-    wsrt_attributes_count(&at, r, r->success != 0 && h->error_calls == 0, &totals);
+    int good = r->success != 0 && h->error_calls == 0;
+    if ((h->state & OPEN_ATTRIBUTES) != 0)
+        wsrt_attributes_count(&at, (struct attributes){h->attrs, h->attr_count}, good, &totals);
+    wsrt_attributes_count(&at, (struct attributes){r->attrs, r->attr_count}, good, &totals);
     if (r->success == 0 && h->error_calls == 0 && totals.error_type.len > 0)
         add_error(h, totals.error_type);
     if (totals.correlation_id.len > 0)
@@ -354,7 +410,7 @@ static ALWAYS_INLINE void count_result(struct handle *h, counter *c, const wsrt_
         count_up(&c[EXTERNAL_CALLS], h->external_calls, shared);
     if (h->database_calls > 0)
         count_up(&c[DATABASE_CALLS], h->database_calls, shared);
-    if (r->attr_count > 0) {
+    if (r->attr_count > 0 || (h->state & OPEN_ATTRIBUTES) != 0) {
         count_with_attributes(h, r, duration);
         return;
     }
@@ -372,6 +428,8 @@ static ALWAYS_INLINE int count(struct handle *h, int64_t now, const wsrt_op_resu
     if ((h->state & OPEN_CPU) != 0)
         count_cpu(h, duration);
     int64_t peak = close_memory(h);
+    if ((h->state & OPEN_RESIDENT) != 0)
+        peak = resident_peak(h, peak);
     if (peak > 0)
         count_memory(h, peak);
     count_result(h, c, r, duration, shared);
@@ -490,7 +548,10 @@ int wsrt_op_complete(wsrt_op *op, int64_t now, const wsrt_op_result *result)
 
 int wsrt_recorder_due(const wsrt_recorder *rec)
 {
-    return recorder_is_due(rec);
+    return rec == NULL ||
+           (rec->front.until_look == 1 &&
+            (looks_at_memory(rec->shard.monitor) ||
+             atomic_load_explicit(&rec->shard.monitor->cpu_sampling, memory_order_relaxed) > 0));
 }
 
 uint32_t wsrt_recorder_unsettled(const wsrt_recorder *rec)
@@ -558,7 +619,7 @@ static void move(struct handle *h, wsrt_recorder *rec)
 {
     h->recorder = rec;
     h->series = wsrt_shard_touch(rec != NULL ? &rec->shard : &h->monitor->shared, h->id);
-    h->state &= ~(uint32_t)(OPEN_CPU | OPEN_NESTED | OPEN_SHARED);
+    h->state &= ~(uint32_t)(OPEN_CPU | OPEN_NESTED | OPEN_SHARED | OPEN_RESIDENT);
     if (is_shared(h))
         h->state |= OPEN_SHARED;
     h->base_bytes = rec != NULL ? rec->high_bytes : 0;

@@ -18,7 +18,7 @@ struct deferred {
 
 struct recorder_front {
     struct deferred deferred;
-    uint32_t until_cpu; /* operations up to the next whose CPU time may be read; 0 = none soon */
+    uint32_t until_look; /* operations up to the next at whose start something may be read */
 };
 
 /* wsrt_recorder_due() */
@@ -26,7 +26,7 @@ static inline int recorder_is_due(const wsrt_recorder *rec)
 {
     const struct recorder_front *f = (const struct recorder_front *)(const void *)rec;
 
-    return f == NULL || f->until_cpu == 1;
+    return f == NULL || (f->until_look == 1 && wsrt_recorder_due(rec));
 }
 
 static inline uint64_t deferred_sum(uint64_t a, uint64_t b)
@@ -42,8 +42,8 @@ static inline void deferred_add(struct recorder_front *f, int64_t request_size,
     struct deferred *d = &f->deferred;
 
     d->count++;
-    if (f->until_cpu > 1)
-        f->until_cpu--;
+    if (f->until_look > 1)
+        f->until_look--;
     if (request_size > 0) {
         d->request_bytes = deferred_sum(d->request_bytes, (uint64_t)request_size);
         d->requests++;

@@ -80,36 +80,107 @@ static void copy_histogram(const wsrt_monitor *m, int id, uint32_t *to)
         wsrt_read_chunk(m, id, c, to + (size_t)c * CHUNK_COUNTERS);
 }
 
-int wsrt_monitor_threshold(wsrt_monitor *m, int id, const wsrt_threshold *threshold)
+/* A threshold that is known to fit, with the memory it needs. */
+struct prepared {
+    int id;
+    int watched;
+    struct watch watch;
+    uint32_t *counters; /* of quantiles; NULL = not needed, or taken over */
+};
+
+static int prepare(const wsrt_monitor *m, int id, const wsrt_threshold *threshold,
+                   struct prepared *out)
 {
     wsrt_threshold t;
-    uint32_t *counters = NULL;
-
-    if (m == NULL || threshold == NULL)
-        return WSRT_ERR_INVALID;
     int rc = wsrt_options_load(&t, sizeof t, sizeof(wsrt_threshold), threshold);
+
     if (rc == WSRT_OK)
         rc = threshold_fits(&t);
     if (rc != WSRT_OK)
         return rc;
     if (wsrt_monitor_known(m, id) == NULL)
         return WSRT_ERR_NOT_FOUND;
+    *out = (struct prepared){.id = id, .watched = t.watched, .watch = watch_of(&t)};
     if (is_quantile(t.statistic)) {
-        counters = wsrt_mem_zalloc(&m->allocator, wsrt_history_bytes(m));
-        if (counters == NULL)
+        out->counters = wsrt_mem_zalloc(&m->allocator, wsrt_history_bytes(m));
+        if (out->counters == NULL)
             return WSRT_ERR_NOMEM;
     }
-    struct history *h = &m->operations[id]->history;
-    pthread_mutex_lock(&m->lock);
-    settle_watch(h, t.watched, watch_of(&t));
-    if (counters != NULL && h->base_counters == NULL) {
-        h->base_counters = counters;
-        copy_histogram(m, id, counters);
-        counters = NULL;
-    }
-    pthread_mutex_unlock(&m->lock);
-    wsrt_mem_free(&m->allocator, counters, wsrt_history_bytes(m));
     return WSRT_OK;
+}
+
+/* Under the lock. */
+static void settle(const wsrt_monitor *m, struct prepared *p)
+{
+    struct history *h = &m->operations[p->id]->history;
+
+    settle_watch(h, p->watched, p->watch);
+    if (p->counters != NULL && h->base_counters == NULL) {
+        h->base_counters = p->counters;
+        copy_histogram(m, p->id, p->counters);
+        p->counters = NULL;
+    }
+}
+
+int wsrt_monitor_threshold(wsrt_monitor *m, int id, const wsrt_threshold *threshold)
+{
+    struct prepared p;
+
+    if (m == NULL || threshold == NULL)
+        return WSRT_ERR_INVALID;
+    int rc = prepare(m, id, threshold, &p);
+    if (rc != WSRT_OK)
+        return rc;
+    pthread_mutex_lock(&m->lock);
+    settle(m, &p);
+    pthread_mutex_unlock(&m->lock);
+    wsrt_mem_free(&m->allocator, p.counters, wsrt_history_bytes(m));
+    return WSRT_OK;
+}
+
+static void set_if_given(_Atomic uint32_t *to, uint32_t given)
+{
+    if (given != 0)
+        atomic_store_explicit(to, given, memory_order_relaxed);
+}
+
+static void apply(wsrt_monitor *m, const wsrt_monitor_settings *s, struct prepared *thresholds)
+{
+    pthread_mutex_lock(&m->lock);
+    for (size_t i = 0; i < s->threshold_count; i++)
+        settle(m, &thresholds[i]);
+    set_if_given(&m->max_metric_values, s->max_metric_values);
+    set_if_given(&m->max_values, s->max_values);
+    if (s->cpu_sampling != 0)
+        m->cpu_sampling = s->cpu_sampling == UINT32_MAX ? 0 : s->cpu_sampling;
+    pthread_mutex_unlock(&m->lock);
+}
+
+int wsrt_monitor_configure(wsrt_monitor *m, const wsrt_monitor_settings *settings)
+{
+    wsrt_monitor_settings s;
+    size_t ready = 0;
+
+    if (m == NULL || settings == NULL)
+        return WSRT_ERR_INVALID;
+    int rc = wsrt_options_load(&s, sizeof s, sizeof(wsrt_monitor_settings), settings);
+    if (rc == WSRT_OK && s.threshold_count > 0 && s.thresholds == NULL)
+        rc = WSRT_ERR_INVALID;
+    if (rc != WSRT_OK)
+        return rc;
+    size_t size = wsrt_mem_product(s.threshold_count, sizeof(struct prepared));
+    struct prepared *prepared = wsrt_mem_zalloc(&m->allocator, size + 1);
+    if (prepared == NULL || (size == 0 && s.threshold_count > 0))
+        rc = WSRT_ERR_NOMEM;
+    for (; rc == WSRT_OK && ready < s.threshold_count; ready++)
+        rc = prepare(m, s.thresholds[ready].operation, &s.thresholds[ready].threshold,
+                     &prepared[ready]);
+    if (rc == WSRT_OK)
+        apply(m, &s, prepared);
+    while (ready-- > 0)
+        wsrt_mem_free(&m->allocator, prepared[ready].counters, wsrt_history_bytes(m));
+    wsrt_mem_free(&m->allocator, prepared, size + 1);
+    return rc;
 }
 
 /* ---- the slowest completion that told its correlation id ---- */

@@ -482,7 +482,9 @@ static void open_context(wsrt_context *ctx, wsrt_runtime *rt, const wsrt_event *
     ctx->response_status = 0;
     ctx->response_set = 0;
     ctx->failure.status = 0;
-    wsrt_arena_init(&ctx->arena, &rt->allocator, ctx->memory, sizeof ctx->memory);
+    wsrt_arena_init(&ctx->arena,
+                    ev->recorder != NULL ? wsrt_recorder_allocator(ev->recorder) : &rt->allocator,
+                    ctx->memory, sizeof ctx->memory);
 }
 
 static inline void close_context(wsrt_context *ctx)

@@ -63,11 +63,14 @@ static int add_monitor(wsrt_runtime *rt, const wsrt_runtime_options *o)
     wsrt_monitor_options opts = {.struct_size = sizeof opts,
                                  .allocator = rt->allocator,
                                  .env = &rt->env,
-                                 .environment = o->environment};
+                                 .environment = o->environment,
+                                 .redact = wsrt_redact};
 
     rt->monitor = o->monitor;
     if (rt->monitor != NULL)
         return WSRT_OK;
+    if ((o->flags & WSRT_RUNTIME_API_GATEWAY) != 0) /* a function: one operation at a time */
+        opts.flags = WSRT_MONITOR_RESIDENT_DELTA;
     int rc = wsrt_monitor_new(&rt->owned_monitor, &opts);
     rt->monitor = rt->owned_monitor;
     return rc;

@@ -480,6 +480,15 @@ static int use_threshold(void *block)
     return rc;
 }
 
+static int use_settings(void *block)
+{
+    wsrt_monitor *m = new_monitor();
+    int rc = wsrt_monitor_configure(m, block);
+
+    wsrt_monitor_free(m);
+    return rc;
+}
+
 static int use_op_result(void *block)
 {
     wsrt_monitor *m = new_monitor();
@@ -878,6 +887,7 @@ static const struct row rows[] = {
     ROW(wsrt_limiter_stats, FILLED, NULL, use_limiter_stats),
     ROW(wsrt_monitor_options, GIVEN, NULL, use_monitor_options),
     ROW(wsrt_threshold, GIVEN, prepare_threshold, use_threshold),
+    ROW(wsrt_monitor_settings, GIVEN, NULL, use_settings),
     ROW(wsrt_op_result, GIVEN, NULL, use_op_result),
     ROW(wsrt_op_totals, FILLED, NULL, use_op_totals),
     ROW(wsrt_export_options, GIVEN, prepare_export, use_export_options),

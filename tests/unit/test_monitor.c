@@ -79,7 +79,7 @@ START_TEST(options_outside_their_range_are_refused)
         ck_assert_ptr_null(none);
     }
     bad[0] = options();
-    bad[0].flags = 1;
+    bad[0].flags = 2;
     ck_assert_int_eq(wsrt_monitor_new(&none, &bad[0]), WSRT_ERR_UNSUPPORTED);
 }
 END_TEST
