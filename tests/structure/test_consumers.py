@@ -14,49 +14,9 @@ import tree
 from stage import environment, install
 from tap import check, plan
 
-PROGRAMS = {
-    "wsrt": """
-#include <wsrt/wsrt.h>
-int main(void) { wsrt_runtime *rt = 0; int rc = wsrt_runtime_new(&rt, 0);
-    wsrt_runtime_free(rt); return rc; }""",
-    "wsrt-server": """
-#include <wsrt/server.h>
-int main(void) {
-    wsrt_runtime *rt = 0; wsrt_server *s = 0; wsrt_span any = wsrt_span_cstr("127.0.0.1:0");
-    wsrt_server_options o = {0}; int rc;
-    o.struct_size = sizeof o; o.listen = &any; o.listen_count = 1;
-    rc = wsrt_runtime_new(&rt, 0); if (rc == 0) rc = wsrt_server_new(&s, rt, &o);
-    wsrt_server_free(s); wsrt_runtime_free(rt); return rc; }""",
-    "wsrt-lambda": """
-#include <wsrt/lambda.h>
-static void take(const void *j, size_t n, void *u) { (void)j; (void)n; (void)u; }
-int main(void) { wsrt_runtime *rt = 0; int rc = wsrt_runtime_new(&rt, 0);
-    if (rc == 0) rc = wsrt_lambda_handle(rt, wsrt_span_cstr("nonsense"), 0, take, 0);
-    wsrt_runtime_free(rt); return rc == WSRT_ERR_MALFORMED ? 0 : 1; }""",
-    "wsrt-jwt": """
-#include <wsrt/jwt.h>
-int main(void) { wsrt_jwt *j = 0; wsrt_jwt_options o = {0}; int rc;
-    o.struct_size = sizeof o; o.keys = wsrt_span_cstr("{\\"keys\\":[]}");
-    rc = wsrt_jwt_new(&j, &o); wsrt_jwt_free(j); return rc == WSRT_ERR_REJECTED ? 0 : 1; }""",
-    "wsrt-mock": """
-#include <wsrt/mock.h>
-int main(void) { return wsrt_version() == 1000 ? 0 : 1; }""",
-    "wsrt-sqlite": """
-#include <wsrt/sqlite.h>
-int main(void) {
-    wsrt_sqlite_store *s = 0; wsrt_sqlite_error why; wsrt_span path = wsrt_span_cstr("/nowhere/x");
-    return wsrt_sqlite_store_new(&s, path, 0, &why) == WSRT_ERR_NOT_FOUND ? 0 : 1; }""",
-    "wsrt-aws": """
-#include <wsrt/aws.h>
-int main(void) {
-    wsrt_aws *a = 0; wsrt_aws_options o = {0}; int rc;
-    o.struct_size = sizeof o; o.access_key = wsrt_span_cstr("half");
-    rc = wsrt_aws_new(&a, &o); wsrt_aws_free(a); return rc == WSRT_ERR_INVALID ? 0 : 1; }""",
-}
-
-
-# Debian has no static form of what libcurl needs.
-NEVER_STATIC = ("wsrt-aws",)
+CONSUMERS = os.path.join(tree.ROOT, "tests", "consumers")
+# Debian has no static form of what libcurl needs: there only our own libraries are static.
+HALF_STATIC = ("wsrt-aws",)
 
 
 def shell(command, stage, **more):
@@ -64,18 +24,37 @@ def shell(command, stage, **more):
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more)
 
 
-def consumer(stage, place, library, compiler, extra):
-    source = os.path.join(place, library + (".cc" if compiler == "c++" else ".c"))
-    open(source, "w", encoding="utf-8").write(PROGRAMS[library])
+def consumer(stage, place, library, compiler, how=""):
+    """Builds and runs tests/consumers/LIBRARY.c; how: "" is shared, else -static or -Wl,-Bstatic."""
+    source = os.path.join(CONSUMERS, library + ".c")
+    language = "-xc++" if compiler == "c++" else "-xc"
     program = os.path.join(place, "prog")
-    flags = f"$(pkg-config {'--static ' if extra else ''}--cflags --libs {library})"
-    done = shell(f"{compiler} -Wall -Werror {extra} {source} -o {program} {flags}", stage)
+    flags = f"$(pkg-config {'--static ' if how else ''}--cflags --libs {library})"
+    if how == "-Wl,-Bstatic":
+        flags = f"$(pkg-config --cflags {library}) " + half_static(stage, library)
+        how = ""
+    done = shell(f"{compiler} -Wall -Wextra -Werror {how} {language} {source} -xnone "
+                 f"-o {program} {flags}", stage)
     if done.returncode != 0:
         return done.stdout.splitlines(), None
     done = shell(program, stage, timeout=20)
     if done.returncode != 0:
         return [f"exit {done.returncode}"] + done.stdout.splitlines(), None
     return [], program
+
+
+def half_static(stage, library):
+    """Our own libraries as archives, those of others shared."""
+    def words(flags):
+        return shell("pkg-config " + flags, stage).stdout.split()
+
+    private = shell(f"pkg-config --print-requires-private {library}", stage).stdout
+    others = [line.split()[0] for line in private.splitlines() if line.split()[0] != "wsrt"]
+    theirs = set(words("--static --libs " + " ".join(others)))
+    every = [w for w in words(f"--static --libs {library}") if w not in theirs]
+    ours = [w for w in every if w.startswith(("-L", "-lwsrt"))]
+    return " ".join(["-Wl,-Bstatic", *ours, "-Wl,-Bdynamic", *(w for w in every if w not in ours),
+                     *words("--libs " + " ".join(others))])
 
 
 def needed(program, library):
@@ -85,9 +64,14 @@ def needed(program, library):
     return sorted(f"needs {name}" for name in found - wanted)
 
 
+def ours_needed(program):
+    return [f"needs {name}" for name in
+            re.findall(r"NEEDED.*\[(libwsrt.*)\]", tree.run("readelf", "-d", program))]
+
+
 def service(stage, place):
     """A service new to the tree: tests/consumers/leader.c, of 60 lines at most, and two clients."""
-    source = os.path.join(tree.ROOT, "tests", "consumers", "leader.c")
+    source = os.path.join(CONSUMERS, "leader.c")
     with open(source, encoding="utf-8") as text:
         if len(text.readlines()) > 60:
             return ["longer than 60 lines"]
@@ -163,13 +147,14 @@ with tempfile.TemporaryDirectory() as stage:
     with tempfile.TemporaryDirectory() as place:
         for library in tree.LIBRARIES:
             for compiler in ("cc", "c++"):
-                problems, program = consumer(stage, place, library, compiler, "")
+                problems, program = consumer(stage, place, library, compiler)
                 check(f"{library}: a program of {compiler} builds with pkg-config alone and runs",
                       problems + (needed(program, library) if program else []))
-            if library in NEVER_STATIC:
-                continue
-            problems, _ = consumer(stage, place, library, "cc", "-static")
-            check(f"{library}: a fully static program builds and runs", problems)
+            half = library in HALF_STATIC
+            problems, program = consumer(stage, place, library, "cc",
+                                         "-Wl,-Bstatic" if half else "-static")
+            check(f"{library}: a program with the archive{'' if half else ', fully static,'} "
+                  "builds and runs", problems + (ours_needed(program) if program else []))
         if "wsrt-server" in tree.LIBRARIES:
             check("a new service of 60 lines builds and serves real clients", service(stage, place))
     check("a binding in Python works with what is installed", binding(stage))

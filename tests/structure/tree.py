@@ -39,17 +39,18 @@ def header(name):
     return os.path.join(ROOT, "include", "wsrt", name + ".h")
 
 
-def preprocessed(names):
+def preprocessed(names, root=ROOT):
     """The declarations of some headers and of what they include, as one text."""
-    text = "".join(f"#include <wsrt/{name}.h>\n" for name in names)
-    return run("cc", "-E", "-P", "-nostdinc", "-I" + os.path.join(ROOT, "tools", "ffi"),
-               "-I" + os.path.join(ROOT, "include"), "-DWSRT_FFI", "-DWSRT_API=", "-xc", "-",
+    text = "".join(f"#include <wsrt/{name}.h>\n" for name in names
+                   if os.path.exists(os.path.join(root, "include", "wsrt", name + ".h")))
+    return run("cc", "-E", "-P", "-nostdinc", "-I" + os.path.join(root, "tools", "ffi"),
+               "-I" + os.path.join(root, "include"), "-DWSRT_FFI", "-DWSRT_API=", "-xc", "-",
                input=text)
 
 
-def parsed(names):
+def parsed(names, root=ROOT):
     from pycparser import c_parser
-    return c_parser.CParser().parse(PRELUDE + preprocessed(names))
+    return c_parser.CParser().parse(PRELUDE + preprocessed(names, root))
 
 
 def declared_functions(names):
