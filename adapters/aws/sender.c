@@ -98,8 +98,11 @@ static int result_of(const wsrt_aws_sender *s, const wsrt_aws_request *r)
 
 static int judge(const wsrt_post *post)
 {
-    if (post == NULL || post->struct_size < sizeof *post ||
-        (post->flags & ~(uint32_t)(WSRT_POST_BINARY | WSRT_POST_REPLY)) != 0 ||
+    int rc = wsrt_adapter_judge(post, sizeof *post, sizeof(wsrt_post));
+
+    if (rc != WSRT_OK)
+        return rc;
+    if ((post->flags & ~(uint32_t)(WSRT_POST_BINARY | WSRT_POST_REPLY)) != 0 ||
         (post->data.ptr == NULL && post->data.len > 0))
         return WSRT_ERR_INVALID;
     return post->data.len > LARGEST_MESSAGE ? WSRT_ERR_TOO_LARGE : WSRT_OK;

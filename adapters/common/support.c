@@ -34,17 +34,23 @@ static void take(void *out, size_t known, const void *given, size_t size)
     memcpy(out, &mine, sizeof mine);
 }
 
-int wsrt_adapter_options(void *out, size_t known, size_t first, const void *given)
+int wsrt_adapter_judge(const void *given, size_t known, size_t first)
 {
-    size_t size = given != NULL ? given_size(given, first) : known;
+    size_t size = given != NULL ? given_size(given, first) : 0;
 
-    if (size == 0)
-        return WSRT_ERR_INVALID;
     for (size_t i = known; i < size; i++)
         if (((const unsigned char *)given)[i] != 0)
             return WSRT_ERR_UNSUPPORTED;
-    take(out, known, given, size);
-    return WSRT_OK;
+    return size == 0 ? WSRT_ERR_INVALID : WSRT_OK;
+}
+
+int wsrt_adapter_options(void *out, size_t known, size_t first, const void *given)
+{
+    int rc = given != NULL ? wsrt_adapter_judge(given, known, first) : WSRT_OK;
+
+    if (rc == WSRT_OK)
+        take(out, known, given, given != NULL ? given_size(given, first) : known);
+    return rc;
 }
 
 int wsrt_adapter_table(void *out, size_t known, size_t first, const void *given)
@@ -68,6 +74,15 @@ int wsrt_adapter_report(void *given, size_t known, size_t first, const void *rep
     memcpy(given, report, size < known ? size : known);
     memcpy(given, &theirs, sizeof theirs);
     return WSRT_OK;
+}
+
+int wsrt_adapter_amend(void *given, size_t known, size_t first)
+{
+    size_t size = given != NULL ? given_size(given, first) : 0;
+
+    if (size > known)
+        memset((char *)given + known, 0, size - known);
+    return size == 0 ? WSRT_ERR_INVALID : WSRT_OK;
 }
 
 /* ---- addresses ------------------------------------------------------------------------------ */

@@ -16,8 +16,14 @@ int wsrt_adapter_options(void *out, size_t known, size_t first, const void *give
 /* The same for a table of functions: longer than known is fine. */
 int wsrt_adapter_table(void *out, size_t known, size_t first, const void *given);
 
+/* Judges options where they stand, for who reads no more of them than their size says. NULL is invalid. */
+int wsrt_adapter_judge(const void *given, size_t known, size_t first);
+
 /* Fills a caller's size-first report with what fits; its size stays. WSRT_ERR_INVALID as above. */
 int wsrt_adapter_report(void *given, size_t known, size_t first, const void *report);
+
+/* For a report whose known members are filled one by one: zeroes the rest. */
+int wsrt_adapter_amend(void *given, size_t known, size_t first);
 
 /* Whether a host, an IPv6 address in brackets, is this machine: 127.0.0.1, and not
  * 127.0.0.1.example.com. */

@@ -228,7 +228,7 @@ static int authenticate(void *self, const wsrt_span *token, int64_t wall, wsrt_a
 {
     question q = {.wall = wall, .out = out, .why = ""};
 
-    if (out == NULL || out->struct_size < sizeof *out)
+    if (wsrt_adapter_amend(out, sizeof *out, sizeof(wsrt_auth_result)) != WSRT_OK)
         return WSRT_ERR_INVALID;
     if (token != NULL)
         q.token = *token;
@@ -252,7 +252,7 @@ int wsrt_jwt_verify(wsrt_jwt *j, wsrt_span token, int64_t wall, wsrt_jwt_report 
     wsrt_jwt_report mine = {.struct_size = sizeof mine};
 
     if (j == NULL || (token.ptr == NULL && token.len > 0) ||
-        (out != NULL && out->struct_size < sizeof *out))
+        (out != NULL && wsrt_adapter_amend(out, sizeof *out, sizeof(wsrt_jwt_report)) != WSRT_OK))
         return WSRT_ERR_INVALID;
     if (out == NULL)
         out = &mine;
@@ -284,6 +284,14 @@ int wsrt_jwt_refresh(wsrt_jwt *j)
 
 /* ---- making --------------------------------------------------------------------------------- */
 
+static int is_fetcher(const wsrt_jwks_fetcher *f)
+{
+    wsrt_jwks_fetcher_ops ops;
+
+    return f != NULL && wsrt_adapter_table(&ops, sizeof ops, sizeof ops, f->ops) == WSRT_OK &&
+           ops.fetch != NULL;
+}
+
 static int check_sources(const wsrt_jwt_options *o)
 {
     int sources = (o->keys.len > 0) + (o->keys_file.len > 0) + (o->keys_url.len > 0);
@@ -292,10 +300,7 @@ static int check_sources(const wsrt_jwt_options *o)
         return WSRT_ERR_INVALID;
     if (o->keys_file.len > 0 && memchr(o->keys_file.ptr, '\0', o->keys_file.len) != NULL)
         return WSRT_ERR_INVALID;
-    if (o->keys_url.len > 0 &&
-        (o->fetcher == NULL || o->fetcher->ops == NULL ||
-         o->fetcher->ops->struct_size < sizeof(wsrt_jwks_fetcher_ops) ||
-         o->fetcher->ops->fetch == NULL || !wsrt_adapter_is_safe_url(o->keys_url)))
+    if (o->keys_url.len > 0 && (!is_fetcher(o->fetcher) || !wsrt_adapter_is_safe_url(o->keys_url)))
         return WSRT_ERR_INVALID;
     return o->wanted != NULL && o->keys_url.len == 0 ? WSRT_ERR_INVALID : WSRT_OK;
 }

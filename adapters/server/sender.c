@@ -1,6 +1,7 @@
 /* The server as a sender: straight to the connection on its loop's own thread, through that loop's
  * bounded queue from any other. */
 #include "server/internal.h"
+#include "common/support.h"
 #include "server/memory.h"
 
 #include <string.h>
@@ -15,8 +16,11 @@ enum {
 
 static int judge(const wsrt_server *s, const wsrt_post *post)
 {
-    if (post == NULL || post->struct_size < sizeof *post ||
-        (post->flags & ~(uint32_t)(WSRT_POST_BINARY | WSRT_POST_REPLY)) != 0)
+    int rc = wsrt_adapter_judge(post, sizeof *post, sizeof(wsrt_post));
+
+    if (rc != WSRT_OK)
+        return rc;
+    if ((post->flags & ~(uint32_t)(WSRT_POST_BINARY | WSRT_POST_REPLY)) != 0)
         return WSRT_ERR_INVALID;
     if (post->key.len > KEY_MOST)
         return WSRT_ERR_INVALID;
@@ -383,8 +387,6 @@ static int sender_get(void *self, const wsrt_span *id, wsrt_connection_info *out
     wsrt_loop *l = wsrt_conn_loop_of(self, *id);
     wsrt_connection_info info = {.struct_size = sizeof info};
 
-    if (out == NULL || out->struct_size < sizeof info)
-        return WSRT_ERR_INVALID;
     pthread_mutex_lock(&l->lock);
     uint32_t slot = wsrt_ids_find(&l->ids, *id);
     if (slot != WSRT_NONE) {
@@ -398,9 +400,7 @@ static int sender_get(void *self, const wsrt_span *id, wsrt_connection_info *out
     pthread_mutex_unlock(&l->lock);
     if (slot == WSRT_NONE)
         return WSRT_ERR_GONE;
-    info.struct_size = out->struct_size;
-    memcpy(out, &info, sizeof info);
-    return WSRT_OK;
+    return wsrt_adapter_report(out, sizeof info, sizeof(wsrt_connection_info), &info);
 }
 
 static int code_may_be_sent(int code)

@@ -1,5 +1,6 @@
 /* The public face. */
 #include "server/internal.h"
+#include "common/support.h"
 #include "server/memory.h"
 #include "server/workers.h"
 
@@ -218,9 +219,8 @@ int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out)
 {
     wsrt_server_stats stats = {0};
 
-    if (s == NULL || out == NULL || out->struct_size < sizeof stats || out->struct_size > 4096)
+    if (s == NULL)
         return WSRT_ERR_INVALID;
-    stats.struct_size = out->struct_size;
     stats.draining = wsrt_is_draining(s);
     stats.open = wsrt_server_open(s);
     stats.opened = wsrt_server_sum(s, WSRT_COUNT_OPENED);
@@ -239,9 +239,7 @@ int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out)
     stats.reloads = atomic_load_explicit(&s->reloads, memory_order_relaxed);
     stats.reloads_refused = atomic_load_explicit(&s->reloads_refused, memory_order_relaxed);
     stats.queued_bytes = (uint64_t)atomic_load_explicit(&s->queued_total, memory_order_relaxed);
-    memset((char *)out + sizeof stats, 0, out->struct_size - sizeof stats);
-    memcpy(out, &stats, sizeof stats);
-    return WSRT_OK;
+    return wsrt_adapter_report(out, sizeof stats, sizeof(wsrt_server_stats), &stats);
 }
 
 /* Ends a loop's connections: by a close frame where the server ends in order, by a reset after

@@ -113,6 +113,7 @@ static int equal_in_constant_time(wsrt_span a, wsrt_span b)
 
 static int refuse(wsrt_auth_result *out, int reason, int64_t expires_at)
 {
+    memset(out + 1, 0, out->struct_size - sizeof *out);
     out->reason = reason;
     out->expires_at = expires_at;
     out->principal = (wsrt_principal){.struct_size = sizeof(wsrt_principal)};
@@ -124,7 +125,7 @@ static int authenticate(void *self, const wsrt_span *token, int64_t wall, wsrt_a
     const wsrt_static_auth *a = self;
     const wsrt_static_token *found = NULL;
 
-    if (out == NULL || out->struct_size < sizeof *out)
+    if (!wsrt_size_valid(out, sizeof *out))
         return WSRT_ERR_INVALID;
     if (token == NULL || token->len == 0)
         return refuse(out, WSRT_AUTH_MISSING_TOKEN, 0);
