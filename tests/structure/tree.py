@@ -48,9 +48,13 @@ def preprocessed(names, root=ROOT):
                input=text)
 
 
-def parsed(names, root=ROOT):
+def parsed_text(text):
     from pycparser import c_parser
-    return c_parser.CParser().parse(PRELUDE + preprocessed(names, root))
+    return c_parser.CParser().parse(PRELUDE + text)
+
+
+def parsed(names, root=ROOT):
+    return parsed_text(preprocessed(names, root))
 
 
 def declared_functions(names):
