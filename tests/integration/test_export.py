@@ -727,7 +727,7 @@ def fish_completes_commands_and_choices():
     equal(offered("wsrt serve --app "), ["chat", "dashboard", "echo"])
     equal(offered("wsrt token ma"), ["make"])
     equal(set(offered("wsrt export c")), {"cloudwatch-dashboard", "cloudwatch-alarms",
-                                         "cloudformation", "completion-bash", "completion-zsh",
+                                         "cloudformation", "config-schema", "completion-bash", "completion-zsh",
                                          "completion-fish"})
 
 

@@ -101,11 +101,11 @@ static const struct option_row rows[] = {
      .help = "",
      .offset = offsetof(struct settings, flag)},
 };
+static const struct option_table table = {rows, sizeof rows / sizeof *rows};
 static const struct command command = {.name = "try",
                                        .operands = "",
                                        .summary = "",
-                                       .rows = rows,
-                                       .row_count = sizeof rows / sizeof *rows,
+                                       .table = &table,
                                        .settings_size = sizeof(struct settings)};
 
 /* Reads up to three arguments over what the environment says; -1 = go on. */
@@ -114,16 +114,19 @@ static int read_options(struct settings *s, const char *a, const char *b, const 
     static char words[4][32] = {"try"}; /* settings point into it */
     char *argv[5] = {words[0], NULL};
     const char *given[] = {a, b, c};
+    static struct options o; /* what settings point into lives until the next reading */
     int argc = 1;
     int first = 0;
 
-    memset(s, 0, sizeof *s);
+    options_free(&o);
     for (int i = 0; i < 3 && given[i] != NULL; i++) {
         snprintf(words[argc], sizeof words[argc], "%s", given[i]);
         argv[argc] = words[argc];
         argc++;
     }
-    return options_read(&command, s, argc, argv, &first);
+    int status = options_read(&o, &command, argc, argv, &first);
+    memcpy(s, o.settings, sizeof *s);
+    return status;
 }
 
 START_TEST(what_is_not_given_has_its_default)

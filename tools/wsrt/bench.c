@@ -388,13 +388,13 @@ static int run_bench_on(struct bench *b, const struct client_request *request,
     return unmet ? TOOL_UNMET : TOOL_OK;
 }
 
-int run_bench(void *settings, char **operands)
+int run_bench(struct options *o, char **operands)
 {
     static struct bench b;
     struct report report = {0};
     struct url url;
     struct condition_list conditions;
-    const struct bench_settings *s = settings;
+    const struct bench_settings *s = o->settings;
     struct client_request request = {.url = &url, .token = s->token, .timeout_ms = 10000};
     int status = url_parse(&url, operands[0]);
 

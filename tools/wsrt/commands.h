@@ -4,7 +4,13 @@
 
 #include "option.h"
 
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define AT(type, member) .offset = offsetof(struct type, member)
+
+enum { MS_PER_DAY = 86400000 };
+
 struct serve_settings {
+    const char *config;
     struct text_list listen;
     const char *app;
     const char *store;
@@ -44,6 +50,11 @@ struct serve_settings {
     int32_t verbose;
     const char *log_format;
     const char *log_level;
+};
+
+struct config_settings {
+    struct serve_settings serve;
+    int32_t origin;
 };
 
 struct demo_settings {
@@ -131,19 +142,23 @@ struct export_settings {
     int32_t warning;
 };
 
-/* Each takes its settings and operands, and returns an exit status. */
-int run_serve(void *settings, char **operands);
-int run_demo(void *settings, char **operands);
-int run_connect(void *settings, char **operands);
-int run_bench(void *settings, char **operands);
-int run_validate(void *settings, char **operands);
-int run_token(void *settings, char **operands);
-int run_export(void *settings, char **operands);
-int run_version(void *settings, char **operands);
+/* Each takes its options and operands, and returns an exit status. */
+int run_serve(struct options *o, char **operands);
+int run_demo(struct options *o, char **operands);
+int run_connect(struct options *o, char **operands);
+int run_bench(struct options *o, char **operands);
+int run_validate(struct options *o, char **operands);
+int run_token(struct options *o, char **operands);
+int run_export(struct options *o, char **operands);
+int run_config(struct options *o, char **operands);
+int run_version(struct options *o, char **operands);
 
-/* NULL, or what is wrong with it as a value of the dimension Environment. */
+/* NULL, or what is wrong with a value. */
 const char *check_environment(const char *value);
+const char *check_listen(const char *value);
+const char *check_not_empty(const char *value);
 
+extern const struct option_table serve_table;
 extern const struct command wsrt_commands[];
 extern const size_t wsrt_command_count;
 

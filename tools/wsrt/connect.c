@@ -238,10 +238,10 @@ static int talk(const struct connect_settings *set, const struct client_request 
     return status;
 }
 
-int run_connect(void *settings, char **operands)
+int run_connect(struct options *o, char **operands)
 {
     struct url url;
-    const struct connect_settings *set = settings;
+    const struct connect_settings *set = o->settings;
     struct client_request request = {.url = &url,
                                      .token = set->token,
                                      .subprotocol = set->subprotocol,

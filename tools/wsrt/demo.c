@@ -302,12 +302,12 @@ static int run(struct demo *d)
     return life_run(&life);
 }
 
-int run_demo(void *settings, char **operands)
+int run_demo(struct options *o, char **operands)
 {
     static struct demo d;
 
     (void)operands;
-    d.settings = settings;
+    d.settings = o->settings;
     d.downstream.service_cstr = is_board(&d) ? "telemetry" : "assistant";
     d.live.more = describe;
     d.live.more_user = &d;

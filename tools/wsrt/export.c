@@ -137,6 +137,7 @@ static const struct output {
     {"completion-bash", export_completion_bash, 0},
     {"completion-zsh", export_completion_zsh, 0},
     {"completion-fish", export_completion_fish, 0},
+    {"config-schema", export_config_schema, 0},
 };
 
 static const struct output *find_output(const char *name)
@@ -161,9 +162,9 @@ static int save(const struct export_text *t, const char *path)
                   : TOOL_OK;
 }
 
-int run_export(void *settings, char **operands)
+int run_export(struct options *o, char **operands)
 {
-    const struct export_settings *s = settings;
+    const struct export_settings *s = o->settings;
     const struct output *output = find_output(operands[0]);
     struct export_model model = {0};
     struct export_text text = {0};

@@ -133,6 +133,7 @@ int export_cloudformation(const struct export_model *m, struct export_text *out)
 int export_terraform(const struct export_model *m, struct export_text *out);
 int export_grafana(const struct export_model *m, struct export_text *out);
 int export_rules(const struct export_model *m, struct export_text *out);
+int export_config_schema(const struct export_model *m, struct export_text *out);
 int export_completion_bash(const struct export_model *m, struct export_text *out);
 int export_completion_zsh(const struct export_model *m, struct export_text *out);
 int export_completion_fish(const struct export_model *m, struct export_text *out);

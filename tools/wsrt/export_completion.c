@@ -87,17 +87,17 @@ static void bash_command(struct export_text *t, const struct command *c)
     text_put(t, "    ");
     text_put(t, c->name);
     text_put(t, ")\n        case $before in\n");
-    for (size_t i = 0; i < c->row_count; i++)
-        if (c->rows[i].kind != OPTION_FLAG && !c->rows[i].no_flag)
-            bash_value(t, &c->rows[i]);
+    for (size_t i = 0; i < option_count(c); i++)
+        if (option_row(c, i)->kind != OPTION_FLAG && !option_row(c, i)->no_flag)
+            bash_value(t, option_row(c, i));
     text_put(t, "        *) words=\"");
     if (put_operands(t, c) > 0)
         text_put(t, " ");
-    for (size_t i = 0; i < c->row_count; i++) {
-        if (c->rows[i].no_flag)
+    for (size_t i = 0; i < option_count(c); i++) {
+        if (option_row(c, i)->no_flag)
             continue;
         text_put(t, "--");
-        text_put(t, c->rows[i].name);
+        text_put(t, option_row(c, i)->name);
         text_put(t, " ");
     }
     text_put(t, "--help\" ;;\n        esac ;;\n");
@@ -166,9 +166,9 @@ static void zsh_command(struct export_text *t, const struct command *c)
     text_put(t, "    ");
     text_put(t, c->name);
     text_put(t, ")\n        _arguments \\\n");
-    for (size_t i = 0; i < c->row_count; i++)
-        if (!c->rows[i].no_flag)
-            zsh_option(t, &c->rows[i]);
+    for (size_t i = 0; i < option_count(c); i++)
+        if (!option_row(c, i)->no_flag)
+            zsh_option(t, option_row(c, i));
     text_put(t, "            '(- *)'{-h,--help}'[this text]'");
     if (c->operands[0] != '\0') {
         text_put(t, " \\\n            '1:operand:");
@@ -261,9 +261,9 @@ int export_completion_fish(const struct export_model *m, struct export_text *out
         text_put(out, takes_file(c) ? " -F -a '" : " -a '");
         put_operands(out, c);
         text_put(out, "'\n");
-        for (size_t k = 0; k < c->row_count; k++)
-            if (!c->rows[k].no_flag)
-                fish_option(out, c, &c->rows[k]);
+        for (size_t k = 0; k < option_count(c); k++)
+            if (!option_row(c, k)->no_flag)
+                fish_option(out, c, option_row(c, k));
     }
     return 0;
 }

@@ -26,8 +26,6 @@ struct config_object {
     uint32_t seen; /* one bit a member that was there */
 };
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 /* Says what is wrong with the value here; the exit status. */
 int config_wrong(const struct config_reader *r, const char *rule);
 /* Goes down to a child; what it returns leads back. */

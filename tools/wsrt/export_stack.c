@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT(a) (sizeof(a) / sizeof(a)[0])
 #define CONNECTIONS_INDEX "connected-index"
 #define POST_TO_CONNECTIONS                                                                        \
     {                                                                                              \

@@ -33,9 +33,9 @@ int jwks_built_in(void)
     return 0;
 }
 
-int run_token(void *settings, char **operands)
+int run_token(struct options *o, char **operands)
 {
-    (void)settings;
+    (void)o;
     (void)operands;
     return complain(TOOL_CONFIG, "token: this build does not know tokens: libwsrt-jwt is missing");
 }

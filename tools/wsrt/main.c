@@ -3,14 +3,13 @@
 #include "tool.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <wsrt/base.h>
 
-int run_version(void *settings, char **operands)
+int run_version(struct options *o, char **operands)
 {
-    const struct version_settings *s = settings;
+    const struct version_settings *s = o->settings;
 
     (void)operands;
     if (strcmp(s->format, "json") == 0)
@@ -28,21 +27,20 @@ static void help(FILE *out)
     for (size_t i = 0; i < wsrt_command_count; i++)
         fprintf(out, "  %-10s %s\n", wsrt_commands[i].name, wsrt_commands[i].summary);
     fputs("\nwsrt COMMAND --help shows its options. An option --foo-bar may also be set by the\n"
-          "environment variable WSRT_FOO_BAR; a flag wins.\n",
+          "environment variable WSRT_FOO_BAR; a flag wins. serve takes them from a file too: "
+          "--config.\n",
           out);
 }
 
 static int run(const struct command *command, int argc, char **argv)
 {
-    void *settings = calloc(1, command->settings_size);
+    struct options o;
     int first = argc;
+    int status = options_read(&o, command, argc, argv, &first);
 
-    if (settings == NULL)
-        return complain(TOOL_INTERNAL, "out of memory");
-    int status = options_read(command, settings, argc, argv, &first);
     if (status == -1)
-        status = command->run(settings, argv + first);
-    free(settings);
+        status = command->run(&o, argv + first);
+    options_free(&o);
     if (fflush(stdout) != 0 && status == TOOL_OK)
         return complain(TOOL_INTERNAL, "cannot write to stdout");
     return status;

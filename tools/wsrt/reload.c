@@ -1,11 +1,10 @@
 #define _GNU_SOURCE
 #include "reload.h"
 
-#include "file.h"
+#include "breakers_file.h"
 #include "tool.h"
 
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -28,32 +27,11 @@ void reload_block(void)
 
 /* ---- breakers ---- */
 
-static int apply(struct reload *r, wsrt_span document, wsrt_breakers_error *why)
+static int load_breakers(struct reload *r)
 {
     const wsrt_env *env = wsrt_runtime_env(r->runtime);
 
-    *why = (wsrt_breakers_error){.text_cstr = ""};
-    return wsrt_breakers_configure(wsrt_runtime_breakers(r->runtime), document,
-                                   WSRT_RECONFIGURE_EXISTING, env->now(env->user), why);
-}
-
-static int load_breakers(struct reload *r)
-{
-    wsrt_breakers_error why;
-    char *text;
-    size_t len;
-    int status = read_file(r->breakers, TOOL_CONFIG, &text, &len);
-
-    if (status == 0 && len > FILE_MAX)
-        status = complain(TOOL_CONFIG, "%s is too long", r->breakers);
-    int rc = status != 0 ? WSRT_OK : apply(r, (wsrt_span){text, len}, &why);
-    free(text);
-    if (rc == WSRT_OK)
-        return status;
-    if (rc == WSRT_ERR_MALFORMED || rc == WSRT_ERR_REJECTED)
-        return complain(TOOL_CONFIG, "%s: byte %zu, '%s': %s", r->breakers, why.offset, why.pointer,
-                        why.text_cstr);
-    return complain(TOOL_INTERNAL, "%s: %s", r->breakers, wsrt_status_name(rc));
+    return breakers_file_apply(r->breakers, wsrt_runtime_breakers(r->runtime), env->now(env->user));
 }
 
 int reload_first(struct reload *r)

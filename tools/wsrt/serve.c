@@ -6,6 +6,7 @@
 #include "live.h"
 #include "page.h"
 #include "reload.h"
+#include "rules.h"
 #include "store.h"
 #include "systemd.h"
 #include "tool.h"
@@ -21,6 +22,7 @@
 enum { SIGN_IN_MS = 10000, STORE_WORKERS = 4 };
 
 struct service {
+    const struct options *options;
     const struct serve_settings *settings;
     struct live live;
     wsrt_env env;
@@ -36,106 +38,12 @@ struct service {
     struct manager manager;
 };
 
-/* ---- settings ---- */
-
-static int is_local(wsrt_span listen)
-{
-    static const char *const local[] = {"127.", "[::1]:", "localhost:", "unix:", "fd:"};
-
-    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
-        if (strncmp(listen.ptr, local[i], strlen(local[i])) == 0)
-            return 1;
-    return 0;
-}
-
-/* Tokens that say whose and for whom they are may face other machines. */
-static int knows_callers(const struct serve_settings *s)
-{
-    return s->jwks != NULL && s->issuer != NULL && s->audiences.count > 0;
-}
-
-static int check_exposure(const struct serve_settings *s)
-{
-    if (s->insecure || knows_callers(s))
-        return 0;
-    for (size_t i = 0; i < s->listen.count; i++) {
-        if (is_local(s->listen.items[i]))
-            continue;
-        complain(TOOL_CONFIG, "%s is reachable from other machines, and %s", s->listen.items[i].ptr,
-                 s->jwks == NULL ? "nobody is asked for a token"
-                                 : "a token may be of any issuer or audience");
-        fputs("wsrt: ask for tokens with --jwks FILE|URL --issuer TEXT --audience TEXT, listen on "
-              "127.0.0.1\n"
-              "wsrt: behind a proxy that does so, or say --insecure to serve anyone who can "
-              "connect\n",
-              stderr);
-        return TOOL_CONFIG;
-    }
-    return 0;
-}
-
-static int check_auth(const struct serve_settings *s)
-{
-    if (s->jwks != NULL && s->dev_tokens.count > 0)
-        return complain(TOOL_CONFIG, "--jwks and --dev-token exclude each other");
-    if (s->jwks == NULL && (s->issuer != NULL || s->audiences.count > 0))
-        return complain(TOOL_CONFIG, "--issuer and --audience need --jwks");
-    if (s->require_auth && s->jwks == NULL && s->dev_tokens.count == 0)
-        return complain(TOOL_CONFIG, "--require-auth without --jwks or --dev-token admits nobody");
-    return 0;
-}
-
 static int slow_reader(const struct serve_settings *s)
 {
     if (strcmp(s->slow_policy, "drop-oldest") == 0)
         return WSRT_SLOW_READER_DROP_OLDEST;
     return strcmp(s->slow_policy, "conflate") == 0 ? WSRT_SLOW_READER_CONFLATE
                                                    : WSRT_SLOW_READER_CLOSE;
-}
-
-static int management_mode(const struct serve_settings *s)
-{
-    if (strcmp(s->management, "off") == 0)
-        return WSRT_MANAGEMENT_OFF;
-    if (strcmp(s->management, "sigv4") == 0)
-        return WSRT_MANAGEMENT_SIGV4;
-    return strcmp(s->management, "bearer") == 0 ? WSRT_MANAGEMENT_BEARER : WSRT_MANAGEMENT_LOOPBACK;
-}
-
-static int check_management(const struct serve_settings *s)
-{
-    int bearer = management_mode(s) == WSRT_MANAGEMENT_BEARER;
-
-    if (bearer && s->management_token == NULL)
-        return complain(TOOL_CONFIG, "--management bearer needs a secret in WSRT_MANAGEMENT_TOKEN "
-                                     "or in the file that WSRT_MANAGEMENT_TOKEN_FILE names");
-    int sigv4 = management_mode(s) == WSRT_MANAGEMENT_SIGV4;
-    int keys = (s->management_access_key != NULL) + (s->management_secret_key != NULL);
-    if (sigv4 && keys < 2)
-        return complain(TOOL_CONFIG,
-                        "--management sigv4 needs WSRT_MANAGEMENT_ACCESS_KEY and "
-                        "WSRT_MANAGEMENT_SECRET_KEY, or files that the same names with "
-                        "_FILE name");
-    if (!sigv4 && keys > 0)
-        return complain(TOOL_CONFIG, "WSRT_MANAGEMENT_ACCESS_KEY and .._SECRET_KEY need "
-                                     "--management sigv4");
-    if (!bearer && s->management_token != NULL)
-        return complain(TOOL_CONFIG, "WSRT_MANAGEMENT_TOKEN needs --management bearer");
-    return 0;
-}
-
-static int check_app(const struct serve_settings *s)
-{
-    if (s->coalesce_ms > 0 && strcmp(s->app, "dashboard") != 0)
-        return complain(TOOL_CONFIG, "--coalesce is for --app dashboard");
-    return 0;
-}
-
-static int check_tls(const struct serve_settings *s)
-{
-    if ((s->tls_cert == NULL) != (s->tls_key == NULL))
-        return complain(TOOL_CONFIG, "--tls-cert and --tls-key belong together");
-    return 0;
 }
 
 /* Those of the runtime, which the judge of tokens needs before there is one. */
@@ -328,7 +236,7 @@ static int make_server(struct service *v)
     wsrt_server_options opts = {
         .struct_size = sizeof opts,
         .flags = (s->aws ? WSRT_SERVER_API_GATEWAY : 0U) |
-                 (s->insecure || knows_callers(s) ? WSRT_SERVER_INSECURE : 0U),
+                 (s->insecure || serve_knows_callers(s) ? WSRT_SERVER_INSECURE : 0U),
         .env = &v->env,
         .listen = s->listen.items,
         .listen_count = s->listen.count,
@@ -358,7 +266,7 @@ static int make_server(struct service *v)
         .pong_ms = s->pong_ms,
         .drain_ms = s->drain_ms,
         .slow_reader = slow_reader(s),
-        .management = management_mode(s),
+        .management = serve_management(s),
         .feed = v->feed,
         .sign_in_ms = s->jwks != NULL ? SIGN_IN_MS : -1,
         .documents = &wsrt_page,
@@ -382,16 +290,8 @@ static int make_server(struct service *v)
 
 static int start(struct service *v)
 {
-    int status = check_exposure(v->settings);
+    int status = serve_check(v->options);
 
-    if (status == 0)
-        status = check_auth(v->settings);
-    if (status == 0)
-        status = check_management(v->settings);
-    if (status == 0)
-        status = check_app(v->settings);
-    if (status == 0)
-        status = check_tls(v->settings);
     if (status == 0)
         status = make_auth(v);
     if (status == 0)
@@ -423,7 +323,7 @@ static int start(struct service *v)
 /* Where proxies are trusted, those on loopback want a listener of their own. */
 static int is_managed(const struct serve_settings *s)
 {
-    int mode = management_mode(s);
+    int mode = serve_management(s);
 
     return mode != WSRT_MANAGEMENT_OFF &&
            (mode != WSRT_MANAGEMENT_LOOPBACK || s->admin.count > 0 || s->proxies.count == 0);
@@ -448,13 +348,14 @@ static int live(struct service *v)
     return life_run(&life);
 }
 
-int run_serve(void *settings, char **operands)
+int run_serve(struct options *o, char **operands)
 {
     static struct service v;
-    struct serve_settings *s = settings;
+    struct serve_settings *s = o->settings;
 
     (void)operands;
-    v.settings = settings;
+    v.options = o;
+    v.settings = s;
     log_setup(&v.live.log, s->log_format, s->quiet ? "error" : s->verbose ? "debug" : s->log_level);
     v.env = (wsrt_env){.struct_size = sizeof v.env, .user = &v.live, .log = live_log};
     signal(SIGPIPE, SIG_IGN);

@@ -305,12 +305,12 @@ static int check(const struct token_settings *s, const char *given)
     return status;
 }
 
-int run_token(void *settings, char **operands)
+int run_token(struct options *o, char **operands)
 {
     if (strcmp(operands[0], "make") == 0 && operands[1] == NULL)
-        return make(settings);
+        return make(o->settings);
     if (strcmp(operands[0], "check") == 0)
-        return check(settings, operands[1]);
+        return check(o->settings, operands[1]);
     return complain(TOOL_USAGE,
                     "token make takes no operand, token check one token, and '%s' is "
                     "neither",

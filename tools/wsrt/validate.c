@@ -429,10 +429,10 @@ static int allocate(struct judge *j)
     return 0;
 }
 
-int run_validate(void *settings, char **operands)
+int run_validate(struct options *o, char **operands)
 {
-    struct judge j = {.settings = settings};
-    const struct validate_settings *s = settings;
+    struct judge j = {.settings = o->settings};
+    const struct validate_settings *s = o->settings;
 
     if (s->print)
         return print_builtin(s->builtin);

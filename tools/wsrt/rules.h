@@ -1,0 +1,17 @@
+/* What the settings of `serve` must be among each other. */
+#ifndef WSRT_TOOL_RULES_H
+#define WSRT_TOOL_RULES_H
+
+#include "commands.h"
+
+/* Complains about everything that cannot work together; 0 or an exit status. The settings are those of
+ * `serve`, or begin with them. */
+int serve_check(const struct options *o);
+
+/* Tokens that say whose and for whom they are may face other machines. */
+int serve_knows_callers(const struct serve_settings *s);
+
+/* The wsrt_management that is asked for. */
+int serve_management(const struct serve_settings *s);
+
+#endif
