@@ -19,7 +19,7 @@ import time
 from toolcase import WSRT, Serve, cases_of, equal, expect, main, wsrt
 
 OK, UNMET, USAGE, UNAVAILABLE, NO_CREATE, REFUSED, CONFIG = 0, 1, 2, 69, 73, 77, 78
-COMMANDS = ("serve", "connect", "bench", "validate", "token", "export", "config", "version")
+COMMANDS = ("serve", "connect", "bench", "validate", "token", "export", "config", "doctor", "version")
 DEAD_URL = "ws://127.0.0.1:1/"
 
 

@@ -2,6 +2,7 @@
 
 #include "condition.h"
 #include "histogram.h"
+#include "host_facts.h"
 #include "log.h"
 #include "option.h"
 #include "systemd.h"
@@ -411,6 +412,75 @@ START_TEST(the_managers_variables_are_gone_once_they_have_been_read)
 }
 END_TEST
 
+/* ---- a machine ------------------------------------------------------------------------------ */
+
+/* Descriptors, fs.file-max, somaxconn, SYN backlog, wall clock, synchronised, wanted. */
+static const struct {
+    struct host_facts facts;
+    const char *check; /* of the one finding that is not well; NULL = all are */
+    const char *remedy;
+    enum finding_level level;
+} machines[] = {
+    {{1000000, 9000000, 4096, 1024, 1795168800, 1, 0}, NULL, NULL, FINDING_OK},
+    {{1000000, 9000000, 4096, 1024, 1795168800, 1, 900000}, NULL, NULL, FINDING_OK},
+    {{1000000, 9000000, 4096, 1024, 1795168800, 1, 900001},
+     "descriptors",
+     "LimitNOFILE=",
+     FINDING_FAIL},
+    {{4095, 9000000, 4096, 1024, 1795168800, 1, 0}, "descriptors", "ulimit -Hn", FINDING_WARN},
+    {{63, 9000000, 4096, 1024, 1795168800, 1, 0}, "descriptors", "ulimit -Hn", FINDING_FAIL},
+    {{1000000, 99, 4096, 1024, 1795168800, 1, 100}, "descriptors", "fs.file-max=200", FINDING_FAIL},
+    {{1000000, 9000000, 1023, 1024, 1795168800, 1, 0},
+     "kernel",
+     "sysctl -w net.core.somaxconn=4096",
+     FINDING_WARN},
+    {{1000000, 9000000, 4096, 128, 1795168800, 1, 0},
+     "kernel",
+     "net.ipv4.tcp_max_syn_backlog=4096",
+     FINDING_WARN},
+    {{1000000, 9000000, 4096, 1024, 1767225599, 1, 0}, "clock", "set-ntp", FINDING_FAIL},
+    {{1000000, 9000000, 4096, 1024, 1767225600, 1, 0}, NULL, NULL, FINDING_OK},
+    {{1000000, 9000000, 4096, 1024, 1795168800, 0, 0}, "clock", "set-ntp", FINDING_WARN},
+    {{1000000, 9000000, 4096, 1024, 1795168800, -1, 0}, NULL, NULL, FINDING_OK},
+    {{-1, -1, -1, -1, 1795168800, -1, 0}, NULL, NULL, FINDING_OK},
+};
+
+START_TEST(what_a_machine_lacks_is_found_with_what_to_type)
+{
+    struct findings r = {.count = 0};
+    const struct finding *bad = NULL;
+
+    host_facts_judge(&machines[_i].facts, &r);
+    for (size_t i = 0; i < r.count; i++)
+        if (r.items[i].level != FINDING_OK) {
+            ck_assert_ptr_null(bad);
+            bad = &r.items[i];
+        } else {
+            ck_assert_str_eq(r.items[i].remedy, "");
+        }
+    ck_assert_uint_eq(r.count > 0, 1);
+    ck_assert_int_eq(bad != NULL, machines[_i].check != NULL);
+    if (bad == NULL)
+        return;
+    ck_assert_str_eq(bad->check, machines[_i].check);
+    ck_assert_int_eq(bad->level, machines[_i].level);
+    ck_assert_ptr_nonnull(strstr(bad->remedy, machines[_i].remedy));
+}
+END_TEST
+
+START_TEST(a_report_that_is_full_takes_no_more)
+{
+    static struct findings r;
+
+    for (int i = 0; i < FINDINGS_MOST + 2; i++)
+        findings_add(&r, FINDING_WARN, "x", "%d", i);
+    ck_assert_uint_eq(r.count, FINDINGS_MOST);
+    ck_assert_uint_eq(findings_count(&r, FINDING_WARN), FINDINGS_MOST);
+    findings_add(&r, FINDING_FAIL, "x", "%s", "y");
+    ck_assert_uint_eq(findings_count(&r, FINDING_FAIL), 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("tool_parts");
@@ -433,6 +503,8 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_condition_compares_a_figure_with_a_bound, 0, ROWS(conditions));
     tcase_add_test(t, conditions_that_hold_are_listed_for_people_and_for_json);
     tcase_add_test(t, the_managers_variables_are_gone_once_they_have_been_read);
+    tcase_add_loop_test(t, what_a_machine_lacks_is_found_with_what_to_type, 0, ROWS(machines));
+    tcase_add_test(t, a_report_that_is_full_takes_no_more);
     suite_add_tcase(s, t);
     return s;
 }

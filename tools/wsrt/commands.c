@@ -469,6 +469,15 @@ static const struct option_row config_rows[] = {
      AT(config_settings, origin)},
 };
 
+static const struct option_row doctor_rows[] = {
+    {.name = "format",
+     .argument = "text|json",
+     .fallback = "text",
+     .help = "of the findings",
+     .kind = OPTION_CHOICE,
+     AT(doctor_settings, format)},
+};
+
 static const struct option_row version_rows[] = {
     {.name = "format",
      .argument = "text|json",
@@ -510,6 +519,8 @@ const struct command wsrt_commands[] = {
     {SERVE_COMMAND(config), .more = TABLE(config_rows), .operands = "check | show",
      .least_operands = 1, .most_operands = 1,
      .summary = "Judges the settings that serve would run with, or shows them with their sources."},
+    {SERVE_COMMAND(doctor), .more = TABLE(doctor_rows), .operands = "", .goes_on = 1,
+     .summary = "Looks for what would keep serve from running well here, and tells what to type."},
     {COMMAND(version), .operands = "", .summary = "Prints version, ABI and features."},
 };
 const size_t wsrt_command_count = COUNT(wsrt_commands);

@@ -57,6 +57,11 @@ struct config_settings {
     int32_t origin;
 };
 
+struct doctor_settings {
+    struct serve_settings serve;
+    const char *format;
+};
+
 struct demo_settings {
     const char *listen;
     const char *app;
@@ -150,6 +155,7 @@ int run_bench(struct options *o, char **operands);
 int run_validate(struct options *o, char **operands);
 int run_token(struct options *o, char **operands);
 int run_export(struct options *o, char **operands);
+int run_doctor(struct options *o, char **operands);
 int run_config(struct options *o, char **operands);
 int run_version(struct options *o, char **operands);
 

@@ -3,6 +3,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+static struct {
+    void (*take)(void *user, const char *text);
+    void *user;
+} listener;
+
+void complaints_go_to(void (*take)(void *user, const char *text), void *user)
+{
+    listener.take = take;
+    listener.user = user;
+}
+
 int complain(int status, const char *format, ...)
 {
     char text[1024];
@@ -14,6 +25,15 @@ int complain(int status, const char *format, ...)
     for (char *p = text; *p != '\0'; p++)
         if ((unsigned char)*p < 0x20 || *p == 0x7f)
             *p = '?';
-    fprintf(stderr, "wsrt: %s\n", text);
+    if (listener.take != NULL)
+        listener.take(listener.user, text);
+    else
+        fprintf(stderr, "wsrt: %s\n", text);
     return status;
+}
+
+void advise(const char *text)
+{
+    if (listener.take == NULL)
+        fprintf(stderr, "wsrt: %s\n", text);
 }

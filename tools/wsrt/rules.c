@@ -52,11 +52,9 @@ static int check_exposure(const struct options *o)
         broken(o, "listen", "%s is reachable from other machines, and %s", s->listen.items[i].ptr,
                s->jwks == NULL ? "nobody is asked for a token"
                                : "a token may be of any issuer or audience");
-        fputs("wsrt: ask for tokens with --jwks FILE|URL --issuer TEXT --audience TEXT, listen on "
-              "127.0.0.1\n"
-              "wsrt: behind a proxy that does so, or say --insecure to serve anyone who can "
-              "connect\n",
-              stderr);
+        advise("ask for tokens with --jwks FILE|URL --issuer TEXT --audience TEXT, listen on "
+               "127.0.0.1");
+        advise("behind a proxy that does so, or say --insecure to serve anyone who can connect");
         return TOOL_CONFIG;
     }
     return 0;

@@ -17,4 +17,10 @@ enum exit_status {
  * Control characters in the text are replaced. */
 int complain(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* One line more behind a complaint. */
+void advise(const char *text);
+
+/* Complaints go to a function instead, and advice nowhere; NULL = to stderr again. One thread alone. */
+void complaints_go_to(void (*take)(void *user, const char *text), void *user);
+
 #endif

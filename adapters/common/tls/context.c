@@ -171,7 +171,7 @@ static int parse_chain(wsrt_tls_config *c, const pem *text, const char **why_cst
                : refused(why_cstr, "the certificate is not PEM");
 }
 
-static int read_chain(wsrt_tls_config *c, wsrt_span from, const char **why_cstr)
+int wsrt_tls_read_chain(wsrt_tls_config *c, wsrt_span from, const char **why_cstr)
 {
     pem text = {NULL, 0};
     int rc = load_pem(&text, from);
@@ -334,7 +334,7 @@ int wsrt_tls_client_new(wsrt_tls **out, const wsrt_tls_random *random, const wsr
     if (t->config == NULL)
         rc = WSRT_ERR_NOMEM;
     else if (!t->insecure)
-        rc = read_chain(t->config, wsrt_span_cstr(roots_cstr), why_cstr);
+        rc = wsrt_tls_read_chain(t->config, wsrt_span_cstr(roots_cstr), why_cstr);
     if (rc != WSRT_OK) {
         wsrt_tls_free(t);
         return rc;

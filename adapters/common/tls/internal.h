@@ -46,6 +46,7 @@ struct wsrt_tls {
 /* context.c */
 int wsrt_tls_reseed(wsrt_tls *t);
 int wsrt_tls_draw(void *random, unsigned char *dst, size_t len); /* for a generator's seed */
+int wsrt_tls_read_chain(wsrt_tls_config *c, wsrt_span from, const char **why_cstr);
 
 /* tickets.c */
 wsrt_tls_tickets *wsrt_tls_tickets_new(const wsrt_tls_random *random);

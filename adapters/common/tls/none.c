@@ -35,6 +35,14 @@ int wsrt_tls_server_load(wsrt_tls *t, wsrt_span cert, wsrt_span key, const char 
     return WSRT_ERR_UNSUPPORTED;
 }
 
+int wsrt_tls_inspect(wsrt_span cert, wsrt_tls_chain *out, const char **why_cstr)
+{
+    (void)cert;
+    (void)out;
+    *why_cstr = "this build has no TLS";
+    return WSRT_ERR_UNSUPPORTED;
+}
+
 int wsrt_tls_server_prepare(wsrt_tls *const *all, size_t count, wsrt_span cert, wsrt_span key,
                             wsrt_tls_config **configs, const char **why_cstr)
 {

@@ -42,7 +42,18 @@ int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, wsrt_tls 
  * WSRT_ERR_REJECTED (no certificate, no key, no pair, out of its time), WSRT_ERR_NOMEM. */
 int wsrt_tls_server_load(wsrt_tls *t, wsrt_span cert, wsrt_span key, const char **why_cstr);
 
-/* The same in two steps, for servers side by side: `configs[i]` is for `all[i]`, which may be in use on
+/* What there is to know of a chain besides whether it can be loaded. */
+typedef struct wsrt_tls_chain {
+    int64_t ends;     /* Unix seconds: when the first of its certificates ends */
+    int certificates; /* how many there are */
+    int misplaced;    /* number, from 1, of one that is not its successor's; 0 = all are in order */
+    int self_signed;  /* the first is its own issuer */
+} wsrt_tls_chain;
+
+/* As wsrt_tls_server_load(), of a chain alone. */
+int wsrt_tls_inspect(wsrt_span cert, wsrt_tls_chain *out, const char **why_cstr);
+
+/* wsrt_tls_server_load() in two steps, for servers side by side: `configs[i]` is for `all[i]`, which may be in use on
  * its thread meanwhile; all are of one reading, or there is none. A context adopts its own on its
  * thread. `all[0]` is the caller's. */
 typedef struct wsrt_tls_config wsrt_tls_config;
