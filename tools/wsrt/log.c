@@ -26,10 +26,17 @@ void log_setup(struct log *log, const char *format, const char *level)
 
     log->json = strcmp(format, "json") == 0 || (strcmp(format, "auto") == 0 && !terminal);
     log->color = !log->json && terminal && getenv("NO_COLOR") == NULL;
-    log->level = WSRT_LEVEL_INFO;
+    log_set_level(log, level);
+}
+
+void log_set_level(struct log *log, const char *level)
+{
+    int found = WSRT_LEVEL_INFO;
+
     for (int i = WSRT_LEVEL_TRACE; i <= WSRT_LEVEL_ERROR; i++)
         if (strcmp(level, level_names[i]) == 0)
-            log->level = i;
+            found = i;
+    __atomic_store_n(&log->level, found, __ATOMIC_RELAXED);
 }
 
 /* ---- escaping ---- */
@@ -184,7 +191,8 @@ void log_write(void *user, int level, const char *event_cstr, const wsrt_field *
     const struct log *log = user;
     struct line line = {.len = 0};
 
-    if (level < log->level || level < WSRT_LEVEL_TRACE || level > WSRT_LEVEL_ERROR)
+    if (level < __atomic_load_n(&log->level, __ATOMIC_RELAXED) || level < WSRT_LEVEL_TRACE ||
+        level > WSRT_LEVEL_ERROR)
         return;
     if (log->json)
         write_json(&line, level, event_cstr, fields, count);

@@ -95,6 +95,9 @@ int options_read(struct options *o, const struct command *command, int argc, cha
                  int *first);
 void options_free(struct options *o);
 
+/* Whether a row's value is another one in `b` than in `a`, which are of the same command. */
+int option_differs(const struct options *a, const struct options *b, size_t i);
+
 /* Prints `wsrt COMMAND --help`. */
 void options_help(const struct command *command);
 

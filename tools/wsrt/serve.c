@@ -1,17 +1,12 @@
 #define _GNU_SOURCE
 #include "app.h"
+#include "breakers_file.h"
 #include "commands.h"
-#include "jwks.h"
 #include "life.h"
-#include "live.h"
 #include "page.h"
-#include "reload.h"
 #include "rules.h"
-#include "store.h"
-#include "systemd.h"
+#include "service.h"
 #include "tool.h"
-
-#include <wsrt/server.h>
 
 #include <errno.h>
 #include <signal.h>
@@ -21,29 +16,24 @@
 
 enum { SIGN_IN_MS = 10000, STORE_WORKERS = 4 };
 
-struct service {
-    const struct options *options;
-    const struct serve_settings *settings;
-    struct live live;
-    wsrt_env env;
-    struct tool_store store;
-    wsrt_static_auth *auth;
-    struct jwks_judge *judge;
-    wsrt_resume *sessions; /* NULL = none */
-    wsrt_breakers *breakers;
-    wsrt_runtime *runtime;
-    wsrt_feed *feed; /* NULL = the application has none */
-    wsrt_server *server;
-    struct reload reload;
-    struct manager manager;
-};
-
 static int slow_reader(const struct serve_settings *s)
 {
     if (strcmp(s->slow_policy, "drop-oldest") == 0)
         return WSRT_SLOW_READER_DROP_OLDEST;
     return strcmp(s->slow_policy, "conflate") == 0 ? WSRT_SLOW_READER_CONFLATE
                                                    : WSRT_SLOW_READER_CLOSE;
+}
+
+const char *service_level(const struct serve_settings *s)
+{
+    return s->quiet ? "error" : s->verbose ? "debug" : s->log_level;
+}
+
+int64_t service_now(const struct service *v)
+{
+    const wsrt_env *env = wsrt_runtime_env(v->runtime);
+
+    return env->now(env->user);
 }
 
 /* Those of the runtime, which the judge of tokens needs before there is one. */
@@ -209,10 +199,10 @@ static int explain_bind(const struct serve_settings *s, int rc, int error)
 }
 
 /* A durable store makes handlers wait for the disk: they commit in groups, and no loop waits. */
-static int32_t workers(const struct service *v)
+static int32_t workers(const struct service *v, const struct serve_settings *s)
 {
-    if (v->settings->workers != 0)
-        return v->settings->workers < 0 ? 0 : (int32_t)v->settings->workers;
+    if (s->workers != 0)
+        return s->workers < 0 ? 0 : (int32_t)s->workers;
     return v->store.opened != NULL ? STORE_WORKERS : 0;
 }
 
@@ -230,11 +220,20 @@ static void tell_alive(void *user)
     manager_tell(&v->manager, text);
 }
 
-static int make_server(struct service *v)
+static void add_secrets(wsrt_server_options *opts, const struct serve_settings *s)
 {
-    const struct serve_settings *s = v->settings;
-    wsrt_server_options opts = {
-        .struct_size = sizeof opts,
+    if (s->management_token != NULL)
+        opts->management_token = wsrt_span_cstr(s->management_token);
+    if (s->management_access_key != NULL)
+        opts->management_access_key = wsrt_span_cstr(s->management_access_key);
+    if (s->management_secret_key != NULL)
+        opts->management_secret_key = wsrt_span_cstr(s->management_secret_key);
+}
+
+void service_options(struct service *v, const struct serve_settings *s, wsrt_server_options *opts)
+{
+    *opts = (wsrt_server_options){
+        .struct_size = sizeof *opts,
         .flags = (s->aws ? WSRT_SERVER_API_GATEWAY : 0U) |
                  (s->insecure || serve_knows_callers(s) ? WSRT_SERVER_INSECURE : 0U),
         .env = &v->env,
@@ -256,7 +255,7 @@ static int make_server(struct service *v)
         .pulse_user = v,
         .pulse_ms = v->manager.pulse_ms,
         .loops = (int32_t)s->loops,
-        .workers = workers(v),
+        .workers = workers(v, s),
         .max_connections = s->max_connections,
         .max_per_ip = s->max_per_ip,
         .accept_rate = s->no_rate_limit ? -1 : 0,
@@ -275,15 +274,17 @@ static int make_server(struct service *v)
         .state_user = &v->live,
     };
 
-    if (s->management_token != NULL)
-        opts.management_token = wsrt_span_cstr(s->management_token);
-    if (s->management_access_key != NULL)
-        opts.management_access_key = wsrt_span_cstr(s->management_access_key);
-    if (s->management_secret_key != NULL)
-        opts.management_secret_key = wsrt_span_cstr(s->management_secret_key);
+    add_secrets(opts, s);
+}
+
+static int make_server(struct service *v)
+{
+    wsrt_server_options opts;
+
+    service_options(v, v->settings, &opts);
     errno = 0;
     int rc = wsrt_server_new(&v->server, v->runtime, &opts);
-    return rc == WSRT_OK ? 0 : explain_bind(s, rc, errno);
+    return rc == WSRT_OK ? 0 : explain_bind(v->settings, rc, errno);
 }
 
 /* ---- life ---- */
@@ -308,13 +309,9 @@ static int start(struct service *v)
         status = live_start(&v->live, v->runtime, v->settings->app);
     if (status == 0)
         status = make_server(v);
-    v->reload = (struct reload){.breakers = v->settings->breakers,
-                                .runtime = v->runtime,
-                                .server = v->settings->tls_cert != NULL ? v->server : NULL,
-                                .env = &v->env,
-                                .manager = &v->manager};
-    if (status == 0)
-        status = reload_first(&v->reload);
+    if (status == 0 && v->settings->breakers != NULL)
+        status = breakers_file_apply(v->settings->breakers, v->breakers, service_now(v));
+    v->reload = (struct reload){.again = service_again, .user = v, .manager = &v->manager};
     if (status == 0)
         status = reload_start(&v->reload);
     return status;
@@ -356,7 +353,7 @@ int run_serve(struct options *o, char **operands)
     (void)operands;
     v.options = o;
     v.settings = s;
-    log_setup(&v.live.log, s->log_format, s->quiet ? "error" : s->verbose ? "debug" : s->log_level);
+    log_setup(&v.live.log, s->log_format, service_level(s));
     v.env = (wsrt_env){.struct_size = sizeof v.env, .user = &v.live, .log = live_log};
     signal(SIGPIPE, SIG_IGN);
     reload_block();
@@ -368,6 +365,7 @@ int run_serve(struct options *o, char **operands)
     if (status == 0)
         status = live(&v);
     reload_stop(&v.reload);
+    options_free(&v.again);
     wsrt_server_free(v.server);
     live_stop(&v.live);
     wsrt_runtime_free(v.runtime);

@@ -164,6 +164,43 @@ int option_store(struct options *o, size_t i, const char *text, const struct opt
     return 0;
 }
 
+/* ---- comparing ---- */
+
+static int same_texts(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static int same_lists(const struct text_list *a, const struct text_list *b)
+{
+    size_t i = 0;
+
+    while (i < a->count && i < b->count && wsrt_span_equal(a->items[i], b->items[i]))
+        i++;
+    return i == a->count && i == b->count;
+}
+
+int option_differs(const struct options *a, const struct options *b, size_t i)
+{
+    const void *one = option_slot(a, i), *other = option_slot(b, i);
+
+    switch (option_row(a->command, i)->kind) {
+    case OPTION_FLAG:
+        return memcmp(one, other, sizeof(int32_t)) != 0;
+    case OPTION_INTEGER:
+    case OPTION_DURATION:
+    case OPTION_SIZE:
+        return memcmp(one, other, sizeof(int64_t)) != 0;
+    case OPTION_LIST:
+        return !same_lists(one, other);
+    case OPTION_TEXT:
+    case OPTION_CHOICE:
+    case OPTION_CONFIG:
+        break;
+    }
+    return !same_texts(*(const char *const *)one, *(const char *const *)other);
+}
+
 /* ---- memory ---- */
 
 struct kept {
