@@ -5,12 +5,18 @@ import os
 import pathlib
 import re
 import secrets
+import signal
+import socket
+import ssl
+import subprocess
 import sys
 import tempfile
+import time
 
 import jsonschema
 
-from toolcase import Serve, cases_of, equal, expect, main, wsrt
+from test_tool import _http, _Raw
+from toolcase import CLEAN_ENV, WSRT, Serve, cases_of, equal, expect, main, wsrt
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OK, USAGE, CONFIG = 0, 2, 78
@@ -228,6 +234,173 @@ def no_secret_is_ever_shown():
             for action in ("check", "show"):
                 done = wsrt("config", action, "--origin", *args, env=env)
                 expect(canary not in done.stdout + done.stderr, done.stdout + done.stderr)
+
+
+# ---- HUP ----
+
+class _Reloading:
+    """A server whose file can be written anew."""
+
+    def __init__(self, content, *args):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = pathlib.Path(self.folder.name, "wsrt.json")
+        self.path.write_text(json.dumps(content), encoding="utf-8")
+        self.server = Serve("--app", "echo", "--config", str(self.path), *args)
+        self.port = self.server.port
+
+    def reload(self, content, event="reload.taken"):
+        """Writes it, and returns what the log says up to the event."""
+        before = len(self.server.log)
+        text = content if isinstance(content, str) else json.dumps(content)
+        self.path.write_text(text, encoding="utf-8")
+        self.server.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 20
+        while not any(event in line for line in self.server.log[before:]):
+            expect(time.monotonic() < until, f"no {event}", self.server.log[before:])
+            time.sleep(0.01)
+        return [json.loads(line) for line in self.server.log[before:]]
+
+    def refused(self, content):
+        """Writes something broken: the faults that are logged."""
+        count = self.count("refused")
+        told = self.reload(content, "reload.refused")
+        equal(self.count("refused"), count + 1)
+        equal(told[-1]["file"], str(self.path))
+        return [line["fault"] for line in told if line["event"] == "reload.fault"]
+
+    def count(self, result):
+        metrics = _http(self.port, "/metrics")[1]
+        return int(re.search(rf'wsrt_reloads_total{{result="{result}"}} (\d+)', metrics)[1])
+
+    def connects(self, **headers):
+        with _Raw(self.port, **headers) as client:
+            return client.status
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.server.__exit__(kind, value, trace)
+        self.folder.cleanup()
+
+
+def _echoes(client):
+    client.send(1, b"still here")
+    equal(client.frame(), (1, b"still here"))
+
+
+def hup_takes_other_limits_without_losing_a_connection():
+    with _Reloading({"max-connections": 1}) as it, _Raw(it.port) as client:
+        equal(it.connects(), 503)
+        it.reload({"max-connections": 2})
+        equal(it.connects(), 101)
+        _echoes(client)
+        it.reload({"max-connections": 1})
+        _echoes(client)
+        equal(it.count("ok"), 2)
+        it.reload({"max-connections": 1, "idle-timeout": "200ms"})
+        equal(client.close_frame()[0], 1001)
+
+
+def hup_takes_other_origins_without_losing_a_connection():
+    site = {"Origin": "https://a.example"}
+    with _Reloading({}) as it, _Raw(it.port) as client:
+        equal(it.connects(**site), 403)
+        it.reload({"allow-origin": ["https://a.example"], "host": ["b.example"]})
+        equal((it.connects(**site), it.connects(Host="b.example")), (101, 101))
+        it.reload({})
+        equal((it.connects(**site), it.connects(Host="b.example")), (403, 421))
+        _echoes(client)
+
+
+def hup_takes_another_certificate_without_losing_a_connection():
+    def serial(port):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as plain:
+            with trust.wrap_socket(plain, server_hostname="localhost") as peer:
+                return peer.getpeercert()["serialNumber"]
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([ROOT / "tests" / "support" / "test-ca", folder], check=True, capture_output=True)
+        trust = ssl.create_default_context(cafile=f"{folder}/ca.pem")
+        files = [{"tls-cert": f"{folder}/{a}.pem", "tls-key": f"{folder}/{b}.key"}
+                 for a, b in (("server", "server"), ("second", "second"), ("server", "second"))]
+        done = wsrt("serve", "--listen", "127.0.0.1:0", "--tls-cert", "a", "--tls-key", "b")
+        if "no TLS" in done.stderr:
+            return
+        with _Reloading({**files[0]}, "--listen", f"unix:{folder}/s") as it:
+            with subprocess.Popen([WSRT, "connect", "--cacert", f"{folder}/ca.pem", "--linger", "20s",
+                                   it.server.url.replace("127.0.0.1", "localhost")], text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=CLEAN_ENV) as open_one:
+                say = lambda: (print("x", file=open_one.stdin, flush=True), open_one.stdout.readline())[1]
+                equal(say(), "x\n")
+                first = serial(it.port)
+                it.reload(files[1])
+                second = serial(it.port)
+                expect(second != first, "the same certificate")
+                it.reload(files[2], "reload.refused")
+                equal(serial(it.port), second)
+                equal(say(), "x\n")
+                open_one.kill()
+
+
+def hup_takes_other_breakers_and_log_levels():
+    with _Reloading({"log-level": "error"}) as it, _Raw(it.port) as client:
+        equal(client.status, 101)
+        breakers = it.path.with_name("breakers.json")
+        breakers.write_text('{"services":{"dynamodb":{"failureThreshold":77}}}', encoding="utf-8")
+        it.reload({"log-level": "info"}, "reload.taken")
+        it.reload({"log-level": "info", "breakers": str(breakers)})
+        expect('"failureThreshold":77' in _http(it.port, "/api/breakers")[1], _http(it.port, "/api/breakers"))
+
+
+def a_broken_file_changes_nothing_is_counted_and_says_where():
+    with _Reloading({"max-connections": 1}) as it, _Raw(it.port) as client:
+        breakers = it.path.with_name("breakers.json")
+        breakers.write_text('{"defaults":{"failureThreshold":0}}', encoding="utf-8")
+        table = [('{"max-connections":2', ":1: byte 20: "), ({"max-connections": 2, "lops": 1}, "/lops"),
+                 ({"max-connections": 2, "idle-timeout": "soon"}, "/idle-timeout"),
+                 ({"max-connections": 2, "require-auth": True}, "/require-auth"),
+                 ({"max-connections": 2, "breakers": str(breakers)}, "/defaults/failureThreshold"),
+                 ({"max-connections": 2, "breakers": "/nonexistent"}, "/nonexistent"),
+                 ("[]", "is not an object")]
+        for content, place in table:
+            (fault,) = it.refused(content)
+            expect(place in fault, fault)
+            equal(it.connects(), 503, content)
+        equal(it.refused({"max-connections": 2, "trusted-proxy": ["10.0.0.0/99"]}), [])
+        it.path.unlink()
+        it.server.process.send_signal(signal.SIGHUP)
+        until = time.monotonic() + 20
+        while it.count("refused") < len(table) + 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        equal((it.count("refused"), it.count("ok"), it.connects()), (len(table) + 2, 0, 503))
+        _echoes(client)
+
+
+def what_waits_for_a_new_start_is_named_at_hup():
+    with _Reloading({}) as it:
+        told = it.reload({"loops": 2, "stage": "x", "store": "sqlite:/nonexistent/x", "max-per-ip": 7})
+        equal([line["option"] for line in told if line["event"] == "reload.needs_restart"],
+              ["store", "stage", "loops"])
+        equal([line for line in told if line["event"] == "server.restart_needed"], [])
+        told = it.reload({})
+        equal([line for line in told if line["event"] == "reload.needs_restart"], [])
+
+
+def help_tells_which_options_hup_takes():
+    rows = re.findall(r"--([\w-]+).*?(; again at HUP)?(?: \([^()]*\))? \[WSRT", wsrt("serve", "--help").stdout)
+    live = {name for name, again in rows if again}
+    expect({"allow-origin", "max-per-ip", "tls-cert", "breakers"} <= live, live)
+    changed = {"loops": 2, "workers": 2, "stage": "x", "store": "sqlite:/nonexistent/x", "admin": ["127.0.0.1:0"],
+               "developer-errors": True, "no-rate-limit": True, "insecure": True, "log-format": "json",
+               "dev-token": ["t=u"], "require-auth": True, "aws": True,
+               "host": ["x"], "allow-origin": ["https://x"], "trusted-proxy": ["10.0.0.1"], "max-per-ip": 3,
+               "max-connections": 99, "idle-timeout": 9, "lifetime": 9, "ping-interval": 9, "ping-timeout": 9,
+               "slow-policy": "conflate", "drain-timeout": 9, "management": "off", "log-level": "debug",
+               "verbose": True}
+    with _Reloading({}) as it:
+        told = it.reload(changed)
+        waits = {line["option"] for line in told if line["event"] == "reload.needs_restart"}
+        equal(waits, set(changed) - live)
 
 
 # ---- the schema ----

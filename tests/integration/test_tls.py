@@ -250,7 +250,7 @@ def a_ticket_resumes_also_after_a_reload():
         with _dial(server, context, session) as again:
             expect(again.session_reused, "not resumed")
         server.process.send_signal(signal.SIGHUP)
-        _wait_for_log(server, "server.certificate_loaded")
+        _wait_for_log(server, "reload.taken")
         with _dial(server, context, session) as again:
             expect(again.session_reused, "not resumed after the reload")
 
@@ -278,7 +278,7 @@ def a_new_certificate_is_taken_by_every_loop():
         (CA / "live.pem").write_bytes((CA / "second.pem").read_bytes())
         (CA / "live.key").write_bytes((CA / "second.key").read_bytes())
         server.process.send_signal(signal.SIGHUP)
-        _wait_for_log(server, "server.certificate_loaded")
+        _wait_for_log(server, "reload.taken")
         after = {_serial(server) for _ in range(16)}
         equal(len(after), 1, "certificates after the reload")
         expect(after != before, "the certificate is the old one")
@@ -292,7 +292,7 @@ def a_new_certificate_is_taken_and_open_connections_go_on():
         (CA / "live.pem").write_bytes((CA / "second.pem").read_bytes())
         (CA / "live.key").write_bytes((CA / "second.key").read_bytes())
         server.process.send_signal(signal.SIGHUP)
-        _wait_for_log(server, "server.certificate_loaded")
+        _wait_for_log(server, "reload.taken")
         expect(_serial(server) != before, "the certificate is the old one")
         _echo(peer, b"still here")
 

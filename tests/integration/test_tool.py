@@ -249,7 +249,7 @@ def hup_reads_the_breakers_again_and_keeps_the_old_ones_when_they_are_bad():
 def hup_without_a_file_ends_nothing():
     with Serve() as server:
         server.process.send_signal(signal.SIGHUP)
-        _wait_for(server, "reload.nothing")
+        _wait_for(server, "reload.taken")
         equal(server.end(), OK)
 
 

@@ -325,6 +325,8 @@ static void help_row(const struct option_row *row)
     printf("  %-36s %s", flag, row->help);
     if (row->kind == OPTION_LIST)
         printf("; repeatable");
+    if (row->live)
+        printf("; again at HUP");
     if (row->fallback != NULL)
         printf(" (%s)", row->fallback);
     printf(" [%s%s]\n", variable, row->secret ? ", its file: …_FILE" : "");

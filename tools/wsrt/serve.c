@@ -365,7 +365,6 @@ int run_serve(struct options *o, char **operands)
     if (status == 0)
         status = live(&v);
     reload_stop(&v.reload);
-    options_free(&v.again);
     wsrt_server_free(v.server);
     live_stop(&v.live);
     wsrt_runtime_free(v.runtime);

@@ -5,11 +5,7 @@
 #include "service.h"
 #include "tool.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-
-enum { LOOKS = 1000 };
 
 static void tell(const struct service *v, int level, const char *event, const char *name,
                  const char *value)
@@ -22,11 +18,6 @@ static void tell(const struct service *v, int level, const char *event, const ch
 static void note_fault(void *service, const char *text)
 {
     tell(service, WSRT_LEVEL_ERROR, "reload.fault", "fault", text);
-}
-
-static const struct options *in_force(const struct service *v)
-{
-    return v->again.settings != NULL ? &v->again : v->options;
 }
 
 /* ---- reading ---- */
@@ -64,72 +55,67 @@ static int read_again(struct service *v, struct options *fresh)
 
 /* ---- taking ---- */
 
-static uint64_t certificates_read(const struct service *v)
-{
-    wsrt_server_stats stats = {.struct_size = sizeof stats};
-
-    if (wsrt_server_get_stats(v->server, &stats) != WSRT_OK)
-        return 0;
-    return stats.certificates_loaded + stats.certificates_refused;
-}
-
-/* The server's loop reads it, and tells how that went. */
-static void reload_certificate(const struct service *v)
-{
-    const struct timespec a_while = {.tv_nsec = 5 * 1000000};
-    uint64_t before = certificates_read(v);
-
-    if (v->settings->tls_cert == NULL || wsrt_server_reload_certificate(v->server) != WSRT_OK)
-        return;
-    for (int i = 0; i < LOOKS && certificates_read(v) == before; i++)
-        nanosleep(&a_while, NULL);
-}
-
-/* Against what was taken last, so that each change is told once. */
-static void name_what_waits(struct service *v, const struct options *fresh)
+static void name_what_waits(const struct service *v, const struct options *fresh)
 {
     for (size_t i = 0; i < fresh->command->table->count; i++) {
         const struct option_row *row = option_row(fresh->command, i);
-        if (!row->live && row->kind != OPTION_CONFIG && option_differs(in_force(v), fresh, i))
+        if (!row->live && option_differs(v->options, fresh, i))
             tell(v, WSRT_LEVEL_WARN, "reload.needs_restart", "option", row->name);
     }
 }
 
-static int take(struct service *v, const struct serve_settings *s)
+/* What only a new server would heed is as it was: it is named by option here. */
+static void keep_start(struct service *v, wsrt_server_options *opts)
 {
-    reload_certificate(v);
-    if (s->breakers == NULL)
-        return 0;
-    return breakers_file_apply(s->breakers, v->breakers, service_now(v));
+    wsrt_server_options start;
+
+    service_options(v, v->settings, &start);
+    opts->flags = start.flags;
+    opts->listen = start.listen;
+    opts->listen_count = start.listen_count;
+    opts->admin = start.admin;
+    opts->admin_count = start.admin_count;
+    opts->stage = start.stage;
+    opts->app = start.app;
+    opts->loops = start.loops;
+    opts->workers = start.workers;
+    opts->accept_rate = start.accept_rate;
+    opts->sign_in_ms = start.sign_in_ms;
 }
 
-static int reads_files(const struct options *o)
+/* The server judges last: what it takes, the breakers take too, which have been judged. */
+static int take(struct service *v, const struct options *fresh)
 {
-    const struct serve_settings *s = o->settings;
+    const struct serve_settings *s = fresh->settings;
+    wsrt_server_options opts;
 
-    return o->config != NULL || s->breakers != NULL || s->tls_cert != NULL;
+    service_options(v, s, &opts);
+    keep_start(v, &opts);
+    if (wsrt_server_reload(v->server, &opts) != WSRT_OK)
+        return TOOL_CONFIG;
+    if (s->breakers != NULL)
+        breakers_file_apply(s->breakers, v->breakers, service_now(v));
+    log_set_level(&v->live.log, service_level(s));
+    name_what_waits(v, fresh);
+    return 0;
 }
 
 void service_again(void *user)
 {
     struct service *v = user;
+    const char *file = v->options->config == NULL ? "" : v->options->config;
     struct options fresh;
 
     complaints_go_to(note_fault, v);
     int status = read_again(v, &fresh);
-    if (status == 0)
-        status = take(v, fresh.settings);
+    if (status != 0)
+        (void)wsrt_server_reload(v->server, NULL); /* counts it */
+    else
+        status = take(v, &fresh);
     complaints_go_to(NULL, NULL);
-    const char *file = v->options->config == NULL ? "" : v->options->config;
-    if (status != 0) {
-        options_free(&fresh);
+    options_free(&fresh);
+    if (status == 0)
+        tell(v, WSRT_LEVEL_INFO, "reload.taken", "file", file);
+    else
         tell(v, WSRT_LEVEL_ERROR, "reload.refused", "file", file);
-        return;
-    }
-    name_what_waits(v, &fresh);
-    log_set_level(&v->live.log, service_level(fresh.settings));
-    int has_files = reads_files(&fresh);
-    options_free(&v->again);
-    v->again = fresh;
-    tell(v, WSRT_LEVEL_INFO, has_files ? "reload.taken" : "reload.nothing", "file", file);
 }

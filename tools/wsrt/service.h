@@ -13,7 +13,6 @@
 struct service {
     const struct options *options; /* it was started with */
     const struct serve_settings *settings;
-    struct options again; /* that were read last, and are in force; empty = those of the start */
     struct live live;
     wsrt_env env;
     struct tool_store store;
