@@ -59,7 +59,7 @@ const char *check_environment(const char *value)
     return consists_of(value, "_.:/-", 255) ? NULL : "is not made of letters, digits and _.:/-";
 }
 
-static const char *check_region(const char *value)
+const char *check_region(const char *value)
 {
     return consists_of(value, "-", 32) ? NULL : "is not a region such as eu-central-1";
 }

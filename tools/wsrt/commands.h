@@ -50,6 +50,9 @@ struct serve_settings {
     int32_t verbose;
     const char *log_format;
     const char *log_level;
+    const char *environment;
+    const char *cloudwatch;
+    int64_t cloudwatch_ms;
 };
 
 struct config_settings {
@@ -161,6 +164,7 @@ int run_version(struct options *o, char **operands);
 
 /* NULL, or what is wrong with a value. */
 const char *check_environment(const char *value);
+const char *check_region(const char *value);
 const char *check_listen(const char *value);
 const char *check_not_empty(const char *value);
 

@@ -46,8 +46,8 @@ static void check_host(struct doctor *d)
 int run_doctor(struct options *o, char **operands)
 {
     static void (*const checks[])(struct doctor * d) = {
-        check_config, check_host,     doctor_ports, doctor_tls,
-        doctor_store, doctor_origins, doctor_keys,  doctor_manager,
+        check_config,   check_host,  doctor_ports,   doctor_tls,     doctor_store,
+        doctor_origins, doctor_keys, doctor_metrics, doctor_manager,
     };
     const struct doctor_settings *s = o->settings;
     static struct doctor d;

@@ -20,5 +20,6 @@ void doctor_manager(struct doctor *d);
 void doctor_tls(struct doctor *d);
 void doctor_store(struct doctor *d);
 void doctor_keys(struct doctor *d);
+void doctor_metrics(struct doctor *d);
 
 #endif

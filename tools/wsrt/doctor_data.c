@@ -1,4 +1,5 @@
 #define _GNU_SOURCE
+#include "cloudwatch.h"
 #include "doctor.h"
 #include "jwks.h"
 #include "tool.h"
@@ -209,4 +210,27 @@ void doctor_keys(struct doctor *d)
     jwks_close(judge);
     if (status == 0)
         findings_add(&d->report, FINDING_OK, "jwks", "%s has keys", s->jwks);
+}
+
+/* ---- metrics ---- */
+
+static void note_silence(void *doctor, const char *text)
+{
+    struct doctor *d = doctor;
+
+    findings_add(&d->report, FINDING_FAIL, "cloudwatch", "%s", text);
+    findings_try(&d->report, "aws sts get-caller-identity, as the server's user");
+}
+
+void doctor_metrics(struct doctor *d)
+{
+    const char *region = d->settings->cloudwatch;
+
+    if (region == NULL)
+        return;
+    complaints_go_to(note_silence, d);
+    int status = cloudwatch_check(region);
+    complaints_go_to(NULL, NULL);
+    if (status == 0)
+        findings_add(&d->report, FINDING_OK, "cloudwatch", "%s, with credentials", region);
 }

@@ -1,32 +1,20 @@
 #include "keys.h"
 
+#include "aws_library.h"
 #include "tool.h"
-
-#include <dlfcn.h>
-#include <stddef.h>
-
-/* ISO C has no conversion between the two kinds of pointer, POSIX has. */
-static int find(void *library, const char *name, void *function)
-{
-    void *found = dlsym(library, name);
-
-    *(void **)function = found;
-    return found != NULL;
-}
 
 int keys_open(struct keys *k, const wsrt_env *env)
 {
     wsrt_aws_options o = {.struct_size = sizeof o, .env = env};
     int (*new_aws)(wsrt_aws * *out, const wsrt_aws_options *opts);
     void (*interface)(wsrt_aws * aws, wsrt_jwks_fetcher * out);
+    const struct aws_function wanted[] = {{"wsrt_aws_new", &new_aws},
+                                          {"wsrt_aws_free", &k->free_aws},
+                                          {"wsrt_aws_jwks_interface", &interface}};
+    int status = aws_library_find("--jwks: an address", wanted, sizeof wanted / sizeof *wanted);
 
-    k->library = dlopen(WSRT_TOOL_AWS, RTLD_NOW | RTLD_LOCAL);
-    if (k->library == NULL)
-        return complain(TOOL_CONFIG, "--jwks: an address needs libwsrt-aws: %s", dlerror());
-    if (!find(k->library, "wsrt_aws_new", &new_aws) ||
-        !find(k->library, "wsrt_aws_free", &k->free_aws) ||
-        !find(k->library, "wsrt_aws_jwks_interface", &interface))
-        return complain(TOOL_CONFIG, "--jwks: an address needs a newer libwsrt-aws: %s", dlerror());
+    if (status != 0)
+        return status;
     int rc = new_aws(&k->aws, &o);
     if (rc != WSRT_OK)
         return complain(TOOL_INTERNAL, "--jwks: no client for its address: %s",
@@ -35,7 +23,6 @@ int keys_open(struct keys *k, const wsrt_env *env)
     return 0;
 }
 
-/* libcurl may have left something behind that a closed library would take along. */
 void keys_close(struct keys *k)
 {
     if (k->aws != NULL)

@@ -1,5 +1,4 @@
-/* How `--jwks URL` gets its keys: through libwsrt-aws, which is loaded then and only then, because libcurl
- * and what it brings would make every start of the tool several times as slow. */
+/* How `--jwks URL` gets its keys: through libwsrt-aws. */
 #ifndef WSRT_TOOL_KEYS_H
 #define WSRT_TOOL_KEYS_H
 
@@ -7,8 +6,7 @@
 #include <wsrt/jwt.h>
 
 struct keys {
-    void *library; /* NULL = not loaded */
-    wsrt_aws *aws;
+    wsrt_aws *aws; /* NULL = not opened */
     void (*free_aws)(wsrt_aws *aws);
     wsrt_jwks_fetcher fetcher;
 };

@@ -6,6 +6,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* The option that is to be changed is called by its place, where that is a file. */
@@ -116,6 +117,15 @@ static int check_app(const struct options *o)
     return 0;
 }
 
+static int check_environment_variable(const struct options *o)
+{
+    const struct serve_settings *s = o->settings;
+    const char *given = s->environment == NULL ? getenv("ENVIRONMENT") : NULL;
+    const char *wrong = given == NULL || *given == '\0' ? NULL : check_environment(given);
+
+    return wrong == NULL ? 0 : complain(TOOL_CONFIG, "ENVIRONMENT: '%s' %s", given, wrong);
+}
+
 static int check_tls(const struct options *o)
 {
     const struct serve_settings *s = o->settings;
@@ -127,8 +137,9 @@ static int check_tls(const struct options *o)
 
 int serve_check(const struct options *o)
 {
-    static int (*const rules[])(const struct options *o) = {check_exposure, check_auth,
-                                                            check_management, check_app, check_tls};
+    static int (*const rules[])(const struct options *o) = {
+        check_exposure, check_auth, check_management,
+        check_app,      check_tls,  check_environment_variable};
     int status = 0;
 
     for (size_t i = 0; i < COUNT(rules); i++) {

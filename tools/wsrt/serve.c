@@ -139,6 +139,11 @@ static int install(struct service *v)
     return app_install(v->runtime, &app, &v->feed);
 }
 
+static const char *environment(const struct serve_settings *s)
+{
+    return s->environment != NULL ? s->environment : getenv("ENVIRONMENT");
+}
+
 static int make_runtime(struct service *v)
 {
     wsrt_authenticator authenticator = {0};
@@ -147,6 +152,7 @@ static int make_runtime(struct service *v)
         .flags = runtime_flags(v->settings),
         .env = &v->env,
         .breakers = v->breakers,
+        .environment = wsrt_span_cstr(environment(v->settings)),
     };
 
     opts.resume = v->sessions;
@@ -287,6 +293,15 @@ static int make_server(struct service *v)
     return rc == WSRT_OK ? 0 : explain_bind(v->settings, rc, errno);
 }
 
+static int make_cloudwatch(struct service *v)
+{
+    const struct serve_settings *s = v->settings;
+
+    return s->cloudwatch == NULL ? 0
+                                 : cloudwatch_open(&v->cloudwatch, s->cloudwatch, s->cloudwatch_ms,
+                                                   &v->env, wsrt_runtime_monitor(v->runtime));
+}
+
 /* ---- life ---- */
 
 static int start(struct service *v)
@@ -309,6 +324,8 @@ static int start(struct service *v)
         status = live_start(&v->live, v->runtime, v->settings->app);
     if (status == 0)
         status = make_server(v);
+    if (status == 0)
+        status = make_cloudwatch(v);
     if (status == 0 && v->settings->breakers != NULL)
         status = breakers_file_apply(v->settings->breakers, v->breakers, service_now(v));
     v->reload = (struct reload){.again = service_again, .user = v, .manager = &v->manager};
@@ -365,6 +382,7 @@ int run_serve(struct options *o, char **operands)
     if (status == 0)
         status = live(&v);
     reload_stop(&v.reload);
+    cloudwatch_close(&v.cloudwatch);
     wsrt_server_free(v.server);
     live_stop(&v.live);
     wsrt_runtime_free(v.runtime);

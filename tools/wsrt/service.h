@@ -2,6 +2,7 @@
 #ifndef WSRT_TOOL_SERVICE_H
 #define WSRT_TOOL_SERVICE_H
 
+#include "cloudwatch.h"
 #include "commands.h"
 #include "jwks.h"
 #include "live.h"
@@ -23,6 +24,7 @@ struct service {
     wsrt_runtime *runtime;
     wsrt_feed *feed; /* NULL = the application has none */
     wsrt_server *server;
+    struct cloudwatch cloudwatch;
     struct reload reload;
     struct manager manager;
 };
