@@ -183,8 +183,7 @@ def what_is_no_listening_socket_is_refused():
 
 def systemd_starts_it_by_a_connection():
     activator = shutil.which("systemd-socket-activate")
-    if activator is None:
-        return
+    expect(activator is not None, "no systemd-socket-activate: scripts/deps test")
     with _listening(socket.AF_INET) as sockets:
         port = sockets[0].getsockname()[1]
     with subprocess.Popen([activator, "-l", f"127.0.0.1:{port}", WSRT, "serve", "--app", "echo"],
@@ -205,8 +204,7 @@ def systemd_starts_it_by_a_connection():
 
 def the_units_are_sound_and_the_service_is_confined():
     analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        return
+    expect(analyze is not None, "no systemd-analyze: scripts/deps test")
     with tempfile.TemporaryDirectory() as folder:
         for unit in UNITS.iterdir():
             text = unit.read_text().replace("/usr/bin/wsrt", WSRT).replace("man:wsrt(1)", "file:/dev/null")

@@ -23,7 +23,7 @@ def equal(got, wanted, what=""):
     expect(got == wanted, f"{what}: wanted {wanted!r}, got {got!r}")
 
 
-def wsrt(*args, stdin="", env=None, timeout=20):
+def wsrt(*args, stdin="", env=None, timeout=60):
     """Runs the tool to its end."""
     return subprocess.run([WSRT, *args], input=stdin, capture_output=True, text=True,
                           timeout=timeout, env={**CLEAN_ENV, **(env or {})}, check=False)
@@ -53,7 +53,7 @@ class Serve:
         for line in self.process.stderr:
             self.log.append(line)
 
-    def end(self, number=15, timeout=10):
+    def end(self, number=15, timeout=60):
         """Signals it, and returns its status and what else it printed."""
         if self.process.poll() is None:
             self.process.send_signal(number)

@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DAY = 86400, DAYS_LEFT = 14, FULL_MIB = 64 };
+enum { DAY = 86400, DAYS_LEFT = 14, FULL_MIB = 16 };
 
 /* ---- TLS ---- */
 

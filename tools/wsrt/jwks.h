@@ -28,7 +28,4 @@ void jwks_close(struct jwks_judge *j); /* NULL is fine */
 /* Judges one token now and prints its claims. An exit status. */
 int jwks_check(struct jwks_judge *j, wsrt_span token);
 
-/* 1 when this build knows tokens. */
-int jwks_built_in(void);
-
 #endif

@@ -28,11 +28,6 @@ int jwks_check(struct jwks_judge *j, wsrt_span token)
     return TOOL_CONFIG;
 }
 
-int jwks_built_in(void)
-{
-    return 0;
-}
-
 int run_token(struct options *o, char **operands)
 {
     (void)o;

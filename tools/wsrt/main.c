@@ -1,23 +1,54 @@
 #include "commands.h"
-#include "jwks.h"
 #include "tool.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include <wsrt/base.h>
+#include "common/tls/tls.h"
+
+#include <wsrt/json.h>
+
+static void print_json(const char *tls)
+{
+    char text[512];
+    const char *word = WSRT_TOOL_FEATURES;
+    wsrt_json_writer w;
+
+    wsrt_json_writer_init(&w, text, sizeof text, 0);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "version");
+    wsrt_json_string_cstr(&w, wsrt_version_string());
+    wsrt_json_key(&w, "abi");
+    wsrt_json_write_int64(&w, WSRT_TOOL_ABI);
+    wsrt_json_key(&w, "features");
+    wsrt_json_array(&w);
+    while (*word != '\0') {
+        size_t len = strcspn(word, " ");
+        wsrt_json_string(&w, (wsrt_span){word, len});
+        word += len + (word[len] == ' ');
+    }
+    wsrt_json_array_end(&w);
+    wsrt_json_key(&w, "mbedtls");
+    if (tls == NULL)
+        wsrt_json_write_null(&w);
+    else
+        wsrt_json_string_cstr(&w, tls);
+    wsrt_json_object_end(&w);
+    if (wsrt_json_finish(&w, NULL) == WSRT_OK)
+        puts(text);
+}
 
 int run_version(struct options *o, char **operands)
 {
     const struct version_settings *s = o->settings;
+    const char *tls = wsrt_tls_version();
 
     (void)operands;
     if (strcmp(s->format, "json") == 0)
-        printf("{\"version\":\"%s\",\"abi\":%d,\"features\":[\"server\"%s]}\n",
-               wsrt_version_string(), WSRT_TOOL_ABI, jwks_built_in() ? ",\"jwt\"" : "");
+        print_json(tls);
     else
-        printf("wsrt %s (ABI %d, features: server%s)\n", wsrt_version_string(), WSRT_TOOL_ABI,
-               jwks_built_in() ? " jwt" : "");
+        printf("wsrt %s (ABI %d, features: %s%s%s)\n", wsrt_version_string(), WSRT_TOOL_ABI,
+               WSRT_TOOL_FEATURES, tls == NULL ? "" : ", mbedTLS ", tls == NULL ? "" : tls);
     return TOOL_OK;
 }
 

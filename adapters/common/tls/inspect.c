@@ -22,6 +22,11 @@ static int same_name(const mbedtls_x509_buf *a, const mbedtls_x509_buf *b)
     return a->len == b->len && memcmp(a->p, b->p, a->len) == 0;
 }
 
+const char *wsrt_tls_version(void)
+{
+    return MBEDTLS_VERSION_STRING;
+}
+
 int wsrt_tls_inspect(wsrt_span cert, wsrt_tls_chain *out, const char **why_cstr)
 {
     wsrt_tls_config c;

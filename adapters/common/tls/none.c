@@ -35,6 +35,11 @@ int wsrt_tls_server_load(wsrt_tls *t, wsrt_span cert, wsrt_span key, const char 
     return WSRT_ERR_UNSUPPORTED;
 }
 
+const char *wsrt_tls_version(void)
+{
+    return NULL;
+}
+
 int wsrt_tls_inspect(wsrt_span cert, wsrt_tls_chain *out, const char **why_cstr)
 {
     (void)cert;

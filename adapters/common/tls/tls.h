@@ -50,6 +50,9 @@ typedef struct wsrt_tls_chain {
     int self_signed;  /* the first is its own issuer */
 } wsrt_tls_chain;
 
+/* "2.28.3"; NULL without TLS. */
+const char *wsrt_tls_version(void);
+
 /* As wsrt_tls_server_load(), of a chain alone. */
 int wsrt_tls_inspect(wsrt_span cert, wsrt_tls_chain *out, const char **why_cstr);
 
