@@ -187,11 +187,13 @@ def check_judges_variables_and_options_too():
     equal((done.returncode, done.stderr), (USAGE, "wsrt: config: 'guess' is neither check nor show\n"))
 
 
-def the_file_in_the_document_is_one():
-    text = (ROOT / "docs" / "server.md").read_text(encoding="utf-8")
-    with _file(re.search(r"## Configuration.*?```json\n(.*?)```", text, re.S)[1]) as path:
-        done = wsrt("config", "check", "--config", str(path))
-        equal((done.stdout, done.stderr), ("ok\n", ""))
+def the_files_in_the_documents_are_such():
+    for name, pattern in (("server.md", r"## Configuration.*?```json\n(.*?)```"),
+                          ("man/wsrt-config.5", r"\.Bd -literal[^\n]*\n(.*?)\.Ed")):
+        text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        with _file(re.search(pattern, text, re.S)[1]) as path:
+            done = wsrt("config", "check", "--config", str(path))
+            equal((done.stdout, done.stderr), ("ok\n", ""))
 
 
 # ---- show ----

@@ -21,14 +21,24 @@ def lint():
                 yield line.replace(tree.ROOT + "/", "")
 
 
+def warnings():
+    for page in PAGES:
+        done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", page],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              env={**os.environ, "LC_ALL": "C.UTF-8", "MANROFFSEQ": "", "MANWIDTH": "80"})
+        yield from (line.replace(tree.ROOT + "/", "") for line in done.stderr.splitlines())
+
+
 def stale():
     made = tree.run(sys.executable, os.path.join(tree.ROOT, "scripts", "manual"), "--print",
                     tree.BUILD)
-    with open(os.path.join(tree.ROOT, "docs", "man", "wsrt.1"), encoding="utf-8") as text:
-        if text.read() != made:
-            yield "docs/man/wsrt.1 is not what scripts/manual makes of wsrt COMMAND --help"
+    for name, source in ("wsrt.1", "COMMAND --help"), ("wsrt-config.5", "export config-schema"):
+        with open(os.path.join(tree.ROOT, "docs", "man", name), encoding="utf-8") as text:
+            if text.read() not in made:
+                yield f"docs/man/{name} is not what scripts/manual makes of wsrt {source}"
 
 
 check("mandoc finds no fault with the pages", lint() if PAGES else ["no page"])
+check("groff has nothing to warn of", warnings())
 check("the options of wsrt(1) are those of the tool", stale())
 plan()
