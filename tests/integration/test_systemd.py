@@ -207,7 +207,8 @@ def the_units_are_sound_and_the_service_is_confined():
     expect(analyze is not None, "no systemd-analyze: scripts/deps test")
     with tempfile.TemporaryDirectory() as folder:
         for unit in UNITS.iterdir():
-            text = unit.read_text().replace("/usr/bin/wsrt", WSRT).replace("man:wsrt(1)", "file:/dev/null")
+            text = unit.read_text().replace("/usr/bin/wsrt", WSRT).replace("man:wsrt(1) man:wsrt-config(5)",
+                                                                           "file:/dev/null")
             pathlib.Path(folder, unit.name).write_text(text)
         service = str(pathlib.Path(folder, "wsrt.service"))
         done = subprocess.run([analyze, "security", "--offline=true", "--threshold=20", service],
