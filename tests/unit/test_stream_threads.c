@@ -159,8 +159,6 @@ static void *come_and_go(void *user)
                 wsrt_feed_forget(feed, id_of(c));
         }
     }
-    for (int c = first; c < CONNECTIONS; c += SUBSCRIBERS)
-        subscribe(c, filters[0]);
     return NULL;
 }
 
@@ -206,6 +204,8 @@ static void race(void)
     pthread_create(&threads[n++], NULL, forget, NULL);
     while (n > 0)
         pthread_join(threads[--n], NULL);
+    for (int c = 0; c < CONNECTIONS; c++) /* once nobody is left who may forget one */
+        subscribe(c, filters[0]);
 }
 
 /* Whatever came before, in the end everybody has a subscription and knows what holds. */
