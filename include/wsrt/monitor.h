@@ -406,7 +406,7 @@ WSRT_API int wsrt_monitor_threshold(wsrt_monitor *m, int id, const wsrt_threshol
 typedef struct wsrt_operation_threshold {
     int32_t operation; /**< its id */
     uint32_t reserved; /**< 0 */
-    wsrt_threshold threshold;
+    const wsrt_threshold *threshold;
 } wsrt_operation_threshold;
 
 /** What may change while a monitor is used; zero members stay as they are. @since 0.1 */

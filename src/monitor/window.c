@@ -92,7 +92,8 @@ static int prepare(const wsrt_monitor *m, int id, const wsrt_threshold *threshol
                    struct prepared *out)
 {
     wsrt_threshold t;
-    int rc = wsrt_options_load(&t, sizeof t, sizeof(wsrt_threshold), threshold);
+    int rc = threshold == NULL ? WSRT_ERR_INVALID
+                               : wsrt_options_load(&t, sizeof t, sizeof(wsrt_threshold), threshold);
 
     if (rc == WSRT_OK)
         rc = threshold_fits(&t);
@@ -126,9 +127,8 @@ int wsrt_monitor_threshold(wsrt_monitor *m, int id, const wsrt_threshold *thresh
 {
     struct prepared p;
 
-    if (m == NULL || threshold == NULL)
-        return WSRT_ERR_INVALID;
-    int rc = prepare(m, id, threshold, &p);
+    int rc = m == NULL ? WSRT_ERR_INVALID : prepare(m, id, threshold, &p);
+
     if (rc != WSRT_OK)
         return rc;
     pthread_mutex_lock(&m->lock);
@@ -173,7 +173,7 @@ int wsrt_monitor_configure(wsrt_monitor *m, const wsrt_monitor_settings *setting
     if (prepared == NULL || (size == 0 && s.threshold_count > 0))
         rc = WSRT_ERR_NOMEM;
     for (; rc == WSRT_OK && ready < s.threshold_count; ready++)
-        rc = prepare(m, s.thresholds[ready].operation, &s.thresholds[ready].threshold,
+        rc = prepare(m, s.thresholds[ready].operation, s.thresholds[ready].threshold,
                      &prepared[ready]);
     if (rc == WSRT_OK)
         apply(m, &s, prepared);

@@ -290,16 +290,13 @@ static void count_alert(const wsrt_alert *a, void *user)
     alerts++;
 }
 
-static wsrt_operation_threshold slower_than(int id, double ms)
-{
-    return (wsrt_operation_threshold){
-        .operation = id,
-        .threshold = {.struct_size = sizeof(wsrt_threshold),
-                      .watched = WSRT_WATCH_DURATION,
-                      .critical = ms * 1e6,
-                      .statistic = WSRT_STATISTIC_P95},
-    };
-}
+#define SLOWER_THAN(ms)                                                                            \
+    {                                                                                              \
+        .struct_size = sizeof(wsrt_threshold), .watched = WSRT_WATCH_DURATION,                     \
+        .critical = (ms)*1e6, .statistic = WSRT_STATISTIC_P95                                      \
+    }
+
+static const wsrt_threshold slower_than_10 = SLOWER_THAN(10), slower_than_less = SLOWER_THAN(-1);
 
 static int slow_window(int64_t from_s)
 {
@@ -313,7 +310,8 @@ static int slow_window(int64_t from_s)
 
 START_TEST(thresholds_change_as_one_block_or_not_at_all)
 {
-    wsrt_operation_threshold both[] = {slower_than(0, 10), slower_than(99, 10)};
+    wsrt_operation_threshold both[] = {{.operation = 0, .threshold = &slower_than_10},
+                                       {.operation = 99, .threshold = &slower_than_10}};
     wsrt_monitor_settings s = {
         .struct_size = sizeof s, .thresholds = both, .threshold_count = COUNT(both)};
     wsrt_monitor_options o = options();
@@ -321,10 +319,12 @@ START_TEST(thresholds_change_as_one_block_or_not_at_all)
     o.on_alert = count_alert;
     remake(o);
     ck_assert_int_eq(wsrt_monitor_configure(m, &s), WSRT_ERR_NOT_FOUND);
-    both[1] = slower_than(1, -1);
+    both[1] = (wsrt_operation_threshold){.operation = 1, .threshold = &slower_than_less};
+    ck_assert_int_eq(wsrt_monitor_configure(m, &s), WSRT_ERR_INVALID);
+    both[1].threshold = NULL;
     ck_assert_int_eq(wsrt_monitor_configure(m, &s), WSRT_ERR_INVALID);
     ck_assert_int_eq(slow_window(0), 0);
-    both[1] = slower_than(1, 10);
+    both[1].threshold = &slower_than_10;
     ck_assert_int_eq(wsrt_monitor_configure(m, &s), WSRT_OK);
     ck_assert_int_eq(slow_window(10), 2);
 }
@@ -346,7 +346,8 @@ END_TEST
 
 START_TEST(refused_memory_changes_no_setting)
 {
-    wsrt_operation_threshold both[] = {slower_than(0, 10), slower_than(1, 10)};
+    wsrt_operation_threshold both[] = {{.operation = 0, .threshold = &slower_than_10},
+                                       {.operation = 1, .threshold = &slower_than_10}};
     wsrt_monitor_settings s = {
         .struct_size = sizeof s, .thresholds = both, .threshold_count = COUNT(both)};
     wsrt_monitor_options o = options();
