@@ -50,7 +50,7 @@ static int is_blank(char c)
     return c == ' ' || c == '\t';
 }
 
-static wsrt_span trimmed(wsrt_span text)
+wsrt_span wsrt_http_trim(wsrt_span text)
 {
     while (text.len > 0 && is_blank(text.ptr[0])) {
         text.ptr++;
@@ -175,7 +175,7 @@ static int read_fields(wsrt_span head, wsrt_http_fields *fields)
             return FIELDS_BAD;
         if (fields->count == WSRT_HTTP_FIELDS_MAX)
             return FIELDS_TOO_MANY;
-        fields->items[fields->count++] = (wsrt_http_field){name, trimmed(value)};
+        fields->items[fields->count++] = (wsrt_http_field){name, wsrt_http_trim(value)};
     }
 }
 
@@ -196,7 +196,7 @@ size_t wsrt_http_find(const wsrt_http_fields *fields, const char *name_cstr, wsr
 static int list_has(wsrt_span list, wsrt_span token)
 {
     while (list.ptr != NULL)
-        if (wsrt_http_same_text(trimmed(cut(&list, ',')), token))
+        if (wsrt_http_same_text(wsrt_http_trim(cut(&list, ',')), token))
             return 1;
     return 0;
 }

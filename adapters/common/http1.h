@@ -153,6 +153,9 @@ size_t wsrt_http_find(const wsrt_http_fields *fields, const char *name_cstr, wsr
 int wsrt_http_has_token(const wsrt_http_fields *fields, const char *name_cstr,
                         const char *token_cstr);
 
+/** The text without the spaces and tabs around it (OWS of RFC 9110, 5.6.3). */
+wsrt_span wsrt_http_trim(wsrt_span text);
+
 /**
  * Whether two spans are the same ASCII text when case does not count.
  *

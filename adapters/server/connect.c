@@ -80,23 +80,12 @@ static int has_line_break(wsrt_span text)
     return 0;
 }
 
-static wsrt_span trim(wsrt_span text)
-{
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t')) {
-        text.ptr++;
-        text.len--;
-    }
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 static int list_names(wsrt_span list, wsrt_span token)
 {
     while (list.len > 0) {
         const char *comma = memchr(list.ptr, ',', list.len);
         size_t len = comma == NULL ? list.len : (size_t)(comma - list.ptr);
-        if (wsrt_span_equal(trim((wsrt_span){list.ptr, len}), token))
+        if (wsrt_span_equal(wsrt_http_trim((wsrt_span){list.ptr, len}), token))
             return 1;
         len += comma != NULL;
         list.ptr += len;

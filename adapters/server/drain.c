@@ -6,6 +6,7 @@
 enum { SPREAD_LEAST_MS = 250, SPREAD_MOST_MS = 5000, A_SECOND = 1000, SECONDS_IN_ALL = 5 };
 
 static const int64_t batch_ns = 50 * 1000000;
+static const int64_t last_words_ns = INT64_C(5000000000);
 
 static void begin(wsrt_loop *l)
 {
@@ -82,6 +83,20 @@ static void reset_all(wsrt_loop *l)
     wsrt_conn_retire(l);
 }
 
+/* Handlers cannot be interrupted: who is reset gets its DISCONNECT within a while, or the loop ends
+ * without having heard of it. */
+static void end_late(wsrt_loop *l)
+{
+    reset_all(l);
+    l->drain.due = l->drain.end + last_words_ns;
+    if (l->now < l->drain.due || l->boxes == 0)
+        return;
+    wsrt_loop_log(l, WSRT_LEVEL_ERROR, "server.handlers_still_run", "advice",
+                  wsrt_span_cstr("a handler outlived the drain: end the process"));
+    l->drain.stage = WSRT_DRAIN_ENDED;
+    l->drain.due = INT64_MAX;
+}
+
 /* Moves a drain on as far as time allows. */
 void wsrt_drain_step(wsrt_loop *l)
 {
@@ -94,10 +109,8 @@ void wsrt_drain_step(wsrt_loop *l)
         stop_accepting(l);
     if (l->drain.stage == WSRT_DRAIN_CLOSING && l->now >= l->drain.due)
         close_batch(l);
-    if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->now >= l->drain.end) {
-        reset_all(l);
-        l->drain.due = l->now + batch_ns; /* workers may take longer: nobody spins meanwhile */
-    }
+    if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->now >= l->drain.end)
+        end_late(l);
     if (l->drain.stage > WSRT_DRAIN_LAME_DUCK && l->used == 0 && l->boxes == 0) {
         l->drain.stage = WSRT_DRAIN_ENDED;
         l->drain.due = INT64_MAX;

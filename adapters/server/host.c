@@ -121,17 +121,6 @@ int wsrt_host_load(wsrt_settings *out, const wsrt_server_options *o)
 
 /* ---- documents ------------------------------------------------------------------------------ */
 
-static wsrt_span trim(wsrt_span text)
-{
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t')) {
-        text.ptr++;
-        text.len--;
-    }
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* Cuts the text before the next separator off. */
 static wsrt_span cut(wsrt_span *rest, char separator)
 {
@@ -140,7 +129,7 @@ static wsrt_span cut(wsrt_span *rest, char separator)
     size_t used = piece.len + (end != NULL);
 
     *rest = (wsrt_span){rest->ptr == NULL ? NULL : rest->ptr + used, rest->len - used};
-    return trim(piece);
+    return wsrt_http_trim(piece);
 }
 
 /* "q=0", "q=0.000": not acceptable. */
@@ -163,7 +152,7 @@ static int takes_gzip(const wsrt_exchange *k)
         wsrt_span weight = cut(&list, ',');
         wsrt_span coding = cut(&weight, ';');
         if (wsrt_http_same_text(coding, wsrt_span_cstr("gzip")))
-            return !is_zero_weight(trim(weight));
+            return !is_zero_weight(wsrt_http_trim(weight));
     }
     return 0;
 }

@@ -74,17 +74,6 @@ int wsrt_proxies_have(const wsrt_proxies *p, const unsigned char ip[16])
 
 /* ---- X-Forwarded-For ------------------------------------------------------------------------ */
 
-static wsrt_span trim(wsrt_span text)
-{
-    while (text.len > 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t')) {
-        text.ptr++;
-        text.len--;
-    }
-    while (text.len > 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 /* Cuts the last entry off a list; 0 = it was empty. */
 static int take_last(wsrt_span *list, wsrt_span *entry)
 {
@@ -94,7 +83,7 @@ static int take_last(wsrt_span *list, wsrt_span *entry)
         return 0;
     while (at > 0 && list->ptr[at - 1] != ',')
         at--;
-    *entry = trim((wsrt_span){list->ptr + at, list->len - at});
+    *entry = wsrt_http_trim((wsrt_span){list->ptr + at, list->len - at});
     *list = at == 0 ? (wsrt_span){NULL, 0} : (wsrt_span){list->ptr, at - 1};
     return 1;
 }

@@ -56,7 +56,7 @@ int wsrt_server_step(wsrt_server *s)
 
 /* ---- own threads ---------------------------------------------------------------------------- */
 
-/* What one loop cannot go on with ends them all. */
+/* What one loop cannot go on with ends them all; one whose handlers outlive a drain ends alone. */
 static void serve(wsrt_loop *l)
 {
     l->result = WSRT_OK;
@@ -64,6 +64,8 @@ static void serve(wsrt_loop *l)
         l->result = wsrt_loop_turn(l, wsrt_loop_timeout(l));
     if (l->result != WSRT_OK)
         wsrt_server_stop(l->server);
+    else if (l->drain.stage == WSRT_DRAIN_ENDED && l->boxes > 0)
+        l->result = WSRT_ERR_TIMEOUT;
 }
 
 static void *serve_in_thread(void *user)

@@ -228,7 +228,8 @@ WSRT_API int wsrt_server_step(wsrt_server *s);
  * Runs until a drain has ended or stop is called: the first loop on the calling thread, the others on
  * threads that have ended when it returns.
  * @return WSRT_OK; WSRT_ERR_IO (a thread or a system call was refused: all loops have stopped);
- *         WSRT_ERR_STATE from inside a callback. @since 0.1
+ *         WSRT_ERR_TIMEOUT (a drain has ended, but a handler on a worker still runs: wsrt_server_free()
+ *         would wait for it, so end the process); WSRT_ERR_STATE from inside a callback. @since 0.1
  */
 WSRT_API int wsrt_server_run(wsrt_server *s);
 
@@ -242,7 +243,9 @@ typedef struct wsrt_drain_options {
 
 /**
  * Ends gracefully: /readyz turns 503, no new connections, close 1012 with `reconnect_ms=N` to all,
- * queues are sent, every `$disconnect` runs. Async-signal-safe.
+ * queues are sent, every `$disconnect` runs. What is left after the timeout is reset; handlers on
+ * workers have 5 s more. A handler that blocks a loop, without workers, holds up the drain of that loop.
+ * Async-signal-safe.
  * @param opts  NULL = defaults
  * @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1
  */
@@ -316,8 +319,9 @@ typedef struct wsrt_server_stats {
 WSRT_API int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out);
 
 /**
- * Closes everything, runs the outstanding `$disconnect`s, waits for workers, leaves the runtime without a sender; NULL
- * is fine. On the loop's thread, outside a callback. @since 0.1
+ * Closes everything, runs the outstanding `$disconnect`s, waits for workers however long their handlers
+ * take, leaves the runtime without a sender; NULL is fine. On the loop's thread, outside a callback.
+ * @since 0.1
  */
 WSRT_API void wsrt_server_free(wsrt_server *s);
 

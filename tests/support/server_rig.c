@@ -73,6 +73,8 @@ static int on_connect(wsrt_context *ctx, const wsrt_request *req, void *user)
     if (r->protocol_cstr != NULL)
         wsrt_respond_header(ctx, wsrt_span_cstr("Sec-WebSocket-Protocol"),
                             wsrt_span_cstr(r->protocol_cstr));
+    if (r->note_cstr != NULL)
+        return wsrt_respond_header(ctx, wsrt_span_cstr("X-Note"), wsrt_span_cstr(r->note_cstr));
     if (r->connect_status != 0)
         return wsrt_respond(ctx, r->connect_status, wsrt_span_cstr("{\"no\":1}"));
     return 0;
@@ -268,7 +270,8 @@ size_t rig_read(struct rig *r, int fd, void *dst, size_t want, int *ended)
     *ended = 0;
     both[1].fd = wsrt_server_fd(r->server);
     for (int i = 0; have < want && idle < IDLE_ROUNDS && i < PATIENCE * 100; i++) {
-        idle = poll(both, 2, 2) == 0 ? idle + 1 : 0;
+        int busy = atomic_load(&r->server->loops[0].jobs) > 0; /* workers have something to do */
+        idle = poll(both, 2, 2) == 0 && !busy ? idle + 1 : 0;
         wsrt_server_step(r->server);
         ssize_t n = recv(fd, (char *)dst + have, want - have, 0);
         if (n > 0)

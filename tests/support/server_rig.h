@@ -30,6 +30,7 @@ struct rig {
     /* What they do. */
     int connect_status;        /* 0 = 200 */
     const char *protocol_cstr; /* answered by CONNECT; NULL = none */
+    const char *note_cstr;     /* a header of the same; a refused one is its error */
     int (*on_message)(struct rig *, wsrt_context *, const wsrt_request *); /* NULL = echo */
     int errors;                 /* lines the server logged as errors */
     int warnings;               /* and as warnings */

@@ -312,6 +312,40 @@ START_TEST(an_offered_subprotocol_is_named_in_the_101)
 }
 END_TEST
 
+START_TEST(a_header_of_a_handler_is_in_the_101)
+{
+    start();
+    rig.note_cstr = "seen";
+    int fd = rig_adopt(&rig);
+    rig_send(fd, rig_upgrade, strlen(rig_upgrade));
+    expect_answer(fd, "HTTP/1.1 101 ", "\r\nX-Note: seen\r\n");
+    close(fd);
+    rig_steps(&rig, 2);
+    stop();
+}
+END_TEST
+
+START_TEST(a_handler_that_answers_with_a_line_break_in_a_header_gets_500)
+{
+    static const char *const notes[] = {"a\r\nSet-Cookie: b", "a\nb", "a\rb"};
+    char got[2048] = "";
+    int ended;
+
+    start();
+    rig.note_cstr = notes[_i];
+    int fd = rig_adopt(&rig);
+    rig_send(fd, rig_upgrade, strlen(rig_upgrade));
+    got[rig_read(&rig, fd, got, sizeof got - 1, &ended)] = '\0';
+    ck_assert_int_eq(strncmp(got, "HTTP/1.1 500 ", 13), 0);
+    ck_assert_ptr_null(strstr(got, "X-Note"));
+    ck_assert_ptr_null(strstr(got, "Set-Cookie"));
+    rig.connects--; /* it was refused */
+    close(fd);
+    rig_steps(&rig, 2);
+    stop();
+}
+END_TEST
+
 START_TEST(bytes_behind_the_head_belong_to_the_websocket)
 {
     char both[512], answer[129];
@@ -1136,7 +1170,7 @@ START_TEST(a_turn_serves_64_messages_of_a_connection_and_loses_none)
 }
 END_TEST
 
-/* ---- drain ---------------------------------------------------------------------------------- */
+/* ---- floods --------------------------------------------------------------------------------- */
 
 /* A message at a time, each with its answer; returns how many were echoed. */
 static int send_and_count(int fd, int n)
@@ -1171,50 +1205,6 @@ START_TEST(a_hundred_refused_messages_in_a_row_close_with_1008)
     ck_assert_int_eq(send_and_count(other, 1), 1);
     close(fd);
     close(other);
-    stop();
-}
-END_TEST
-
-START_TEST(a_drain_closes_all_with_1012_and_a_time_to_reconnect)
-{
-    enum { CLIENTS = 30 };
-    int fds[CLIENTS], different = 0, first = 0;
-    char payload[200];
-    size_t len;
-
-    start();
-    for (int i = 0; i < CLIENTS; i++)
-        fds[i] = rig_open(&rig);
-    ck_assert_int_eq(wsrt_server_drain(rig.server, NULL), WSRT_OK);
-    rig_advance(&rig, 500);
-    ck_assert_int_eq(rig.disconnects, CLIENTS);
-    for (int i = 0; i < CLIENTS; i++) {
-        ck_assert_int_eq(rig_next(&rig, fds[i], payload, sizeof payload, &len), WSRT_WS_OP_CLOSE);
-        payload[len] = '\0';
-        ck_assert_mem_eq(payload, "\x03\xf4reconnect_ms=", 15);
-        int ms = atoi(payload + 15);
-        ck_assert_int_ge(ms, 250);
-        ck_assert_int_le(ms, 5000);
-        different |= i > 0 && ms != first;
-        first = ms;
-        rig_frame(fds[i], WSRT_WS_OP_CLOSE, 1, "\x03\xf4", 2);
-        close(fds[i]);
-    }
-    ck_assert_int_eq(different, 1);
-    rig_advance(&rig, 1000);
-    ck_assert_int_eq(wsrt_server_step(rig.server), WSRT_ERR_STATE);
-    stop();
-}
-END_TEST
-
-START_TEST(under_api_gateway_a_drain_closes_with_1001)
-{
-    start_with((wsrt_server_options){.flags = WSRT_SERVER_API_GATEWAY});
-    int fd = rig_open(&rig);
-    ck_assert_int_eq(wsrt_server_drain(rig.server, NULL), WSRT_OK);
-    rig_steps(&rig, 2);
-    ck_assert_int_eq(rig_close_code(&rig, fd), 1001);
-    close(fd);
     stop();
 }
 END_TEST
@@ -1305,40 +1295,6 @@ START_TEST(no_id_of_a_thousand_connections_reaches_a_later_one)
     }
     expect_silence(last);
     close(last);
-    stop();
-}
-END_TEST
-
-START_TEST(a_drain_resets_what_does_not_end_in_time)
-{
-    start_with((wsrt_server_options){.close_ms = 60000});
-    int fd = rig_open(&rig);
-    wsrt_drain_options o = {.struct_size = sizeof o, .timeout_ms = 2000};
-    ck_assert_int_eq(wsrt_server_drain(rig.server, &o), WSRT_OK);
-    rig_advance(&rig, 1900);
-    ck_assert_uint_eq(rig.server->loops[0].used, 1);
-    rig_advance(&rig, 200);
-    ck_assert_uint_eq(rig.server->loops[0].used, 0);
-    ck_assert_int_eq(wsrt_server_step(rig.server), WSRT_ERR_STATE);
-    close(fd);
-    stop();
-}
-END_TEST
-
-START_TEST(a_lame_duck_is_not_ready_but_serves)
-{
-    const char head[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n";
-
-    start();
-    int fd = rig_adopt(&rig);
-    rig_send(fd, head, sizeof head - 1);
-    expect_answer(fd, "HTTP/1.1 200 ", "\"ready\":true");
-    wsrt_drain_options o = {.struct_size = sizeof o, .lame_duck_ms = 3000};
-    ck_assert_int_eq(wsrt_server_drain(rig.server, &o), WSRT_OK);
-    rig_steps(&rig, 1);
-    rig_send(fd, head, sizeof head - 1);
-    expect_answer(fd, "HTTP/1.1 503 ", "\"draining\":true");
-    close(fd);
     stop();
 }
 END_TEST
@@ -1434,6 +1390,8 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_refusal_of_connect_is_the_answer, 0, 4);
     tcase_add_test(t, a_chosen_subprotocol_must_have_been_offered);
     tcase_add_test(t, an_offered_subprotocol_is_named_in_the_101);
+    tcase_add_test(t, a_header_of_a_handler_is_in_the_101);
+    tcase_add_loop_test(t, a_handler_that_answers_with_a_line_break_in_a_header_gets_500, 0, 3);
     tcase_add_test(t, bytes_behind_the_head_belong_to_the_websocket);
     tcase_add_test(t, an_upgrade_may_arrive_byte_by_byte);
     tcase_add_test(t, more_connections_of_an_address_than_allowed_get_429);
@@ -1472,14 +1430,10 @@ Suite *suite(void)
     tcase_add_test(t, a_post_that_another_thread_makes_within_a_turn_is_due_after_it);
     tcase_add_test(t, a_turn_serves_64_messages_of_a_connection_and_loses_none);
     tcase_add_test(t, a_hundred_refused_messages_in_a_row_close_with_1008);
-    tcase_add_test(t, a_drain_closes_all_with_1012_and_a_time_to_reconnect);
-    tcase_add_test(t, under_api_gateway_a_drain_closes_with_1001);
     tcase_add_test(t, extensions_that_are_offered_are_never_agreed_on);
     tcase_add_test(t, a_thousand_dials_leave_the_open_connections_served);
     tcase_add_test(t, frames_of_which_only_the_header_comes_hold_no_memory);
     tcase_add_test(t, no_id_of_a_thousand_connections_reaches_a_later_one);
-    tcase_add_test(t, a_drain_resets_what_does_not_end_in_time);
-    tcase_add_test(t, a_lame_duck_is_not_ready_but_serves);
     tcase_add_test(t, every_refused_allocation_of_new_is_reported_and_leaves_nothing);
     tcase_add_test(t, refused_memory_costs_a_connection_at_most);
     suite_add_tcase(s, t);
