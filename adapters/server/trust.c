@@ -3,6 +3,7 @@
 #include "server/internal.h"
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <string.h>
 
 static int ends_with(wsrt_span text, wsrt_span end)
@@ -115,15 +116,22 @@ static int parse_origin(wsrt_span text, origin *out)
     return out->host.len > 0;
 }
 
+static int is_label(wsrt_span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (!isalnum((unsigned char)text.ptr[i]) && text.ptr[i] != '-' && text.ptr[i] != '_')
+            return 0;
+    return text.len > 0;
+}
+
 /* `*.example.com` stands for exactly one label before it. */
 static int host_matches(wsrt_span pattern, wsrt_span host)
 {
     if (!starts_with(pattern, "*."))
         return wsrt_http_same_text(pattern, host);
     wsrt_span rest = {pattern.ptr + 1, pattern.len - 1};
-    if (host.len <= rest.len || !ends_with(host, rest))
-        return 0;
-    return memchr(host.ptr, '.', host.len - rest.len) == NULL;
+    return host.len > rest.len && ends_with(host, rest) &&
+           is_label((wsrt_span){host.ptr, host.len - rest.len});
 }
 
 static int origin_matches(const origin *pattern, const origin *given)

@@ -313,6 +313,8 @@ static const struct {
     {"https://*.example.com", "https://.example.com", 0},
     {"https://*.example.com", "https://aexample.com", 0},
     {"https://*.example.com", "http://a.example.com", 0},
+    {"https://*.example.com", "https://a/b.example.com", 0},
+    {"https://*.example.com", "https://a@b.example.com", 0},
 };
 
 START_TEST(an_origin_is_allowed_when_it_is_our_own_or_named)
