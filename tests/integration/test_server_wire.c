@@ -397,6 +397,26 @@ START_TEST(a_ping_between_fragments_is_answered_at_once)
 }
 END_TEST
 
+START_TEST(every_ping_of_a_packet_is_answered_with_its_own_payload)
+{
+    static const char three[] = "\x89\x81" M "a\x89\x80" M "\x89\x82" M "bc";
+    static const char *const pongs[] = {"a", "", "bc"};
+    char payload[200];
+    size_t len;
+
+    start();
+    int fd = open_socket();
+    rig_send(fd, three, sizeof three - 1);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(rig_next(&rig, fd, payload, sizeof payload, &len), WSRT_WS_OP_PONG);
+        ck_assert_uint_eq(len, strlen(pongs[i]));
+        ck_assert_int_eq(memcmp(payload, pongs[i], len), 0);
+    }
+    close(fd);
+    stop();
+}
+END_TEST
+
 START_TEST(messages_of_every_size_come_back_whole)
 {
     static const size_t sizes[] = {0, 1, 125, 126, 127, 65535, 65536, 131072};
@@ -689,6 +709,7 @@ Suite *suite(void)
     tcase_add_test(t, too_many_fragments_are_1009);
     tcase_add_test(t, too_many_unfinished_bytes_in_all_are_1013);
     tcase_add_test(t, a_ping_between_fragments_is_answered_at_once);
+    tcase_add_test(t, every_ping_of_a_packet_is_answered_with_its_own_payload);
     tcase_add_loop_test(t, messages_of_every_size_come_back_whole, 0, 8);
     tcase_add_test(t, under_api_gateway_long_messages_leave_in_fragments);
     tcase_add_test(t, the_server_nests_in_a_hosts_poll);

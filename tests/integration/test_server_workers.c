@@ -171,6 +171,37 @@ START_TEST(bytes_behind_the_head_wait_for_the_connect_and_belong_to_the_websocke
 }
 END_TEST
 
+static uint64_t bytes_in(void)
+{
+    wsrt_server_stats stats = {.struct_size = sizeof stats};
+
+    ck_assert_int_eq(wsrt_server_get_stats(host.server, &stats), WSRT_OK);
+    return stats.bytes_in;
+}
+
+START_TEST(no_more_than_64_kib_are_taken_before_the_101)
+{
+    static char much[65536];
+
+    host_start((wsrt_server_options){.workers = 2});
+    struct ws_client *other = host_open();
+    int fd = host_dial();
+    host_ask_for_upgrade(fd, "slow=1", "");
+    ck_assert(host_comes_to(host_waiting, 1));
+    while (send(fd, much, sizeof much, MSG_NOSIGNAL | MSG_DONTWAIT) > 0) {
+    }
+    for (int i = 0; i < 10; i++) { /* in whose turns more could be read */
+        ws_client_send(other, "hello");
+        host_expect(other, "hello");
+    }
+    ck_assert_uint_le(bytes_in(), 65536 + 1024);
+    host_open_gate();
+    close(fd);
+    ws_client_close(other);
+    host_stop();
+}
+END_TEST
+
 START_TEST(a_workers_refusal_of_connect_is_the_answer_and_the_connection_goes_on)
 {
     static const char next[] = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -302,8 +333,7 @@ START_TEST(refused_memory_costs_a_connection_with_workers_at_most)
             ws_client_close(host_open()); /* which has the slots made */
             heap_arm(&heap, n, sticky);
             converse();
-            int tripped = heap.tripped;
-            heap_arm(&heap, 0, 0);
+            int tripped = heap_disarm(&heap);
             struct ws_client *next = host_open();
             ws_client_send(next, "hello");
             host_expect(next, "hello");
@@ -332,6 +362,7 @@ Suite *suite(void)
     tcase_add_test(t, the_disconnect_is_handled_once_and_after_the_last_message);
     tcase_add_test(t, who_leaves_while_its_connect_is_handled_gets_a_disconnect_with_1006);
     tcase_add_test(t, bytes_behind_the_head_wait_for_the_connect_and_belong_to_the_websocket);
+    tcase_add_test(t, no_more_than_64_kib_are_taken_before_the_101);
     tcase_add_test(t, a_workers_refusal_of_connect_is_the_answer_and_the_connection_goes_on);
     tcase_add_test(t, a_refused_or_abandoned_connect_gives_its_place_back);
     tcase_add_test(t, a_drain_waits_for_the_handlers_under_way);

@@ -44,8 +44,19 @@ void heap_init(struct heap *h)
 
 void heap_arm(struct heap *h, size_t fail_at, int sticky)
 {
+    pthread_mutex_lock(&heap_lock);
     h->calls = 0;
     h->fail_at = fail_at;
     h->sticky = sticky;
     h->tripped = 0;
+    pthread_mutex_unlock(&heap_lock);
+}
+
+int heap_disarm(struct heap *h)
+{
+    pthread_mutex_lock(&heap_lock);
+    int tripped = h->tripped;
+    h->fail_at = 0;
+    pthread_mutex_unlock(&heap_lock);
+    return tripped;
 }

@@ -27,5 +27,6 @@ struct heap {
 
 void heap_init(struct heap *h);
 void heap_arm(struct heap *h, size_t fail_at, int sticky);
+int heap_disarm(struct heap *h); /* 1 when something was refused; other threads may allocate */
 
 #endif

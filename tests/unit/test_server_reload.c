@@ -204,6 +204,7 @@ END_TEST
 
 START_TEST(what_makes_no_sense_changes_nothing_and_is_counted)
 {
+    static const char scrape[] = "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n";
     const wsrt_span any[] = {SPAN("*")};
     const wsrt_server_options rows[] = {
         {.origins = any, .origin_count = 1, .max_message = 10, .queue_hard = 1, .queue_soft = 2},
@@ -222,7 +223,7 @@ START_TEST(what_makes_no_sense_changes_nothing_and_is_counted)
     ck_assert_uint_eq(stats().reloads, 0);
     ck_assert_int_eq(dial("Host: localhost\r\nOrigin: https://app.example\r\n"), 403);
     expect_echo(fd, "0123456789a");
-    rig_ask(&rig, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n", 44, answer, sizeof answer);
+    rig_ask(&rig, scrape, sizeof scrape - 1, answer, sizeof answer);
     ck_assert_ptr_nonnull(strstr(answer, "wsrt_reloads_total{result=\"refused\"} 4\n"));
     close(fd);
     rig_steps(&rig, 2);

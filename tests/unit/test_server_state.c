@@ -316,36 +316,6 @@ START_TEST(what_happens_is_counted_by_label)
 }
 END_TEST
 
-static size_t lines(void)
-{
-    size_t n = 0;
-
-    ck_assert_int_eq(ask("GET", "/metrics", "", ""), 200);
-    for (const char *p = got; (p = strchr(p, '\n')) != NULL; p++)
-        n++;
-    return n;
-}
-
-START_TEST(nothing_that_a_client_says_becomes_a_label)
-{
-    char path[64], method[16];
-
-    start();
-    ask("GET", "/nope", "", "");
-    ask("POST", "/@connections/AAAAAAAAAAAAAAA=", "", "");
-    ask("DROP", "/@connections/AAAAAAAAAAAAAAA=", "", "");
-    size_t before = lines();
-    for (int i = 0; i < 100; i++) {
-        snprintf(path, sizeof path, "/p%%0d%%0a%d", i);
-        snprintf(method, sizeof method, "M%d", i);
-        ask("GET", path, "", "");
-        ask(method, "/@connections/AAAAAAAAAAAAAAA=", "", "");
-    }
-    ck_assert_uint_eq(lines(), before);
-    stop();
-}
-END_TEST
-
 static int dawdle(struct rig *r, wsrt_context *ctx, const wsrt_request *req)
 {
     (void)ctx;
@@ -495,7 +465,6 @@ Suite *suite(void)
                         (int)(sizeof bad_documents / sizeof bad_documents[0]));
     tcase_add_test(t, the_monitor_knows_the_transport);
     tcase_add_test(t, what_happens_is_counted_by_label);
-    tcase_add_test(t, nothing_that_a_client_says_becomes_a_label);
     tcase_add_test(t, a_handler_that_takes_more_than_20_ms_is_warned_of_once_a_second);
     tcase_add_test(t, the_time_of_handlers_is_summed_by_route);
     tcase_add_test(t, routes_of_one_read_share_its_time_evenly);
