@@ -9,7 +9,9 @@
 
 enum { DISCARD = 64 * 1024, PATIENCE_MS = 3000, FIRST_BYTE = 0x16 /* a handshake record */ };
 
-static const int64_t budget_ns = 20 * 1000000;
+/* Less than a full handshake's step, which nothing can interrupt: at most one of those is between a message
+ * and its answer, while cheap steps may be several. */
+static const int64_t budget_ns = 2 * 1000000;
 
 static void refused(wsrt_server *s, const char *why_cstr)
 {

@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { BACKLOG = 1024, ACCEPTS_A_TURN = 64 };
+enum { BACKLOG = 1024, ACCEPTS_A_TURN = 16 };
 
 static const int64_t pause_ns = 100 * 1000000;
 static const int64_t log_every_ns = INT64_C(60) * 1000000000;

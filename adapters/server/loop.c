@@ -9,6 +9,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { TIMERS_A_TURN = 32 };
+
 void wsrt_loop_log(wsrt_loop *l, int level, const char *event_cstr, const char *name_cstr,
                    wsrt_span text)
 {
@@ -233,12 +235,18 @@ int wsrt_loop_timeout(wsrt_loop *l)
 
 /* ---- a turn --------------------------------------------------------------------------------- */
 
+/* A share of those that are due, so that a crowd whose time is up holds up nobody else for long; what is
+ * left makes the next turn due at once. */
 static void run_timers(wsrt_loop *l)
 {
     uint32_t slot;
 
-    while ((slot = wsrt_wheel_take(&l->wheel, l->tick)) != WSRT_NONE)
+    for (int i = 0; i < TIMERS_A_TURN; i++) {
+        slot = wsrt_wheel_take(&l->wheel, l->tick);
+        if (slot == WSRT_NONE)
+            break;
         wsrt_conn_check(l, wsrt_conn_at(l, slot));
+    }
     wsrt_conn_retire(l);
 }
 

@@ -481,6 +481,35 @@ static void expect_408(int fd)
     ck_assert_uint_eq(rig.server->loops[0].used, 0);
 }
 
+START_TEST(a_crowd_whose_time_is_up_is_turned_away_a_few_a_turn)
+{
+    enum { CROWD = 100 };
+    int fds[CROWD];
+
+    start_with((wsrt_server_options){.max_per_ip = -1, .accept_rate = -1});
+    for (int i = 0; i < CROWD; i++)
+        fds[i] = rig_adopt(&rig);
+    int good = rig_open(&rig);
+    rig.now += INT64_C(10500000000);
+    rig_text(good, "x"); /* has its turn between them */
+    rig_steps(&rig, 1);
+    ck_assert_int_eq(rig.messages, 1);
+    int left = 0;
+    for (uint32_t i = 0; i < CROWD; i++)
+        left += wsrt_conn_at(&rig.server->loops[0], i)->state == WSRT_CONN_HTTP;
+    ck_assert_int_ge(left, CROWD - 32);
+    ck_assert_int_eq(wsrt_server_timeout(rig.server), 0);
+    rig_steps(&rig, 4);
+    for (uint32_t i = 0; i < CROWD; i++)
+        ck_assert_int_ne(wsrt_conn_at(&rig.server->loops[0], i)->state, WSRT_CONN_HTTP);
+    for (int i = 0; i < CROWD; i++)
+        close(fds[i]);
+    close(good);
+    rig_steps(&rig, 4);
+    stop();
+}
+END_TEST
+
 START_TEST(a_slow_head_does_not_extend_the_handshake_time)
 {
     start();
@@ -1436,6 +1465,7 @@ Suite *suite(void)
     tcase_add_test(t, more_connections_of_an_address_than_allowed_get_429);
     tcase_add_test(t, more_connections_than_allowed_get_503);
     tcase_add_test(t, a_silent_caller_is_dropped_when_the_handshake_time_is_over);
+    tcase_add_test(t, a_crowd_whose_time_is_up_is_turned_away_a_few_a_turn);
     tcase_add_test(t, a_slow_head_does_not_extend_the_handshake_time);
     tcase_add_test(t, a_lost_connection_with_bytes_to_look_at_is_given_up_in_its_turn);
     tcase_add_test(t, a_slow_body_is_cut_off_at_its_deadline);
