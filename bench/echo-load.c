@@ -1,19 +1,22 @@
 /* Load for the echo benchmark, the same for every server: prebuilt masked frames, `depth` of them
  * written at once on each connection, all answers compared byte by byte before the next batch.
  *
- *     echo-load PORT SCENARIO CONNECTIONS PAYLOAD DEPTH MILLISECONDS [raw]
+ *     echo-load PORT SCENARIO CONNECTIONS PAYLOAD DEPTH MILLISECONDS [raw|tls]
  *
  * SCENARIO  echo       batches for so long
  *           connect    connections opened and reset for so long; DEPTH of them at a time
  *           idle       connections that only stay
  *           broadcast  DEPTH messages by one connection, each received by all
- * raw: no handshake, and the server returns the bytes it was sent; for a broadcast it greets each
+ * tls: over TLS, of whatever certificate; for echoes. raw: no handshake, and the server returns the bytes it was sent; for a broadcast it greets each
  * connection with one byte, so that none is missing from the first one.
  *
  * Speaks with its parent: prints `ready`, waits for a line, works, prints one line of JSON, and ends
  * when its input ends. Any wrong byte or lost connection ends it with status 1. */
 #define _GNU_SOURCE
+#include "common/tls/tls.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdint.h>
@@ -21,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -42,11 +46,13 @@ struct load {
     char *answer; /* what must come back for them */
     size_t answer_len;
     struct peer *peers;
+    wsrt_tls *tls; /* NULL = clear text */
     uint64_t messages;
 };
 
 struct peer {
     int fd;
+    wsrt_tls_session *tls; /* NULL = clear text */
     int upgraded;
     size_t unsent; /* of the batch */
     size_t seen;   /* of the answer */
@@ -114,6 +120,44 @@ static void build_batch(struct load *l, size_t frames)
 
 /* ---- connections ---- */
 
+static int fill(void *user, void *dst, size_t len)
+{
+    (void)user;
+    return getrandom(dst, len, 0) == (ssize_t)len ? WSRT_OK : WSRT_ERR_IO;
+}
+
+static wsrt_tls *new_tls(void)
+{
+    static const wsrt_tls_random random = {fill, NULL};
+    static const wsrt_tls_trust trust = {.insecure = 1};
+    const char *why = NULL;
+    wsrt_tls *tls;
+
+    if (wsrt_tls_client_new(&tls, &random, &trust, &why) != WSRT_OK)
+        fail(why);
+    return tls;
+}
+
+/* To the end, since the socket blocks still. */
+static void shake_hands(struct load *l, struct peer *peer)
+{
+    int rc = wsrt_tls_open(&peer->tls, l->tls, peer->fd, "localhost");
+
+    while (rc == WSRT_OK && (rc = wsrt_tls_handshake(peer->tls)) == WSRT_TLS_MORE)
+        rc = WSRT_OK;
+    if (rc != WSRT_OK || fcntl(peer->fd, F_SETFL, O_NONBLOCK) != 0)
+        fail("the TLS handshake failed");
+}
+
+static ssize_t send_to(struct peer *peer, const void *bytes, size_t len)
+{
+    if (peer->tls == NULL)
+        return send(peer->fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (wsrt_tls_flush(peer->tls) != 0)
+        return -1;
+    return wsrt_tls_write(peer->tls, bytes, len);
+}
+
 static void open_peer(struct load *l, size_t i)
 {
     static const struct linger reset = {1, 0};
@@ -129,15 +173,18 @@ static void open_peer(struct load *l, size_t i)
     setsockopt(peer->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     if (epoll_ctl(l->epoll, EPOLL_CTL_ADD, peer->fd, &interest) != 0)
         fail("epoll_ctl");
+    if (l->tls != NULL)
+        shake_hands(l, peer);
     if (l->raw)
         peer->upgraded = !l->greeted;
-    else if (send(peer->fd, upgrade, sizeof upgrade - 1, MSG_NOSIGNAL) != sizeof upgrade - 1)
+    else if (send_to(peer, upgrade, sizeof upgrade - 1) != sizeof upgrade - 1)
         fail("cannot send the handshake");
 }
 
 static size_t receive(struct peer *peer)
 {
-    ssize_t n = recv(peer->fd, input, sizeof input, MSG_DONTWAIT);
+    ssize_t n = peer->tls != NULL ? wsrt_tls_read(peer->tls, input, sizeof input)
+                                  : recv(peer->fd, input, sizeof input, MSG_DONTWAIT);
 
     if (n < 0 && errno == EAGAIN)
         return 0;
@@ -150,6 +197,8 @@ static void read_handshake(const struct load *l, struct peer *peer)
 {
     size_t len = receive(peer);
 
+    if (len == 0)
+        return; /* a record without data of ours */
     if (l->raw && len == 1) {
         peer->upgraded = 1;
         return;
@@ -204,8 +253,9 @@ static void open_all(struct load *l)
         if (l->raw && !l->greeted)
             continue;
         for (size_t i = 0, n = wait_events(l, events); i < n; i++) {
-            read_handshake(l, &l->peers[events[i].data.u64]);
-            upgraded++;
+            struct peer *peer = &l->peers[events[i].data.u64];
+            read_handshake(l, peer);
+            upgraded += (size_t)peer->upgraded;
         }
     }
 }
@@ -215,7 +265,7 @@ static void open_all(struct load *l)
 static void send_batch(struct load *l, struct peer *peer)
 {
     const char *from = l->request + (l->request_len - peer->unsent);
-    ssize_t n = send(peer->fd, from, peer->unsent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    ssize_t n = send_to(peer, from, peer->unsent);
 
     if (n < 0 && errno != EAGAIN)
         fail("cannot send");
@@ -384,14 +434,16 @@ int main(int argc, char **argv)
     struct load l = {.server.sin_family = AF_INET};
 
     if (argc < 7 || argc > 8)
-        fail("usage: echo-load PORT SCENARIO CONNECTIONS PAYLOAD DEPTH MILLISECONDS [raw]");
+        fail("usage: echo-load PORT SCENARIO CONNECTIONS PAYLOAD DEPTH MILLISECONDS [raw|tls]");
     l.server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     l.server.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));
     l.connections = strtoul(argv[3], NULL, 10);
     l.payload = strtoul(argv[4], NULL, 10);
     l.depth = strtoul(argv[5], NULL, 10);
     l.milliseconds = strtol(argv[6], NULL, 10);
-    l.raw = argc == 8;
+    l.raw = argc == 8 && strcmp(argv[7], "raw") == 0;
+    if (argc == 8 && !l.raw)
+        l.tls = new_tls();
     l.greeted = l.raw && strcmp(argv[2], "broadcast") == 0;
     l.epoll = epoll_create1(EPOLL_CLOEXEC);
     l.peers = calloc(l.connections, sizeof *l.peers);

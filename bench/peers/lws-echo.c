@@ -1,4 +1,5 @@
-/* A libwebsockets echo server of the ordinary kind: one callback, a reply per writeable event. */
+/* A libwebsockets echo server of the ordinary kind: one callback, a reply per writeable event. With a
+ * certificate and its key, over TLS. */
 #include <libwebsockets.h>
 
 #include <stdio.h>
@@ -83,7 +84,7 @@ static int on_event(struct lws *wsi, enum lws_callback_reasons reason, void *use
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     static const struct lws_protocols protocols[] = {
         {"echo", on_event, sizeof(struct session), LARGEST, 0, NULL, 0},
@@ -99,6 +100,11 @@ int main(void)
     info.uid = -1;
     info.pt_serv_buf_size = LARGEST;
     info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+    if (argc == 3) {
+        info.options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info.ssl_cert_filepath = argv[1];
+        info.ssl_private_key_filepath = argv[2];
+    }
     lws_set_log_level(LLL_ERR, NULL);
     struct lws_context *context = lws_create_context(&info);
     struct lws_vhost *host = context == NULL ? NULL : lws_create_vhost(context, &info);
