@@ -233,11 +233,13 @@ static const char *reason_class(const wsrt_event *ev)
 void wsrt_on_disconnect(wsrt_context *ctx)
 {
     const wsrt_event *ev = ctx->event;
-    const wsrt_principal *who = wsrt_session_principal(ctx);
     wsrt_field fields[4] = {wsrt_text_field("eventType", wsrt_span_cstr("disconnect")),
                             wsrt_text_field("disconnectReason", wsrt_span_cstr(reason_class(ev)))};
     size_t n = 2;
 
+    if (ev->principal != NULL || ev->session != NULL)
+        (void)wsrt_session_principal(
+            ctx); /* else a handler may look: no record is read to be removed */
     if (ctx->connected_at == 0)
         ctx->connected_at = ev->connected_at;
     wsrt_operations_start(ctx, WSRT_OP_CONNECTION);
@@ -247,6 +249,7 @@ void wsrt_on_disconnect(wsrt_context *ctx)
         (void)ctx->route->handler(ctx, &ctx->request, ctx->route->user); /* the peer has left */
     }
     ctx->route = NULL;
+    const wsrt_principal *who = ctx->principal_known ? ctx->principal : NULL;
     int64_t duration = ctx->connected_at == 0 ? 0 : wsrt_context_wall(ctx) - ctx->connected_at;
     if (ctx->connected_at != 0)
         fields[n++] = wsrt_int_field("connectionDuration", duration);

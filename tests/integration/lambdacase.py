@@ -10,6 +10,7 @@ from toolcase import equal
 
 EXAMPLES = os.environ["WSRT_EXAMPLES"]
 API = "/2018-06-01/runtime/"
+ARN = "arn:aws:execute-api:eu-west-1:111122223333:a1b2c3/prod/$connect"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -98,3 +99,18 @@ def message(body, **context):
 
 def ok(body):
     return {"statusCode": 200, "body": body, "isBase64Encoded": False}
+
+
+def authorize(token):
+    """A REQUEST authorizer's event."""
+    query = {} if token is None else {"queryStringParameters": {"token": token}}
+    return {"type": "REQUEST", "methodArn": ARN, "requestContext": {"connectionId": "c1="}, **query}
+
+
+def keys(folder, issuer="https://me.example"):
+    """A token for an hour, and the environment in which it is good."""
+    done = subprocess.run(
+        [os.environ["WSRT"], "token", "make", "--sub", "user-7", "--key", folder + "/k.json",
+         "--issuer", issuer, "--audience", "app"], capture_output=True, text=True, check=True)
+    return done.stdout.strip(), {"WSRT_JWKS": folder + "/k.jwks.json", "WSRT_ISSUER": issuer,
+                                 "WSRT_AUDIENCE": "app"}

@@ -58,7 +58,8 @@ def each_function_has_the_rights_of_the_list_and_nothing_more():
                 (action, f"<loggroup {name}>")
                 for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
                 for name, rights in RIGHTS.items() if on or name != "authorizer"}
-            wanted["<role stream-processor>"].add(BY_SHAPE[shape])
+            for name in ("chat", "stream-processor"):
+                wanted[f"<role {name}>"].add(BY_SHAPE[shape])
             equal(stack["roles"], wanted, f"shape {shape}, authentication {on}")
 
 

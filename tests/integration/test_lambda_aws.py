@@ -6,18 +6,27 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import urllib.error
 import urllib.parse
+import urllib.request
 
 import botocore.session
 
+from exported import export
 from lambdacase import Run, message
+from stacked import of_cloudformation
 from toolcase import cases_of, equal, expect, main
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_REGION": "us-east-1"}
 CONNECTED_AT = int(time.time() * 1000)
+# A breaker that opens at the first failure, or at the first answer that takes its time.
+HASTY = {"services": {"dynamodb": {"operations": {"storeConnection": {
+    "failureThreshold": 1, "minimumRequestCount": 1, "expectedResponseTime": 1,
+    "slowPolicy": "failure"}}}}}
 
 
 class _Dynalite:
@@ -155,6 +164,20 @@ def connect_answers_500_when_the_connection_cannot_be_stored():
     equal(_statuses(away), [500])
 
 
+def connect_answers_503_while_the_breaker_of_the_store_is_open():
+    """500 is the store's own failure; 503 says that it was not asked, and when to come again."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as settings:
+        json.dump(HASTY, settings)
+        settings.flush()
+        run = Run("connect-lambda", _event("CONNECT"), _event("CONNECT", "c2="),
+                  **{**_DYNAMO.tables("A"), "AWS_ENDPOINT_URL_DYNAMODB": _nowhere(),
+                     "WSRT_BREAKERS": settings.name})
+    equal(_statuses(run), [500, 503], run.err)
+    error = json.loads(run.results[1][1]["body"])["error"]
+    equal((error["code"], error["retryable"]), ("CIRCUIT_OPEN", True))
+    expect(error["retryAfter"] > 0, error)
+
+
 def developer_errors_are_shown_when_the_environment_says_so():
     env = _DYNAMO.tables("A")
     bodies = [Run("connect-lambda", _event("CONNECT"), WSRT_REQUIRE_AUTH="1",
@@ -214,10 +237,7 @@ def _settings(document):
 
 
 def settings_of_breakers_may_be_an_item_of_a_table():
-    hasty = json.dumps({"services": {"dynamodb": {"operations": {"storeConnection": {
-        "failureThreshold": 1, "minimumRequestCount": 1, "expectedResponseTime": 1,
-        "slowPolicy": "failure"}}}}})
-    env = _settings(hasty)
+    env = _settings(json.dumps(HASTY))
     for name, second in ((env["WSRT_BREAKERS"], 503), ("", 200)):
         run = Run("connect-lambda", _event("CONNECT"), _event("CONNECT", "c2="),
                   **{**env, "WSRT_BREAKERS": name})
@@ -274,6 +294,109 @@ def a_client_found_gone_loses_its_record_and_nothing_fails():
         equal([to for to, _ in gateway.posts], ["c1="])
     (left,) = _DYNAMO.items(env["CONNECTIONS_TABLE_NAME"])
     equal(left["connectionId"], {"S": "c1="})
+
+
+def a_broadcast_reaches_everybody_who_has_signed_in():
+    say = json.dumps({"type": "message", "data": {"action": "broadcast", "message": "all"}})
+    for shape in "AB":
+        env = _DYNAMO.tables(shape)
+        with Gateway() as gateway:
+            Run("connect-lambda", _event("CONNECT", "c1=", "ann"), _event("CONNECT", "c2=", "bob"),
+                _event("CONNECT", "c3="), **env)
+            run = Run("chat-lambda", message(say, connectedAt=CONNECTED_AT,
+                                             authorizer={"userId": "ann"}), **env, **gateway.env)
+            equal(_statuses(run), [200], run.err)
+            equal(sorted(to for to, _ in gateway.posts), ["c1=", "c2="])
+
+
+# ---- rights ----
+
+class _Watch(http.server.BaseHTTPRequestHandler):
+    """Hands requests on to dynalite, and remembers which action each is on which table or index."""
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        asked = json.loads(body)
+        action = self.headers["X-Amz-Target"].split(".")[1]
+        self.server.asked.add((action, asked["TableName"], asked.get("IndexName")))
+        request = urllib.request.Request(_DYNAMO.url, body, {
+            k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length")})
+        try:
+            answer = urllib.request.urlopen(request)
+        except urllib.error.HTTPError as error:
+            answer = error
+        with answer:
+            text = answer.read()
+            self.send_response(answer.status)
+            for name in ("Content-Type", "x-amz-crc32"):
+                self.send_header(name, answer.headers[name])
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+
+class Watch:
+    """An endpoint of DynamoDB that knows what was asked, in the words of `wsrt export`'s roles."""
+
+    def __enter__(self):
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Watch)
+        self.server.daemon_threads = True
+        self.server.asked = set()
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.env = {"AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{self.server.server_port}"}
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def rights(self, env):
+        names = {env["CONNECTIONS_TABLE_NAME"]: "<connections.arn>",
+                 env["WEBSOCKET_MESSAGES_TABLE"]: "<messages.arn>"}
+        return {(f"dynamodb:{action}", names[table] + (f"/index/{index}" if index else ""))
+                for action, table, index in self.server.asked}
+
+
+def _a_busy_life(watch, env):
+    """What each function is asked in it, and the rights that it used."""
+    brief = {**env, "WSRT_IDLE_TTL_S": "1"}  # the record is moved by a message soon after another
+    say = [message(json.dumps(m), connectedAt=CONNECTED_AT, **who)
+           for who in ({"authorizer": {"userId": "ann"}}, {})
+           for m in ({"type": "message", "data": {"action": "send", "message": "hi"}},
+                     {"type": "message", "data": {"action": "broadcast", "message": "all"}},
+                     {"type": "ping", "data": {"action": "now"}})]
+    with Gateway() as gateway:
+        gateway.gone.add("c2=")
+        for role, name, events in (
+                ("connect", "connect-lambda", [_event("CONNECT", "c1=", "ann"),
+                                               _event("CONNECT", "c2=", "bob")]),
+                ("subscribe", "stream-processor", [_subscribe("stream")]),
+                ("chat", "chat-lambda", say),
+                ("stream-processor", "stream-processor", [_changes("1.50")]),
+                ("disconnect", "disconnect-lambda", [_event("DISCONNECT")])):
+            watch.server.asked = set()
+            run = Run(name, *events, **{**(brief if role == "chat" else env), **gateway.env})
+            expect("INTERNAL" not in run.err, run.err)
+            yield role, watch.rights(env)
+
+
+def each_function_asks_for_no_more_than_its_role_allows():
+    template = json.loads(export("cloudformation", "--part", "functions"))
+    for shape in "AB":
+        roles = of_cloudformation(template, TableShape=shape, ArtifactBucket="a")["roles"]
+        with Watch() as watch:
+            env = {**_DYNAMO.tables(shape), **watch.env}
+            for role, used in _a_busy_life(watch, env):
+                allowed = {r for r in roles[f"<role {role}>"] if r[0].startswith("dynamodb:")}
+                equal(used - allowed, set(), f"{role}, shape {shape}")
+                if role in ("connect", "disconnect"):
+                    equal(used, allowed)
+                if role == "chat":  # whose messages nobody reads back yet
+                    equal(allowed - used, {("dynamodb:Query", "<messages.arn>")})
 
 
 # ---- a table's stream ----

@@ -9,11 +9,8 @@ import sys
 import tempfile
 import time
 
-from lambdacase import EXAMPLES, Run, message, ok
+from lambdacase import ARN, EXAMPLES, Run, authorize, keys, message, ok
 from toolcase import cases_of, equal, expect, main
-
-ARN = "arn:aws:execute-api:eu-west-1:111122223333:a1b2c3/prod/$connect"
-
 
 def echo_answers_each_message_and_ends_cleanly():
     Run("echo-lambda", message("one"), message("two")).results_are(
@@ -44,26 +41,11 @@ def a_function_without_an_interface_says_so():
 
 # ---- authorizer ----
 
-def _authorize(token):
-    query = {} if token is None else {"queryStringParameters": {"token": token}}
-    return {"type": "REQUEST", "methodArn": ARN, "requestContext": {"connectionId": "c1="}, **query}
-
-
-def _keys(folder):
-    """A token for an hour, and the environment in which it is good."""
-    done = subprocess.run(
-        [os.environ["WSRT"], "token", "make", "--sub", "user-7", "--key", folder + "/k.json",
-         "--issuer", "https://me.example", "--audience", "app"],
-        capture_output=True, text=True, check=True)
-    return done.stdout.strip(), {"WSRT_JWKS": folder + "/k.jwks.json",
-                                 "WSRT_ISSUER": "https://me.example", "WSRT_AUDIENCE": "app"}
-
-
 def the_authorizer_allows_a_good_token_and_knows_nobody_else():
     with tempfile.TemporaryDirectory() as folder:
-        token, env = _keys(folder)
-        run = Run("authorizer-lambda", _authorize(token), _authorize(token[:-6] + "AAAAAA"),
-                  _authorize(None), **env)
+        token, env = keys(folder)
+        run = Run("authorizer-lambda", authorize(token), authorize(token[:-6] + "AAAAAA"),
+                  authorize(None), **env)
         (path, allow), *refused = run.results
         equal(path, "invocation/r1/response", run.err)
         equal(allow["principalId"], "user-7")

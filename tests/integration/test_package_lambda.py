@@ -64,7 +64,8 @@ def echo_and_authorizer_are_small_and_load_no_http_library():
 
 
 def what_asks_aws_brings_an_http_library_along():
-    names = [n for n in ("chat-lambda", "connect-lambda", "disconnect-lambda", "stream-processor")
+    names = [n for n in ("authorizer-url-lambda", "chat-lambda", "connect-lambda",
+                         "disconnect-lambda", "stream-processor")
              if os.path.exists(os.path.join(BUILD, "examples", n))]
     for name in names:
         listed = _package("--list", name).stdout

@@ -14,6 +14,15 @@
     {                                                                                              \
         "WSRT_CONNECTIONS_SHAPE", "@{shape}"                                                       \
     }
+#define INDEX_VARIABLE                                                                             \
+    {                                                                                              \
+        "WSRT_CONNECTIONS_INDEX", CONNECTIONS_INDEX                                                \
+    }
+#define LIST_CONNECTIONS                                                                           \
+    {                                                                                              \
+        "dynamodb:Scan", "@{connections.arn}", "dynamodb:Query",                                   \
+            "@{connections.arn}/index/" CONNECTIONS_INDEX                                          \
+    }
 #define ENDPOINT_VARIABLE                                                                          \
     {                                                                                              \
         "WEBSOCKET_API_ENDPOINT", "https://@{api.host}/@{environment}"                             \
@@ -50,11 +59,13 @@ const struct stack_function stack_functions[] = {
               .timeout = 29, /* as long as API Gateway waits */
               .is_integration = 1,
               .variables = {CONNECTIONS_VARIABLES,
+                            INDEX_VARIABLE,
                             {"WEBSOCKET_MESSAGES_TABLE", "@{messages}"},
                             ENDPOINT_VARIABLE},
               .statements = {{"dynamodb:PutItem dynamodb:Query", "@{messages.arn}", NULL, NULL},
                              {"dynamodb:GetItem dynamodb:UpdateItem dynamodb:DeleteItem",
                               "@{connections.arn}", NULL, NULL},
+                             LIST_CONNECTIONS, /* for a broadcast */
                              POST_TO_CONNECTIONS}},
     [SUBSCRIBE] = {.logical = "Subscribe",
                    .name = "subscribe",
@@ -73,11 +84,8 @@ const struct stack_function stack_functions[] = {
                 .program = "stream-processor",
                 .memory = 512,
                 .timeout = 300,
-                .variables = {CONNECTIONS_VARIABLES,
-                              {"WSRT_CONNECTIONS_INDEX", CONNECTIONS_INDEX},
-                              ENDPOINT_VARIABLE},
-                .statements = {{"dynamodb:Scan", "@{connections.arn}", "dynamodb:Query",
-                                "@{connections.arn}/index/" CONNECTIONS_INDEX},
+                .variables = {CONNECTIONS_VARIABLES, INDEX_VARIABLE, ENDPOINT_VARIABLE},
+                .statements = {LIST_CONNECTIONS,
                                {"dynamodb:DeleteItem", "@{connections.arn}", NULL, NULL},
                                {"dynamodb:DescribeStream dynamodb:GetRecords "
                                 "dynamodb:GetShardIterator",
@@ -87,7 +95,7 @@ const struct stack_function stack_functions[] = {
     [AUTHORIZER] = {.logical = "Authorizer",
                     .name = "authorizer",
                     .id = "authorizer",
-                    .program = "authorizer-lambda",
+                    .program = "@{authorizer}",
                     .memory = 256,
                     .timeout = 10,
                     .is_authorizer = 1,
@@ -202,7 +210,14 @@ const struct stack_parameter stack_parameters[] = {
     {.logical = "KeySet",
      .name = "key_set",
      .fallback = "/var/task/jwks.json",
-     .description = "The authorizer's keys: a file in its package"},
+     .description = "The authorizer's keys: a file in its package; for authorizer-url-lambda an "
+                    "address, or empty for the issuer's own"},
+    {.logical = "Authorizer",
+     .name = "authorizer",
+     .fallback = "authorizer-lambda",
+     .description = "Which package judges tokens: by a file of keys, or by keys behind an address",
+     .rule = "authorizer-lambda|authorizer-url-lambda",
+     .is_choice = 1},
     {.logical = "ArtifactBucket",
      .name = "artifact_bucket",
      .description = "S3 bucket that holds the packages of the functions",
@@ -247,6 +262,7 @@ static const struct {
     {"environment", {"${Environment}", "${var.environment}"}},
     {"shape", {"${TableShape}", "${var.table_shape}"}},
     {"jwks", {"${KeySet}", "${var.key_set}"}},
+    {"authorizer", {"${Authorizer}", "${var.authorizer}"}},
     {"issuer", {"${Issuer}", "${var.issuer}"}},
     {"audience", {"${Audience}", "${var.audience}"}},
     {"artifacts", {"${ArtifactPrefix}", "${var.artifact_prefix}"}},
