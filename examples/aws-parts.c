@@ -29,16 +29,30 @@ int aws_parts_open(aws_parts *p, wsrt_runtime_options *parts)
     return WSRT_OK;
 }
 
-int aws_parts_document(const char *name_cstr, char *dst, size_t cap, size_t *len, void *user)
+int aws_parts_make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
+{
+    int rc = aws_parts_open(user, parts);
+
+    return rc != WSRT_OK ? rc : wsrt_runtime_new(out, parts);
+}
+
+static int read_document(const char *name_cstr, char *dst, size_t cap, size_t *len, void *user)
 {
     aws_parts *p = user;
 
     return wsrt_aws_tables_document(p->tables, wsrt_span_cstr(name_cstr), dst, cap, len);
 }
 
-void aws_parts_close(aws_parts *p)
+int aws_parts_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make)
 {
-    wsrt_aws_sender_free(p->posts);
-    wsrt_aws_tables_free(p->tables);
-    wsrt_aws_free(p->aws);
+    aws_parts p = {0};
+    wsrt_lambda_options all = *opts;
+
+    all.document = read_document;
+    all.document_user = &p;
+    int code = wsrt_lambda_main(&all, make, &p);
+    wsrt_aws_sender_free(p.posts);
+    wsrt_aws_tables_free(p.tables);
+    wsrt_aws_free(p.aws);
+    return code;
 }

@@ -4,7 +4,7 @@
 #define EXAMPLE_AWS_PARTS_H
 
 #include <wsrt/aws.h>
-#include <wsrt/runtime.h>
+#include <wsrt/lambda.h>
 
 typedef struct aws_parts {
     wsrt_aws *aws;
@@ -18,10 +18,10 @@ typedef struct aws_parts {
 /* Fills `parts` with what the environment names; `p`, zero-filled before, outlives the runtime. WSRT_OK,
  * or a status of wsrt_aws_new(), wsrt_aws_tables_new() or wsrt_aws_sender_new(). */
 int aws_parts_open(aws_parts *p, wsrt_runtime_options *parts);
-/* For wsrt_lambda_options.document: WSRT_BREAKERS may name an item, `dynamodb:TABLE/ID`. `user` is the
- * aws_parts. */
-int aws_parts_document(const char *name_cstr, char *dst, size_t cap, size_t *len, void *user);
-/* After a failure too. */
-void aws_parts_close(aws_parts *p);
+/* A function without routes of its own: what the runtime does with a connect or a disconnect is all. */
+int aws_parts_make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user);
+/* wsrt_lambda_main() with aws_parts as `user` of `make`. WSRT_BREAKERS may name an item,
+ * `dynamodb:TABLE/ID`. */
+int aws_parts_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make);
 
 #endif

@@ -3,27 +3,19 @@
 #include "aws-parts.h"
 #include "chat.h"
 
-#include <wsrt/lambda.h>
-
 static int make(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
 {
-    int rc = aws_parts_open(user, parts);
+    int rc = aws_parts_make(out, parts, user);
 
-    rc = rc != WSRT_OK ? rc : wsrt_runtime_new(out, parts);
     return rc != WSRT_OK ? rc : chat_add_routes(*out, NULL);
 }
 
 int main(void)
 {
-    aws_parts parts = {0};
     const wsrt_lambda_options opts = {
         .struct_size = sizeof opts,
         .required_cstr = "AWS_REGION CONNECTIONS_TABLE_NAME WEBSOCKET_MESSAGES_TABLE "
-                         "WEBSOCKET_API_ENDPOINT",
-        .document = aws_parts_document,
-        .document_user = &parts};
-    int code = wsrt_lambda_main(&opts, make, &parts);
+                         "WEBSOCKET_API_ENDPOINT"};
 
-    aws_parts_close(&parts);
-    return code;
+    return aws_parts_main(&opts, make);
 }

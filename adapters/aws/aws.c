@@ -157,6 +157,20 @@ static int prepare(wsrt_aws *a, const wsrt_aws_options *o)
     return rc;
 }
 
+void *wsrt_aws_object_new(wsrt_aws *a, size_t size, int *rc)
+{
+    if (a == NULL)
+        *rc = WSRT_ERR_INVALID;
+    else if (*rc == WSRT_OK && a->region[0] == '\0')
+        *rc = WSRT_ERR_NOT_FOUND;
+    if (*rc != WSRT_OK)
+        return NULL;
+    void *object = wsrt_adapter_realloc(&a->allocator, NULL, 0, size);
+    if (object == NULL)
+        *rc = WSRT_ERR_NOMEM;
+    return object == NULL ? NULL : memset(object, 0, size);
+}
+
 int wsrt_aws_new(wsrt_aws **out, const wsrt_aws_options *opts)
 {
     wsrt_aws_options o;

@@ -374,15 +374,10 @@ int wsrt_aws_metrics_new(wsrt_aws_metrics **out, wsrt_aws *a, wsrt_monitor *moni
     if (out == NULL)
         return WSRT_ERR_INVALID;
     *out = NULL;
-    int rc = a == NULL || monitor == NULL ? WSRT_ERR_INVALID : load(&o, opts);
-    if (rc == WSRT_OK && a->region[0] == '\0')
-        rc = WSRT_ERR_NOT_FOUND;
-    if (rc != WSRT_OK)
-        return rc;
-    wsrt_aws_metrics *m = wsrt_adapter_realloc(&a->allocator, NULL, 0, sizeof *m);
+    int rc = monitor == NULL ? WSRT_ERR_INVALID : load(&o, opts);
+    wsrt_aws_metrics *m = wsrt_aws_object_new(a, sizeof *m, &rc);
     if (m == NULL)
-        return WSRT_ERR_NOMEM;
-    memset(m, 0, sizeof *m);
+        return rc;
     m->a = a;
     m->monitor = monitor;
     m->flags = o.flags;

@@ -94,15 +94,10 @@ int wsrt_aws_tables_new(wsrt_aws_tables **out, wsrt_aws *a, const wsrt_aws_table
     if (out == NULL)
         return WSRT_ERR_INVALID;
     *out = NULL;
-    int rc = a == NULL ? WSRT_ERR_INVALID : load(&o, opts);
-    if (rc == WSRT_OK && a->region[0] == '\0')
-        rc = WSRT_ERR_NOT_FOUND;
-    if (rc != WSRT_OK)
-        return rc;
-    wsrt_aws_tables *t = wsrt_adapter_realloc(&a->allocator, NULL, 0, sizeof *t);
+    int rc = load(&o, opts);
+    wsrt_aws_tables *t = wsrt_aws_object_new(a, sizeof *t, &rc);
     if (t == NULL)
-        return WSRT_ERR_NOMEM;
-    memset(t, 0, sizeof *t);
+        return rc;
     t->a = a;
     t->shape = o.shape;
     t->shards = o.shape == WSRT_AWS_SHAPE_B && o.shards > 1 ? o.shards : 0;

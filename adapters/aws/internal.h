@@ -209,6 +209,11 @@ struct wsrt_aws {
 
 /* A variable of the environment; an empty one counts as not set: NULL. */
 const char *wsrt_aws_getenv(const char *name_cstr);
+/* Zero-filled memory for what is made of a client. `*rc` is how its options were read; NULL where that
+ * or something here is a failure, which `*rc` then is: WSRT_ERR_INVALID (no client), WSRT_ERR_NOT_FOUND
+ * (no region), WSRT_ERR_NOMEM. */
+void *wsrt_aws_object_new(wsrt_aws *a, size_t size, int *rc);
+
 void wsrt_aws_log(const wsrt_aws *a, int level, const char *event_cstr, const char *detail_cstr,
                   int status);
 /* Everything that options of several objects share: text within its bound. */

@@ -302,15 +302,10 @@ int wsrt_aws_sender_new(wsrt_aws_sender **out, wsrt_aws *a, const wsrt_aws_sende
     if (out == NULL)
         return WSRT_ERR_INVALID;
     *out = NULL;
-    int rc = a == NULL ? WSRT_ERR_INVALID : load(&o, opts);
-    if (rc == WSRT_OK && a->region[0] == '\0')
-        rc = WSRT_ERR_NOT_FOUND;
-    if (rc != WSRT_OK)
-        return rc;
-    wsrt_aws_sender *s = wsrt_adapter_realloc(&a->allocator, NULL, 0, sizeof *s);
+    int rc = load(&o, opts);
+    wsrt_aws_sender *s = wsrt_aws_object_new(a, sizeof *s, &rc);
     if (s == NULL)
-        return WSRT_ERR_NOMEM;
-    memset(s, 0, sizeof *s);
+        return rc;
     s->a = a;
     s->flags = o.flags;
     s->width = o.width;

@@ -1,6 +1,6 @@
 /* libwsrt-aws' sink for metrics against a CloudWatch that checks signatures, adds up what it is told, and
  * fails as told. Time is the test's. */
-#include "fake_aws.h"
+#include "aws_rig.h"
 #include "heap.h"
 #include "suite.h"
 
@@ -13,7 +13,6 @@
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
-enum { WALL = 1795168800 }; /* 2026-11-20T10:00:00Z */
 static const int64_t s_ns = 1000000000, ms_ns = 1000000;
 
 /* CloudWatch: what it does, and what it has been told. */
@@ -28,15 +27,13 @@ struct watch {
 };
 
 struct rig {
+    struct aws_rig base;
     struct watch watch;
-    struct fake_aws *fake;
     struct heap heap;
     int64_t now;
     uint32_t chance;
     wsrt_monitor *monitor;
-    wsrt_aws *aws;
     wsrt_aws_metrics *sink;
-    char url[64];
 };
 
 /* ---- the service ---------------------------------------------------------------------------- */
@@ -114,7 +111,7 @@ static int64_t rig_now(void *user)
 
 static int64_t rig_wall(void *user)
 {
-    return (int64_t)WALL * 1000 + ((struct rig *)user)->now / ms_ns;
+    return (int64_t)AWS_WALL * 1000 + ((struct rig *)user)->now / ms_ns;
 }
 
 static int rig_random(void *user, void *dst, size_t len)
@@ -130,31 +127,26 @@ static int open_sink(struct rig *r, uint32_t flags)
                     .now = rig_now,
                     .wall = rig_wall,
                     .random = rig_random};
-    wsrt_aws_options o = {.struct_size = sizeof o,
-                          .allocator = r->heap.allocator,
-                          .env = &env,
-                          .region = wsrt_span_cstr("us-east-1"),
-                          .access_key = wsrt_span_cstr(FAKE_ACCESS_KEY),
-                          .secret_key = wsrt_span_cstr(FAKE_SECRET_KEY),
-                          .timeout_ms = 5000};
+    wsrt_aws_options o = aws_rig_options(&r->base);
     wsrt_aws_metrics_options p = {
-        .struct_size = sizeof p, .flags = flags, .endpoint = wsrt_span_cstr(r->url)};
-    int rc = wsrt_aws_new(&r->aws, &o);
+        .struct_size = sizeof p, .flags = flags, .endpoint = wsrt_span_cstr(r->base.url)};
 
-    return rc == WSRT_OK ? wsrt_aws_metrics_new(&r->sink, r->aws, r->monitor, &p) : rc;
+    o.allocator = r->heap.allocator;
+    o.env = &env;
+    o.timeout_ms = 5000;
+    int rc = wsrt_aws_new(&r->base.aws, &o);
+
+    return rc == WSRT_OK ? wsrt_aws_metrics_new(&r->sink, r->base.aws, r->monitor, &p) : rc;
 }
 
 static void start(struct rig *r)
 {
     memset(r, 0, sizeof *r);
     heap_init(&r->heap);
-    unsetenv("AWS_SESSION_TOKEN");
-    setenv("http_proxy", "http://127.0.0.1:1", 1); /* must not be asked for what is near */
     r->now = s_ns;
     r->chance = 255;
     r->watch.answer.status = 500;
-    r->fake = fake_aws_start(serve, &r->watch);
-    snprintf(r->url, sizeof r->url, "http://127.0.0.1:%d", fake_aws_port(r->fake));
+    aws_rig_serve(&r->base, serve, &r->watch);
     ck_assert_int_eq(wsrt_monitor_new(&r->monitor, NULL), WSRT_OK);
 }
 
@@ -167,9 +159,8 @@ static void open_rig(struct rig *r, uint32_t flags)
 static void close_rig(struct rig *r)
 {
     wsrt_aws_metrics_free(r->sink);
-    wsrt_aws_free(r->aws);
+    aws_rig_close(&r->base);
     wsrt_monitor_free(r->monitor);
-    fake_aws_stop(r->fake);
     ck_assert_uint_eq(r->heap.live, 0);
     ck_assert_int_eq(r->watch.wrong, 0);
 }
@@ -213,12 +204,12 @@ START_TEST(a_reading_goes_out_signed_when_its_interval_has_passed)
     r.now += 59 * s_ns;
     ck_assert_int_eq(wsrt_aws_metrics_step(r.sink, 20000, &next), WSRT_OK);
     ck_assert_uint_eq(next, 1001);
-    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    ck_assert_int_eq(fake_aws_requests(r.base.fake), 0);
     r.now += s_ns;
     ck_assert_int_eq(wsrt_aws_metrics_step(r.sink, 20000, &next), WSRT_OK);
     ck_assert_int_eq(r.watch.accepted, 1);
     ck_assert_double_eq(r.watch.completions, 7);
-    ck_assert_double_eq(r.watch.last_timestamp, WALL + 61);
+    ck_assert_double_eq(r.watch.last_timestamp, AWS_WALL + 61);
     ck_assert_uint_eq(next, 60001);
     ck_assert_uint_eq(counts(&r).sent, 1);
     ck_assert_uint_eq(counts(&r).queued_bytes, 0);
@@ -237,7 +228,7 @@ START_TEST(each_reading_tells_what_came_since_the_last)
     }
     ck_assert_int_eq(r.watch.accepted, 5);
     ck_assert_double_eq(r.watch.completions, 15);
-    ck_assert_int_eq(fake_aws_connections(r.fake), 1);
+    ck_assert_int_eq(fake_aws_connections(r.base.fake), 1);
     close_rig(&r);
 }
 END_TEST
@@ -324,7 +315,7 @@ START_TEST(a_failing_flush_says_why_and_keeps_everything)
     r.watch.chance = 256;
     complete(&r, 3);
     ck_assert_int_eq(wsrt_aws_metrics_flush(r.sink, 20000), wanted[_i]);
-    ck_assert_int_eq(fake_aws_requests(r.fake), 1);
+    ck_assert_int_eq(fake_aws_requests(r.base.fake), 1);
     r.watch.chance = 0;
     ck_assert_int_eq(wsrt_aws_metrics_flush(r.sink, 20000), WSRT_OK);
     ck_assert_double_eq(r.watch.completions, 3);
@@ -376,14 +367,14 @@ START_TEST(a_machine_that_does_not_listen_loses_nothing)
 
     open_rig(&r, 0);
     complete(&r, 3);
-    int port = fake_aws_port(r.fake);
-    fake_aws_stop(r.fake);
+    int port = fake_aws_port(r.base.fake);
+    fake_aws_stop(r.base.fake);
     minute(&r);
     ck_assert_uint_eq(counts(&r).failed, 1);
     ck_assert_uint_eq(counts(&r).unsure, 0);
     ck_assert_uint_gt(counts(&r).queued_bytes, 0);
     ck_assert_int_gt(port, 0);
-    r.fake = fake_aws_start(serve, &r.watch);
+    r.base.fake = fake_aws_start(serve, &r.watch);
     close_rig(&r);
 }
 END_TEST
@@ -401,11 +392,11 @@ START_TEST(a_failing_cloudwatch_is_asked_ever_more_seldom)
     for (int i = 0; i < (int)COUNT(waits); i++) {
         r.now += waits[i] * s_ns - 100 * ms_ns;
         ck_assert_int_eq(wsrt_aws_metrics_step(r.sink, 20000, &next), WSRT_OK);
-        ck_assert_int_eq(fake_aws_requests(r.fake), i + 1);
+        ck_assert_int_eq(fake_aws_requests(r.base.fake), i + 1);
         ck_assert_uint_le(next, 101);
         r.now += 100 * ms_ns;
         ck_assert_int_eq(wsrt_aws_metrics_step(r.sink, 20000, &next), WSRT_OK);
-        ck_assert_int_eq(fake_aws_requests(r.fake), i + 2);
+        ck_assert_int_eq(fake_aws_requests(r.base.fake), i + 2);
     }
     close_rig(&r);
 }
@@ -473,8 +464,8 @@ START_TEST(the_oldest_goes_when_the_queue_is_full)
 
     open_rig(&r, 0);
     wsrt_aws_metrics_free(r.sink);
-    p.endpoint = wsrt_span_cstr(r.url);
-    ck_assert_int_eq(wsrt_aws_metrics_new(&r.sink, r.aws, r.monitor, &p), WSRT_OK);
+    p.endpoint = wsrt_span_cstr(r.base.url);
+    ck_assert_int_eq(wsrt_aws_metrics_new(&r.sink, r.base.aws, r.monitor, &p), WSRT_OK);
     ck_assert_int_eq(
         wsrt_monitor_source(r.monitor, "CircuitState", WSRT_SOURCE_GAUGE, read_circuits, &r),
         WSRT_OK);
@@ -490,7 +481,7 @@ START_TEST(the_oldest_goes_when_the_queue_is_full)
     ck_assert_int_eq(wsrt_aws_metrics_flush(r.sink, 60000), WSRT_OK);
     ck_assert_double_lt(r.watch.completions, 40);
     ck_assert_double_gt(r.watch.completions, 0);
-    ck_assert_double_eq(r.watch.last_timestamp, WALL + 1 + 40 * 60);
+    ck_assert_double_eq(r.watch.last_timestamp, AWS_WALL + 1 + 40 * 60);
     close_rig(&r);
 }
 END_TEST
@@ -510,11 +501,13 @@ START_TEST(settings_without_sense_are_refused)
     bad[3].endpoint = wsrt_span_cstr("ftp://127.0.0.1");
     bad[4].struct_size = 4;
     for (size_t i = 0; i < COUNT(bad); i++)
-        ck_assert_int_eq(wsrt_aws_metrics_new(&sink, r.aws, r.monitor, &bad[i]), WSRT_ERR_INVALID);
+        ck_assert_int_eq(wsrt_aws_metrics_new(&sink, r.base.aws, r.monitor, &bad[i]),
+                         WSRT_ERR_INVALID);
     bad[0] = (wsrt_aws_metrics_options){.struct_size = sizeof bad[0], .flags = 2};
-    ck_assert_int_eq(wsrt_aws_metrics_new(&sink, r.aws, r.monitor, &bad[0]), WSRT_ERR_UNSUPPORTED);
+    ck_assert_int_eq(wsrt_aws_metrics_new(&sink, r.base.aws, r.monitor, &bad[0]),
+                     WSRT_ERR_UNSUPPORTED);
     ck_assert_int_eq(wsrt_aws_metrics_new(&sink, NULL, r.monitor, NULL), WSRT_ERR_INVALID);
-    ck_assert_int_eq(wsrt_aws_metrics_new(&sink, r.aws, NULL, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_aws_metrics_new(&sink, r.base.aws, NULL, NULL), WSRT_ERR_INVALID);
     ck_assert_ptr_null(sink);
     ck_assert_int_eq(wsrt_aws_metrics_step(NULL, 0, NULL), WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_aws_metrics_flush(NULL, 0), WSRT_ERR_INVALID);
@@ -541,9 +534,9 @@ static int sweep_once(struct rig *r, size_t n, int sticky)
     }
     r->watch.completions = 0;
     wsrt_aws_metrics_free(r->sink);
-    wsrt_aws_free(r->aws);
+    wsrt_aws_free(r->base.aws);
     r->sink = NULL;
-    r->aws = NULL;
+    r->base.aws = NULL;
     ck_assert_uint_eq(r->heap.live, 0);
     return !tripped;
 }

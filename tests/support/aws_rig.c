@@ -149,15 +149,21 @@ wsrt_aws_options aws_rig_options(struct aws_rig *r)
     return o;
 }
 
-void aws_rig_start(struct aws_rig *r, fake_handler handler)
+void aws_rig_serve(struct aws_rig *r, fake_handler handler, void *user)
 {
     memset(r, 0, sizeof *r);
     clear_environment();
     aws_wall_ms = (int64_t)AWS_WALL * 1000;
     r->env = (wsrt_env){.struct_size = sizeof r->env, .wall = wall};
     r->script.answer.status = 200;
-    r->fake = fake_aws_start(handler, &r->script);
+    r->fake = fake_aws_start(handler, user);
+    ck_assert_ptr_nonnull(r->fake);
     snprintf(r->url, sizeof r->url, "http://127.0.0.1:%d", fake_aws_port(r->fake));
+}
+
+void aws_rig_start(struct aws_rig *r, fake_handler handler)
+{
+    aws_rig_serve(r, handler, &r->script);
 }
 
 void aws_rig_sender(struct aws_rig *r, const wsrt_aws_options *given, uint32_t flags)

@@ -56,7 +56,9 @@ struct aws_rig {
 /* Unix ms of every rig. */
 extern int64_t aws_wall_ms;
 
-/* An environment without AWS in it, and a service whose handler gets the script. */
+/* An environment without AWS in it, and a service whose handler gets `user`. */
+void aws_rig_serve(struct aws_rig *r, fake_handler handler, void *user);
+/* The same with the script. */
 void aws_rig_start(struct aws_rig *r, fake_handler handler);
 /* The handler that plays the script. */
 void aws_serve(void *user, const struct fake_request *q, struct fake_answer *answer);
