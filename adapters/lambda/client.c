@@ -311,15 +311,17 @@ static void copy_text(char *dst, size_t cap, wsrt_span text)
     dst[len] = '\0';
 }
 
+/* Letters, digits and - _ . */
 static int fits_path(wsrt_span id)
 {
+    static const uint64_t allowed[4] = {0x03ff600000000000, 0x07fffffe87fffffe, 0, 0};
+    uint64_t good = 1;
+
     for (size_t i = 0; i < id.len; i++) {
-        char ch = id.ptr[i];
-        int letter = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z');
-        if (!letter && !(ch >= '0' && ch <= '9') && ch != '-' && ch != '_' && ch != '.')
-            return 0;
+        unsigned char c = (unsigned char)id.ptr[i];
+        good &= allowed[c / 64] >> c % 64;
     }
-    return 1;
+    return (int)good;
 }
 
 static int64_t parse_ms(wsrt_span text)
@@ -420,7 +422,10 @@ int wsrt_lambda_send(wsrt_lambda_client *c, const wsrt_lambda_request *request)
 int wsrt_lambda_exchange(wsrt_lambda_client *c, const wsrt_lambda_request *request,
                          wsrt_lambda_answer *answer)
 {
-    *answer = (wsrt_lambda_answer){0};
+    answer->status = 0;
+    answer->body = (wsrt_span){NULL, 0};
+    answer->deadline_ms = 0;
+    answer->extension_id[0] = answer->request_id[0] = answer->trace_id[0] = '\0';
     int rc = wsrt_lambda_send(c, request);
     if (rc == WSRT_OK)
         rc = receive_answer(c, request, answer);

@@ -513,8 +513,8 @@ wsrt_span wsrt_lambda_trace_root(wsrt_span header)
     const size_t key_len = sizeof key - 1;
 
     for (size_t at = 0, end; at < header.len; at = end + 1) {
-        for (end = at; end < header.len && header.ptr[end] != ';';)
-            end++;
+        const char *stop = memchr(header.ptr + at, ';', header.len - at);
+        end = stop == NULL ? header.len : (size_t)(stop - header.ptr);
         if (end - at > key_len && memcmp(header.ptr + at, key, key_len) == 0)
             return (wsrt_span){header.ptr + at + key_len, end - at - key_len};
     }

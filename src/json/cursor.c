@@ -147,6 +147,12 @@ static int next_piece(const char **p, const char *end, char room[4], wsrt_span *
         *p = stop;
         return 1;
     }
+    if (end - *p >= 2 &&
+        ((*p)[1] == '"' || (*p)[1] == '\\')) { /* most of them stand for themselves */
+        *piece = (wsrt_span){*p + 1, 1};
+        *p += 2;
+        return 1;
+    }
     size_t len = wsrt_scan_escape(*p, end, &code_point);
     if (len == 0 || (code_point >= 0xd800 && code_point <= 0xdfff))
         return 0;
