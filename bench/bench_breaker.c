@@ -11,18 +11,26 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { ROUNDS = 51, CALLS = 40000, QUICK_CALLS = 100, MANY = 10000, NAMED = 8000, BULK = 1000000 };
+enum {
+    ROUNDS = 51,
+    CALLS = 40000,
+    QUICK_CALLS = 100,
+    MANY = 10000,
+    NAMED = 8000,
+    NAME_LEN = 16,
+    BULK = 1000000
+};
 
 struct counter {
     size_t live, calls;
 };
 
 struct rig {
-    wsrt_breakers *registry;
+    wsrt_breakers *registry, *named;
     struct counter heap;
     wsrt_breaker *closed, *open, *failing, *crowded, *striped;
     wsrt_breaker *many[MANY];
-    char names[NAMED][24];
+    char names[NAMED][NAME_LEN];
     int64_t now;
     int calls;
     uint64_t random;
@@ -197,8 +205,8 @@ static double by_name(struct rig *rig)
 
     for (int i = 0; i < WALK * rig->calls; i++) {
         wsrt_breaker *b;
-        const char *name = rig->names[next_random(rig) % NAMED];
-        wsrt_breakers_find(rig->registry, wsrt_span_cstr("service"), wsrt_span_cstr(name), &b);
+        wsrt_span name = {rig->names[next_random(rig) % NAMED], NAME_LEN - 1};
+        wsrt_breakers_find(rig->named, wsrt_span_cstr("service"), name, &b);
         wsrt_breaker_release_ref(b);
     }
     return per_call(rig, start) / WALK;
@@ -246,12 +254,12 @@ static double striped_shared(struct rig *rig)
 
 /* ---- the rig ---- */
 
-static wsrt_breaker *get(struct rig *rig, const char *name, const wsrt_breaker_config *config)
+static wsrt_breaker *get(wsrt_breakers *r, const char *name, const wsrt_breaker_config *config)
 {
     wsrt_breaker *b;
 
-    if (wsrt_breakers_get(rig->registry, wsrt_span_cstr("service"), wsrt_span_cstr(name), config,
-                          &b, NULL) != WSRT_OK)
+    if (wsrt_breakers_get(r, wsrt_span_cstr("service"), wsrt_span_cstr(name), config, &b, NULL) !=
+        WSRT_OK)
         exit(1);
     return b;
 }
@@ -273,27 +281,28 @@ static void make_rig(struct rig *rig, int quick)
                                .max_breakers = 100000};
     wsrt_breaker_config plain = patient(1), striped = patient(4);
 
-    if (wsrt_breakers_new(&rig->registry, &o) != WSRT_OK)
+    if (wsrt_breakers_new(&rig->registry, &o) != WSRT_OK ||
+        wsrt_breakers_new(&rig->named, &o) != WSRT_OK)
         exit(1);
     rig->calls = quick ? QUICK_CALLS : CALLS;
     rig->random = 1;
     rig->now = o.now;
-    rig->closed = get(rig, "closed", &plain);
-    rig->open = get(rig, "open", &plain);
-    rig->failing = get(rig, "failing", &plain);
-    rig->crowded = get(rig, "crowded", &plain);
-    rig->striped = get(rig, "striped", &striped);
+    rig->closed = get(rig->registry, "closed", &plain);
+    rig->open = get(rig->registry, "open", &plain);
+    rig->failing = get(rig->registry, "failing", &plain);
+    rig->crowded = get(rig->registry, "crowded", &plain);
+    rig->striped = get(rig->registry, "striped", &striped);
     wsrt_breaker_control(rig->open, WSRT_BREAKER_TRIP, INT64_C(86400000), o.now);
     for (int i = 0; i < (quick ? 1000 : BULK); i++)
         call(rig->crowded, o.now, o.now + i * INT64_C(50000), WSRT_SUCCESS);
     for (int i = 0; i < MANY; i++) {
         char name[24];
         snprintf(name, sizeof name, "handle-%d", i);
-        rig->many[i] = get(rig, name, NULL);
+        rig->many[i] = get(rig->registry, name, NULL);
     }
     for (int i = 0; i < NAMED; i++) {
-        snprintf(rig->names[i], sizeof rig->names[i], "operation-%d", i);
-        wsrt_breaker_release_ref(get(rig, rig->names[i], NULL));
+        snprintf(rig->names[i], sizeof rig->names[i], "operation-%05d", i);
+        wsrt_breaker_release_ref(get(rig->named, rig->names[i], NULL));
     }
 }
 
@@ -306,10 +315,10 @@ static double bytes_of(struct rig *rig, int stripes)
 
     c.failure_threshold = 7; /* settings are shared: the first pays for them */
     snprintf(name, sizeof name, "size-%d", serial++);
-    get(rig, name, &c);
+    get(rig->registry, name, &c);
     snprintf(name, sizeof name, "size-%d", serial++);
     size_t before = rig->heap.live;
-    get(rig, name, &c);
+    get(rig->registry, name, &c);
     return (double)(rig->heap.live - before) - (double)(strlen("service") + strlen(name));
 }
 
@@ -445,5 +454,6 @@ int main(int argc, char **argv)
     run_peers(&b, argc, argv, median_of(P2));
     bench_end(&b);
     wsrt_breakers_free(rig.registry);
+    wsrt_breakers_free(rig.named);
     return check && missed ? 1 : 0;
 }

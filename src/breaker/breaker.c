@@ -419,7 +419,8 @@ static void note_outcome(struct window *w, int64_t t, int outcome)
 /* METRICS_ONLY tells what would have happened, once a window. */
 static void would_open(wsrt_breaker *b, const struct settings *s, const struct move *m)
 {
-    uint32_t window = (uint32_t)(m->t / NS_PER_MS / s->config.monitoring_window_ms) + 1;
+    uint16_t window =
+        (uint16_t)(m->t / NS_PER_MS / s->config.monitoring_window_ms % UINT16_MAX + 1);
     wsrt_breaker_event event = {
         .kind = WSRT_BREAKER_EVENT_WOULD_OPEN,
         .time = s->base + m->t,

@@ -47,8 +47,8 @@ struct window {
     _Atomic uint64_t past_successes;
 };
 
-/* In memory: this, padding, the stripes, the key. What every call touches stands last, next to the
- * only stripe. */
+/* In memory: this, padding, the stripes. What every call touches stands last, next to the only stripe.
+ * A block that was a breaker's is only ever another one's again, until the registry is freed. */
 struct wsrt_breaker {
     /* Probes of HALF_OPEN: generation (20) | in flight (10) | successes (10) | ticket (24). */
     _Atomic uint64_t probes;
@@ -56,7 +56,6 @@ struct wsrt_breaker {
     _Atomic(unsigned char *) slow; /* windows of slow calls, once WSRT_SLOW_RATE was set */
     _Atomic uint64_t slow_total;
     _Atomic uint64_t ignored;
-    uint64_t used; /* when it was asked for last, by the registry's count; under its lock */
     _Atomic uint64_t rejected;     /* but for those lately of one thread, see breaker_rejected(): */
     _Atomic uint64_t own_rejected; /* 0 = of none yet */
     _Atomic uint32_t run;          /* failures in a row, for WSRT_BREAKER_CONSECUTIVE */
@@ -64,11 +63,16 @@ struct wsrt_breaker {
     _Atomic uint32_t stale;
     _Atomic uint32_t config_mismatch;
     _Atomic uint32_t probes_lost;
-    _Atomic uint32_t would_open; /* the window of the last WOULD_OPEN, low bits */
     uint32_t published;          /* generation of the latest event; under the events' lock */
     uint32_t pins;               /* events and readers that need the key, and PIN_EVICTED */
-    _Atomic uint32_t references; /* see registry.c */
+    _Atomic uint16_t would_open; /* the window of the last WOULD_OPEN, mod 65535; 0 = none */
     _Atomic uint16_t growth;     /* openings in a row */
+    _Atomic uint64_t used;       /* when it was asked for last, by the registry's count */
+    union {
+        char *key;                 /* service and operation */
+        struct wsrt_breaker *next; /* of those that are gone */
+    };
+    _Atomic uint32_t references; /* see registry.c */
     uint8_t service_len;
     uint8_t operation_len;
     uint8_t stripes_at;  /* in units of 8 bytes from here */
@@ -153,9 +157,19 @@ struct document;
 
 enum { SETTINGS_CHAINS = 64 };
 
+/* hint: hash of the key (32 bits) | how far behind the breaker the key is (32), for both to be fetched
+ * at once. */
 struct place {
-    uint64_t hash;
-    wsrt_breaker *b; /* NULL = free */
+    _Atomic uint64_t hint;
+    _Atomic(wsrt_breaker *) b; /* NULL = free */
+};
+
+/* Changed under the registry's lock, read without it. Whoever reads one that was outgrown misses at most
+ * what is newer. */
+struct table {
+    struct table *outgrown;
+    size_t mask; /* places - 1; a power of two, at least twice the breakers */
+    struct place places[];
 };
 
 /* One that may have to go; `used` lags behind the breaker's own until somebody looks. */
@@ -165,18 +179,18 @@ struct idle {
 };
 
 struct wsrt_breakers {
+    _Atomic(struct table *) table;
     wsrt_allocator allocator;
     wsrt_env env;
     int64_t base; /* monotonic ns at creation */
     pthread_mutex_t lock;
-    struct place *places;
-    size_t place_count; /* a power of two, at least twice the breakers */
     size_t count;
     size_t cap;
     struct idle *idle; /* a heap of those not parked, the longest idle first */
     size_t idle_count;
-    uint64_t uses;
     size_t credit; /* how many may be looked at for eviction */
+    _Atomic uint64_t uses;
+    wsrt_breaker *gone[4]; /* blocks of 1, 2, 4 and 8 stripes; under the events' lock */
     struct document *document;
     struct settings *settings[SETTINGS_CHAINS];
     struct events events;
@@ -338,6 +352,7 @@ const struct layer *wsrt_breaker_document_layer(const struct document *d, wsrt_s
 
 /* ---- registry.c ---- */
 
+/* Under the events' lock. */
 void wsrt_breaker_destroy(wsrt_breakers *r, wsrt_breaker *b);
 /* A reference to every breaker, in memory of the registry; under its lock. */
 int wsrt_breakers_hold_all(wsrt_breakers *r, wsrt_breaker ***out, size_t *count);

@@ -1,10 +1,15 @@
-/* One breaker a key, found by its two names; the idle ones in order, for those that must go. */
+/* One breaker a key, found by its two names; the idle ones in order, for those that must go.
+ *
+ * Whoever looks for a key that is there takes no lock: a breaker's block stays one, so its references may
+ * be counted up before it is known whose it is now, unless that is nobody's. */
 #include "breaker/breaker_internal.h"
 
 #include "base/alloc.h"
 #include "base/env.h"
-#include "base/hash.h"
 #include "base/options.h"
+#include "base/wide.h"
+
+#include <stddef.h>
 
 #include <string.h>
 
@@ -12,22 +17,55 @@ enum { DEFAULT_CAP = 10000, FIRST_PLACES = 64, KEY_MOST = 255, UNIT = 8, LOOKS =
 
 _Static_assert(sizeof(struct window) <= STRIPE_ROOM, "stripes lie side by side");
 
-static void free_tables(wsrt_breakers *r)
+static size_t size_of_table(size_t places)
 {
-    wsrt_mem_free(&r->allocator, r->places, r->place_count * sizeof *r->places);
-    wsrt_mem_free(&r->allocator, r->idle, r->place_count / 2 * sizeof *r->idle);
+    return sizeof(struct table) + places * sizeof(struct place);
+}
+
+static struct table *new_table(const wsrt_breakers *r, size_t places)
+{
+    struct table *t = wsrt_mem_zalloc(&r->allocator, size_of_table(places));
+
+    if (t != NULL)
+        t->mask = places - 1;
+    return t;
+}
+
+static struct table *table_of(const wsrt_breakers *r)
+{
+    return atomic_load_explicit(&r->table, memory_order_acquire);
+}
+
+static wsrt_breaker *breaker_at(const struct table *t, size_t i)
+{
+    return atomic_load_explicit(&t->places[i].b, memory_order_acquire);
+}
+
+static void free_idle(const wsrt_breakers *r, const struct table *t)
+{
+    wsrt_mem_free(&r->allocator, r->idle, (t->mask + 1) / 2 * sizeof *r->idle);
+}
+
+static void free_tables(const wsrt_breakers *r)
+{
+    for (struct table *t = table_of(r), *outgrown; t != NULL; t = outgrown) {
+        outgrown = t->outgrown;
+        wsrt_mem_free(&r->allocator, t, size_of_table(t->mask + 1));
+    }
 }
 
 static int make(wsrt_breakers *r, uint32_t event_capacity)
 {
-    r->place_count = FIRST_PLACES;
-    r->places = wsrt_mem_zalloc(&r->allocator, r->place_count * sizeof *r->places);
-    r->idle = wsrt_mem_alloc(&r->allocator, r->place_count / 2 * sizeof *r->idle);
-    if (r->places != NULL && r->idle != NULL && pthread_mutex_init(&r->lock, NULL) == 0) {
+    struct table *t = new_table(r, FIRST_PLACES);
+
+    atomic_init(&r->table, t);
+    r->idle = wsrt_mem_alloc(&r->allocator, FIRST_PLACES / 2 * sizeof *r->idle);
+    if (t != NULL && r->idle != NULL && pthread_mutex_init(&r->lock, NULL) == 0) {
         if (wsrt_breaker_events_init(r, event_capacity) == WSRT_OK)
             return WSRT_OK;
         pthread_mutex_destroy(&r->lock);
     }
+    wsrt_mem_free(&r->allocator, r->idle, FIRST_PLACES / 2 * sizeof *r->idle);
     free_tables(r);
     return WSRT_ERR_NOMEM;
 }
@@ -64,43 +102,30 @@ int wsrt_breakers_new(wsrt_breakers **out, const wsrt_breakers_options *opts)
     return WSRT_OK;
 }
 
-/* ---- one breaker's memory: itself, its stripes, its key ---- */
-
-static size_t stripes_end(const wsrt_breaker *b)
-{
-    size_t room =
-        b->stripe_mask == 0 ? sizeof(struct window) : (size_t)(b->stripe_mask + 1) * STRIPE_ROOM;
-
-    return (size_t)b->stripes_at * UNIT + room;
-}
-
-static const char *key_of(const wsrt_breaker *b)
-{
-    return (const char *)b + stripes_end(b);
-}
+/* ---- one breaker's memory: itself, its stripes; its key ---- */
 
 /* Several stripes lie on lines of their own, wherever the allocator put the breaker: it aligns to 16
  * bytes, or to 8. */
-static size_t size_of(size_t stripes, size_t key_len)
+static size_t size_of(size_t stripes)
 {
-    return stripes == 1 ? sizeof(wsrt_breaker) + sizeof(struct window) + key_len
-                        : sizeof(wsrt_breaker) + (stripes + 1) * STRIPE_ROOM - UNIT + key_len;
+    return stripes == 1 ? sizeof(wsrt_breaker) + sizeof(struct window)
+                        : sizeof(wsrt_breaker) + (stripes + 1) * STRIPE_ROOM - UNIT;
 }
 
-static size_t size_of_breaker(const wsrt_breaker *b)
+static size_t key_len(const wsrt_breaker *b)
 {
-    return size_of((size_t)b->stripe_mask + 1, (size_t)b->service_len + b->operation_len);
+    return (size_t)b->service_len + b->operation_len;
 }
 
 wsrt_span wsrt_breaker_service(const wsrt_breaker *b)
 {
-    return b == NULL ? (wsrt_span){NULL, 0} : (wsrt_span){key_of(b), b->service_len};
+    return b == NULL ? (wsrt_span){NULL, 0} : (wsrt_span){b->key, b->service_len};
 }
 
 wsrt_span wsrt_breaker_operation(const wsrt_breaker *b)
 {
     return b == NULL ? (wsrt_span){NULL, 0}
-                     : (wsrt_span){key_of(b) + b->service_len, b->operation_len};
+                     : (wsrt_span){b->key + b->service_len, b->operation_len};
 }
 
 /* What the shared state takes, before the breaker. */
@@ -109,10 +134,28 @@ static size_t room_before(const wsrt_breakers *r)
     return r->fleet.ops.load != NULL ? sizeof(struct shared) : 0;
 }
 
+static wsrt_breaker **gone_like(wsrt_breakers *r, size_t stripes)
+{
+    return &r->gone[stripes <= 2 ? stripes - 1 : stripes / 4 + 1];
+}
+
 void wsrt_breaker_destroy(wsrt_breakers *r, wsrt_breaker *b)
 {
-    wsrt_mem_free(&r->allocator, atomic_load(&b->slow), ((size_t)b->stripe_mask + 1) * STRIPE_ROOM);
-    wsrt_mem_free(&r->allocator, (char *)b - room_before(r), size_of_breaker(b) + room_before(r));
+    size_t stripes = (size_t)b->stripe_mask + 1;
+    wsrt_breaker **gone = gone_like(r, stripes);
+
+    wsrt_mem_free(&r->allocator, atomic_load(&b->slow), stripes * STRIPE_ROOM);
+    wsrt_mem_free(&r->allocator, b->key, key_len(b));
+    b->next = *gone;
+    *gone = b;
+}
+
+static void free_blocks(wsrt_breakers *r, size_t stripes)
+{
+    for (wsrt_breaker *b = *gone_like(r, stripes), *next; b != NULL; b = next) {
+        next = b->next;
+        wsrt_mem_free(&r->allocator, (char *)b - room_before(r), size_of(stripes) + room_before(r));
+    }
 }
 
 static void free_settings(wsrt_breakers *r)
@@ -130,19 +173,38 @@ void wsrt_breakers_free(wsrt_breakers *r)
 {
     if (r == NULL)
         return;
+    const struct table *t = table_of(r);
     wsrt_breaker_events_free(r);
-    for (size_t i = 0; i < r->place_count; i++)
-        if (r->places[i].b != NULL)
-            wsrt_breaker_destroy(r, r->places[i].b);
+    for (size_t i = 0; i <= t->mask; i++)
+        if (breaker_at(t, i) != NULL)
+            wsrt_breaker_destroy(r, breaker_at(t, i));
+    for (size_t stripes = 1; stripes <= STRIPES_MAX; stripes *= 2)
+        free_blocks(r, stripes);
     free_settings(r);
     wsrt_breaker_document_free(r->document, &r->allocator);
     pthread_mutex_destroy(&r->lock);
+    free_idle(r, t);
     free_tables(r);
     wsrt_allocator allocator = r->allocator;
     wsrt_mem_free(&allocator, r, sizeof *r);
 }
 
 /* ---- the order of idleness: breakers that nobody holds, and lately held ones ---- */
+
+/* Two threads may take the same number, or one of them a number that has been: then they came at the same
+ * time. */
+static inline void note_use(wsrt_breakers *r, wsrt_breaker *b)
+{
+    uint64_t use = atomic_load_explicit(&r->uses, memory_order_relaxed) + 1;
+
+    atomic_store_explicit(&r->uses, use, memory_order_relaxed);
+    atomic_store_explicit(&b->used, use, memory_order_relaxed);
+}
+
+static uint64_t used(const wsrt_breaker *b)
+{
+    return atomic_load_explicit(&b->used, memory_order_relaxed);
+}
 
 /* A breaker that is asked for only takes a new number, which is all that a look-up pays. Its entry keeps
  * the old one, never a later one, until it is the first: then it sinks to where it belongs. */
@@ -169,17 +231,35 @@ static void leave_first(wsrt_breakers *r)
 /* The newest number of all belongs at the end. */
 static void enter_newest(wsrt_breakers *r, wsrt_breaker *b)
 {
-    b->used = ++r->uses;
-    r->idle[r->idle_count++] = (struct idle){b->used, b};
+    note_use(r, b);
+    r->idle[r->idle_count++] = (struct idle){used(b), b};
 }
 
-/* references: two for each holder, and the parked bit: out of the order while held. */
+/* references: two for each holder, and the parked bit: out of the order while held. Or nobody may hold
+ * it any more: it has gone. */
 enum { PARKED = 1, HOLDER = 2 };
+static const uint32_t gone_for_good = (uint32_t)1 << 31;
 
-static void hold(wsrt_breakers *r, wsrt_breaker *b)
+/* Takes a reference to whatever breaker this is now; 0 = to none. */
+static inline int hold(wsrt_breakers *r, wsrt_breaker *b)
 {
-    atomic_fetch_add(&b->references, HOLDER);
-    b->used = ++r->uses;
+    uint32_t held = atomic_load_explicit(&b->references, memory_order_relaxed);
+
+    do {
+        if ((held & gone_for_good) != 0)
+            return 0;
+    } while (!atomic_compare_exchange_weak(&b->references, &held, held + HOLDER));
+    if (held < HOLDER) /* one that is held cannot go */
+        note_use(r, b);
+    return 1;
+}
+
+/* 0 = somebody holds it. */
+static int close_door(wsrt_breaker *b)
+{
+    uint32_t nobody = 0;
+
+    return atomic_compare_exchange_strong(&b->references, &nobody, gone_for_good);
 }
 
 /* A held breaker that comes first leaves the order; 0 when nobody holds it. */
@@ -195,17 +275,11 @@ static int park(wsrt_breakers *r, wsrt_breaker *b)
     return 1;
 }
 
-/* Whoever gives a parked one back last puts it in again. Without the lock the breaker may be gone as
- * soon as its last reference is, so nothing is read of it after that. */
-void wsrt_breaker_release_ref(wsrt_breaker *b)
+/* Whoever gives a parked one back last puts it in again. */
+static __attribute__((noinline)) void release_parked(wsrt_breaker *b)
 {
-    if (b == NULL)
-        return;
     wsrt_breakers *r = breaker_settings(b)->registry;
-    uint32_t held = atomic_load(&b->references);
-    while ((held & PARKED) == 0)
-        if (atomic_compare_exchange_weak(&b->references, &held, held - HOLDER))
-            return;
+
     pthread_mutex_lock(&r->lock);
     if (atomic_fetch_sub(&b->references, HOLDER) == (HOLDER | PARKED)) {
         atomic_store(&b->references, 0);
@@ -214,89 +288,185 @@ void wsrt_breaker_release_ref(wsrt_breaker *b)
     pthread_mutex_unlock(&r->lock);
 }
 
+/* Without the lock the breaker may be gone as soon as its last reference is, so nothing is read of it
+ * after that. */
+void wsrt_breaker_release_ref(wsrt_breaker *b)
+{
+    if (b == NULL)
+        return;
+    uint32_t held = atomic_load_explicit(&b->references, memory_order_relaxed);
+    while ((held & PARKED) == 0)
+        if (atomic_compare_exchange_weak(&b->references, &held, held - HOLDER))
+            return;
+    release_parked(b);
+}
+
 /* ---- the table ---- */
 
-static uint64_t hash_of(wsrt_span service, wsrt_span operation)
+static inline uint64_t fold(uint64_t a, uint64_t b)
 {
-    return wsrt_hash(wsrt_hash(service.len, service.ptr, service.len), operation.ptr,
-                     operation.len);
+    uint64_t low, high = wsrt_mul_wide(a, b, &low);
+
+    return high ^ low;
 }
 
-static int has_key(const wsrt_breaker *b, wsrt_span service, wsrt_span operation)
+static inline uint64_t load64(const char *p)
 {
-    const char *key = key_of(b);
+    uint64_t word;
 
+    memcpy(&word, p, sizeof word);
+    return word;
+}
+
+/* The last bytes, at most 8; they may overlap with those before. */
+static inline uint64_t load_last(wsrt_span text)
+{
+    const unsigned char *p = (const unsigned char *)text.ptr;
+    uint32_t low, high;
+
+    if (text.len >= 8)
+        return load64(text.ptr + text.len - 8);
+    if (text.len < 4)
+        return (uint64_t)p[0] << 16 | (uint64_t)p[text.len / 2] << 8 | p[text.len - 1];
+    memcpy(&low, text.ptr, sizeof low);
+    memcpy(&high, text.ptr + text.len - 4, sizeof high);
+    return (uint64_t)high << 32 | low;
+}
+
+/* Names come from the program, not from clients: it is enough that they spread. */
+static inline uint64_t hash_name(uint64_t hash, wsrt_span name)
+{
+    static const uint64_t odd = 0x9e3779b97f4a7c15u, other = 0xd1b54a32d192ed03u;
+
+    for (size_t i = 0; i + 8 < name.len; i += 8)
+        hash = fold(hash ^ load64(name.ptr + i), odd);
+    return fold(hash ^ load_last(name), other ^ name.len);
+}
+
+static inline uint32_t hash_of(wsrt_span service, wsrt_span operation)
+{
+    return (uint32_t)hash_name(hash_name(service.len, service), operation);
+}
+
+/* Both are as long; short as names are, a call of memcmp() takes longer. */
+static inline int is_name(const char *text, wsrt_span name)
+{
+    wsrt_span ours = {text, name.len};
+
+    for (size_t i = 0; i + 8 < name.len; i += 8)
+        if (load64(text + i) != load64(name.ptr + i))
+            return 0;
+    return load_last(ours) == load_last(name);
+}
+
+static inline int has_key(const wsrt_breaker *b, wsrt_span service, wsrt_span operation)
+{
     return b->service_len == service.len && b->operation_len == operation.len &&
-           memcmp(key, service.ptr, service.len) == 0 &&
-           memcmp(key + service.len, operation.ptr, operation.len) == 0;
+           is_name(b->key, service) && is_name(b->key + service.len, operation);
 }
 
-static wsrt_breaker *find(const wsrt_breakers *r, uint64_t hash, wsrt_span service,
+static inline uint64_t hint_at(const struct table *t, size_t i)
+{
+    return atomic_load_explicit(&t->places[i].hint, memory_order_relaxed);
+}
+
+static inline uint32_t hash_at(const struct table *t, size_t i)
+{
+    return (uint32_t)(hint_at(t, i) >> 32);
+}
+
+static wsrt_breaker *find(const wsrt_breakers *r, uint32_t hash, wsrt_span service,
                           wsrt_span operation)
 {
-    size_t mask = r->place_count - 1;
+    const struct table *t = table_of(r);
+    wsrt_breaker *b;
 
-    for (size_t i = (size_t)hash & mask; r->places[i].b != NULL; i = (i + 1) & mask) {
-        wsrt_breaker *b = r->places[i].b;
-        if (r->places[i].hash != hash)
-            continue;
-        /* where the key of one with a single stripe is: both lines come at once */
-        __builtin_prefetch((const char *)b + sizeof *b + sizeof(struct window));
-        if (has_key(b, service, operation))
+    for (size_t i = (size_t)hash & t->mask; (b = breaker_at(t, i)) != NULL; i = (i + 1) & t->mask)
+        if (hash_at(t, i) == hash && has_key(b, service, operation))
             return b;
-    }
     return NULL;
 }
 
-static void put(struct place *places, size_t count, struct place p)
+/* Without the lock, and held; NULL = it is not there, or just coming, going or changing its place. */
+static inline wsrt_breaker *find_held(wsrt_breakers *r, uint32_t hash, wsrt_span service,
+                                      wsrt_span operation)
 {
-    size_t i = (size_t)p.hash & (count - 1);
+    const struct table *t = table_of(r);
+    wsrt_breaker *b = NULL;
+    size_t i = (size_t)hash & t->mask;
 
-    while (places[i].b != NULL)
-        i = (i + 1) & (count - 1);
-    places[i] = p;
+    for (size_t n = 0; n <= t->mask; n++, i = (i + 1) & t->mask)
+        if ((b = breaker_at(t, i)) == NULL || hash_at(t, i) == hash)
+            break;
+    if (b == NULL)
+        return NULL;
+    __builtin_prefetch((const char *)b + (int32_t)hint_at(t, i));
+    if (!hold(r, b))
+        return NULL;
+    if (has_key(b, service, operation))
+        return b;
+    wsrt_breaker_release_ref(b);
+    return NULL;
+}
+
+static void set_place(struct place *p, uint32_t hash, wsrt_breaker *b)
+{
+    uint32_t behind = (uint32_t)((uintptr_t)b->key - (uintptr_t)b); /* or anywhere, if too far */
+
+    atomic_store_explicit(&p->hint, (uint64_t)hash << 32 | behind, memory_order_relaxed);
+    atomic_store_explicit(&p->b, b, memory_order_release);
+}
+
+static void put(struct table *t, uint32_t hash, wsrt_breaker *b)
+{
+    size_t i = (size_t)hash & t->mask;
+
+    while (breaker_at(t, i) != NULL)
+        i = (i + 1) & t->mask;
+    set_place(&t->places[i], hash, b);
 }
 
 /* Those behind it that it stood in the way of move up, so that no search ends too early. */
 static void take_out(wsrt_breakers *r, const wsrt_breaker *b)
 {
-    size_t mask = r->place_count - 1;
-    size_t hole = (size_t)hash_of(wsrt_breaker_service(b), wsrt_breaker_operation(b)) & mask;
+    struct table *t = table_of(r);
+    size_t hole = (size_t)hash_of(wsrt_breaker_service(b), wsrt_breaker_operation(b)) & t->mask;
 
-    while (r->places[hole].b != b)
-        hole = (hole + 1) & mask;
-    for (size_t i = (hole + 1) & mask; r->places[i].b != NULL; i = (i + 1) & mask) {
-        size_t home = (size_t)r->places[i].hash & mask;
-        if (((i - home) & mask) < ((i - hole) & mask))
+    while (breaker_at(t, hole) != b)
+        hole = (hole + 1) & t->mask;
+    for (size_t i = (hole + 1) & t->mask; breaker_at(t, i) != NULL; i = (i + 1) & t->mask) {
+        size_t home = (size_t)hash_at(t, i) & t->mask;
+        if (((i - home) & t->mask) < ((i - hole) & t->mask))
             continue;
-        r->places[hole] = r->places[i];
+        set_place(&t->places[hole], hash_at(t, i), breaker_at(t, i));
         hole = i;
     }
-    r->places[hole].b = NULL;
+    atomic_store_explicit(&t->places[hole].b, NULL, memory_order_release);
 }
 
-/* Room for one more breaker, in both tables. */
+/* Room for one more breaker, in the table and among the idle. */
 static int grow(wsrt_breakers *r)
 {
-    size_t count = 2 * r->place_count;
+    struct table *old = table_of(r);
+    size_t count = 2 * (old->mask + 1);
 
-    if (r->count < r->place_count / 2)
+    if (r->count < count / 4)
         return WSRT_OK;
-    struct place *places = wsrt_mem_zalloc(&r->allocator, count * sizeof *places);
+    struct table *t = new_table(r, count);
     struct idle *idle = wsrt_mem_alloc(&r->allocator, count / 2 * sizeof *idle);
-    if (places == NULL || idle == NULL) {
-        wsrt_mem_free(&r->allocator, places, count * sizeof *places);
+    if (t == NULL || idle == NULL) {
+        wsrt_mem_free(&r->allocator, t, size_of_table(count));
         wsrt_mem_free(&r->allocator, idle, count / 2 * sizeof *idle);
         return WSRT_ERR_NOMEM;
     }
-    for (size_t i = 0; i < r->place_count; i++)
-        if (r->places[i].b != NULL)
-            put(places, count, r->places[i]);
+    for (size_t i = 0; i <= old->mask; i++)
+        if (breaker_at(old, i) != NULL)
+            put(t, hash_at(old, i), breaker_at(old, i));
     memcpy(idle, r->idle, r->idle_count * sizeof *idle);
-    free_tables(r);
-    r->places = places;
+    free_idle(r, old);
     r->idle = idle;
-    r->place_count = count;
+    t->outgrown = old;
+    atomic_store_explicit(&r->table, t, memory_order_release);
     return WSRT_OK;
 }
 
@@ -326,28 +496,59 @@ static void remove_first(wsrt_breakers *r)
 static int make_room(wsrt_breakers *r)
 {
     int64_t now = r->env.now(r->env.user);
-    uint64_t start = r->uses;
+    uint64_t start = atomic_load_explicit(&r->uses, memory_order_relaxed);
 
     r->credit = r->credit + LOOKS < r->cap + LOOKS ? r->credit + LOOKS : r->cap + LOOKS;
     while (r->idle_count > 0 && r->idle[0].used <= start && r->credit > 0) {
         wsrt_breaker *b = r->idle[0].b;
-        if (b->used != r->idle[0].used) {
-            sink(r, 0, (struct idle){b->used, b});
+        uint64_t last = used(b);
+        if (last != r->idle[0].used) {
+            sink(r, 0, (struct idle){last, b});
             continue;
         }
         r->credit--;
         if (park(r, b))
             continue;
-        if (can_go(b, now)) {
+        if (!can_go(b, now)) {
+            note_use(r, b);
+        } else if (close_door(b)) {
             remove_first(r);
             return 1;
         }
-        b->used = ++r->uses;
     }
     return 0;
 }
 
 /* ---- creation ---- */
+
+static wsrt_breaker *new_block(wsrt_breakers *r, size_t stripes)
+{
+    wsrt_breaker **gone = gone_like(r, stripes);
+
+    pthread_mutex_lock(&r->events.lock);
+    wsrt_breaker *b = *gone;
+    if (b != NULL)
+        *gone = b->next;
+    pthread_mutex_unlock(&r->events.lock);
+    if (b != NULL)
+        return b;
+    char *block = wsrt_mem_zalloc(&r->allocator, room_before(r) + size_of(stripes));
+    if (block == NULL)
+        return NULL;
+    b = (wsrt_breaker *)(void *)(block + room_before(r));
+    atomic_init(&b->references, gone_for_good);
+    return b;
+}
+
+/* Everything but the references, at which others may be looking. */
+static void clear(const wsrt_breakers *r, wsrt_breaker *b, size_t stripes)
+{
+    size_t before = room_before(r) + offsetof(wsrt_breaker, references);
+    size_t rest = offsetof(wsrt_breaker, references) + sizeof b->references;
+
+    memset((char *)b - room_before(r), 0, before);
+    memset((char *)b + rest, 0, size_of(stripes) - rest);
+}
 
 static void init(wsrt_breaker *b, size_t stripes, const struct settings *s)
 {
@@ -360,31 +561,42 @@ static void init(wsrt_breaker *b, size_t stripes, const struct settings *s)
     atomic_init(&b->settings, s);
     atomic_init(&b->transitions, PERMIT_VALID);
     atomic_init(&b->rejected, REJECTED_ZERO);
+    if (settings_share(s))
+        atomic_init(&b->word, (uint64_t)STATE_UNSEEN << STATE_SHIFT);
     for (size_t i = 0; i < stripes; i++)
         wsrt_window_init(breaker_stripe(b, i));
+}
+
+static int set_key(const wsrt_breakers *r, wsrt_breaker *b, wsrt_span service, wsrt_span operation)
+{
+    b->service_len = (uint8_t)service.len;
+    b->operation_len = (uint8_t)operation.len;
+    b->key = wsrt_mem_alloc(&r->allocator, key_len(b));
+    if (b->key == NULL)
+        return WSRT_ERR_NOMEM;
+    memcpy(b->key, service.ptr, service.len);
+    memcpy(b->key + service.len, operation.ptr, operation.len);
+    return WSRT_OK;
 }
 
 static wsrt_breaker *new_breaker(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
                                  const struct settings *s)
 {
     size_t stripes = (size_t)s->config.stripes;
-    size_t size = room_before(r) + size_of(stripes, service.len + operation.len);
-    char *block = wsrt_mem_zalloc(&r->allocator, size);
+    wsrt_breaker *b = new_block(r, stripes);
 
-    if (block == NULL)
+    if (b == NULL)
         return NULL;
-    wsrt_breaker *b = (wsrt_breaker *)(void *)(block + room_before(r));
+    clear(r, b, stripes);
     init(b, stripes, s);
-    if (settings_share(s))
-        atomic_init(&b->word, (uint64_t)STATE_UNSEEN << STATE_SHIFT);
-    b->service_len = (uint8_t)service.len;
-    b->operation_len = (uint8_t)operation.len;
-    char *key = (char *)b + stripes_end(b);
-    memcpy(key, service.ptr, service.len);
-    memcpy(key + service.len, operation.ptr, operation.len);
-    if (wsrt_breaker_slow_room(r, b, s) == WSRT_OK)
+    if (set_key(r, b, service, operation) == WSRT_OK &&
+        wsrt_breaker_slow_room(r, b, s) == WSRT_OK) {
+        atomic_store(&b->references, 0);
         return b;
+    }
+    pthread_mutex_lock(&r->events.lock);
     wsrt_breaker_destroy(r, b);
+    pthread_mutex_unlock(&r->events.lock);
     return NULL;
 }
 
@@ -399,7 +611,7 @@ static int create(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
     wsrt_breaker *b = s == NULL ? NULL : new_breaker(r, service, operation, s);
     if (b == NULL)
         return WSRT_ERR_NOMEM;
-    put(r->places, r->place_count, (struct place){hash_of(service, operation), b});
+    put(table_of(r), hash_of(service, operation), b);
     enter_newest(r, b);
     r->count++;
     *out = b;
@@ -441,7 +653,12 @@ int wsrt_breakers_get(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
         return WSRT_ERR_INVALID;
     if (config != NULL && (rc = wsrt_breaker_config_check(config, NULL)) != WSRT_OK)
         return rc;
-    uint64_t hash = hash_of(service, operation);
+    uint32_t hash = hash_of(service, operation);
+    if (config == NULL && (*out = find_held(r, hash, service, operation)) != NULL) {
+        if (differs != NULL)
+            *differs = 0;
+        return WSRT_OK;
+    }
     pthread_mutex_lock(&r->lock);
     wsrt_breaker *b = find(r, hash, service, operation);
     if (b == NULL)
@@ -466,7 +683,9 @@ int wsrt_breakers_find(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
     *out = NULL;
     if (r == NULL || !is_key(service) || !is_key(operation))
         return WSRT_ERR_INVALID;
-    uint64_t hash = hash_of(service, operation);
+    uint32_t hash = hash_of(service, operation);
+    if ((*out = find_held(r, hash, service, operation)) != NULL)
+        return WSRT_OK;
     pthread_mutex_lock(&r->lock);
     wsrt_breaker *b = find(r, hash, service, operation);
     if (b != NULL)
@@ -486,8 +705,9 @@ int wsrt_breakers_hold_all(wsrt_breakers *r, wsrt_breaker ***out, size_t *count)
     *count = r->count;
     if (all == NULL && r->count > 0)
         return WSRT_ERR_NOMEM;
-    for (size_t i = 0; i < r->place_count; i++) {
-        wsrt_breaker *b = r->places[i].b;
+    const struct table *t = table_of(r);
+    for (size_t i = 0; i <= t->mask; i++) {
+        wsrt_breaker *b = breaker_at(t, i);
         if (b == NULL)
             continue;
         atomic_fetch_add(&b->references, HOLDER);
