@@ -474,6 +474,30 @@ START_TEST(keys_are_two_names_with_lengths)
 }
 END_TEST
 
+/* So many that some have the same hash, whatever the function. */
+enum { CROWD = 200000 };
+
+START_TEST(each_of_very_many_names_finds_its_own)
+{
+    wsrt_breakers_options o = {.struct_size = sizeof o, .max_breakers = CROWD};
+    wsrt_breakers *r;
+    char name[16];
+
+    ck_assert_int_eq(wsrt_breakers_new(&r, &o), WSRT_OK);
+    for (int i = 0; i < 2 * CROWD; i++) {
+        wsrt_breaker *b;
+        snprintf(name, sizeof name, "%d", i % CROWD);
+        ck_assert_int_eq(
+            wsrt_breakers_get(r, wsrt_span_cstr("s"), wsrt_span_cstr(name), NULL, &b, NULL),
+            WSRT_OK);
+        if (!wsrt_span_equal(wsrt_breaker_operation(b), wsrt_span_cstr(name)))
+            ck_abort_msg("%s finds another", name);
+        wsrt_breaker_release_ref(b);
+    }
+    wsrt_breakers_free(r);
+}
+END_TEST
+
 START_TEST(the_first_settings_of_a_key_stay_and_others_are_told)
 {
     wsrt_breaker_config c = quick();
@@ -654,6 +678,7 @@ Suite *suite(void)
     tcase_add_test(t, several_probes_and_several_successes_can_be_asked_for);
     tcase_add_test(t, settings_out_of_range_are_refused);
     tcase_add_test(t, keys_are_two_names_with_lengths);
+    tcase_add_test(t, each_of_very_many_names_finds_its_own);
     tcase_add_test(t, the_first_settings_of_a_key_stay_and_others_are_told);
     tcase_add_test(t, a_full_registry_refuses_new_keys_and_serves_old_ones);
     tcase_add_test(t, every_allocation_may_fail);

@@ -468,6 +468,68 @@ START_TEST(a_listener_that_left_is_never_called_again)
 }
 END_TEST
 
+/* ---- names ---- */
+
+enum { KEYS = 24, ROOM = 8, LOOKUPS = 20000 };
+
+static int count_one(wsrt_breaker *b, void *user)
+{
+    (void)b;
+    ++*(int *)user;
+    return WSRT_OK;
+}
+
+struct readers {
+    _Atomic int found, strangers;
+};
+
+/* Half of them only ask for what is there, half make it. */
+static void *ask_by_name(void *user)
+{
+    struct readers *r = user;
+    uint32_t random = (uint32_t)(uintptr_t)&random;
+
+    for (int i = 0; i < LOOKUPS; i++) {
+        wsrt_span name = {"abcdefghijklmnopqrstuvwxyz", 0};
+        wsrt_breaker *b;
+        random = random * 1664525 + 1013904223;
+        name.len = 1 + (random >> 16) % KEYS;
+        if ((i % 2 ? wsrt_breakers_find(registry, wsrt_span_cstr("s"), name, &b)
+                   : wsrt_breakers_get(registry, wsrt_span_cstr("s"), name, NULL, &b, NULL)) !=
+            WSRT_OK)
+            continue;
+        r->found++;
+        r->strangers += !wsrt_span_equal(wsrt_breaker_operation(b), name);
+        if (i % 32 == 0)
+            sched_yield();
+        wsrt_breaker_release_ref(b);
+    }
+    return NULL;
+}
+
+START_TEST(whoever_asks_by_name_while_keys_come_and_go_gets_the_breaker_of_that_name)
+{
+    wsrt_breakers_options o = {.struct_size = sizeof o, .max_breakers = ROOM};
+    struct readers r = {0, 0};
+    int places = 0;
+
+    wsrt_breakers_free(registry);
+    ck_assert_int_eq(wsrt_breakers_new(&registry, &o), WSRT_OK);
+    run_threads(4, ask_by_name, &r);
+    ck_assert_int_eq(r.strangers, 0);
+    ck_assert_int_gt(r.found, LOOKUPS);
+    wsrt_breakers_foreach(registry, count_one, &places);
+    ck_assert_int_eq(places, ROOM);
+    for (int i = 0; i < ROOM; i++) { /* nobody holds one any more: all can go */
+        char name[2] = {(char)('A' + i), 0};
+        wsrt_breaker *b;
+        ck_assert_int_eq(
+            wsrt_breakers_get(registry, wsrt_span_cstr("s"), wsrt_span_cstr(name), NULL, &b, NULL),
+            WSRT_OK);
+    }
+}
+END_TEST
+
 /* ---- everything at once ---- */
 
 static void *live_with_others(void *user)
@@ -555,6 +617,7 @@ Suite *suite(void)
     tcase_add_test(t, every_rejection_of_two_threads_is_counted_and_the_count_never_falls);
     tcase_add_test(t, changes_by_several_threads_are_told_in_the_order_they_were_made);
     tcase_add_test(t, a_listener_that_left_is_never_called_again);
+    tcase_add_test(t, whoever_asks_by_name_while_keys_come_and_go_gets_the_breaker_of_that_name);
     tcase_add_test(t, calls_settings_readers_and_eviction_live_together);
     suite_add_tcase(s, t);
     return s;
