@@ -395,6 +395,7 @@ int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsr
     uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
     if (LIKELY(is_plain(word, counted))) {
         __builtin_prefetch(&only_stripe(b)->buckets[4], 1);
+        __builtin_prefetch(&only_stripe(b)->buckets[BUCKETS - 1], 1);
         out->opaque[0] = counted;
         out->opaque[1] = (uint64_t)now;
         return WSRT_OK;
