@@ -188,12 +188,13 @@ WSRT_API void wsrt_breakers_free(wsrt_breakers *r);
  * @param differs    set to 1 when it existed with other settings than `config` gives, and this is
  *                   counted; NULL is fine
  * @return WSRT_OK; WSRT_ERR_INVALID (key or a member of `config`); WSRT_ERR_LIMIT (at the cap, none
- *         can go); WSRT_ERR_NOMEM; WSRT_ERR_UNSUPPORTED. A short lock. Any thread. @since 0.1
+ *         can go); WSRT_ERR_NOMEM; WSRT_ERR_UNSUPPORTED. No lock where it exists and `config` is
+ *         NULL, else a short one. Any thread. @since 0.1
  */
 WSRT_API int wsrt_breakers_get(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
                                const wsrt_breaker_config *config, wsrt_breaker **out, int *differs);
 
-/** As get, but never creates: WSRT_ERR_NOT_FOUND. Any thread. @since 0.1 */
+/** As get, but never creates: WSRT_ERR_NOT_FOUND, after a short lock. Any thread. @since 0.1 */
 WSRT_API int wsrt_breakers_find(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
                                 wsrt_breaker **out);
 
