@@ -391,6 +391,55 @@ WSRT_API int wsrt_monitor_source(wsrt_monitor *m, const char *name_cstr, int kin
 /** Removes all sources of a user; NULL monitor is fine. No export may be running. @since 0.1 */
 WSRT_API void wsrt_monitor_source_remove(wsrt_monitor *m, const void *user);
 
+/* ---- the application's own metrics -------------------------------------------------------- */
+
+/** What a metric of the application's own makes of an attribute. @since 0.1 */
+typedef enum wsrt_business_kind {
+    WSRT_BUSINESS_COUNTER = 1,  /**< completions with the attribute; of a number its sum */
+    WSRT_BUSINESS_GAUGE = 2,    /**< the number that was told last */
+    WSRT_BUSINESS_RATIO = 3,    /**< successes among the completions with the attribute */
+    WSRT_BUSINESS_AVERAGE = 4,  /**< mean of the number */
+    WSRT_BUSINESS_CATEGORY = 5, /**< completions by the attribute's value */
+    WSRT_BUSINESS_KIND_MIN_ = -2147483647 - 1,
+    WSRT_BUSINESS_KIND_MAX_ = 2147483647
+} wsrt_business_kind;
+
+/**
+ * A metric of the application's own, made of an attribute of an operation's completions. Names of
+ * metric, attribute and dimensions are `[A-Za-z][A-Za-z0-9_]{0,62}`; all is copied. @since 0.1
+ */
+typedef struct wsrt_business_metric {
+    uint32_t struct_size;     /**< sizeof(wsrt_business_metric) */
+    int32_t kind;             /**< a wsrt_business_kind */
+    int32_t operation;        /**< whose completions: its id */
+    uint32_t dimension_count; /**< at most 28, beside Handler and Environment */
+    const char *name_cstr;    /**< "ordersPlaced" */
+    const char
+        *attribute_cstr;    /**< of the table in docs/monitor.md or a name of your own, which this
+                                        declares; completions without it do not count */
+    const char *value_cstr; /**< COUNTER and RATIO: only completions with this value of it;
+                                        NULL = any */
+    const char *const *dimensions; /**< names of attributes of text; one that a completion does not
+                                        tell is "none" */
+    const char *unit_cstr; /**< of CloudWatch, at most 31 bytes; NULL = Count of counters and
+                                        categories, Percent of ratios, else None */
+    const char
+        *help_cstr; /**< a sentence, at most 255 bytes; NULL = "A metric of the application." */
+} wsrt_business_metric;
+
+/**
+ * Registers a metric of the application's own. Exports tell it with the dimensions Handler, those it
+ * declares, and Environment. A set of values beyond the caps (wsrt_monitor_options), or with a value that
+ * is not 1 to 255 bytes of printable ASCII, counts in one series whose values are `__overflow__`, and in
+ * SeriesDropped: totals stay right. Binary snapshots do not have these metrics.
+ *
+ * @return WSRT_OK; WSRT_ERR_NOT_FOUND (no such operation); WSRT_ERR_EXISTS (the name, as Prometheus would
+ *         have it, is that of a metric or of a dimension); WSRT_ERR_FORBIDDEN (an identity that is not in
+ *         allow_identity_dimensions, a trace or free text as a dimension or category);
+ *         WSRT_ERR_INVALID; WSRT_ERR_LIMIT (256 metrics); WSRT_ERR_NOMEM. Any thread. @since 0.1
+ */
+WSRT_API int wsrt_monitor_business(wsrt_monitor *m, const wsrt_business_metric *metric);
+
 /* ---- time --------------------------------------------------------------------------------- */
 
 /**

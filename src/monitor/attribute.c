@@ -1,4 +1,4 @@
-#include "monitor/internal.h"
+#include "monitor/own.h"
 
 #include "base/alloc.h"
 #include "base/hash.h"
@@ -91,6 +91,15 @@ enum use wsrt_attribute_use(const wsrt_monitor *m, const char *name)
     if (a->class == TEXT)
         return USE_REDACTED;
     return a->class == IDENTITY && (m->log_identity_plain & a->index) == 0 ? USE_HASHED : USE_PLAIN;
+}
+
+int wsrt_attribute_may_be_dimension(const wsrt_monitor *m, const char *name)
+{
+    const struct attribute *a = find_attribute(name);
+
+    if (a != NULL && a->class == IDENTITY)
+        return (m->allow_identity_dimensions & a->index) != 0;
+    return a == NULL || a->class == CATEGORY;
 }
 
 /* ---- values ---- */
@@ -345,7 +354,9 @@ void wsrt_attributes_count(const struct place *at, struct attributes attrs, int 
     for (size_t i = 0; i < attrs.count; i++) {
         const wsrt_field *field = &attrs.fields[i];
         const struct attribute *a = find_attribute(field->name_cstr);
-        if (a == NULL || !take(at, a, field, out, good))
+        int is_known = a != NULL ? take(at, a, field, out, good)
+                                 : wsrt_own_declares(at->monitor, at->id, field->name_cstr);
+        if (!is_known)
             count_up(&at->monitor->attributes_dropped, 1, 1);
     }
 }

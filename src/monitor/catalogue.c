@@ -279,6 +279,18 @@ const struct metric *wsrt_metric_find(const char *name)
     return NULL;
 }
 
+int wsrt_metric_is_named(const char *name)
+{
+    for (size_t i = 0; i < METRICS; i++) {
+        const char *known = metrics[i].name;
+        if (strncmp(known, name, strcspn(known, ".")) == 0 && name[strcspn(known, ".")] == '\0')
+            return 1;
+        if (metrics[i].service_name != NULL && strcmp(metrics[i].service_name, name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 void wsrt_snake_case(char *to, const char *name)
 {
     for (size_t i = 0; name[i] != '\0'; i++) {

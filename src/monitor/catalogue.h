@@ -116,6 +116,8 @@ struct metric {
 };
 
 const struct metric *wsrt_metric_of(enum metric_id id);
+/* Whether a metric of the catalogue has the name, whole or before a dot. */
+int wsrt_metric_is_named(const char *name);
 /* What a source may give; NULL = a metric of the user's own. */
 const struct metric *wsrt_metric_find(const char *name);
 /* The critical limit of a built-in operation, as a threshold has it. */

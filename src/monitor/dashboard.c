@@ -248,10 +248,10 @@ static void labelled(wsrt_json_writer *w, const char *row, const struct family *
     wsrt_json_object(w);
     for (const struct family *f = from; f != NULL; f = f->next) {
         const struct sample *x = is_of(f, row) ? f->samples : NULL;
-        while (x != NULL && x->set != like->set)
-            x = x->next;
-        if (x != NULL)
-            wsrt_json_number(w, f->name, x->number);
+        double value;
+        for (; x != NULL; x = x->next)
+            if (x->set == like->set && wsrt_sample_value(f, x, &value))
+                wsrt_json_number(w, x->name != NULL ? x->name : f->name, value);
     }
     wsrt_json_object_end(w);
     wsrt_json_object_end(w);

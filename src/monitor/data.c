@@ -2,6 +2,7 @@
 
 #include "monitor/business.h"
 #include "monitor/catalogue.h"
+#include "monitor/own.h"
 
 #include "base/alloc.h"
 
@@ -189,11 +190,30 @@ static int is_published(const struct family *f)
     return f->metric == NULL || f->metric->cloudwatch != NULL;
 }
 
+static int own_sample(struct data_walk *w, const struct family *f, const struct sample *s)
+{
+    double by_unit = f->own->kind == WSRT_BUSINESS_RATIO ? 100 : 1, value;
+    struct datum d = {.name = s->name != NULL ? s->name : f->name, .unit = f->own->unit};
+
+    if (s->count == 0 || !wsrt_sample_value(f, s, &value)) /* nothing since the last reading */
+        return WSRT_OK;
+    d.value = d.least = d.most = value * by_unit;
+    d.form = f->kind == WSRT_SOURCE_COUNTER ? WSRT_METRIC_SUM : WSRT_METRIC_GAUGE;
+    if (f->kind == FAMILY_MEAN) {
+        d.form = WSRT_METRIC_SET;
+        d.sum = s->number * by_unit;
+        d.count = (uint64_t)s->count;
+    }
+    return send(w, &d);
+}
+
 static int sample(struct data_walk *w, const struct family *f, const struct sample *s)
 {
     const struct metric *metric = f->metric;
     int sum = f->kind == WSRT_SOURCE_COUNTER;
 
+    if (f->own != NULL)
+        return own_sample(w, f, s);
     return send(
         w, &(struct datum){.name = f->name,
                            .unit = metric == NULL ? sum ? "Count" : "None" : metric->cloudwatch,

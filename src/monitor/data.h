@@ -4,7 +4,7 @@
 
 #include "monitor/document.h"
 
-enum { MAX_DATUM_DIMENSIONS = MAX_LABELS + 1 };
+enum { MAX_DATUM_DIMENSIONS = MAX_SET_LABELS + 1 };
 
 struct dimension {
     const char *name;

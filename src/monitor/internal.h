@@ -70,7 +70,8 @@ enum {
     VALUE_BUCKETS = 1024,
     MAX_SOURCES = 4096,
     MAX_SOURCE_NAME = 63,
-    MAX_LABELS = 8,
+    MAX_LABELS = 8, /* of a source's series */
+    MAX_SET_LABELS = 29,
     MAX_CORRELATION_ID = 128,
     BUILTIN_OPERATIONS = 4,
     TREND_MINUTES = 1440
@@ -196,6 +197,7 @@ struct operation {
     _Atomic int octaves_used;
     struct history history;
     struct ring *ring; /* of minutes, the tick's own; NULL = none yet */
+    slot own;          /* struct own_metric, the newest first */
     struct worst worst;
     slot exemplars; /* a struct worst for each octave of durations */
     /* Values beyond the caps; for ERROR_CATEGORY all that are not registered. */
@@ -251,6 +253,7 @@ struct wsrt_monitor {
     struct source **sources; /* under lock, as the next two */
     size_t source_count;
     size_t source_cap;
+    unsigned own_count; /* under lock */
     counter clock_backwards;
     counter attributes_dropped;
     counter series_dropped;
@@ -437,6 +440,8 @@ const char *wsrt_category_name(int category);
 enum use { USE_NONE, USE_PLAIN, USE_HASHED, USE_REDACTED };
 enum use wsrt_attribute_use(const wsrt_monitor *m, const char *name);
 
+int wsrt_attribute_may_be_dimension(const wsrt_monitor *m, const char *name);
+
 int wsrt_category_register(wsrt_monitor *m, int id, wsrt_span name);
 
 /* monitor.c */
@@ -444,6 +449,10 @@ void wsrt_monitor_retain(wsrt_monitor *m);
 void wsrt_monitor_release(wsrt_monitor *m);
 const struct operation *wsrt_monitor_known(const wsrt_monitor *m, int id); /* NULL = no such id */
 int wsrt_source_name_fits(const char *name_cstr);
+int wsrt_is_dimension(const char *name_cstr); /* of the catalogue */
+/* Under the lock: whether a source has the name, as Prometheus would write it. */
+int wsrt_source_is_named(const wsrt_monitor *m, const char *name_cstr);
+int wsrt_own_is_named(const wsrt_monitor *m, const char *name_cstr); /* own.c; the same */
 
 /* read.c: all shards of one operation added up; under the lock */
 struct sums {

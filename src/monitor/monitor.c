@@ -1,5 +1,5 @@
 #include "monitor/catalogue.h"
-#include "monitor/internal.h"
+#include "monitor/own.h"
 
 #include "base/alloc.h"
 #include "base/env.h"
@@ -59,6 +59,7 @@ static void free_operation(const wsrt_monitor *m, struct operation *o)
         return;
     wsrt_mem_free(&m->allocator, o->history.base_counters, wsrt_history_bytes(m));
     wsrt_mem_free(&m->allocator, held(&o->exemplars), OCTAVES * sizeof(struct worst));
+    wsrt_own_free(m, o);
     wsrt_ring_free(m, o->ring);
     wsrt_mem_free(&m->allocator, o->name, o->name_len + 1);
     wsrt_mem_free(&m->allocator, o, sizeof *o);
@@ -382,7 +383,7 @@ int wsrt_source_name_fits(const char *name_cstr)
 }
 
 /* In EMF a metric and a dimension of one name would be one member. */
-static int is_dimension(const char *name_cstr)
+int wsrt_is_dimension(const char *name_cstr)
 {
     static const char *const names[] = {"Handler",   "Environment", "Service",
                                         "Operation", "Scope",       "TableName"};
@@ -402,6 +403,14 @@ static int is_same_abroad(const char *a, const char *b)
     return strcmp(x, y) == 0;
 }
 
+int wsrt_source_is_named(const wsrt_monitor *m, const char *name_cstr)
+{
+    for (size_t i = 0; i < m->source_count; i++)
+        if (is_same_abroad(m->sources[i]->name, name_cstr))
+            return 1;
+    return 0;
+}
+
 /* One family has one name and one kind; each user adds its series to it once. */
 static int source_fits(const wsrt_monitor *m, const struct source *fresh)
 {
@@ -411,6 +420,8 @@ static int source_fits(const wsrt_monitor *m, const struct source *fresh)
             (s->user == fresh->user || s->kind != fresh->kind || strcmp(s->name, fresh->name) != 0))
             return WSRT_ERR_EXISTS;
     }
+    if (wsrt_own_is_named(m, fresh->name))
+        return WSRT_ERR_EXISTS;
     return m->source_count == MAX_SOURCES ? WSRT_ERR_LIMIT : WSRT_OK;
 }
 
@@ -436,8 +447,8 @@ static int settle_source(wsrt_monitor *m, struct source *fresh)
 int wsrt_monitor_source(wsrt_monitor *m, const char *name_cstr, int kind, wsrt_source_fn read,
                         void *user)
 {
-    if (m == NULL || read == NULL || !wsrt_source_name_fits(name_cstr) || is_dimension(name_cstr) ||
-        (kind != WSRT_SOURCE_GAUGE && kind != WSRT_SOURCE_COUNTER))
+    if (m == NULL || read == NULL || !wsrt_source_name_fits(name_cstr) ||
+        wsrt_is_dimension(name_cstr) || (kind != WSRT_SOURCE_GAUGE && kind != WSRT_SOURCE_COUNTER))
         return WSRT_ERR_INVALID;
     struct source *fresh = wsrt_mem_zalloc(&m->allocator, sizeof *fresh);
     if (fresh == NULL)

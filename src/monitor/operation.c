@@ -1,4 +1,4 @@
-#include "monitor/internal.h"
+#include "monitor/own.h"
 
 #include "base/options.h"
 
@@ -390,10 +390,15 @@ static NEVER_INLINE void count_with_attributes(struct handle *h, const wsrt_op_r
                                       .response_size = r->response_size};
     counter *c = at.tally->counters;
 
+    const struct attributes lists[ATTRIBUTE_LISTS] = {
+        {h->attrs, (h->state & OPEN_ATTRIBUTES) != 0 ? h->attr_count : 0},
+        {r->attrs, r->attr_count},
+    };
     int good = r->success != 0 && h->error_calls == 0;
-    if ((h->state & OPEN_ATTRIBUTES) != 0)
-        wsrt_attributes_count(&at, (struct attributes){h->attrs, h->attr_count}, good, &totals);
-    wsrt_attributes_count(&at, (struct attributes){r->attrs, r->attr_count}, good, &totals);
+
+    for (int i = 0; i < ATTRIBUTE_LISTS; i++)
+        wsrt_attributes_count(&at, lists[i], good, &totals);
+    wsrt_own_count(h->monitor, h->id, lists, good);
     if (r->success == 0 && h->error_calls == 0 && totals.error_type.len > 0)
         add_error(h, totals.error_type);
     if (totals.correlation_id.len > 0)

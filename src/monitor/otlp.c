@@ -392,31 +392,45 @@ static void business(const struct otlp *o)
 
 /* ---- metrics of others ---- */
 
-static void sample(const struct otlp *o, const struct metric *metric, const struct sample *s)
+static void sample(const struct otlp *o, const struct family *f, const struct sample *s)
 {
     char name[2 * MAX_SOURCE_NAME + 1];
+    double value;
 
+    if (!wsrt_sample_value(f, s, &value))
+        return;
     open_point(o);
     for (size_t i = 0; i < s->set->count; i++) {
         wsrt_snake_case(name, s->set->labels[i].name);
         attribute(o->json, name, s->set->labels[i].value);
     }
-    close_number(o, in_base_unit(metric, s->number));
+    if (s->category != NULL)
+        attribute(o->json, "category", wsrt_span_cstr(s->category));
+    close_number(o, in_base_unit(f->metric, value));
+}
+
+static int tells(const struct family *f)
+{
+    double value;
+
+    for (const struct sample *s = f->samples; s != NULL; s = s->next)
+        if (wsrt_sample_value(f, s, &value))
+            return 1;
+    return 0;
 }
 
 static void family(const struct otlp *o, const struct family *f)
 {
     const struct metric *metric = f->metric;
-    char name[sizeof "wsrt_app_" + 2 * MAX_SOURCE_NAME] = "wsrt_app_";
+    char name[FAMILY_NAME];
 
-    if (f->samples == NULL)
+    if (!tells(f))
         return;
-    wsrt_snake_case(name + 9, f->name);
-    open_named(o, metric == NULL ? name : metric->prometheus,
-               metric == NULL ? "A metric of the application." : metric->help,
+    wsrt_family_name(f, name);
+    open_named(o, name, metric == NULL ? wsrt_family_help(f) : metric->help,
                f->kind == WSRT_SOURCE_COUNTER ? "sum" : "gauge");
     for (const struct sample *s = f->samples; s != NULL; s = s->next)
-        sample(o, metric, s);
+        sample(o, f, s);
     close_metric(o);
 }
 

@@ -407,11 +407,13 @@ static double in_unit(const struct metric *metric, double v)
     return metric != NULL && metric->unit == UNIT_SECONDS_OF_MS ? v / 1000 : v;
 }
 
-static void source_sample(struct page_writer *w, const struct metric *metric,
-                          const struct sample *s)
+static void source_sample(struct page_writer *w, const struct family *f, const struct sample *s)
 {
     char name[2 * MAX_SOURCE_NAME + 1];
+    double value;
 
+    if (!wsrt_sample_value(f, s, &value))
+        return;
     wsrt_text_put(&w->text, w->family);
     wsrt_text_put(&w->text, "{");
     for (size_t i = 0; i < s->set->count; i++) {
@@ -420,29 +422,26 @@ static void source_sample(struct page_writer *w, const struct metric *metric,
         wsrt_text_put(&w->text, ",");
     }
     label(w, "environment", environment_of(w));
+    if (s->category != NULL)
+        more(w, "category", wsrt_span_cstr(s->category));
     wsrt_text_put(&w->text, "} ");
-    wsrt_text_double(&w->text, in_unit(metric, s->number));
+    wsrt_text_double(&w->text, in_unit(f->metric, value));
     wsrt_text_put(&w->text, "\n");
 }
 
 static void source_family(struct page_writer *w, const struct family *f)
 {
-    const struct metric *metric = f->metric;
-    char name[sizeof "wsrt_app__total" + 2 * MAX_SOURCE_NAME];
+    char name[FAMILY_NAME];
 
     if (f->samples == NULL)
         return;
-    memcpy(name, "wsrt_app_", 9);
-    if (metric != NULL)
-        memcpy(name, metric->prometheus, strlen(metric->prometheus) + 1);
-    else
-        wsrt_snake_case(name + 9, f->name);
+    wsrt_family_name(f, name);
     if (f->kind == WSRT_SOURCE_COUNTER)
         memcpy(name + strlen(name), "_total", 7);
     begin(w, name, f->kind == WSRT_SOURCE_COUNTER ? "counter" : "gauge",
-          metric != NULL ? metric->help : "A metric of the application.");
+          f->metric != NULL ? f->metric->help : wsrt_family_help(f));
     for (const struct sample *s = f->samples; s != NULL; s = s->next)
-        source_sample(w, metric, s);
+        source_sample(w, f, s);
 }
 
 static void all(struct page_writer *w)

@@ -1,5 +1,6 @@
 /* What other modules tell when they are asked: samples, whose labels are kept once a snapshot. */
 #include "monitor/catalogue.h"
+#include "monitor/own.h"
 #include "monitor/document.h"
 
 #include "base/hash.h"
@@ -107,6 +108,46 @@ static int labels_fit(const wsrt_field *labels, size_t count)
     return 1;
 }
 
+struct sample *wsrt_family_add(wsrt_snapshot *s, struct family *f, const wsrt_field *labels,
+                               size_t count, double number)
+{
+    const struct label_set *set = set_of(s, labels, count);
+    struct sample *fresh = set == NULL ? NULL : wsrt_snapshot_room(s, 1, sizeof *fresh);
+
+    if (fresh == NULL)
+        return NULL;
+    fresh->number = number;
+    fresh->set = set;
+    *f->last = fresh;
+    f->last = &fresh->next;
+    return fresh;
+}
+
+int wsrt_sample_value(const struct family *f, const struct sample *s, double *out)
+{
+    *out = s->number;
+    if (f->kind == FAMILY_MEAN)
+        *out = s->count > 0 ? s->number / s->count : 0;
+    return f->kind != FAMILY_MEAN || s->count > 0;
+}
+
+const char *wsrt_family_help(const struct family *f)
+{
+    return f->own != NULL ? f->own->help : "A metric of the application.";
+}
+
+void wsrt_family_name(const struct family *f, char out[FAMILY_NAME])
+{
+    const char *before = f->own != NULL ? "wsrt_business_" : "wsrt_app_";
+
+    if (f->metric != NULL) {
+        memcpy(out, f->metric->prometheus, strlen(f->metric->prometheus) + 1);
+        return;
+    }
+    memcpy(out, before, strlen(before));
+    wsrt_snake_case(out + strlen(before), f->name);
+}
+
 int wsrt_sample(wsrt_samples *to, const wsrt_field *labels, size_t count, double value)
 {
     if (to == NULL || !labels_fit(labels, count))
@@ -115,17 +156,27 @@ int wsrt_sample(wsrt_samples *to, const wsrt_field *labels, size_t count, double
         count_up(&to->snapshot->monitor->export_dropped, 1, 1);
         return WSRT_OK;
     }
-    const struct label_set *set = set_of(to->snapshot, labels, count);
-    struct sample *fresh = set == NULL ? NULL : wsrt_snapshot_room(to->snapshot, 1, sizeof *fresh);
-    if (fresh == NULL) {
+    if (wsrt_family_add(to->snapshot, to->family, labels, count, value) == NULL) {
         to->status = WSRT_ERR_NOMEM;
         return WSRT_ERR_NOMEM;
     }
-    fresh->number = value;
-    fresh->set = set;
-    *to->family->last = fresh;
-    to->family->last = &fresh->next;
     return WSRT_OK;
+}
+
+struct family *wsrt_family_new(wsrt_snapshot *s, const char *name, int kind)
+{
+    struct family **at = &s->families;
+    struct family *fresh = wsrt_snapshot_room(s, 1, sizeof *fresh);
+
+    if (fresh == NULL)
+        return NULL;
+    fresh->name = name;
+    fresh->kind = kind;
+    fresh->last = &fresh->samples;
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = fresh;
+    return fresh;
 }
 
 /* Names of the catalogue are known by their row, so that only the user's own are compared. */
@@ -136,21 +187,15 @@ static int is_named(const struct family *f, const struct metric *metric, const c
 
 static struct family *family_of(wsrt_snapshot *s, const struct source *source)
 {
-    struct family **at = &s->families;
+    struct family *f = s->families;
 
-    while (*at != NULL && !is_named(*at, source->metric, source->name))
-        at = &(*at)->next;
-    if (*at == NULL) {
-        struct family *fresh = wsrt_snapshot_room(s, 1, sizeof *fresh);
-        if (fresh == NULL)
-            return NULL;
-        fresh->name = source->name;
-        fresh->metric = source->metric;
-        fresh->kind = source->kind;
-        fresh->last = &fresh->samples;
-        *at = fresh;
-    }
-    return *at;
+    while (f != NULL && !is_named(f, source->metric, source->name))
+        f = f->next;
+    if (f == NULL)
+        f = wsrt_family_new(s, source->name, source->kind);
+    if (f != NULL)
+        f->metric = source->metric;
+    return f;
 }
 
 static int read_source(wsrt_snapshot *s, const struct source *source)
@@ -188,7 +233,7 @@ int wsrt_samples_take(wsrt_snapshot *s)
     int rc = WSRT_OK;
     for (size_t i = 0; rc == WSRT_OK && i < count && i < room; i++)
         rc = read_source(s, &sources[i]);
-    return rc;
+    return rc == WSRT_OK ? wsrt_own_samples(s) : rc;
 }
 
 /* ---- what is new since another snapshot ---- */
@@ -223,7 +268,7 @@ static const struct family *family_in(const wsrt_snapshot *s, const struct famil
 {
     const struct family *f = s->families;
 
-    while (f != NULL && !is_named(f, like->metric, like->name))
+    while (f != NULL && (f->own != like->own || !is_named(f, like->metric, like->name)))
         f = f->next;
     return f;
 }
@@ -258,6 +303,20 @@ static void subtract_samples(const struct family *f, const struct family *old,
     }
 }
 
+/* Those that are new stand before the old ones, so both walks agree; the overflow is behind them. */
+static void subtract_own(const struct family *f, const struct family *old)
+{
+    const struct sample *known = old->samples;
+
+    for (struct sample *s = f->samples; s != NULL && known != NULL; s = s->next) {
+        if (s->origin != known->origin)
+            continue;
+        s->number -= known->number;
+        s->count -= known->count;
+        known = known->next;
+    }
+}
+
 static int copy_samples(wsrt_snapshot *now, struct family *f)
 {
     const struct sample *from = f->samples;
@@ -286,11 +345,14 @@ int wsrt_samples_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snap
         if (f == NULL)
             return WSRT_ERR_NOMEM;
         at = &f->next;
-        if (f->kind != WSRT_SOURCE_COUNTER || old == NULL)
+        if (f->kind == WSRT_SOURCE_GAUGE || old == NULL)
             continue;
         if (copy_samples(now, f) != WSRT_OK)
             return WSRT_ERR_NOMEM;
-        subtract_samples(f, old, before);
+        if (f->own != NULL)
+            subtract_own(f, old);
+        else
+            subtract_samples(f, old, before);
     }
     return WSRT_OK;
 }

@@ -56,17 +56,26 @@ struct label_set {
 struct sample {
     struct sample *next;
     double number;
+    double count; /* of a mean, whose sum is `number` */
     const struct label_set *set;
+    /* of the application's own metrics */
+    const struct own_series *origin;
+    const char *category; /* NULL = none */
+    const char *name;     /* with the category behind a dot; NULL = the family's */
 };
 
 struct family {
     struct family *next;
     const char *name;
-    const struct metric *metric; /* NULL = one of the user's own */
-    int kind;
+    const struct metric *metric;  /* NULL = one of the user's own */
+    const struct own_metric *own; /* NULL = of a source */
+    int kind;                     /* a wsrt_source_kind or FAMILY_MEAN */
     struct sample *samples;
     struct sample **last;
 };
+
+/* A sum and a count, of which the quotient is told. */
+enum { FAMILY_MEAN = 3 };
 
 enum { SET_CHAINS = 64 };
 
@@ -97,6 +106,18 @@ struct histogram wsrt_view_histogram(const wsrt_snapshot *s, int id);
 /* What `now` has more than `base`, which may be NULL; lives in `now`. NULL = memory refused. */
 const wsrt_snapshot *wsrt_snapshot_since(wsrt_snapshot *now, const wsrt_snapshot *base);
 /* sample.c */
+/* What a sample says; 0 when that is nothing, as of a mean without events. */
+int wsrt_sample_value(const struct family *f, const struct sample *s, double *out);
+/* Of a metric that is not in the catalogue. */
+const char *wsrt_family_help(const struct family *f);
+/* Its name in Prometheus, without _total. */
+enum { FAMILY_NAME = sizeof "wsrt_business__total" + 2 * MAX_SOURCE_NAME };
+void wsrt_family_name(const struct family *f, char out[FAMILY_NAME]);
+/* own.c */
+int wsrt_own_samples(wsrt_snapshot *s);
+struct family *wsrt_family_new(wsrt_snapshot *s, const char *name, int kind);
+struct sample *wsrt_family_add(wsrt_snapshot *s, struct family *f, const wsrt_field *labels,
+                               size_t count, double number);
 int wsrt_samples_take(wsrt_snapshot *s);
 int wsrt_samples_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base);
 /* From the arena, zeroed; NULL = refused. */

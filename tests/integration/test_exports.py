@@ -277,6 +277,52 @@ def an_idle_monitor_has_nothing_for_cloudwatch():
     equal(_export(CLOUDWATCH, idle=1), "")
 
 
+# ---- metrics of the application's own
+
+
+def own_metrics_are_read_by_the_parsers_of_prometheus():
+    families = {f.name: f for f in text_string_to_metric_families(_export(OPENMETRICS, own=2))}
+    told = {(s.labels["extra0"], s.labels["category"]): s.value
+            for s in families["wsrt_business_order_town"].samples}
+    equal(told, {("even", "Ulm"): 2, ("odd", "Ulm"): 2, ("even", 'St. "Gallen"'): 2,
+                 ("odd", 'St. "Gallen"'): 2, ("__overflow__", "__overflow__"): 4})
+    values = {n: {s.labels["extra0"]: s.value for s in families[f"wsrt_business_order_{n}"].samples}
+              for n in ("count", "last", "rate", "mean")}
+    equal(values["last"], {"even": 25, "odd": 27.5})
+    equal(values["mean"], {"even": 12.5, "odd": 15})
+    equal(values["rate"], {"even": 1, "odd": 0.5})
+    equal(values["count"], {"even": 75, "odd": 90})
+    for flags in (0, SUMMARY):
+        done = subprocess.run([shutil.which("promtool"), "check", "metrics"], capture_output=True,
+                              input=_export(PROMETHEUS, own=3, flags=flags), text=True, timeout=60,
+                              check=False)
+        equal((done.returncode, done.stdout + done.stderr), (0, ""))
+
+
+def own_metrics_have_thirty_dimensions_and_totals_survive():
+    for own, dimensions in ((1, 2), (2, 3), (28, 29), (29, 30)):
+        lines = [(doc, names) for doc, _, names in _emf(own=own) if "orderCount" in doc]
+        expect(all(len(names) == dimensions for _, names in lines), lines)
+        equal(sum(doc["orderCount"] for doc, _ in lines), 165)
+        equal(sum(doc["orderMean"]["Sum"] for doc, _ in lines), 165)
+        equal(sum(doc["orderMean"]["Count"] for doc, _ in lines), 12)
+        equal(sum(doc["orderRate"]["Sum"] for doc, _ in lines), 900)
+        towns = [d for d in sum(_bodies(own=own), []) if d["MetricName"].startswith("orderTown.")]
+        equal(sum(d["Value"] for d in towns), 12)
+        expect(all(len(d["Dimensions"]) == dimensions for d in towns), towns)
+
+
+def own_metrics_of_a_reader_are_what_came_since():
+    bodies = _bodies(delta=1, own=1)
+    (mean,) = _named(bodies, "orderMean")
+    equal((mean["StatisticValues"]["Sum"], mean["StatisticValues"]["SampleCount"]), (15, 4))
+    equal([d["Value"] for d in _named(bodies, "orderCount")], [15])
+    equal({d["MetricName"]: d["Value"] for b in bodies for d in b if "orderTown" in d["MetricName"]},
+          {"orderTown.Ulm": 2, 'orderTown.St. "Gallen"': 1, "orderTown.__overflow__": 1})
+    points = _otlp(delta=1, own=1)["wsrt_business_order_count"]["sum"]["dataPoints"]
+    equal([p["asDouble"] for p in points], [15])
+
+
 # ---- OTLP
 
 

@@ -4,7 +4,8 @@
  *
  * FORMAT is a wsrt_export_format; flags and names are those of wsrt_export_options. There are `events`
  * operations, `series` breakers with names of `label` bytes, `apps` metrics of an application; ids of
- * operations have `correlation` bytes, a member of EMF lines `member`. With delta=1 a second reading is
+ * operations have `correlation` bytes, a member of EMF lines `member`. With own=N there are five metrics
+ * of the application's own with N - 1 dimensions. With delta=1 a second reading is
  * printed, with idle=1 nothing ever happened. Documents are separated by newlines. */
 #include <wsrt/monitor.h>
 
@@ -12,9 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLAGS, NAMES, EVENTS, SERIES, LABEL, APPS, CORRELATION, MEMBER, DELTA, IDLE, SETTINGS };
-static const char *const names[SETTINGS] = {"flags", "names",       "events", "series", "label",
-                                            "apps",  "correlation", "member", "delta",  "idle"};
+enum { FLAGS, NAMES, EVENTS, SERIES, LABEL, APPS, CORRELATION, MEMBER, DELTA, IDLE, OWN, SETTINGS };
+static const char *const names[SETTINGS] = {"flags", "names", "events",      "series",
+                                            "label", "apps",  "correlation", "member",
+                                            "delta", "idle",  "own"};
 
 static long settings[SETTINGS] = {[EVENTS] = 400, [SERIES] = 3, [LABEL] = 8, [MEMBER] = 4};
 static char label[4096];
@@ -117,6 +119,46 @@ static void read_settings(int argc, char **argv)
     memset(long_member, 'z', (size_t)settings[MEMBER]);
 }
 
+/* One of each kind, of orders in three towns. */
+static void register_own(wsrt_monitor *m)
+{
+    static const char *const own_names[] = {NULL,        "orderCount", "orderLast",
+                                            "orderRate", "orderMean",  "orderTown"};
+    static char dimension_names[28][8];
+    const char *dimensions[28];
+
+    for (int i = 0; i < 28; i++) {
+        snprintf(dimension_names[i], sizeof dimension_names[i], "extra%d", i);
+        dimensions[i] = dimension_names[i];
+    }
+    for (int kind = WSRT_BUSINESS_COUNTER; kind <= WSRT_BUSINESS_CATEGORY; kind++)
+        check(wsrt_monitor_business(
+            m, &(wsrt_business_metric){.struct_size = sizeof(wsrt_business_metric),
+                                       .kind = kind,
+                                       .operation = WSRT_OP_CHAT_MESSAGE,
+                                       .dimension_count = (uint32_t)settings[OWN] - 1,
+                                       .name_cstr = own_names[kind],
+                                       .attribute_cstr =
+                                           kind == WSRT_BUSINESS_CATEGORY ? "town" : "price",
+                                       .dimensions = dimensions}));
+}
+
+static void order(wsrt_monitor *m, int i)
+{
+    static const char *const towns[] = {"Ulm", "St. \"Gallen\"", "K\xc3\xb6ln"};
+    const wsrt_field attrs[] = {
+        text("town", towns[i % 3]),
+        {.name_cstr = "price", .real = 2.5 * i, .kind = WSRT_FIELD_REAL},
+        text("extra0", i % 2 == 0 ? "even" : "odd"),
+    };
+    const wsrt_op_result result = {
+        .struct_size = sizeof result, .success = i % 4 != 3, .attrs = attrs, .attr_count = 3};
+    wsrt_op op;
+
+    check(wsrt_op_start(m, NULL, WSRT_OP_CHAT_MESSAGE, 0, &op));
+    check(wsrt_op_complete(&op, 1000000, &result));
+}
+
 static void fill(wsrt_monitor *m, wsrt_recorder *rec, double *reads)
 {
     check(wsrt_monitor_tick(m, 0, 1795168831120));
@@ -128,6 +170,10 @@ static void fill(wsrt_monitor *m, wsrt_recorder *rec, double *reads)
         snprintf(name, sizeof name, "App%04ld", i);
         check(wsrt_monitor_source(m, name, WSRT_SOURCE_GAUGE, connections, m));
     }
+    if (settings[OWN] > 0)
+        register_own(m);
+    for (int i = 0; i < 12 && settings[OWN] > 0; i++)
+        order(m, i);
     for (long i = 0; i < settings[EVENTS]; i++)
         run(m, rec, i);
     for (int64_t now = 1; now <= 61; now++)
@@ -163,6 +209,8 @@ int main(int argc, char **argv)
         check(wsrt_monitor_export(m, &options, swallow, NULL));
         for (int64_t i = 0; i < 7; i++)
             run(m, rec, i);
+        for (int i = 0; i < 4 && settings[OWN] > 0; i++)
+            order(m, i);
     }
     check(wsrt_monitor_export(m, &options, print, &options.format));
     wsrt_monitor_reader_free(options.since);

@@ -165,6 +165,24 @@ static int use_threshold(void *block)
     return rc;
 }
 
+static void prepare_business(void *block)
+{
+    wsrt_business_metric *b = block;
+
+    b->kind = WSRT_BUSINESS_COUNTER;
+    b->name_cstr = "orders";
+    b->attribute_cstr = "price";
+}
+
+static int use_business(void *block)
+{
+    wsrt_monitor *m = new_monitor();
+    int rc = wsrt_monitor_business(m, block);
+
+    wsrt_monitor_free(m);
+    return rc;
+}
+
 static int use_settings(void *block)
 {
     wsrt_monitor *m = new_monitor();
@@ -474,6 +492,7 @@ static const struct row rows[] = {
     ROW(wsrt_limiter_stats, FILLED, NULL, use_limiter_stats),
     ROW(wsrt_monitor_options, GIVEN, NULL, use_monitor_options),
     ROW(wsrt_threshold, GIVEN, prepare_threshold, use_threshold),
+    ROW(wsrt_business_metric, GIVEN, prepare_business, use_business),
     ROW(wsrt_monitor_settings, GIVEN, NULL, use_settings),
     ROW(wsrt_op_result, GIVEN, NULL, use_op_result),
     ROW(wsrt_op_totals, FILLED, NULL, use_op_totals),
