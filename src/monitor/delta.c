@@ -39,23 +39,20 @@ static uint64_t highest(const struct histogram *h, uint64_t before)
     return 0;
 }
 
-static uint64_t subtract_chunks(struct operation_view *v, const wsrt_snapshot *base, int id)
+static void subtract_chunks(struct operation_view *v, const wsrt_snapshot *base, int id)
 {
     struct histogram before = wsrt_view_histogram(base, id);
     uint32_t *at = v->counters, old[CHUNK_COUNTERS];
-    uint64_t left = 0;
 
     for (unsigned c = 0; c < before.chunks; c++) {
         if (v->place[c] == 0)
             continue;
         int known = before.chunk(&before, c, old);
-        for (unsigned i = 0; i < CHUNK_COUNTERS; i++) {
+        for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
             at[i] -= known ? old[i] : 0;
-            left += at[i];
-        }
         at += CHUNK_COUNTERS;
     }
-    return left;
+    wsrt_view_add_up(v);
 }
 
 static int operation_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base,
@@ -67,9 +64,10 @@ static int operation_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_
 
     v->counters = wsrt_snapshot_copy(now, v->counters,
                                      v->chunk_count * CHUNK_COUNTERS * sizeof v->counters[0]);
-    if (v->counters == NULL)
+    v->sums_of_chunks = wsrt_snapshot_room(now, v->chunk_count, sizeof v->sums_of_chunks[0]);
+    if (v->counters == NULL || v->sums_of_chunks == NULL)
         return WSRT_ERR_NOMEM;
-    v->count = subtract_chunks(v, base, id);
+    subtract_chunks(v, base, id);
     struct histogram h = wsrt_view_histogram(delta, id);
     uint64_t duration_max = highest(&h, old->counters[DURATION_MAX]);
     subtract(v->sums.counters, old->counters, COUNTERS);

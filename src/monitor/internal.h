@@ -465,6 +465,8 @@ struct sums {
 void wsrt_read_sums(const wsrt_monitor *m, int id, struct sums *out);
 /* 0 when no shard has the chunk. */
 int wsrt_read_chunk(const wsrt_monitor *m, int id, unsigned chunk, uint32_t out[CHUNK_COUNTERS]);
+/* An operation will be read next: says so to the processor. */
+void wsrt_read_ahead(const wsrt_monitor *m, int id);
 /* Sets 1 for each chunk that some shard has. */
 void wsrt_read_present(const wsrt_monitor *m, int id, uint8_t out[MAX_CHUNKS]);
 /* Adds the chunks that have a place, which ascend from 1, to where it says in `to`. */
@@ -477,8 +479,11 @@ struct histogram {
     unsigned bits;
     unsigned chunks;
     uint64_t max;
-    uint64_t total; /* 0 = to be counted */
+    uint64_t total;       /* 0 = to be counted */
+    const uint8_t *place; /* of a chunk in `sums`, from 1; 0 = it is absent */
+    const uint64_t *sums; /* of each chunk's counters; NULL = not known */
 };
+uint64_t wsrt_chunk_sum(const uint32_t counters[CHUNK_COUNTERS]);
 uint64_t wsrt_histogram_total(const struct histogram *h);
 uint64_t wsrt_histogram_quantile(const struct histogram *h, double q);
 /* Several in one pass, at most MAX_QUANTILES; the q ascend. */

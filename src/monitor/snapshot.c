@@ -27,12 +27,24 @@ static int mark(wsrt_snapshot *s, int id)
     pthread_mutex_lock(&m->lock);
     v->operation = m->operations[id];
     wsrt_read_present(m, id, v->place);
+    if (id + 1 < s->operation_count)
+        wsrt_read_ahead(m, id + 1);
     pthread_mutex_unlock(&m->lock);
     for (unsigned c = 0; c < m->chunks; c++)
         if (v->place[c] != 0)
             v->place[c] = (uint8_t)++v->chunk_count;
     v->counters = wsrt_snapshot_room(s, v->chunk_count, CHUNK_COUNTERS * sizeof v->counters[0]);
-    return v->counters == NULL ? WSRT_ERR_NOMEM : WSRT_OK;
+    v->sums_of_chunks = wsrt_snapshot_room(s, v->chunk_count, sizeof v->sums_of_chunks[0]);
+    return v->counters == NULL || v->sums_of_chunks == NULL ? WSRT_ERR_NOMEM : WSRT_OK;
+}
+
+void wsrt_view_add_up(struct operation_view *v)
+{
+    v->count = 0;
+    for (uint32_t i = 0; i < v->chunk_count; i++) {
+        v->sums_of_chunks[i] = wsrt_chunk_sum(v->counters + (size_t)i * CHUNK_COUNTERS);
+        v->count += v->sums_of_chunks[i];
+    }
 }
 
 static void copy_history(const wsrt_monitor *m, int id, struct operation_view *v)
@@ -64,8 +76,7 @@ static void copy(wsrt_snapshot *s, int id)
 
     pthread_mutex_lock(&m->lock);
     wsrt_read_placed(m, id, v->place, v->counters);
-    for (size_t i = 0; i < (size_t)v->chunk_count * CHUNK_COUNTERS; i++)
-        v->count += v->counters[i];
+    wsrt_view_add_up(v);
     wsrt_read_sums(m, id, &v->sums);
     copy_history(m, id, v);
     pthread_mutex_unlock(&m->lock);
@@ -112,7 +123,9 @@ struct histogram wsrt_view_histogram(const wsrt_snapshot *s, int id)
                               .bits = s->monitor->bits,
                               .chunks = s->monitor->chunks,
                               .max = s->operations[id].sums.counters[DURATION_MAX],
-                              .total = s->operations[id].count};
+                              .total = s->operations[id].count,
+                              .place = s->operations[id].place,
+                              .sums = s->operations[id].sums_of_chunks};
 }
 
 /* ---- values: never removed, so they may be walked while others are added ---- */

@@ -15,7 +15,8 @@ struct operation_view {
     uint8_t place[MAX_CHUNKS]; /* of a chunk in `counters`, from 1; 0 = absent */
     uint32_t chunk_count;
     uint32_t *counters; /* of the present chunks, in order */
-    uint64_t count;     /* their sum */
+    uint64_t *sums_of_chunks;
+    uint64_t count; /* and of all */
     uint64_t in_flight;
     struct reading recent[SPANS];
     struct watch watches[WATCHES];
@@ -105,6 +106,8 @@ void wsrt_snapshot_free(wsrt_snapshot *s);
 struct histogram wsrt_view_histogram(const wsrt_snapshot *s, int id);
 /* What `now` has more than `base`, which may be NULL; lives in `now`. NULL = memory refused. */
 const wsrt_snapshot *wsrt_snapshot_since(wsrt_snapshot *now, const wsrt_snapshot *base);
+/* Adds up the counters of a view. */
+void wsrt_view_add_up(struct operation_view *v);
 /* sample.c */
 /* What a sample says; 0 when that is nothing, as of a mean without events. */
 int wsrt_sample_value(const struct family *f, const struct sample *s, double *out);
