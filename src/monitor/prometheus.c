@@ -5,12 +5,15 @@
 #include "monitor/document.h"
 #include "monitor/text.h"
 
+#include "base/alloc.h"
+
 #include <string.h>
 
 struct page_writer {
     struct text text;
     const wsrt_snapshot *snapshot;
-    const char *family;
+    wsrt_span family;
+    const wsrt_span *labels; /* of each operation, as they stand in every line of it */
     int open_metrics;
     uint32_t flags; /* bits of wsrt_export_flag */
 };
@@ -28,7 +31,7 @@ static int ends_with(wsrt_span text, const char *end)
 /* In OpenMetrics a family is called what its samples are without their suffix. */
 static wsrt_span family_name(const struct page_writer *w)
 {
-    wsrt_span name = wsrt_span_cstr(w->family);
+    wsrt_span name = w->family;
 
     if (w->open_metrics && ends_with(name, "_total"))
         name.len -= sizeof "_total" - 1;
@@ -55,7 +58,7 @@ static void unit(struct page_writer *w)
 
 static void begin(struct page_writer *w, const char *family, const char *type, const char *help)
 {
-    w->family = family;
+    w->family = wsrt_span_cstr(family);
     head(w, "# HELP ", help);
     head(w, "# TYPE ", type);
     if (w->open_metrics)
@@ -79,14 +82,9 @@ static wsrt_span environment_of(const struct page_writer *w)
 /* `name{handler="...",environment="..."` with the set of labels still open. */
 static void open_series(struct page_writer *w, const char *suffix, int id)
 {
-    const struct operation *o = w->snapshot->operations[id].operation;
-
-    wsrt_text_put(&w->text, w->family);
+    wsrt_text_bytes(&w->text, w->family);
     wsrt_text_put(&w->text, suffix);
-    wsrt_text_put(&w->text, "{");
-    label(w, "handler", (wsrt_span){o->name, o->name_len});
-    wsrt_text_put(&w->text, ",");
-    label(w, "environment", environment_of(w));
+    wsrt_text_bytes(&w->text, w->labels[id]);
 }
 
 static void close_series(struct page_writer *w, uint64_t value, unsigned decimals)
@@ -395,7 +393,7 @@ static void self(struct page_writer *w)
 
     for (size_t i = 0; i < SELVES; i++) {
         begin(w, rows[i].family, "counter", rows[i].help);
-        wsrt_text_put(&w->text, w->family);
+        wsrt_text_bytes(&w->text, w->family);
         wsrt_text_put(&w->text, "{");
         label(w, "environment", environment_of(w));
         close_series(w, w->snapshot->self[i], 0);
@@ -414,7 +412,7 @@ static void source_sample(struct page_writer *w, const struct family *f, const s
 
     if (!wsrt_sample_value(f, s, &value))
         return;
-    wsrt_text_put(&w->text, w->family);
+    wsrt_text_bytes(&w->text, w->family);
     wsrt_text_put(&w->text, "{");
     for (size_t i = 0; i < s->set->count; i++) {
         wsrt_snake_case(name, s->set->labels[i].name);
@@ -460,17 +458,70 @@ static void all(struct page_writer *w)
     self(w);
 }
 
+/* ---- labels of operations: written once, copied into each of their lines ---- */
+
+static int keep(const void *data, size_t len, void *user)
+{
+    wsrt_span *to = user;
+
+    memcpy((char *)(uintptr_t)to->ptr + to->len, data, len);
+    to->len += len;
+    return WSRT_OK;
+}
+
+/* Returns where the text of the next one goes. */
+static char *label_operation(struct page_writer *w, int id, char *room, wsrt_span *out)
+{
+    const struct operation *o = w->snapshot->operations[id].operation;
+
+    *out = (wsrt_span){room, 0};
+    wsrt_text_init(&w->text, keep, out);
+    wsrt_text_put(&w->text, "{");
+    label(w, "handler", (wsrt_span){o->name, o->name_len});
+    wsrt_text_put(&w->text, ",");
+    label(w, "environment", environment_of(w));
+    (void)wsrt_text_finish(&w->text);
+    return room + out->len;
+}
+
+/* The environment may grow: each byte that is none of UTF-8 becomes three. */
+static size_t labels_size(const wsrt_snapshot *s)
+{
+    size_t each = sizeof(wsrt_span) + sizeof "{handler=\"\",environment=\"\"" +
+                  3 * s->monitor->environment_len;
+    size_t size = (size_t)s->operation_count * each;
+
+    for (int id = 0; id < s->operation_count; id++)
+        size += s->operations[id].operation->name_len;
+    return size;
+}
+
+static int write_page(struct page_writer *w, const struct export *e)
+{
+    wsrt_text_init(&w->text, e->write, e->user);
+    all(w);
+    if (w->open_metrics)
+        wsrt_text_put(&w->text, "# EOF\n");
+    return wsrt_text_finish(&w->text);
+}
+
 int wsrt_export_page(const struct export *e)
 {
+    const wsrt_allocator *a = &e->snapshot->monitor->allocator;
     struct page_writer w = {.snapshot = e->snapshot,
                             .open_metrics = e->options->format == WSRT_EXPORT_OPENMETRICS,
                             .flags = e->options->flags};
+    wsrt_span *labels = wsrt_mem_alloc(a, labels_size(e->snapshot));
 
-    wsrt_text_init(&w.text, e->write, e->user);
-    all(&w);
-    if (w.open_metrics)
-        wsrt_text_put(&w.text, "# EOF\n");
-    return wsrt_text_finish(&w.text);
+    if (labels == NULL)
+        return WSRT_ERR_NOMEM;
+    char *room = (char *)(labels + e->snapshot->operation_count);
+    for (int id = 0; id < e->snapshot->operation_count; id++)
+        room = label_operation(&w, id, room, &labels[id]);
+    w.labels = labels;
+    int rc = write_page(&w, e);
+    wsrt_mem_free(a, labels, labels_size(e->snapshot));
+    return rc;
 }
 
 int wsrt_monitor_prometheus(wsrt_monitor *m, int (*write)(const void *data, size_t len, void *user),

@@ -20,7 +20,7 @@ static void flush(struct text *t)
     t->len = 0;
 }
 
-void wsrt_text_bytes(struct text *t, wsrt_span bytes)
+void wsrt_text_more(struct text *t, wsrt_span bytes)
 {
     while (bytes.len > 0 && t->status >= 0) {
         size_t room = sizeof t->buf - t->len;
@@ -32,11 +32,6 @@ void wsrt_text_bytes(struct text *t, wsrt_span bytes)
         if (t->len == sizeof t->buf)
             flush(t);
     }
-}
-
-void wsrt_text_put(struct text *t, const char *text_cstr)
-{
-    wsrt_text_bytes(t, (wsrt_span){text_cstr, strlen(text_cstr)});
 }
 
 void wsrt_text_scaled(struct text *t, uint64_t v, unsigned decimals)
