@@ -62,17 +62,7 @@ static void values(struct put *p, wsrt_json_writer *w, int id)
 {
     size_t n = wsrt_values_of(p->walk.export->snapshot, id, p->values);
 
-    n = wsrt_values_join(p->values, n, MOST_VALUES);
-    wsrt_json_key(w, "Values");
-    wsrt_json_array(w);
-    for (size_t i = 0; i < n; i++)
-        wsrt_json_write_double(w, p->values[i].value);
-    wsrt_json_array_end(w);
-    wsrt_json_key(w, "Counts");
-    wsrt_json_array(w);
-    for (size_t i = 0; i < n; i++)
-        wsrt_json_write_uint64(w, p->values[i].count);
-    wsrt_json_array_end(w);
+    wsrt_values_write(w, p->values, wsrt_values_join(p->values, n, MOST_VALUES));
 }
 
 static void statistics(wsrt_json_writer *w, const struct datum *d)

@@ -361,6 +361,20 @@ size_t wsrt_values_of(const wsrt_snapshot *s, int id, struct value_count out[MAX
     return n;
 }
 
+void wsrt_values_write(wsrt_json_writer *w, const struct value_count *v, size_t count)
+{
+    wsrt_json_key(w, "Values");
+    wsrt_json_array(w);
+    for (size_t i = 0; i < count; i++)
+        wsrt_json_write_double(w, v[i].value);
+    wsrt_json_array_end(w);
+    wsrt_json_key(w, "Counts");
+    wsrt_json_array(w);
+    for (size_t i = 0; i < count; i++)
+        wsrt_json_write_uint64(w, v[i].count);
+    wsrt_json_array_end(w);
+}
+
 static double joined_width(const struct value_count *a, const struct value_count *b)
 {
     return (b->high - a->low) / b->high;

@@ -46,5 +46,7 @@ size_t wsrt_values_of(const wsrt_snapshot *s, int id, struct value_count out[MAX
 /* Joins neighbours of smallest relative width until at most `most` are left: the sum of counts
  * stays, and to rounding that of value times count. Returns how many there are. */
 size_t wsrt_values_join(struct value_count *v, size_t count, size_t most);
+/* The members Values and Counts. */
+void wsrt_values_write(wsrt_json_writer *w, const struct value_count *v, size_t count);
 
 #endif

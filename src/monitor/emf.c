@@ -160,16 +160,7 @@ static void statistics(wsrt_json_writer *w, double least, double most, double su
 static void values_and_counts(const struct emf *f, wsrt_json_writer *w, size_t n)
 {
     wsrt_json_object(w);
-    wsrt_json_key(w, "Values");
-    wsrt_json_array(w);
-    for (size_t i = 0; i < n; i++)
-        wsrt_json_write_double(w, f->values[i].value);
-    wsrt_json_array_end(w);
-    wsrt_json_key(w, "Counts");
-    wsrt_json_array(w);
-    for (size_t i = 0; i < n; i++)
-        wsrt_json_write_uint64(w, f->values[i].count);
-    wsrt_json_array_end(w);
+    wsrt_values_write(w, f->values, n);
     wsrt_json_object_end(w);
 }
 

@@ -331,3 +331,12 @@ void stack_member(wsrt_json_writer *w, const char *key, struct export_text *valu
     free(value->bytes);
     *value = (struct export_text){0};
 }
+
+void stack_raw_member(wsrt_json_writer *w, const char *key, const char *raw,
+                      enum stack_language language)
+{
+    struct export_text t = {0};
+
+    stack_put(&t, raw, NULL, language);
+    stack_member(w, key, &t);
+}

@@ -97,6 +97,9 @@ void stack_put(struct export_text *t, const char *raw, const char *argument,
 int stack_has_placeholder(const char *text);
 /* Writes a member whose value is the text, which is freed. */
 void stack_member(wsrt_json_writer *w, const char *key, struct export_text *value);
+/* The same of a template that takes no argument. */
+void stack_raw_member(wsrt_json_writer *w, const char *key, const char *raw,
+                      enum stack_language language);
 
 /* ---- the members of each section ---- */
 void stack_cloudformation_parameters(wsrt_json_writer *w);

@@ -24,10 +24,7 @@ static void add(wsrt_json_writer *w, const char *logical, const char *after,
 
 static void add_raw(wsrt_json_writer *w, const char *key, const char *raw)
 {
-    struct export_text t = {0};
-
-    put(&t, raw, NULL);
-    stack_member(w, key, &t);
+    stack_raw_member(w, key, raw, STACK_CLOUDFORMATION);
 }
 
 /* A string; with placeholders one that CloudFormation fills in. */

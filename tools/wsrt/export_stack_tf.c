@@ -16,10 +16,7 @@ static void put(struct export_text *t, const char *raw, const char *argument)
 
 static void add_raw(wsrt_json_writer *w, const char *key, const char *raw)
 {
-    struct export_text t = {0};
-
-    put(&t, raw, NULL);
-    stack_member(w, key, &t);
+    stack_raw_member(w, key, raw, STACK_TERRAFORM);
 }
 
 static void put_text(struct export_text *t, const char *text)
