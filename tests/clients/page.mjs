@@ -103,6 +103,7 @@ test("the story: clients arrive, the breaker opens, one probe closes it, a bad m
   await button(page, "Recover").click();
   await state.and(page.getByText(/closed$/)).waitFor();
   assert.deepEqual(await moves(page), ["closed → open", "open → half open", "half open → closed"]);
+  assert.equal(await number(page.locator(".levers .probes")), 1, "calls that the downstream had as probes");
 
   await button(page, "Empty message (invalid)").click();
   await button(page, "Send").click();
@@ -114,6 +115,16 @@ test("the story: clients arrive, the breaker opens, one probe closes it, a bad m
   await until("every step of the story is ticked", async () => (await page.locator(".story .done").count()) === 5);
   await panel(page, "Alerts and thresholds").locator(".alerts").getByText("critical").first().waitFor();
   await shoot(page, "3-the-breaker-is-closed");
+}));
+
+test("while the downstream fails exactly one probe goes out after each wait, however many calls wait for it", () => look(demo(), {}, async (page) => {
+  await until("the fleet is there", async () => (await page.locator(".story .done").count()) === 1);
+  await button(page, "Make it fail").click();
+  for (const probes of [1, 2]) {
+    const failed = async () => (await moves(page)).filter((move) => move === "half open → open").length;
+    await until(`probe ${probes} fails`, async () => (await failed()) === probes);
+    assert.equal(await number(page.locator(".levers .probes")), probes, "calls that the downstream had as probes");
+  }
 }));
 
 test("nothing on the page jumps while its numbers change", () => look(demo(), {}, async (page) => {

@@ -73,6 +73,7 @@ await pull("recover");
 const before = await state();
 const closed = await until("the breaker closes", (s) => moves(s).endsWith("CLOSED"));
 assert.equal(moves(closed).slice(moves(before).length), " HALF_OPEN CLOSED");
+assert.equal(closed.demo.downstream.probes, 1, "calls that the downstream had as probes");
 say(`it refused ${closed.rejected} calls, sent one probe, and is closed`);
 const issue = await mistake();
 assert.equal(issue.path, "/data/action");

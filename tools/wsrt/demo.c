@@ -19,7 +19,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { SPARE_DESCRIPTORS = 64, PORT_MAX = 8 };
+/* Handlers wait for the sample service, several at once: so it would be seen if two probes went out. */
+enum { SPARE_DESCRIPTORS = 64, PORT_MAX = 8, WORKERS = 8 };
 
 /* So that a minute is enough to see it all: ten failures open it, four seconds later a probe goes. */
 static const char breaker_settings[] =
@@ -77,8 +78,8 @@ static int respond(wsrt_context *ctx, wsrt_span message, chat_answer *to, void *
     struct demo *d = user;
 
     (void)message;
-    int rc =
-        wsrt_call(ctx, d->downstream.service_cstr, "reply", ask_downstream, NULL, &d->downstream);
+    int rc = wsrt_call(ctx, d->downstream.service_cstr, d->downstream.operation_cstr,
+                       ask_downstream, NULL, &d->downstream);
     return rc < 0 ? rc : chat_say(to, wsrt_span_cstr("Noted, and thank you."));
 }
 
@@ -124,6 +125,8 @@ static int make_runtime(struct demo *d)
         .struct_size = sizeof opts, .env = &d->env, .authenticator = &authenticator};
     int rc = wsrt_runtime_new(&d->runtime, &opts);
 
+    d->downstream.breakers = rc == WSRT_OK ? wsrt_runtime_breakers(d->runtime) : NULL;
+    d->downstream.env = rc == WSRT_OK ? wsrt_runtime_env(d->runtime) : NULL;
     if (rc == WSRT_OK)
         rc = install(d);
     if (rc == WSRT_OK)
@@ -171,6 +174,7 @@ static int make_server(struct demo *d)
                                 .listen_count = 1,
                                 .app = wsrt_span_cstr(d->settings->app),
                                 .accept_rate = -1,
+                                .workers = WORKERS,
                                 .feed = d->feed,
                                 .documents = &wsrt_page,
                                 .document_count = 1,
@@ -309,6 +313,7 @@ int run_demo(struct options *o, char **operands)
     (void)operands;
     d.settings = o->settings;
     d.downstream.service_cstr = is_board(&d) ? "telemetry" : "assistant";
+    d.downstream.operation_cstr = is_board(&d) ? "read" : "reply";
     d.live.more = describe;
     d.live.more_user = &d;
     log_setup(&d.live.log, "auto", d.settings->verbose ? "info" : "error");

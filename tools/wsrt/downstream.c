@@ -13,13 +13,32 @@ static const struct {
 
 enum { MODES = sizeof modes / sizeof *modes };
 
+/* Whether the breaker that lets calls through tries its first ones. */
+static int is_probed(const struct downstream *d)
+{
+    wsrt_breaker_stats stats = {.struct_size = sizeof stats};
+    wsrt_breaker *b = NULL;
+    int is_half_open = 0;
+
+    if (wsrt_breakers_find(d->breakers, wsrt_span_cstr(d->service_cstr),
+                           wsrt_span_cstr(d->operation_cstr), &b) != WSRT_OK)
+        return 0;
+    if (wsrt_breaker_get_stats(b, d->env->now(d->env->user), d->env->wall(d->env->user), &stats) ==
+        WSRT_OK)
+        is_half_open = stats.state == WSRT_BREAKER_HALF_OPEN;
+    wsrt_breaker_release_ref(b);
+    return is_half_open;
+}
+
 int downstream_call(struct downstream *d)
 {
     const struct timespec slow = {.tv_nsec = 120000000};
     int mode = atomic_load(&d->mode);
 
     atomic_fetch_add(&d->calls, 1);
-    if (mode == DOWNSTREAM_SLOW)
+    if (is_probed(d))
+        atomic_fetch_add(&d->probes, 1);
+    if (mode != DOWNSTREAM_WELL)
         nanosleep(&slow, NULL);
     if (mode != DOWNSTREAM_FAILING)
         return WSRT_OK;
@@ -51,6 +70,8 @@ void downstream_write(struct downstream *d, wsrt_json_writer *w)
     wsrt_json_write_int64(w, atomic_load(&d->calls));
     wsrt_json_key(w, "failures");
     wsrt_json_write_int64(w, atomic_load(&d->failures));
+    wsrt_json_key(w, "probes");
+    wsrt_json_write_int64(w, atomic_load(&d->probes));
     wsrt_json_object_end(w);
 }
 

@@ -19,7 +19,8 @@ static int can_read(const struct entities *e)
     int result = WSRT_OK;
 
     if (wsrt_breakers_get(e->breakers, wsrt_span_cstr(e->downstream->service_cstr),
-                          wsrt_span_cstr("read"), NULL, &breaker, NULL) != WSRT_OK)
+                          wsrt_span_cstr(e->downstream->operation_cstr), NULL, &breaker,
+                          NULL) != WSRT_OK)
         return 0;
     int rc = wsrt_breaker_execute(breaker, NULL, &call, &result);
     wsrt_breaker_release_ref(breaker);

@@ -47,7 +47,7 @@ export function Demo({ data, doc, story }) {
     <ol class="story">${steps.map(([name, text, more]) => html`<li key=${name} class=${story.steps[name] ? "done" : name === next ? "next" : ""} aria-current=${name === next ? "step" : undefined}>
       <i aria-hidden="true">${story.steps[name] ? "✓" : ""}</i><span><b>${text}</b><small>${story.steps[name] ? "done" : more}</small></span></li>`)}</ol>
     <div class="levers" role="group" aria-label="The downstream">
-      <p>Downstream <code>${downstream.service}</code> is <span role="status"><${Badge} tone=${tone} shape=${shape}>${word}<//></span> <span class="dim">${count(downstream.calls)} calls</span></p>
+      <p>Downstream <code>${downstream.service}</code> is <span role="status"><${Badge} tone=${tone} shape=${shape}>${word}<//></span> <span class="dim">${count(downstream.calls)} calls, <span class="probes">${count(downstream.probes)}</span> as probes</span></p>
       <div><button type="button" class="danger" aria-pressed=${downstream.mode === "failing"} onClick=${() => set("fail")}>Make it fail</button>
       <button type="button" aria-pressed=${downstream.mode === "slow"} onClick=${() => set("slow")}>Slow it down</button>
       <button type="button" class="primary" disabled=${downstream.mode === "ok"} onClick=${() => set("recover")}>Recover</button></div>
