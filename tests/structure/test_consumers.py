@@ -124,7 +124,9 @@ def outside(stage):
     for place, _, files in os.walk(stage):
         for name in files:
             path = os.path.join(place, name)[len(stage):]
-            if not re.match(r"/usr/(include/wsrt/|lib/|bin/wsrt$|share/(man|wsrt|doc/wsrt)/)", path):
+            if not re.match(r"/usr/(include/wsrt/|lib/|bin/wsrt$|share/(man|wsrt|doc/wsrt)/|share/("
+                            r"bash-completion/completions/wsrt|zsh/site-functions/_wsrt|"
+                            r"fish/vendor_completions.d/wsrt.fish)$)", path):
                 yield path
 
 
