@@ -219,7 +219,9 @@ static void note_silence(void *doctor, const char *text)
     struct doctor *d = doctor;
 
     findings_add(&d->report, FINDING_FAIL, "cloudwatch", "%s", text);
-    findings_try(&d->report, "aws sts get-caller-identity, as the server's user");
+    findings_try(&d->report, strstr(text, "needs ") != NULL
+                                 ? "apt install libwsrt-aws0"
+                                 : "aws sts get-caller-identity, as the server's user");
 }
 
 void doctor_metrics(struct doctor *d)
