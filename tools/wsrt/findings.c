@@ -7,7 +7,7 @@
 
 static const char *const levels[] = {"ok", "warn", "fail"};
 
-static void put(char *dst, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void put(char *dst, const char *format, va_list args)
 {
     vsnprintf(dst, FINDING_TEXT, format, args);
     for (; *dst != '\0'; dst++)
