@@ -33,10 +33,11 @@ class Serve:
     """A running `wsrt serve`, on a free port unless told otherwise."""
     command = "serve"
 
-    def __init__(self, *args, env=None, listen="127.0.0.1:0"):
+    def __init__(self, *args, env=None, listen="127.0.0.1:0", under=()):
+        """`under`: words of a command that runs it, such as strace."""
         given = [] if listen is None else ["--listen", listen]
-        self.process = subprocess.Popen([WSRT, self.command, *given, *args], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True,
+        self.process = subprocess.Popen([*under, WSRT, self.command, *given, *args],
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                         env={**CLEAN_ENV, **(env or {})})
         self.log = []
         self.reader = threading.Thread(target=self._read_log, daemon=True)
@@ -56,7 +57,7 @@ class Serve:
     def end(self, number=15, timeout=60):
         """Signals it, and returns its status and what else it printed."""
         if self.process.poll() is None:
-            self.process.send_signal(number)
+            os.kill(self.ready["pid"], number)
         try:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired as late:

@@ -142,7 +142,8 @@ static void take_session(struct client *k, const char *text)
     if (token != NULL)
         snprintf(k->token, sizeof k->token, "%.*s", (int)strcspn(token + 9, "\""), token + 9);
     work.resumed += (uint64_t)resumed;
-    k->resuming = resumed;
+    /* Of a session that keeps all it can, the oldest goes when one more comes before the replay. */
+    k->resuming = resumed && number_after(text, "\"missed\":") < plan.kept;
     if (!resumed)
         k->seq = number_after(text, "\"seq\":");
     if (!resumed && k->seq < 0)

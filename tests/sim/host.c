@@ -126,7 +126,7 @@ static void make_sessions(void)
     wsrt_resume_options o = {.struct_size = sizeof o,
                              .allocator = world_memory,
                              .env = &world_env,
-                             .max_messages = (uint32_t)dice_between(DICE_PLAN, 5, 100),
+                             .max_messages = (uint32_t)plan.kept,
                              .wait_ms = dice_between(DICE_PLAN, 500, 8000)};
 
     if (plan.sessions)

@@ -35,6 +35,7 @@ static struct sim_plan draw(void)
         .clients = (int)dice_between(DICE_PLAN, 1, 12),
         .sqlite = dice_chance(DICE_PLAN, 350),
         .sessions = dice_chance(DICE_PLAN, 350),
+        .kept = (int)dice_between(DICE_PLAN, 5, 100),
         .abrupt = dice_chance(DICE_PLAN, 250),
         .preempt = dice_chance(DICE_PLAN, 400) ? 0 : (int)dice_between(DICE_PLAN, 5, 300),
         .length = dice_between(DICE_PLAN, 3, 15) * SIM_SECOND,

@@ -53,6 +53,7 @@ struct sim_plan {
     int loops, workers, clients;
     int sqlite;     /* else the store in memory */
     int sessions;   /* resume */
+    int kept;       /* messages of a session */
     int power_cut;  /* 0 = none, else the disk call that it comes with; then a second life */
     int abrupt;     /* stopped instead of drained */
     int preempt;    /* in a thousand, at each lock */
