@@ -248,6 +248,7 @@ static void cut_power(void)
 
 static void begin(void)
 {
+    world_spare_memory(1);
     host.ending = 0;
     open_store();
     make_auth();
@@ -261,6 +262,7 @@ static void begin(void)
     if (plan.power_cut > 0 && host.life == 0)
         disk_watch(plan.power_cut, cut_power);
     world_later(plan.length, end_life, NULL, (uint64_t)host.life);
+    world_spare_memory(0);
 }
 
 static uint64_t messages_in(void)
@@ -314,6 +316,7 @@ static void end(void)
     wsrt_server *server = host.server;
 
     clients_rest();
+    world_spare_memory(1);
     end_publishers();
     uint64_t came = messages_in();
     host.server = NULL;

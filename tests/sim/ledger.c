@@ -206,7 +206,8 @@ void ledger_judge_calls(const wsrt_breaker_stats *s)
                     ledger.outcomes[WSRT_IGNORED];
     uint64_t told = s->lifetime_successes + s->lifetime_failures + s->ignored + s->stale;
 
-    if (made != told)
+    if (told > made ||
+        (told < made && plan.memory_bad == 0)) /* a call may go unguarded for want of it */
         violated("recorded",
                  "%llu calls were made (%llu successes, %llu failures), the breaker "
                  "recorded %llu (%llu, %llu, %llu ignored, %llu stale)",
@@ -222,14 +223,14 @@ void ledger_judge_calls(const wsrt_breaker_stats *s)
                  (unsigned long long)s->lifetime_failures,
                  (unsigned long long)ledger.outcomes[WSRT_SUCCESS],
                  (unsigned long long)ledger.outcomes[WSRT_FAILURE]);
-    if (s->rejected != ledger.refused_calls)
+    if (s->rejected != ledger.refused_calls && plan.memory_bad == 0)
         violated("recorded", "%llu calls were refused, the breaker says %llu",
                  (unsigned long long)ledger.refused_calls, (unsigned long long)s->rejected);
 }
 
 void ledger_judge_messages(uint64_t came, uint64_t counted)
 {
-    if (came != counted)
+    if (counted > came || (counted < came && plan.memory_bad == 0))
         violated("recorded", "%llu messages came, the monitor counted %llu",
                  (unsigned long long)came, (unsigned long long)counted);
 }

@@ -51,6 +51,7 @@ static struct sim_plan draw(void)
     p.disk_bad = dice_chance(DICE_PLAN, 300) ? (int)dice_between(DICE_PLAN, 1, 30) : 0;
     p.net_bad = dice_chance(DICE_PLAN, 700) ? (int)dice_between(DICE_PLAN, 1, 150) : 0;
     p.call_bad = dice_chance(DICE_PLAN, 400) ? (int)dice_between(DICE_PLAN, 1, 50) : 0;
+    p.memory_bad = dice_chance(DICE_PLAN, 200) ? (int)dice_between(DICE_PLAN, 1, 100) : 0;
     if (p.sqlite && dice_chance(DICE_PLAN, 700))
         p.power_cut = (int)dice_between(DICE_PLAN, 20, 600);
     return p;
@@ -91,12 +92,14 @@ static void report(uint64_t all, double took)
            (unsigned long long)work.seeds, simulated, took, simulated / took,
            (unsigned long long)all);
     printf("it saw: %llu connections, %llu refused, %llu messages, %llu acknowledged, %llu calls, "
-           "%llu probes, %llu sessions resumed, %llu power cuts, %llu restarts, %llu faults\n",
+           "%llu probes, %llu sessions resumed, %llu power cuts, %llu restarts, %llu allocations "
+           "refused, %llu faults\n",
            (unsigned long long)work.connections, (unsigned long long)work.refused,
            (unsigned long long)work.messages, (unsigned long long)work.acknowledged,
            (unsigned long long)work.calls, (unsigned long long)work.probes,
            (unsigned long long)work.resumed, (unsigned long long)work.cuts,
-           (unsigned long long)work.restarts, (unsigned long long)work.faults);
+           (unsigned long long)work.restarts, (unsigned long long)work.starved,
+           (unsigned long long)work.faults);
 }
 
 static int usage(void)

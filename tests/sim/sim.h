@@ -62,6 +62,7 @@ struct sim_plan {
     int disk_bad;   /* in a thousand: a write or sync fails */
     int net_bad;    /* in a thousand, each time a client acts: its network breaks */
     int call_bad;   /* in a thousand: a system call fails */
+    int memory_bad; /* in ten thousand: an allocation is refused, once or for some time */
     int64_t length; /* ns until the server is told to end */
     int permits;    /* of the breaker, half open */
     uint32_t burst;
@@ -101,11 +102,12 @@ void violated(const char *invariant, const char *format, ...)
 
 extern wsrt_allocator world_memory; /* counts */
 size_t world_live(void);
+void world_spare_memory(int on); /* off: the plan's refusals begin */
 
 /* Counts over all seeds, for the last line. */
 struct sim_work {
     uint64_t seeds, connections, messages, acknowledged, cuts, restarts, faults, calls, probes;
-    uint64_t resumed, refused;
+    uint64_t resumed, refused, starved;
     int64_t virtual_ns;
 };
 extern struct sim_work work;

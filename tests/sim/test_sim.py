@@ -1,7 +1,7 @@
 """The simulator: seeds hold, tell the same story again, and the lies planted in it are found.
 
-WSRT_SIM_SEEDS says how many seeds, WSRT_SIM_SPEED how many seconds one second of CPU is to play at
-least."""
+WSRT_SIM_SEEDS says how many seeds, else WSRT_SIM_USUAL; WSRT_SIM_SPEED how many seconds one second of
+CPU is to play at least."""
 import os
 import re
 import subprocess
@@ -11,12 +11,12 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 from tap import check, plan  # noqa: E402
 
 SIM = sys.argv[1]
-SEEDS = int(os.environ.get("WSRT_SIM_SEEDS", "2000"))
+SEEDS = int(os.environ.get("WSRT_SIM_SEEDS") or os.environ.get("WSRT_SIM_USUAL", "2000"))
 SPEED = int(os.environ.get("WSRT_SIM_SPEED", "0"))
 PLANTS = ["acknowledged", "resurrected", "order", "probes", "burst", "recorded", "memory"]
 FOUND_WITHIN = 100
 THINGS = ["connections", "messages", "acknowledged", "calls", "probes", "sessions resumed",
-          "power cuts", "restarts", "faults"]
+          "power cuts", "restarts", "allocations refused", "faults"]
 
 
 def sim(*words):
@@ -49,6 +49,8 @@ def seeds_hold():
             print("#", line)
     played = int(total(texts, r"simulated: (\d+) seeds"))
     print(f"# simulated seeds: {played}")
+    starved = total(texts, r"(\d+) allocations refused")
+    print(f"# allocation points: {starved:.0f}")
     yield [text for code, text in runs if code != 0] or \
         ([] if played == SEEDS else [f"{played} of {SEEDS} seeds"])
     yield [thing for thing in THINGS if total(texts, rf"(\d+) {thing}") == 0]

@@ -30,6 +30,8 @@ static struct world {
     size_t event_count;
     uint64_t order;
     size_t live;
+    int spared;                       /* memory: nothing is refused */
+    int64_t starved_till;             /* everything is */
     struct event events[MOST_EVENTS]; /* a heap */
 } world;
 
@@ -254,9 +256,30 @@ const wsrt_env world_env = {.struct_size = sizeof world_env,
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
+/* One allocation, or all of some milliseconds. */
+static int refused(void)
+{
+    if (world.spared || !fiber_inside())
+        return 0;
+    if (world.now > world.starved_till && dice_below(DICE_APP, 10000) >= (uint64_t)plan.memory_bad)
+        return 0;
+    if (world.now > world.starved_till && dice_chance(DICE_APP, 100))
+        world.starved_till = world.now + dice_between(DICE_APP, 0, 300) * SIM_MS;
+    work.starved++;
+    return 1;
+}
+
+void world_spare_memory(int on)
+{
+    world.spared = on;
+    world.starved_till = 0;
+}
+
 static void *counting_realloc(void *user, void *ptr, size_t old_size, size_t new_size)
 {
     (void)user;
+    if (new_size > old_size && plan.memory_bad > 0 && refused())
+        return NULL;
     world.live += new_size - old_size;
     if (new_size == 0) {
         free(ptr);
