@@ -1,4 +1,5 @@
-"""`wsrt demo` and the live page as programs see them: the story by the API, the page's bytes."""
+"""`wsrt demo` and the live page as programs see them, as docs/demo.md tells it: the story by the API, the
+page's bytes."""
 import base64
 import gzip
 import hashlib

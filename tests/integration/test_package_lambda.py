@@ -1,4 +1,4 @@
-"""scripts/package-lambda: what goes in, that it runs from there, and that it is the same twice."""
+"""scripts/package-lambda, as docs/deploying-on-aws.md runs it: what goes in, that it runs from there, and that it is the same twice."""
 import os
 import pathlib
 import re

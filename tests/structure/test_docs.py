@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""A program shown in a document is a file that the build compiles: the two texts are the same."""
+"""What a document shows is true: a program is a file that the build compiles, a fragment of C stands in
+one, a session is typed by a test or run by the one that is named. A comment above the block says which:
+`program: FILE`, `fragment: FILE`, `session: install`, `run by: TEST`, or `not run: REASON`."""
 import os
 import re
 
@@ -7,6 +9,15 @@ import tree
 from tap import check, plan
 
 SHOWN = re.compile(r"<!-- program: (\S+) -->\n```c\n(.*?)```", re.S)
+
+
+BLOCK = re.compile(r"(?:<!-- ([\w ]+): ([^\n]*) -->\n)?```(\w*)\n(.*?)```", re.S)
+MARKS = {
+    "c": {"program", "fragment"},
+    "console": {"session", "run by"},
+    "python": {"run by"},
+    "sh": {"run by", "not run"},
+}
 
 
 def documents():
@@ -31,6 +42,44 @@ def shown():
             yield document, path, program
 
 
+def blocks(kind):
+    """(document, mark, its argument, text) of the blocks of one language."""
+    for document in documents():
+        for mark, argument, language, text in BLOCK.findall(read(document)):
+            if language == kind:
+                yield document, mark, argument, text
+
+
+def unmarked():
+    for kind, marks in MARKS.items():
+        for document, mark, _, text in blocks(kind):
+            # What README shows beside its program is the subject of every other test.
+            if mark not in marks and not (document == "README.md" and kind == "sh"):
+                yield f"{document}: nothing runs '{text.splitlines()[0]}'"
+
+
+def trimmed(text):
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def not_there():
+    for document, mark, path, text in blocks("c"):
+        if mark != "fragment":
+            continue
+        wanted, lines = trimmed(text), trimmed(read(path))
+        if not any(lines[i:i + len(wanted)] == wanted for i in range(len(lines))):
+            yield f"{document}: '{wanted[0]}' and what follows is not in {path}"
+
+
+def not_run():
+    for kind in MARKS:
+        for document, mark, path, _ in blocks(kind):
+            if mark == "run by" and os.path.basename(document) not in read(path):
+                yield f"{document}: {path} does not know it"
+            if mark == "not run" and len(path.split()) < 3:
+                yield f"{document}: '{path}' is no reason"
+
+
 def differences():
     for document, path, program in shown():
         if not os.path.exists(os.path.join(tree.ROOT, path)):
@@ -48,6 +97,9 @@ def not_built():
 
 check("programs shown in documents are the files they name", differences())
 check("programs shown in documents are built", not_built())
+check("every program, fragment and session says what runs it", unmarked())
+check("fragments stand in the files they name", not_there())
+check("tests that are said to run a document know it", not_run())
 check("the readme and the guide to testing show a program",
       {"README.md", "docs/testing.md"} - {document for document, _, _ in shown()})
 plan()

@@ -16,6 +16,7 @@ from tap import check, plan
 
 SESSION = re.compile(r"<!-- session: install -->\n```console\n(.*?)```", re.S)
 PROGRAM = re.compile(r"<!-- program: (\S+) -->")
+BACKGROUND = re.compile(r"(.*\S) *&", re.S)
 PORT = "8080"
 PATIENCE_S = 30
 
@@ -40,6 +41,8 @@ def steps(session):
     for line in session.splitlines():
         if line.startswith("$ "):
             out.append((line[2:], []))
+        elif out[-1][0].endswith("\\"):
+            out[-1] = (out[-1][0] + "\n" + line, [])
         else:
             out[-1][1].append(line)
     return out
@@ -90,6 +93,7 @@ def wait_for(port):
 def differences(document, text, stage):
     port = free_port()
     env = dict(environment(stage))
+    env["WSRT_LISTEN"] = "127.0.0.1:" + port  # where the tool would take 8080
     env["PATH"] = os.path.join(stage, "usr", "bin") + ":" + env["PATH"]
     with tempfile.TemporaryDirectory() as folder:
         for path in PROGRAM.findall(text):
@@ -100,8 +104,12 @@ def differences(document, text, stage):
         try:
             for session in SESSION.findall(text):
                 for command, wanted in steps(session):
-                    said = shell.type(command.replace(PORT, port))
-                    if command.endswith("&"):
+                    command = command.replace(PORT, port)
+                    background = BACKGROUND.fullmatch(command)
+                    if background: # whose log would stand between the lines of others
+                        command = f"{background.group(1)} >background.log 2>&1 &"
+                    said = shell.type(command)
+                    if background:
                         wait_for(port)
                     if len(said) != len(wanted) or not all(map(matches, wanted, said)):
                         yield f"{document}: $ {command}"
