@@ -421,7 +421,8 @@ typedef struct wsrt_business_metric {
                                         NULL = any */
     const char *const *dimensions; /**< names of attributes of text; one that a completion does not
                                         tell is "none" */
-    const char *unit_cstr; /**< of CloudWatch, at most 31 bytes; NULL = Count of counters and
+    const char
+        *unit_cstr; /**< of CloudWatch, 31 letters and / at most; NULL = Count of counters and
                                         categories, Percent of ratios, else None */
     const char
         *help_cstr; /**< a sentence, at most 255 bytes; NULL = "A metric of the application." */

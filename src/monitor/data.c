@@ -193,7 +193,9 @@ static int is_published(const struct family *f)
 static int own_sample(struct data_walk *w, const struct family *f, const struct sample *s)
 {
     double by_unit = f->own->kind == WSRT_BUSINESS_RATIO ? 100 : 1, value;
-    struct datum d = {.name = s->name != NULL ? s->name : f->name, .unit = f->own->unit};
+    struct datum d = {.name = s->name != NULL ? s->name : f->name,
+                      .unit = f->own->unit,
+                      .has_category = s->name != NULL};
 
     if (s->count == 0 || !wsrt_sample_value(f, s, &value)) /* nothing since the last reading */
         return WSRT_OK;

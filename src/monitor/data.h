@@ -14,13 +14,14 @@ struct dimension {
 struct datum {
     const char *name;
     const char *unit;
-    int form;       /* a wsrt_metric_form */
-    int operation;  /* VALUES: whose durations */
-    double value;   /* SUM and GAUGE */
-    double sum;     /* SET */
-    uint64_t count; /* SET and VALUES */
-    double least;   /* SET */
-    double most;    /* SET */
+    int form;         /* a wsrt_metric_form */
+    int operation;    /* VALUES: whose durations */
+    int has_category; /* the name ends in a word of a client's */
+    double value;     /* SUM and GAUGE */
+    double sum;       /* SET */
+    uint64_t count;   /* SET and VALUES */
+    double least;     /* SET */
+    double most;      /* SET */
 };
 
 struct data_walk {

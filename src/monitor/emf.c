@@ -32,7 +32,8 @@ struct emf {
 
 /* ---- the head of a line ---- */
 
-/* Every name and unit here is made of letters, digits, _ and /: nothing needs an escape. */
+/* Names and units are made of letters, digits, _ and /, so nothing needs an escape; but a category is
+ * the client's word, and is checked. */
 static void known(wsrt_json_writer *w, const char *text)
 {
     wsrt_json_string_literal(w, wsrt_span_cstr(text));
@@ -51,7 +52,10 @@ static void metrics(wsrt_json_writer *w, const struct datum *targets, size_t cou
 {
     for (size_t i = 0; i < count; i++) {
         known(w, i > 0 ? "},{\"Name\":\"" : "{\"Name\":\"");
-        known(w, targets[i].name);
+        if (targets[i].has_category)
+            wsrt_json_string_part(w, wsrt_span_cstr(targets[i].name));
+        else
+            known(w, targets[i].name);
         known(w, "\",\"Unit\":\"");
         known(w, targets[i].unit);
         known(w, "\"");

@@ -396,6 +396,14 @@ static int dimensions_fit(const wsrt_business_metric *b)
     return 1;
 }
 
+/* "Bytes/Second" */
+static int is_unit(const char *text)
+{
+    size_t len = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz/");
+
+    return len > 0 && len <= MAX_UNIT && text[len] == '\0';
+}
+
 static int fits(const wsrt_business_metric *b)
 {
     size_t value = b->value_cstr == NULL ? 0 : strlen(b->value_cstr);
@@ -404,7 +412,7 @@ static int fits(const wsrt_business_metric *b)
     return b->kind >= WSRT_BUSINESS_COUNTER && b->kind <= WSRT_BUSINESS_CATEGORY &&
            wsrt_source_name_fits(b->name_cstr) && wsrt_source_name_fits(b->attribute_cstr) &&
            !wsrt_is_dimension(b->name_cstr) && (value == 0 || (counts && value <= MAX_VALUE)) &&
-           (b->unit_cstr == NULL || strlen(b->unit_cstr) <= MAX_UNIT) &&
+           (b->unit_cstr == NULL || is_unit(b->unit_cstr)) &&
            (b->help_cstr == NULL || strlen(b->help_cstr) <= MAX_HELP) &&
            b->dimension_count <= MAX_OWN_DIMENSIONS &&
            (b->dimension_count == 0 || b->dimensions != NULL) && dimensions_fit(b);

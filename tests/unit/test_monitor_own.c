@@ -289,7 +289,7 @@ START_TEST(metrics_that_are_none_are_refused)
         "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789"
         "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123"
         "456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-    wsrt_business_metric bad[16];
+    wsrt_business_metric bad[18];
 
     _Static_assert(sizeof text256 == 257, "256 bytes");
     for (size_t i = 0; i < COUNT(bad); i++)
@@ -302,7 +302,7 @@ START_TEST(metrics_that_are_none_are_refused)
     bad[5].attribute_cstr = "1st";
     bad[6].name_cstr = "Environment";
     bad[7].dimension_count = 1;
-    bad[8].unit_cstr = "Bytes of a very long kind of unit";
+    bad[8].unit_cstr = "BytesOfAVeryLongKindOfUnitIndeed";
     bad[9].help_cstr = text256;
     bad[10].value_cstr = text256;
     bad[11].kind = WSRT_BUSINESS_AVERAGE;
@@ -313,6 +313,8 @@ START_TEST(metrics_that_are_none_are_refused)
     bad[14].dimensions = reserved;
     bad[14].dimension_count = 1;
     bad[15].name_cstr = "";
+    bad[16].unit_cstr = "Co\"unt";
+    bad[17].unit_cstr = "";
     for (size_t i = 0; i < COUNT(bad); i++)
         ck_assert_int_eq(wsrt_monitor_business(m, &bad[i]), WSRT_ERR_INVALID);
     for (size_t i = 0; i < COUNT(reserved); i++, bad[14].dimensions++)
