@@ -19,6 +19,7 @@ struct serve_settings {
     int32_t aws;
     int32_t require_auth;
     const char *stage;
+    const char *route_expr;
     const char *management;
     const char *management_token;
     const char *management_access_key;

@@ -2,6 +2,7 @@
 #include "breakers_file.h"
 #include "commands.h"
 #include "rules.h"
+#include "service.h"
 #include "tool.h"
 
 #include <wsrt/json.h>
@@ -158,6 +159,8 @@ int run_config(struct options *o, char **operands)
     if (!checks && strcmp(operands[0], "show") != 0)
         return complain(TOOL_USAGE, "config: '%s' is neither check nor show", operands[0]);
     int status = serve_check(o);
+    if (status == 0)
+        status = service_try(o);
     if (s->serve.breakers != NULL) {
         int fault = breakers_file_check(s->serve.breakers);
         status = status == 0 ? fault : status;

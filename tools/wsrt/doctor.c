@@ -3,6 +3,7 @@
 #include "breakers_file.h"
 #include "host_facts.h"
 #include "rules.h"
+#include "service.h"
 #include "tool.h"
 
 #include <stdlib.h>
@@ -26,7 +27,8 @@ static void check_config(struct doctor *d)
     complaints_go_to(note_fault, d);
     if (d->options->faults > 0)
         complain(0, "%d faults, told above", d->options->faults);
-    serve_check(d->options);
+    if (serve_check(d->options) == 0)
+        service_try(d->options);
     if (d->settings->breakers != NULL)
         breakers_file_check(d->settings->breakers);
     complaints_go_to(NULL, NULL);

@@ -9,9 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The option that is to be changed is called by its place, where that is a file. */
-__attribute__((format(printf, 3, 4))) static int broken(const struct options *o, const char *name,
-                                                        const char *format, ...)
+int serve_broken(const struct options *o, const char *name, const char *format, ...)
 {
     char text[512], place[512] = "";
     va_list args;
@@ -50,9 +48,10 @@ static int check_exposure(const struct options *o)
     for (size_t i = 0; i < s->listen.count; i++) {
         if (is_local(s->listen.items[i]))
             continue;
-        broken(o, "listen", "%s is reachable from other machines, and %s", s->listen.items[i].ptr,
-               s->jwks == NULL ? "nobody is asked for a token"
-                               : "a token may be of any issuer or audience");
+        serve_broken(o, "listen", "%s is reachable from other machines, and %s",
+                     s->listen.items[i].ptr,
+                     s->jwks == NULL ? "nobody is asked for a token"
+                                     : "a token may be of any issuer or audience");
         advise("ask for tokens with --jwks FILE|URL --issuer TEXT --audience TEXT, listen on "
                "127.0.0.1");
         advise("behind a proxy that does so, or say --insecure to serve anyone who can connect");
@@ -65,13 +64,13 @@ static int check_auth(const struct options *o)
 {
     const struct serve_settings *s = o->settings;
     if (s->jwks != NULL && s->dev_tokens.count > 0)
-        return broken(o, "dev-token", "--jwks and --dev-token exclude each other");
+        return serve_broken(o, "dev-token", "--jwks and --dev-token exclude each other");
     if (s->jwks == NULL && (s->issuer != NULL || s->audiences.count > 0))
-        return broken(o, s->issuer != NULL ? "issuer" : "audience",
-                      "--issuer and --audience need --jwks");
+        return serve_broken(o, s->issuer != NULL ? "issuer" : "audience",
+                            "--issuer and --audience need --jwks");
     if (s->require_auth && s->jwks == NULL && s->dev_tokens.count == 0)
-        return broken(o, "require-auth",
-                      "--require-auth without --jwks or --dev-token admits nobody");
+        return serve_broken(o, "require-auth",
+                            "--require-auth without --jwks or --dev-token admits nobody");
     return 0;
 }
 
@@ -90,22 +89,22 @@ static int check_management(const struct options *o)
     int bearer = serve_management(s) == WSRT_MANAGEMENT_BEARER;
 
     if (bearer && s->management_token == NULL)
-        return broken(o, "management",
-                      "--management bearer needs a secret in WSRT_MANAGEMENT_TOKEN "
-                      "or in the file that WSRT_MANAGEMENT_TOKEN_FILE names");
+        return serve_broken(o, "management",
+                            "--management bearer needs a secret in WSRT_MANAGEMENT_TOKEN "
+                            "or in the file that WSRT_MANAGEMENT_TOKEN_FILE names");
     int sigv4 = serve_management(s) == WSRT_MANAGEMENT_SIGV4;
     int keys = (s->management_access_key != NULL) + (s->management_secret_key != NULL);
     if (sigv4 && keys < 2)
-        return broken(o, "management",
-                      "--management sigv4 needs WSRT_MANAGEMENT_ACCESS_KEY and "
-                      "WSRT_MANAGEMENT_SECRET_KEY, or files that the same names with "
-                      "_FILE name");
+        return serve_broken(o, "management",
+                            "--management sigv4 needs WSRT_MANAGEMENT_ACCESS_KEY and "
+                            "WSRT_MANAGEMENT_SECRET_KEY, or files that the same names with "
+                            "_FILE name");
     if (!sigv4 && keys > 0)
-        return broken(o, "management",
-                      "WSRT_MANAGEMENT_ACCESS_KEY and .._SECRET_KEY need "
-                      "--management sigv4");
+        return serve_broken(o, "management",
+                            "WSRT_MANAGEMENT_ACCESS_KEY and .._SECRET_KEY need "
+                            "--management sigv4");
     if (!bearer && s->management_token != NULL)
-        return broken(o, "management", "WSRT_MANAGEMENT_TOKEN needs --management bearer");
+        return serve_broken(o, "management", "WSRT_MANAGEMENT_TOKEN needs --management bearer");
     return 0;
 }
 
@@ -113,7 +112,7 @@ static int check_app(const struct options *o)
 {
     const struct serve_settings *s = o->settings;
     if (s->coalesce_ms > 0 && strcmp(s->app, "dashboard") != 0)
-        return broken(o, "coalesce", "--coalesce is for --app dashboard");
+        return serve_broken(o, "coalesce", "--coalesce is for --app dashboard");
     return 0;
 }
 
@@ -130,8 +129,8 @@ static int check_tls(const struct options *o)
 {
     const struct serve_settings *s = o->settings;
     if ((s->tls_cert == NULL) != (s->tls_key == NULL))
-        return broken(o, s->tls_cert != NULL ? "tls-cert" : "tls-key",
-                      "--tls-cert and --tls-key belong together");
+        return serve_broken(o, s->tls_cert != NULL ? "tls-cert" : "tls-key",
+                            "--tls-cert and --tls-key belong together");
     return 0;
 }
 

@@ -153,6 +153,7 @@ static int make_runtime(struct service *v)
         .env = &v->env,
         .breakers = v->breakers,
         .environment = wsrt_span_cstr(environment(v->settings)),
+        .selection = wsrt_span_cstr(v->settings->route_expr),
     };
 
     opts.resume = v->sessions;
@@ -169,6 +170,9 @@ static int make_runtime(struct service *v)
         opts.authenticator = &authenticator;
     }
     int rc = wsrt_runtime_new(&v->runtime, &opts);
+    if (rc == WSRT_ERR_INVALID && v->settings->route_expr != NULL)
+        return serve_broken(v->options, "route-expr", "'%s' is no route selection expression",
+                            v->settings->route_expr);
     if (rc == WSRT_OK)
         rc = install(v);
     if (rc == WSRT_OK)
@@ -300,6 +304,79 @@ static int make_cloudwatch(struct service *v)
     return s->cloudwatch == NULL ? 0
                                  : cloudwatch_open(&v->cloudwatch, s->cloudwatch, s->cloudwatch_ms,
                                                    &v->env, wsrt_runtime_monitor(v->runtime));
+}
+
+/* ---- trying ---- */
+
+struct refusal {
+    char setting[64]; /* a member of wsrt_server_options */
+};
+
+static void note_setting(void *user, int level, const char *event_cstr, const wsrt_field *fields,
+                         size_t count)
+{
+    struct refusal *r = user;
+
+    (void)level;
+    if (count > 0 && strcmp(event_cstr, "server.settings_refused") == 0)
+        snprintf(r->setting, sizeof r->setting, "%.*s", (int)fields[0].text.len,
+                 fields[0].text.ptr);
+}
+
+static const char *option_of(const char *setting)
+{
+    static const char *const pairs[][2] = {{"hosts", "host"},
+                                           {"origins", "allow-origin"},
+                                           {"trusted_proxies", "trusted-proxy"},
+                                           {"management_token", "management"},
+                                           {"management_access_key", "management"},
+                                           {"management_secret_key", "management"}};
+
+    for (size_t i = 0; i < COUNT(pairs); i++)
+        if (strcmp(setting, pairs[i][0]) == 0)
+            return pairs[i][1];
+    return setting;
+}
+
+static int try_server(struct service *v, const struct refusal *r)
+{
+    const wsrt_span nowhere = {NULL, 0};
+    wsrt_server_options opts;
+
+    service_options(v, v->settings, &opts);
+    opts.listen = &nowhere;
+    opts.listen_count = opts.admin_count = opts.document_count = 0;
+    opts.tls_cert = opts.tls_key = nowhere;
+    opts.loops = opts.workers = 0;
+    opts.pulse = NULL;
+    opts.state = NULL;
+    int rc = wsrt_server_new(&v->server, v->runtime, &opts);
+    if (rc == WSRT_ERR_INVALID)
+        return serve_broken(v->options, option_of(r->setting), "the server refuses what --%s says",
+                            option_of(r->setting));
+    return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "cannot try: %s", wsrt_status_name(rc));
+}
+
+int service_try(const struct options *o)
+{
+    struct service *v = calloc(1, sizeof *v);
+    struct refusal r = {""};
+
+    if (v == NULL)
+        return complain(TOOL_INTERNAL, "out of memory");
+    v->options = o;
+    v->settings = o->settings;
+    v->env = (wsrt_env){.struct_size = sizeof v->env, .user = &r, .log = note_setting};
+    int status = make_breakers(v);
+    if (status == 0)
+        status = make_runtime(v);
+    if (status == 0)
+        status = try_server(v, &r);
+    wsrt_server_free(v->server);
+    wsrt_runtime_free(v->runtime);
+    wsrt_breakers_free(v->breakers);
+    free(v);
+    return status;
 }
 
 /* ---- life ---- */

@@ -46,6 +46,8 @@ static int read_again(struct service *v, struct options *fresh)
     const struct serve_settings *s = fresh->settings;
     keep_sockets(v, fresh->settings);
     status = serve_check(fresh);
+    if (status == 0)
+        status = service_try(fresh);
     if (s->breakers != NULL) {
         int fault = breakers_file_check(s->breakers);
         status = status == 0 ? fault : status;

@@ -34,6 +34,10 @@ void service_options(struct service *v, const struct serve_settings *s, wsrt_ser
 const char *service_level(const struct serve_settings *s); /* of the log */
 int64_t service_now(const struct service *v);
 
+/* Whether the libraries take the settings, asked of a server that listens nowhere; 0 or an exit status,
+ * complained about. */
+int service_try(const struct options *o);
+
 /* Reads file and environment again and takes what may change while it runs. All of it is judged
  * before any of it is taken; how that went is logged. A struct service as `user`; one thread. */
 void service_again(void *user);
