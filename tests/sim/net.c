@@ -23,6 +23,7 @@ enum {
     MOST_FDS = 1024,
     MOST_WIRES = LEDGER_CONNECTIONS,
     MOST_BACKLOG = 64,
+    MOST_LOOKS = 20000,
     PORT = 8080
 };
 
@@ -66,6 +67,8 @@ static struct {
     int open;
     struct wire wires[MOST_WIRES];
     int wire_count;
+    int64_t looked_at; /* when somebody looked for events last, */
+    int looks;         /* and how often at that moment */
 } net;
 
 /* ---- descriptors -------------------------------------------------------------------------- */
@@ -304,6 +307,7 @@ void net_begin(void)
         violated("descriptors", "%d of the server's are open at its end", net.open);
     net.fd_count = 0;
     net.wire_count = 0;
+    net.looks = 0;
 }
 
 /* ---- what can be done now ----------------------------------------------------------------- */
@@ -413,11 +417,21 @@ int __wrap_epoll_ctl(int epfd, int op, int fd, struct epoll_event *ev)
     return 0;
 }
 
+/* Time stands still while somebody is busy, so who is busy for ever is seen here. */
+static void count_looks(void)
+{
+    net.looks = net.looked_at == world_now() ? net.looks + 1 : 0;
+    net.looked_at = world_now();
+    if (net.looks > MOST_LOOKS)
+        violated("progress", "it spins: %d looks for events at one moment", net.looks);
+}
+
 int __wrap_epoll_wait(int epfd, struct epoll_event *events, int most, int timeout)
 {
     int64_t until = deadline(timeout);
     int n;
 
+    count_looks();
     if (fails("epoll_wait", EINTR))
         return -1;
     fiber_pause();
