@@ -1,4 +1,5 @@
-"""`wsrt doctor`: faults are planted, and it names each with what to type against it."""
+"""`wsrt doctor`, as docs/server.md shows it: faults are planted, and it names each with what to type
+against it."""
 import contextlib
 import http.server
 import json
