@@ -1,4 +1,5 @@
 /* Options of a monitor, what of it changes at run time, and its exports into buffers. */
+#include "comma_locale.h"
 #include "monitor_rig.h"
 
 #include <wsrt/error.h>
@@ -459,12 +460,63 @@ START_TEST(an_export_into_no_place_is_refused)
 }
 END_TEST
 
+/* ---- the surroundings ---- */
+
+static size_t export_as(int format, char *dst, size_t cap)
+{
+    const wsrt_export_options o = {
+        .struct_size = sizeof o, .format = format, .wall = 1795168892123};
+    size_t len;
+
+    ck_assert_int_eq(wsrt_monitor_export_to(m, &o, dst, cap, &len), WSRT_OK);
+    return len;
+}
+
+START_TEST(a_locale_with_a_decimal_comma_changes_no_export)
+{
+    enum { ROOM = 65536 };
+    static char plain[WSRT_EXPORT_BINARY][ROOM], comma[ROOM];
+    size_t lens[WSRT_EXPORT_BINARY];
+
+    for (int i = 1; i <= 7; i++)
+        run(NULL, WSRT_OP_CONVERSATION, i * 1234567);
+    for (int i = 0; i < WSRT_EXPORT_BINARY; i++)
+        lens[i] = export_as(i + 1, plain[i], ROOM);
+    use_comma_locale();
+    for (int i = 0; i < WSRT_EXPORT_BINARY; i++) {
+        ck_assert_uint_eq(export_as(i + 1, comma, ROOM), lens[i]);
+        ck_assert_mem_eq(plain[i], comma, lens[i]);
+    }
+    setlocale(LC_ALL, "C");
+}
+END_TEST
+
+START_TEST(a_locale_with_a_decimal_comma_changes_no_envelope)
+{
+    const wsrt_field rate = {.name_cstr = "failureRate", .real = 0.625, .kind = WSRT_FIELD_REAL};
+    const wsrt_error e = {.struct_size = sizeof e,
+                          .type = WSRT_ERROR_EXTERNAL_SERVICE,
+                          .wall = 1795168800123,
+                          .details = &rate,
+                          .detail_count = 1};
+    char out[512];
+    size_t len;
+
+    use_comma_locale();
+    int rc = wsrt_error_write(&e, WSRT_ERROR_FORM_DEVELOPER, out, sizeof out, &len);
+    setlocale(LC_ALL, "C");
+    ck_assert_int_eq(rc, WSRT_OK);
+    ck_assert_ptr_nonnull(strstr(out, "\"failureRate\":0.625"));
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("monitor_options");
     TCase *c = tcase_create("monitor_options");
 
     tcase_add_checked_fixture(c, setup, teardown);
+    tcase_set_timeout(c, 60); /* a locale is made */
     tcase_add_test(c, identities_are_hashed_alike_under_one_key);
     tcase_add_test(c, identities_are_told_as_they_are_where_the_option_says);
     tcase_add_test(c, short_keys_unknown_identities_and_flags_are_refused);
@@ -482,6 +534,8 @@ Suite *suite(void)
     tcase_add_test(c, a_lower_limit_keeps_the_values_that_are_there);
     tcase_add_test(c, an_export_is_served_to_every_buffer_size);
     tcase_add_test(c, an_export_into_no_place_is_refused);
+    tcase_add_test(c, a_locale_with_a_decimal_comma_changes_no_export);
+    tcase_add_test(c, a_locale_with_a_decimal_comma_changes_no_envelope);
     suite_add_tcase(s, c);
     return s;
 }

@@ -1,5 +1,6 @@
 /* What a validator must say of bad input, row by row; rows that fill a test program of their own are
  * in the other test_schema files. */
+#include "comma_locale.h"
 #include "guarded.h"
 #include "kernels.h"
 #include "reference.h"
@@ -7,7 +8,6 @@
 
 #include <wsrt/json.h>
 
-#include <locale.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -522,26 +522,6 @@ START_TEST(row_72_random_compositions_equal_a_slow_reference)
 END_TEST
 
 /* ---- the surroundings ------------------------------------------------------------------------ */
-
-/* Sets a locale that writes 1,5; made here, since few machines have one. */
-static void use_comma_locale(void)
-{
-    char folder[] = "/tmp/wsrt-locale-XXXXXX", command[200], text[16];
-
-    ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(command, sizeof command, "localedef -c -i de_DE -f UTF-8 %s/de_DE.UTF-8 2>/dev/null",
-             folder);
-    ck_assert_int_eq(system(command), 0);
-    setenv("LOCPATH", folder, 1);
-    const char *set = setlocale(LC_ALL, "de_DE.UTF-8");
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
-    ck_assert_ptr_nonnull(set);
-    snprintf(text, sizeof text, "%.1f", 1.5);
-#ifdef __GLIBC__ /* musl writes a point in every locale */
-    ck_assert_str_eq(text, "1,5");
-#endif
-}
 
 START_TEST(row_79_a_locale_with_a_decimal_comma_changes_nothing)
 {
