@@ -49,6 +49,12 @@ static int is_skewed(const wsrt_aws_answer *answer, int64_t wall)
            (answer->status == 403 || is_among(answer->error, clock_matters));
 }
 
+/* The status comes first: these say all, whatever name stands beside them. */
+static int is_final(int status)
+{
+    return status == 403 || status == 404 || status == 410 || status == 413;
+}
+
 wsrt_aws_verdict wsrt_aws_judge(const wsrt_aws_answer *answer, int64_t wall)
 {
     if (answer->rc == WSRT_ERR_UNAVAILABLE || answer->rc == WSRT_ERR_TIMEOUT ||
@@ -56,10 +62,12 @@ wsrt_aws_verdict wsrt_aws_judge(const wsrt_aws_answer *answer, int64_t wall)
         return WSRT_AWS_TRANSIENT;
     if (answer->rc != WSRT_OK || answer->status < 400)
         return WSRT_AWS_DONE;
-    if (answer->status == 429 || answer->status == 509 || is_among(answer->error, throttling))
+    int by_name = !is_final(answer->status);
+    if (answer->status == 429 || answer->status == 509 ||
+        (by_name && is_among(answer->error, throttling)))
         return WSRT_AWS_THROTTLED;
     if (answer->status == 500 || (answer->status >= 502 && answer->status <= 504) ||
-        is_among(answer->error, transient))
+        (by_name && is_among(answer->error, transient)))
         return WSRT_AWS_TRANSIENT;
     if (is_among(answer->error, expired))
         return WSRT_AWS_EXPIRED;

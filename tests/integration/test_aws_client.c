@@ -111,6 +111,30 @@ START_TEST(each_answer_has_its_result_and_is_repeated_or_not)
 }
 END_TEST
 
+/* Bodies of errors may be empty, of a proxy between, or tell another name. */
+static const char *const odd_bodies[] = {"", "<html>no</html>", "{\"__type\":\"SlowDown\"}", "[",
+                                         "null"};
+
+START_TEST(the_status_decides_whatever_the_body_says)
+{
+    static const struct status_row rows[] = {{410, WSRT_ERR_GONE, 1, FAKE_PLAIN},
+                                             {403, WSRT_ERR_FORBIDDEN, 1, FAKE_PLAIN},
+                                             {413, WSRT_ERR_TOO_LARGE, 1, FAKE_CHUNKED},
+                                             {429, WSRT_ERR_THROTTLED, 3, FAKE_PLAIN}};
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct aws_rig r;
+        rig_open(&r);
+        r.script.answer.status = rows[i].status;
+        r.script.answer.manner = rows[i].manner;
+        strcpy(r.script.answer.body, odd_bodies[_i]);
+        ck_assert_int_eq(post_to(&r, "a", "x"), rows[i].result);
+        ck_assert_int_eq(fake_aws_requests(r.fake), rows[i].requests);
+        aws_rig_close(&r);
+    }
+}
+END_TEST
+
 START_TEST(a_failure_that_passes_is_not_seen)
 {
     static const int rows[] = {429, 500, 503};
@@ -238,28 +262,46 @@ END_TEST
 
 /* ---- many ----------------------------------------------------------------------------------- */
 
-START_TEST(posts_to_many_each_have_their_result_and_share_connections)
-{
+struct crowd {
     char names[MANY][8];
     wsrt_span ids[MANY];
     int results[MANY];
-    wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr("{}")};
+};
+
+/* Connections c0, c1, ...; what becomes of each is not known yet. */
+static void gather(struct crowd *c)
+{
+    for (int i = 0; i < MANY; i++) {
+        snprintf(c->names[i], sizeof c->names[i], "c%d", i);
+        c->ids[i] = wsrt_span_cstr(c->names[i]);
+        c->results[i] = 99;
+    }
+}
+
+static void post_to_all(struct aws_rig *r, struct crowd *c)
+{
+    const wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr("{}")};
+
+    ck_assert_int_eq(r->sender.ops->post_many(r->sender.self, c->ids, MANY, &post, c->results),
+                     WSRT_OK);
+}
+
+START_TEST(posts_to_many_each_have_their_result_and_share_connections)
+{
+    const wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr("{}")};
+    struct crowd crowd;
     struct aws_rig r;
 
     rig_open(&r);
     r.script.gone_every = 7;
-    for (int i = 0; i < MANY; i++) {
-        snprintf(names[i], sizeof names[i], i == 50 ? "no id!" : "c%d", i);
-        ids[i] = wsrt_span_cstr(names[i]);
-        results[i] = 99;
-    }
+    gather(&crowd);
+    crowd.ids[50] = wsrt_span_cstr("no id!");
     for (int round = 0; round < 2; round++) {
-        ck_assert_int_eq(r.sender.ops->post_many(r.sender.self, ids, MANY, &post, results),
-                         WSRT_OK);
+        post_to_all(&r, &crowd);
         for (int i = 0; i < MANY; i++)
-            ck_assert_int_eq(results[i], i == 50      ? WSRT_ERR_INVALID
-                                         : i % 7 == 0 ? WSRT_ERR_GONE
-                                                      : WSRT_OK);
+            ck_assert_int_eq(crowd.results[i], i == 50      ? WSRT_ERR_INVALID
+                                               : i % 7 == 0 ? WSRT_ERR_GONE
+                                                            : WSRT_OK);
     }
     ck_assert_int_eq(fake_aws_requests(r.fake), 2 * (MANY - 1));
     ck_assert_int_le(fake_aws_connections(r.fake), 16);
@@ -270,22 +312,36 @@ END_TEST
 
 START_TEST(a_storm_of_failures_uses_its_quota_up)
 {
-    char names[MANY][8];
-    wsrt_span ids[MANY];
-    int results[MANY];
-    wsrt_post post = {.struct_size = sizeof post, .data = wsrt_span_cstr("{}")};
+    struct crowd crowd;
     struct aws_rig r;
 
     rig_open(&r);
     r.script.answer.status = 503;
-    for (int i = 0; i < MANY; i++) {
-        snprintf(names[i], sizeof names[i], "c%d", i);
-        ids[i] = wsrt_span_cstr(names[i]);
-    }
-    ck_assert_int_eq(r.sender.ops->post_many(r.sender.self, ids, MANY, &post, results), WSRT_OK);
+    gather(&crowd);
+    post_to_all(&r, &crowd);
     for (int i = 0; i < MANY; i++)
-        ck_assert_int_eq(results[i], WSRT_ERR_UNAVAILABLE);
+        ck_assert_int_eq(crowd.results[i], WSRT_ERR_UNAVAILABLE);
     ck_assert_int_eq(fake_aws_requests(r.fake), MANY + 100); /* 500 tokens, 5 a retry */
+    aws_rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_storm_of_gone_connections_is_one_request_each_and_costs_no_quota)
+{
+    struct crowd crowd;
+    struct aws_rig r;
+
+    rig_open(&r);
+    r.script.gone_every = 1;
+    gather(&crowd);
+    post_to_all(&r, &crowd);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(crowd.results[i], WSRT_ERR_GONE);
+    ck_assert_int_eq(fake_aws_requests(r.fake), MANY);
+    r.script.gone_every = 0;
+    r.script.answer.status = 503;
+    post_to_all(&r, &crowd);
+    ck_assert_int_eq(fake_aws_requests(r.fake), MANY + MANY + 100); /* all 500 tokens were there */
     aws_rig_close(&r);
 }
 END_TEST
@@ -673,6 +729,7 @@ Suite *suite(void)
     tcase_add_test(t, a_wrong_secret_is_forbidden_and_said_so);
     tcase_add_loop_test(t, each_answer_has_its_result_and_is_repeated_or_not, 0,
                         COUNT(status_rows));
+    tcase_add_loop_test(t, the_status_decides_whatever_the_body_says, 0, COUNT(odd_bodies));
     tcase_add_test(t, a_failure_that_passes_is_not_seen);
     tcase_add_test(t, at_most_once_repeats_only_what_cannot_have_arrived);
     tcase_add_test(t, a_service_that_says_nothing_times_out);
@@ -682,6 +739,7 @@ Suite *suite(void)
     tcase_add_test(t, a_clock_that_is_wrong_is_put_right_once);
     tcase_add_test(t, posts_to_many_each_have_their_result_and_share_connections);
     tcase_add_test(t, a_storm_of_failures_uses_its_quota_up);
+    tcase_add_test(t, a_storm_of_gone_connections_is_one_request_each_and_costs_no_quota);
     tcase_add_test(t, a_connection_is_described);
     tcase_add_test(t, a_connection_is_closed);
     tcase_add_test(t, the_environment_comes_first);
