@@ -179,7 +179,7 @@ START_TEST(a_service_that_says_nothing_times_out)
 
     aws_rig_start(&r, aws_serve);
     wsrt_aws_options o = aws_rig_options(&r);
-    o.timeout_ms = 30;
+    o.timeout_ms = 400;
     o.attempts = 2;
     aws_rig_sender(&r, &o, 0);
     r.script.answer.manner = FAKE_SILENT;
