@@ -263,7 +263,7 @@ END_TEST
 /* ---- many ----------------------------------------------------------------------------------- */
 
 struct crowd {
-    char names[MANY][8];
+    char names[MANY][16];
     wsrt_span ids[MANY];
     int results[MANY];
 };
