@@ -7,6 +7,8 @@
  *           connect    connections opened and reset for so long; DEPTH of them at a time
  *           idle       connections that only stay
  *           broadcast  DEPTH messages by one connection, each received by all
+ *           stalled    the same, but the last connection never reads
+ * PAYLOAD   bytes of each message, or @FILE: a text to be sent
  * tls: over TLS, of whatever certificate; for echoes. raw: no handshake, and the server returns the bytes it was sent; for a broadcast it greets each
  * connection with one byte, so that none is missing from the first one.
  *
@@ -39,6 +41,7 @@ struct load {
     int greeted; /* the raw server says one byte to each connection it has accepted */
     size_t connections;
     size_t payload;
+    const char *text; /* what is sent; NULL = letters */
     size_t depth;
     int64_t milliseconds;
     char *request; /* `depth` frames */
@@ -79,13 +82,13 @@ static int64_t now_us(void)
 
 /* ---- frames ---- */
 
-static size_t put_frame(char *dst, size_t payload, int masked)
+static size_t put_frame(char *dst, size_t payload, const char *text, int masked)
 {
     static const unsigned char key[4] = {0x37, 0xfa, 0x21, 0x3d};
     unsigned char *p = (unsigned char *)dst;
     unsigned char mask_bit = masked ? 0x80 : 0;
 
-    *p++ = 0x82;
+    *p++ = text != NULL ? 0x81 : 0x82;
     if (payload < 126) {
         *p++ = (unsigned char)(mask_bit | payload);
     } else {
@@ -98,7 +101,8 @@ static size_t put_frame(char *dst, size_t payload, int masked)
         p += sizeof key;
     }
     for (size_t i = 0; i < payload; i++)
-        *p++ = (unsigned char)('a' + i % 26) ^ (masked ? key[i % 4] : 0);
+        *p++ = (unsigned char)(text != NULL ? text[i] : 'a' + (int)(i % 26)) ^
+               (masked ? key[i % 4] : 0);
     return (size_t)(p - (unsigned char *)dst);
 }
 
@@ -109,8 +113,8 @@ static void build_batch(struct load *l, size_t frames)
     if (l->request == NULL || l->answer == NULL)
         fail("out of memory");
     for (size_t i = 0; i < frames; i++) {
-        l->request_len += put_frame(l->request + l->request_len, l->payload, 1);
-        l->answer_len += put_frame(l->answer + l->answer_len, l->payload, 0);
+        l->request_len += put_frame(l->request + l->request_len, l->payload, l->text, 1);
+        l->answer_len += put_frame(l->answer + l->answer_len, l->payload, l->text, 0);
     }
     if (l->raw) {
         memcpy(l->answer, l->request, l->request_len);
@@ -363,13 +367,17 @@ static void run_connect(struct load *l)
     }
 }
 
-static void run_broadcast(struct load *l)
+/* The first `readers` connections hear of it. */
+static void run_broadcast(struct load *l, size_t readers)
 {
     struct epoll_event events[EVENTS];
     size_t one = l->payload + (l->payload < 126 ? 2 : 4);
 
+    for (size_t i = readers; i < l->connections; i++)
+        watch(l, i, 0);
+
     for (size_t round = 0; round < l->depth; round++) {
-        uint64_t missing = (uint64_t)one * l->connections;
+        uint64_t missing = (uint64_t)one * readers;
         if (send(l->peers[0].fd, l->request, l->request_len, MSG_NOSIGNAL) !=
             (ssize_t)l->request_len)
             fail("cannot send");
@@ -386,6 +394,18 @@ static void run_broadcast(struct load *l)
 }
 
 /* ---- main ---- */
+
+static char *read_text(const char *path, size_t *len)
+{
+    static char text[65536];
+    FILE *f = fopen(path, "rb");
+
+    if (f == NULL)
+        fail("cannot read the payload");
+    *len = fread(text, 1, sizeof text, f);
+    fclose(f);
+    return text;
+}
 
 static void raise_descriptor_limit(void)
 {
@@ -422,7 +442,9 @@ static void run(struct load *l, const char *scenario)
     else if (strcmp(scenario, "echo") == 0)
         run_echo(l);
     else if (strcmp(scenario, "broadcast") == 0)
-        run_broadcast(l);
+        run_broadcast(l, l->connections);
+    else if (strcmp(scenario, "stalled") == 0)
+        run_broadcast(l, l->connections - 1);
     printf("{\"messages\":%llu,\"elapsed_us\":%lld}\n", (unsigned long long)l->messages,
            (long long)(now_us() - start));
     fflush(stdout);
@@ -438,7 +460,10 @@ int main(int argc, char **argv)
     l.server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     l.server.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));
     l.connections = strtoul(argv[3], NULL, 10);
-    l.payload = strtoul(argv[4], NULL, 10);
+    if (argv[4][0] == '@')
+        l.text = read_text(argv[4] + 1, &l.payload);
+    else
+        l.payload = strtoul(argv[4], NULL, 10);
     l.depth = strtoul(argv[5], NULL, 10);
     l.milliseconds = strtol(argv[6], NULL, 10);
     l.raw = argc == 8 && strcmp(argv[7], "raw") == 0;
