@@ -348,6 +348,12 @@ static int read_request_line(wsrt_span line, uint32_t max_target, wsrt_http_requ
     return read_target(target, req);
 }
 
+/* A host, maybe with a port; or nothing. */
+static int is_authority(wsrt_span text)
+{
+    return all_in_set(host_set, text) && (text.len == 0 || text.ptr[0] != ':');
+}
+
 static int read_host(wsrt_http_request *req)
 {
     wsrt_span host = {"", 0};
@@ -359,7 +365,7 @@ static int read_host(wsrt_http_request *req)
         return refuse(req, 400, "no Host");
     if (req->host.ptr == NULL)
         req->host = host;
-    if (!all_in_set(host_set, host) || !all_in_set(host_set, req->host))
+    if (!is_authority(host) || !is_authority(req->host))
         return refuse(req, 400, "bad Host");
     return WSRT_HTTP_DONE;
 }

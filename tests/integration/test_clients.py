@@ -14,13 +14,13 @@ import urllib.parse
 from toolcase import Serve, cases_of, equal, expect, main
 
 CLIENTS = pathlib.Path(__file__).resolve().parent.parent / "clients"
-COUNT = "1400"
+COUNT = "10000"
 CHROMIUM_FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                   "--disable-background-networking", "--disable-component-update", "--disable-sync",
                   "--disable-dev-shm-usage"]
 
 
-def _run(*command, timeout=90):
+def _run(*command, timeout=240):
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
     equal(done.returncode, 0, f"{command[1]}: {done.stdout}{done.stderr}")
     return done.stdout
@@ -64,7 +64,7 @@ class _Browser:
              "--remote-debugging-port=0", f"{self.origin}/exchange.html?{query}"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env={**os.environ, "HOME": self.profile})
-        return _Page.results.get(timeout=60)
+        return _Page.results.get(timeout=240)
 
     def __exit__(self, kind, value, trace):
         if self.process is not None:

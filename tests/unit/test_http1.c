@@ -103,6 +103,8 @@ static const struct {
     {"second Host in HTTP/1.0", BYTES("GET / HTTP/1.0\r\n" HOST "hOST: h\r\n\r\n"), 400},
     {"Host with a space", REQUEST("Host: a b\r\n\r\n"), 400},
     {"Host with a slash", REQUEST("Host: a/b\r\n\r\n"), 400},
+    {"Host of a port alone", REQUEST("Host: :80\r\n\r\n"), 400},
+    {"absolute form of a port alone", BYTES("GET http://:80/ HTTP/1.1\r\n" HOST "\r\n"), 400},
     {"Host with user information", REQUEST("Host: u@h\r\n\r\n"), 400},
     {"Host of version 6 with a port", REQUEST("Host: [::1]:80\r\n\r\n"), 0},
     {"no Host but an absolute target", BYTES("GET http://h/ HTTP/1.1\r\n\r\n"), 400},
