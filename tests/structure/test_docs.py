@@ -95,7 +95,18 @@ def not_built():
             yield f"{document}: {path} is not built"
 
 
+def lost_tests():
+    """A page that names the tests of its promises names none that is gone."""
+    page = read("docs/security.md")
+    text = "".join(read(path) for path in tree.sources("tests", endings=(".c", ".py")))
+    names = "".join(name for _, _, files in os.walk(os.path.join(tree.ROOT, "tests")) for name in files)
+    for name in re.findall(r"`([a-z0-9]+(?:_[a-z0-9]+)+)`", page[page.index("## Attacks"):]):
+        if name not in text and name not in names:
+            yield f"docs/security.md: {name} is no test"
+
+
 check("programs shown in documents are the files they name", differences())
+check("tests that the page on security names are there", lost_tests())
 check("programs shown in documents are built", not_built())
 check("every program, fragment and session says what runs it", unmarked())
 check("fragments stand in the files they name", not_there())
