@@ -8,12 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATES = 3 };
+enum { HEALTHY, FAILING, SLOW, STATES };
 
 static struct {
     wsrt_store store; /* behind the wrapper */
     wsrt_history history;
-    enum { HEALTHY, FAILING, SLOW } service;
+    int service;
     int held[LEDGER_CONNECTIONS]; /* answers that the plant keeps back */
 } app;
 

@@ -49,8 +49,10 @@ struct wire {
     int dark, client_gone, linger_off;
 };
 
+enum { NOTHING, PLAIN, LISTENER, STREAM, EPOLL, COUNTER };
+
 struct vfd {
-    enum { NOTHING, PLAIN, LISTENER, STREAM, EPOLL, COUNTER } kind;
+    int kind;
     int epoll; /* that watches it; 0 = none */
     uint32_t events;
     epoll_data_t data;
