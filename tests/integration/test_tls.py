@@ -219,6 +219,25 @@ def old_versions_and_weak_suites_are_refused():
             expect(done.returncode != 0 and "Cipher is (NONE)" in done.stdout, case, done.stdout)
 
 
+def the_same_client_is_let_in_where_they_are_permitted():
+    """The control: it is the server that refuses, not the client that cannot."""
+    permitted = [["-tls1", "-cipher", "ALL:@SECLEVEL=0"], ["-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
+                 ["-tls1_2", "-cipher", "AES256-SHA:@SECLEVEL=0"],
+                 ["-tls1_2", "-cipher", "ECDHE-RSA-AES128-SHA256:@SECLEVEL=0"]]
+    with subprocess.Popen(
+            [OPENSSL, "s_server", "-accept", "127.0.0.1:0", "-cert", str(CA / "rsa.pem"), "-key",
+             str(CA / "rsa.key"), "-cipher", "ALL:@SECLEVEL=0", "-min_protocol", "TLSv1"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True) as other:
+        port = next(line for line in other.stdout if line.startswith("ACCEPT")).rsplit(":", 1)[1]
+        for case in permitted:
+            done = subprocess.run([OPENSSL, "s_client", "-connect", f"127.0.0.1:{port.strip()}", *case],
+                                  input="Q\n", capture_output=True, text=True, timeout=20, check=False)
+            expect("Cipher is (NONE)" not in done.stdout and "Cipher is " in done.stdout, case,
+                   done.stdout, done.stderr)
+        other.kill()
+
+
 def each_permitted_suite_is_agreed_on():
     suites = ["AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"]
     for cert, kind in (("rsa", "RSA"), ("server", "ECDSA")):
