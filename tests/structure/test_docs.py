@@ -111,6 +111,18 @@ check("programs shown in documents are built", not_built())
 check("every program, fragment and session says what runs it", unmarked())
 check("fragments stand in the files they name", not_there())
 check("tests that are said to run a document know it", not_run())
+def gates_untold():
+    """Gates of planted faults that docs/testing.md does not list."""
+    table = read("docs/testing.md").split("## The gates", 1)[-1]
+    for name in sorted(os.listdir(os.path.join(tree.ROOT, "tests", "planted"))):
+        gate = re.match(r"Gate: (.*)\n", read("tests/planted/" + name))
+        if gate and not re.search(r"(?:^\| |, )" + re.escape(gate.group(1)) + r"(?:,| \|)", table, re.M):
+            # (a) to (e) share their name with the first
+            if not re.fullmatch(r"ABI \([b-e]\)", gate.group(1)):
+                yield f"{name}: {gate.group(1)}"
+
+
+check("the guide to testing lists every gate that a fault is planted for", gates_untold())
 check("the readme and the guide to testing show a program",
       {"README.md", "docs/testing.md"} - {document for document, _, _ in shown()})
 plan()
