@@ -291,16 +291,18 @@ START_TEST(each_day_follows_the_one_before)
 {
     char text[32] = "", want[64];
     int64_t noon = 43200007;
+    int wrong = 0;
 
     for (int year = 1970; year < 2500; year++) {
         for (int month = 1; month <= 12; month++) {
             for (int day = 1; day <= days_in(year, month); day++, noon += 86400000) {
                 wsrt_iso_time(noon, text);
                 snprintf(want, sizeof want, "%04d-%02d-%02dT12:00:00.007Z", year, month, day);
-                ck_assert_int_eq(memcmp(text, want, 24), 0);
+                wrong += memcmp(text, want, 24) != 0;
             }
         }
     }
+    ck_assert_int_eq(wrong, 0);
 }
 END_TEST
 
