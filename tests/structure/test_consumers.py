@@ -17,6 +17,9 @@ from tap import check, plan
 CONSUMERS = os.path.join(tree.ROOT, "tests", "consumers")
 # Debian has no static form of what libcurl needs: there only our own libraries are static.
 HALF_STATIC = ("wsrt-aws",)
+PLACES = re.compile(r"/usr/(include/wsrt/|lib/|bin/wsrt$|share/(man|wsrt|doc/wsrt)/|"
+                    r"share/(bash-completion/completions/wsrt|zsh/site-functions/_wsrt|"
+                    r"fish/vendor_completions.d/wsrt.fish)$)")
 
 
 def shell(command, stage, **more):
@@ -124,9 +127,7 @@ def outside(stage):
     for place, _, files in os.walk(stage):
         for name in files:
             path = os.path.join(place, name)[len(stage):]
-            if not re.match(r"/usr/(include/wsrt/|lib/|bin/wsrt$|share/(man|wsrt|doc/wsrt)/|share/("
-                            r"bash-completion/completions/wsrt|zsh/site-functions/_wsrt|"
-                            r"fish/vendor_completions.d/wsrt.fish)$)", path):
+            if not PLACES.match(path):
                 yield path
 
 
