@@ -18,8 +18,11 @@ int main(void)
     wsrt_server *server = NULL;
     wsrt_span listen = wsrt_span_cstr("127.0.0.1:0");
     wsrt_runtime_options parts = {.struct_size = sizeof parts, .flags = WSRT_RUNTIME_NO_LIMITS};
-    wsrt_server_options opts = {
-        .struct_size = sizeof opts, .listen = &listen, .listen_count = 1, .accept_rate = -1};
+    wsrt_server_options opts = {.struct_size = sizeof opts,
+                                .listen = &listen,
+                                .listen_count = 1,
+                                .accept_rate = -1,
+                                .ping_ms = 3600000}; /* the load counts bytes: no ping among them */
     wsrt_route route = {
         .struct_size = sizeof route, .key = wsrt_span_cstr("$default"), .handler = to_all};
     char address[64];
