@@ -280,11 +280,15 @@ static __attribute__((noinline)) void release_parked(wsrt_breaker *b)
 {
     wsrt_breakers *r = breaker_settings(b)->registry;
 
+    uint32_t held, left;
+
     pthread_mutex_lock(&r->lock);
-    if (atomic_fetch_sub(&b->references, HOLDER) == (HOLDER | PARKED)) {
-        atomic_store(&b->references, 0);
+    held = atomic_load(&b->references);
+    do
+        left = held == (HOLDER | PARKED) ? 0 : held - HOLDER;
+    while (!atomic_compare_exchange_weak(&b->references, &held, left));
+    if (left == 0)
         enter_newest(r, b);
-    }
     pthread_mutex_unlock(&r->lock);
 }
 
