@@ -98,8 +98,13 @@ enum { OWN_PARITY = 1, OWN_ONE = 2 };
 
 static inline uint64_t breaker_rejected(const wsrt_breaker *b)
 {
-    uint64_t own = atomic_load_explicit(&b->own_rejected, memory_order_acquire);
-    uint64_t others = atomic_load_explicit(&b->rejected, memory_order_acquire);
+    uint64_t own, before, others = atomic_load_explicit(&b->rejected, memory_order_acquire);
+
+    do { /* twice moved, the parity would be the old one */
+        before = others;
+        own = atomic_load_explicit(&b->own_rejected, memory_order_acquire);
+        others = atomic_load_explicit(&b->rejected, memory_order_acquire);
+    } while (((others - before) & ~REJECTED_PARITY) >= REJECTED_MOST);
     int moved = (own & OWN_PARITY) != others >> 63;
 
     return (others & ~REJECTED_PARITY) - REJECTED_ZERO +
