@@ -251,7 +251,7 @@ static void count_one(uint64_t *counter)
 
 static inline void count_in_lane(wsrt_limiter *l, const wsrt_limiter_cell *cell, uint64_t scope)
 {
-    size_t lane = ((uintptr_t)cell / 8 & (LANES - 1) * 8) + scope;
+    size_t lane = ((uintptr_t)cell / 8 & (LANES - 1) * 8) + (size_t)scope;
     uint64_t *counter = &l->lanes[0].refused[0] + lane;
 
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
