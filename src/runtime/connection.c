@@ -237,9 +237,9 @@ void wsrt_on_disconnect(wsrt_context *ctx)
                             wsrt_text_field("disconnectReason", wsrt_span_cstr(reason_class(ev)))};
     size_t n = 2;
 
-    if (ev->principal != NULL || ev->session != NULL)
-        (void)wsrt_session_principal(
-            ctx); /* else a handler may look: no record is read to be removed */
+    /* Where the event says enough, no record is read only to be removed: a function may not. */
+    if (ev->principal != NULL || ev->session != NULL || ev->connected_at == 0)
+        (void)wsrt_session_principal(ctx);
     if (ctx->connected_at == 0)
         ctx->connected_at = ev->connected_at;
     wsrt_operations_start(ctx, WSRT_OP_CONNECTION);
