@@ -6,7 +6,7 @@ import tree
 from tap import check, plan
 
 ALLOWED = set("""
-memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strchr bcmp
+memcpy memmove memset memcmp memchr strlen strnlen strcmp strncmp strchr strspn strcspn bcmp
 __memcpy_chk __memmove_chk __memset_chk __stack_chk_fail
 pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock
 explicit_bzero __explicit_bzero_chk
