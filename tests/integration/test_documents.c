@@ -304,6 +304,46 @@ START_TEST(an_operation_is_counted_and_exported)
 }
 END_TEST
 
+START_TEST(an_order_is_told_by_its_town)
+{
+    wsrt_monitor *monitor = NULL;
+    wsrt_op op;
+    wsrt_field attrs[] = {
+        {.name_cstr = "price", .kind = WSRT_FIELD_REAL, .real = 8},
+        {.name_cstr = "town", .kind = WSRT_FIELD_TEXT, .text = wsrt_span_cstr("Ulm")}};
+    char *printed = NULL;
+    size_t size = 0;
+    int orders;
+
+    ck_assert_int_eq(wsrt_monitor_new(&monitor, NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_operation(monitor, wsrt_span_cstr("orders"), &orders), WSRT_OK);
+    {
+        static const char *const by[] = {"town"};
+        wsrt_business_metric metric = {.struct_size = sizeof metric,
+                                       .kind = WSRT_BUSINESS_AVERAGE,
+                                       .operation = orders,
+                                       .name_cstr = "orderValue",
+                                       .attribute_cstr = "price",
+                                       .dimensions = by,
+                                       .dimension_count = 1};
+        wsrt_monitor_business(monitor, &metric);
+    }
+    wsrt_op_start(monitor, NULL, orders, 0, &op);
+    wsrt_op_complete(
+        &op, 1000,
+        &(wsrt_op_result){
+            .struct_size = sizeof(wsrt_op_result), .success = 1, .attrs = attrs, .attr_count = 2});
+    FILE *stream = open_memstream(&printed, &size);
+    wsrt_export_options options = {.struct_size = sizeof options, .format = WSRT_EXPORT_PROMETHEUS};
+    wsrt_monitor_export(monitor, &options, write_line, stream);
+    fclose(stream);
+    ck_assert_ptr_nonnull(
+        strstr(printed, "{handler=\"orders\",town=\"Ulm\",environment=\"dev\"} 8\n"));
+    free(printed);
+    wsrt_monitor_free(monitor);
+}
+END_TEST
+
 /* ---- resume.md ---- */
 
 START_TEST(a_runtime_with_sessions_answers_who_resumes)
@@ -494,6 +534,7 @@ Suite *suite(void)
     tcase_add_test(tc, a_handler_fails_with_a_code_of_its_own);
     tcase_add_test(tc, a_call_to_another_service_goes_on_with_the_trace);
     tcase_add_test(tc, an_operation_is_counted_and_exported);
+    tcase_add_test(tc, an_order_is_told_by_its_town);
     tcase_add_test(tc, a_runtime_with_sessions_answers_who_resumes);
     tcase_add_test(tc, a_stream_of_changes_becomes_updates);
     tcase_add_test(tc, a_message_is_judged);
