@@ -244,7 +244,7 @@ START_TEST(a_call_to_another_service_goes_on_with_the_trace)
 {
     static const char came[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     wsrt_trace trace;
-    unsigned char random_bytes[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    const unsigned char random_bytes[24] = {1, 2, 3, 4, 5, 6, 7, 8};
     char text[128];
     size_t len;
 
