@@ -261,7 +261,7 @@ static int quadratic(const wsrt_schema *s, const char *text, size_t len)
     for (size_t i = 0; i < len; i += 64)
         for (size_t j = 0; j < i; j += 64)
             same += text[i] == text[j];
-    return WSRT_OK;
+    return same == SIZE_MAX ? WSRT_ERR_INTERNAL : WSRT_OK;
 }
 
 /* time(2n) / time(n): the least of some rounds of each, interleaved. */
