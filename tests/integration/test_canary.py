@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import re
 import secrets
 import socket
 import subprocess
@@ -33,17 +34,19 @@ def _found(outputs, canaries):
             if any(spelling in text for spelling in _spellings(secret))]
 
 
+def _is_whole(answer):
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)\r\ncontent-length: (\d+)", head)
+    return bool(end and length) and len(body) >= int(length[1])
+
+
 def _ask(port, request):
+    answer = b""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
         s.sendall(request.encode())
-        s.settimeout(10)
-        parts = []
-        try:
-            while part := s.recv(65536):
-                parts.append(part)
-        except TimeoutError:
-            pass
-    return b"".join(parts).decode(errors="replace")
+        while not _is_whole(answer) and (part := s.recv(65536)):
+            answer += part
+    return answer.decode(errors="replace")
 
 
 def _get(port, path, *fields):

@@ -81,7 +81,7 @@ def the_alarms_that_are_paid_are_those_of_the_template():
 
 
 def the_prices_say_when_they_were_taken():
-    expect(re.search(r"as of \d{4}-\d\d-\d\d", TEXT), "no date")
+    expect(re.search(r"looked up on \d{4}-\d\d-\d\d", TEXT), "no date")
     expect(all(price > 0 for price in _prices().values()), _prices())
 
 
