@@ -5,9 +5,8 @@
 
 int main(int argc, char **argv)
 {
-    const wsrt_static_token token = {
-        .token = wsrt_span_cstr("alice-token"),
-        .principal = {.struct_size = sizeof token.principal, .user_id = wsrt_span_cstr("alice")}};
+    const wsrt_principal alice = {.struct_size = sizeof alice, .user_id = wsrt_span_cstr("alice")};
+    const wsrt_static_token token = {.token = wsrt_span_cstr("alice-token"), .principal = &alice};
     wsrt_span listen = wsrt_span_cstr(argc > 1 ? argv[1] : "127.0.0.1:8080");
     wsrt_server_options opts = {.struct_size = sizeof opts, .listen = &listen, .listen_count = 1};
     wsrt_static_auth *auth = NULL;

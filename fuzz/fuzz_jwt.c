@@ -51,7 +51,8 @@ static void judge_token(wsrt_span token)
     for (int i = 0; i < 2; i++) {
         int rc = a.ops->authenticate(a.self, &token, now_ms, &result);
         require(rc == (is_known(token) ? WSRT_OK : WSRT_ERR_UNAUTHENTICATED));
-        require((result.principal.user_id.len > 0) == (rc == WSRT_OK));
+        require((result.principal != NULL) == (rc == WSRT_OK));
+        require(rc != WSRT_OK || result.principal->user_id.len > 0);
     }
 }
 
@@ -69,7 +70,7 @@ static void judge_claims(wsrt_span text)
     if (wsrt_jwt_times_read(&rules, &claims, &times) == NULL)
         require(times.exp >= 0 && times.until == times.exp * 1000);
     if (wsrt_jwt_principal_read(&claims, 1, &result) == NULL)
-        require(result.principal.user_id.len > 0 && result.principal.expires_at == 1);
+        require(result.principal->user_id.len > 0 && result.principal->expires_at == 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

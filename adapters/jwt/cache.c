@@ -104,17 +104,21 @@ static wsrt_jwt_entry *place_for(wsrt_jwt_entry *ways, const wsrt_jwt_known *tok
     return best;
 }
 
-static wsrt_span moved(wsrt_span text, const wsrt_auth_result *from, char *to)
+static wsrt_span kept(wsrt_span text, char **at)
 {
-    return text.len == 0 ? text : (wsrt_span){to + (text.ptr - from->text), text.len};
+    wsrt_span out = {*at, text.len};
+
+    if (text.len > 0)
+        memcpy(*at, text.ptr, text.len);
+    *at += text.len;
+    return out;
 }
 
 void wsrt_jwt_cache_put(wsrt_jwt_cache *c, const wsrt_jwt_known *token, const wsrt_jwt_times *when,
-                        const wsrt_auth_result *who)
+                        const wsrt_principal *who)
 {
-    const wsrt_principal *p = &who->principal;
-    size_t len = p->user_id.len + p->username.len + p->email.len + p->groups.len + p->scopes.len;
-    size_t size = len + token->signature.len;
+    size_t size = who->user_id.len + who->username.len + who->email.len + who->groups.len +
+                  who->scopes.len + token->signature.len;
 
     if (c->count == 0)
         return;
@@ -123,17 +127,16 @@ void wsrt_jwt_cache_put(wsrt_jwt_cache *c, const wsrt_jwt_known *token, const ws
     if (text == NULL)
         return;
     forget(c, e);
-    memcpy(text, who->text, len);
-    memcpy(text + len, token->signature.ptr, token->signature.len);
     memcpy(e->digest, token->digest, sizeof e->digest);
     e->signature_len = token->signature.len;
     e->when = *when;
     e->text = text;
     e->size = size;
-    e->who = *p;
-    e->who.user_id = moved(p->user_id, who, text);
-    e->who.username = moved(p->username, who, text);
-    e->who.email = moved(p->email, who, text);
-    e->who.groups = moved(p->groups, who, text);
-    e->who.scopes = moved(p->scopes, who, text);
+    e->who = *who;
+    e->who.user_id = kept(who->user_id, &text);
+    e->who.username = kept(who->username, &text);
+    e->who.email = kept(who->email, &text);
+    e->who.groups = kept(who->groups, &text);
+    e->who.scopes = kept(who->scopes, &text);
+    (void)kept(token->signature, &text);
 }

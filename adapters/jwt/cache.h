@@ -31,6 +31,6 @@ int wsrt_jwt_cache_get(const wsrt_jwt_cache *c, const wsrt_jwt_known *token, int
 
 /* Remembers a token; what does not find memory is not remembered. */
 void wsrt_jwt_cache_put(wsrt_jwt_cache *c, const wsrt_jwt_known *token, const wsrt_jwt_times *when,
-                        const wsrt_auth_result *who);
+                        const wsrt_principal *who);
 
 #endif

@@ -4,8 +4,6 @@
 
 #include <string.h>
 
-enum { TEXT_MAX = sizeof((wsrt_auth_result *)0)->text };
-
 static const double time_max = 9007199254740992.0; /* 2^53 */
 
 #define NAME(text)                                                                                 \
@@ -140,7 +138,7 @@ const char *wsrt_jwt_times_read(const wsrt_jwt_rules *rules, const wsrt_jwt_clai
 
 /* Text of a principal on its way to the result. */
 typedef struct texts {
-    char bytes[TEXT_MAX];
+    char bytes[WSRT_AUTH_TEXT_MAX];
     size_t used;
 } texts;
 

@@ -117,7 +117,7 @@ static int judge_claims(const wsrt_jwt *j, const wsrt_jwt_token *t, question *q,
 }
 
 static void remember(wsrt_jwt *j, const wsrt_jwt_keys *by, const wsrt_jwt_known *known,
-                     const wsrt_jwt_times *times, const wsrt_auth_result *who)
+                     const wsrt_jwt_times *times, const wsrt_principal *who)
 {
     pthread_mutex_lock(&j->lock);
     if (j->keys == by) /* or they were replaced meanwhile */
@@ -142,7 +142,7 @@ static int judge_anew(wsrt_jwt *j, wsrt_jwt_keys **keys, const wsrt_jwt_known *k
     if (rc == WSRT_OK)
         rc = judge_claims(j, &t, q, &times);
     if (rc == WSRT_OK)
-        remember(j, *keys, known, &times, q->out);
+        remember(j, *keys, known, &times, q->out->principal);
     wsrt_jwt_wipe(t.decoded, t.used);
     return rc;
 }
@@ -208,10 +208,10 @@ static int conclude(const wsrt_jwt *j, question *q, int rc)
             j->env.log(j->env.user, WSRT_LEVEL_INFO, "jwt.refused", fields,
                        q->reason == WSRT_AUTH_TOKEN_EXPIRED ? 3 : 1);
     }
-    wsrt_jwt_wipe(q->out->text, sizeof q->out->text);
+    wsrt_jwt_wipe(q->out->room, sizeof q->out->room);
     q->out->reason = q->reason != WSRT_AUTH_OK ? q->reason : WSRT_AUTH_INVALID_TOKEN;
     q->out->expires_at = q->expires_at;
-    q->out->principal = (wsrt_principal){.struct_size = sizeof(wsrt_principal)};
+    q->out->principal = NULL;
     return rc;
 }
 

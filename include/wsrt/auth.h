@@ -43,13 +43,21 @@ typedef enum wsrt_auth_reason {
     WSRT_AUTH_REASON_MAX_ = 2147483647
 } wsrt_auth_reason;
 
-/** Result of one authentication. Holds copies: nothing borrows from the token. @since 0.1 */
+/** How much a result holds. @since 0.1 */
+typedef enum wsrt_auth_limit {
+    WSRT_AUTH_TEXT_MAX = 1024, /**< bytes of all texts of a principal together */
+    WSRT_AUTH_LIMIT_MIN_ = -2147483647 - 1,
+    WSRT_AUTH_LIMIT_MAX_ = 2147483647
+} wsrt_auth_limit;
+
+/** Result of one authentication. Holds copies: nothing borrows from the token. Zeroes and
+ *  `struct_size` make an empty one; a copy of it still points into the first. @since 0.1 */
 typedef struct wsrt_auth_result {
-    uint32_t struct_size;     /**< sizeof(wsrt_auth_result), set by the caller */
-    int32_t reason;           /**< a wsrt_auth_reason */
-    int64_t expires_at;       /**< of an expired token too, Unix seconds; 0 = none */
-    wsrt_principal principal; /**< its spans point into `text` */
-    char text[1024];          /**< storage of the principal's text */
+    uint32_t struct_size;            /**< sizeof(wsrt_auth_result), set by the caller */
+    int32_t reason;                  /**< a wsrt_auth_reason */
+    int64_t expires_at;              /**< of an expired token too, Unix seconds; 0 = none */
+    const wsrt_principal *principal; /**< who asks, in `room` with its text; NULL = nobody */
+    uint64_t room[160];              /**< for wsrt_auth_result_set() alone */
 } wsrt_auth_result;
 
 /** An authenticator's functions; called from any thread. @since 0.1 */
@@ -59,7 +67,7 @@ typedef struct wsrt_authenticator_ops {
     /**
      * Judges a token. `wall` is Unix ms.
      * WSRT_OK: `out->principal` is who asks. WSRT_ERR_UNAUTHENTICATED: `out->reason` says why, and
-     * `out->principal` is nobody. `token` NULL or empty: WSRT_AUTH_MISSING_TOKEN.
+     * `out->principal` is NULL. `token` NULL or empty: WSRT_AUTH_MISSING_TOKEN.
      * WSRT_ERR_UNAVAILABLE, _TIMEOUT, _CIRCUIT_OPEN, _NOMEM: could not be judged, so nobody is let
      * in. Fails closed: anything but WSRT_OK admits nobody. Mandatory.
      */
@@ -78,15 +86,15 @@ typedef struct wsrt_authenticator {
  *
  * @param out  `struct_size` set by the caller; unchanged on failure
  * @param who  borrowed during the call; its text lies outside `out`
- * @return WSRT_OK; WSRT_ERR_LIMIT when the text does not fit in `out->text`; WSRT_ERR_INVALID (NULL,
- *         a wrong size); WSRT_ERR_UNSUPPORTED. Any thread, each with an `out` of its own. @since 0.1
+ * @return WSRT_OK; WSRT_ERR_LIMIT for more text than WSRT_AUTH_TEXT_MAX; WSRT_ERR_INVALID (NULL, a
+ *         wrong size); WSRT_ERR_UNSUPPORTED. Any thread, each with an `out` of its own. @since 0.1
  */
 WSRT_API int wsrt_auth_result_set(wsrt_auth_result *out, const wsrt_principal *who);
 
 /** One development token. Text is borrowed from the caller. @since 0.1 */
 typedef struct wsrt_static_token {
-    wsrt_span token;          /**< compared in constant time */
-    wsrt_principal principal; /**< who bears it; `expires_at` is honoured */
+    wsrt_span token;                 /**< compared in constant time */
+    const wsrt_principal *principal; /**< who bears it; `expires_at` is honoured */
 } wsrt_static_token;
 
 /** A fixed table of tokens, for development and tests: no real secret belongs here. @since 0.1 */
@@ -97,11 +105,11 @@ typedef struct wsrt_static_auth wsrt_static_auth;
  * time it takes tells nothing but lengths.
  *
  * @param out        the object; NULL on failure; give it back with wsrt_static_auth_free()
- * @param tokens     copied with their text
+ * @param tokens     copied with their principals and text
  * @param count      1..1024
  * @param allocator  NULL = libc
- * @return WSRT_OK; WSRT_ERR_INVALID (no token, an empty token or user id, a token twice, more text
- *         than wsrt_auth_result holds); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM. The object is
+ * @return WSRT_OK; WSRT_ERR_INVALID (no token, no principal, an empty token or user id, a token
+ *         twice, more text than WSRT_AUTH_TEXT_MAX); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM. The object is
  *         immutable: any thread. @since 0.1
  */
 WSRT_API int wsrt_static_auth_new(wsrt_static_auth **out, const wsrt_static_token *tokens,

@@ -19,6 +19,7 @@ static const struct constant constants[] = {
     ROW(WSRT_AUTH_MISSING_TOKEN),
     ROW(WSRT_AUTH_INVALID_TOKEN),
     ROW(WSRT_AUTH_TOKEN_EXPIRED),
+    ROW(WSRT_AUTH_TEXT_MAX),
     ROW(WSRT_OK),
     ROW(WSRT_STALE),
     ROW(WSRT_ERR_INVALID),

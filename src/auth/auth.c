@@ -7,6 +7,9 @@
 
 enum { MOST_TOKENS = 1024, TEXTS = 5 };
 
+_Static_assert(sizeof(wsrt_principal) + WSRT_AUTH_TEXT_MAX <= sizeof(((wsrt_auth_result *)0)->room),
+               "a result has room for a principal and its text");
+
 int wsrt_list_contains(wsrt_span list, wsrt_span word)
 {
     size_t start = 0;
@@ -69,34 +72,46 @@ static char *own_texts(wsrt_principal *p, char *at)
     return at;
 }
 
+static int load_principal(wsrt_principal *out, const wsrt_principal *who)
+{
+    if (who == NULL)
+        return WSRT_ERR_INVALID;
+    int rc = wsrt_options_load(out, sizeof *out, sizeof(wsrt_principal), who);
+    return rc == WSRT_OK && out->flags != 0 ? WSRT_ERR_UNSUPPORTED : rc;
+}
+
 int wsrt_auth_result_set(wsrt_auth_result *out, const wsrt_principal *who)
 {
     wsrt_principal p;
 
-    if (who == NULL || !wsrt_size_valid(out, sizeof *out))
+    if (!wsrt_size_valid(out, sizeof *out))
         return WSRT_ERR_INVALID;
-    int rc = wsrt_options_load(&p, sizeof p, sizeof(wsrt_principal), who);
+    int rc = load_principal(&p, who);
     if (rc != WSRT_OK)
         return rc;
-    if (p.flags != 0)
-        return WSRT_ERR_UNSUPPORTED;
-    if (text_size(&p) > sizeof out->text)
+    if (text_size(&p) > WSRT_AUTH_TEXT_MAX)
         return WSRT_ERR_LIMIT;
     memset(out + 1, 0, out->struct_size - sizeof *out);
-    own_texts(&p, out->text);
+    own_texts(&p, (char *)out->room + sizeof p);
+    memcpy(out->room, &p, sizeof p); /* not assigned: the room is declared as numbers */
+    out->principal = (const wsrt_principal *)(const void *)out->room;
     out->reason = WSRT_AUTH_OK;
     out->expires_at = p.expires_at;
-    out->principal = p;
     return WSRT_OK;
 }
 
 /* ---- the static table --------------------------------------------------------------------- */
 
+struct row {
+    wsrt_span token;
+    wsrt_principal bearer;
+};
+
 struct wsrt_static_auth {
     wsrt_allocator allocator;
     size_t size; /* of the one block that holds object, rows and text */
     size_t count;
-    wsrt_static_token *rows;
+    struct row *rows;
 };
 
 /* Looks at every byte whatever differs; only the lengths show in the time it takes. */
@@ -116,14 +131,14 @@ static int refuse(wsrt_auth_result *out, int reason, int64_t expires_at)
     memset(out + 1, 0, out->struct_size - sizeof *out);
     out->reason = reason;
     out->expires_at = expires_at;
-    out->principal = (wsrt_principal){.struct_size = sizeof(wsrt_principal)};
+    out->principal = NULL;
     return WSRT_ERR_UNAUTHENTICATED;
 }
 
 static int authenticate(void *self, const wsrt_span *token, int64_t wall, wsrt_auth_result *out)
 {
     const wsrt_static_auth *a = self;
-    const wsrt_static_token *found = NULL;
+    const struct row *found = NULL;
 
     if (!wsrt_size_valid(out, sizeof *out))
         return WSRT_ERR_INVALID;
@@ -134,23 +149,20 @@ static int authenticate(void *self, const wsrt_span *token, int64_t wall, wsrt_a
             found = &a->rows[i];
     if (found == NULL)
         return refuse(out, WSRT_AUTH_INVALID_TOKEN, 0);
-    int64_t expires_at = found->principal.expires_at;
+    int64_t expires_at = found->bearer.expires_at;
     if (expires_at != 0 && expires_at <= wall / 1000)
         return refuse(out, WSRT_AUTH_TOKEN_EXPIRED, expires_at);
-    return wsrt_auth_result_set(out, &found->principal);
+    return wsrt_auth_result_set(out, &found->bearer);
 }
 
 static int check_row(const wsrt_static_token *rows, size_t i)
 {
     wsrt_principal p;
-    int rc = wsrt_options_load(&p, sizeof p, sizeof(wsrt_principal), &rows[i].principal);
+    int rc = load_principal(&p, rows[i].principal);
 
     if (rc != WSRT_OK)
         return rc;
-    if (p.flags != 0)
-        return WSRT_ERR_UNSUPPORTED;
-    if (rows[i].token.len == 0 || p.user_id.len == 0 ||
-        text_size(&p) > sizeof((wsrt_auth_result *)0)->text)
+    if (rows[i].token.len == 0 || p.user_id.len == 0 || text_size(&p) > WSRT_AUTH_TEXT_MAX)
         return WSRT_ERR_INVALID;
     for (size_t k = 0; k < i; k++)
         if (wsrt_span_equal(rows[k].token, rows[i].token))
@@ -161,10 +173,10 @@ static int check_row(const wsrt_static_token *rows, size_t i)
 /* Bytes of object, rows and text; 0 when there are too many. */
 static size_t block_size(const wsrt_static_token *rows, size_t count)
 {
-    size_t size = sizeof(struct wsrt_static_auth) + count * sizeof *rows;
+    size_t size = sizeof(struct wsrt_static_auth) + count * sizeof(struct row);
 
     for (size_t i = 0; i < count; i++)
-        if (__builtin_add_overflow(size, text_size(&rows[i].principal), &size) ||
+        if (__builtin_add_overflow(size, text_size(rows[i].principal), &size) ||
             __builtin_add_overflow(size, rows[i].token.len, &size))
             return 0;
     return size;
@@ -172,15 +184,14 @@ static size_t block_size(const wsrt_static_token *rows, size_t count)
 
 static void copy_rows(wsrt_static_auth *a, const wsrt_static_token *rows, size_t count)
 {
-    char *at = (char *)(a + 1) + count * sizeof *rows;
+    char *at = (char *)(a + 1) + count * sizeof(struct row);
 
-    a->rows = (wsrt_static_token *)(a + 1);
+    a->rows = (struct row *)(a + 1);
     a->count = count;
     for (size_t i = 0; i < count; i++) {
-        a->rows[i] = rows[i];
+        (void)load_principal(&a->rows[i].bearer, rows[i].principal); /* check_row() did */
         a->rows[i].token = copy_text(&at, rows[i].token);
-        a->rows[i].principal.struct_size = sizeof(wsrt_principal);
-        at = own_texts(&a->rows[i].principal, at);
+        at = own_texts(&a->rows[i].bearer, at);
     }
 }
 

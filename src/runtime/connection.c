@@ -87,7 +87,7 @@ static int identify(wsrt_context *ctx, wsrt_auth_result *result, const wsrt_prin
             int rc = wsrt_token_check(ctx, o.token, result);
             if (rc != WSRT_OK)
                 return rc;
-            *who = &result->principal;
+            *who = result->principal;
         }
     }
     if (*who == NULL && (ctx->rt->flags & WSRT_RUNTIME_REQUIRE_AUTH) != 0)

@@ -427,7 +427,7 @@ static int judge(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out)
         return WSRT_ERR_UNAUTHENTICATED;
     }
     int rc = a->ops->authenticate(a->self, &token, wsrt_context_wall(ctx), out);
-    if (rc == WSRT_OK && out->principal.user_id.len == 0)
+    if (rc == WSRT_OK && (out->principal == NULL || out->principal->user_id.len == 0))
         return WSRT_ERR_INTERNAL; /* fail closed: an identity without a name is none */
     return rc > 0 ? WSRT_ERR_INTERNAL : rc;
 }
@@ -470,5 +470,5 @@ int wsrt_authenticate(wsrt_context *ctx, wsrt_span token)
     if (ctx == NULL)
         return WSRT_ERR_INVALID;
     int rc = wsrt_token_check(ctx, token, &result);
-    return rc == WSRT_OK ? wsrt_session_sign_in(ctx, &result.principal) : rc;
+    return rc == WSRT_OK ? wsrt_session_sign_in(ctx, result.principal) : rc;
 }

@@ -51,8 +51,8 @@ static const char *ask(wsrt_jwt *j, wsrt_span token, int64_t wall, wsrt_jwt_repo
         if (a.ops->authenticate(a.self, &token, wall, &result) != rc || result.reason != r->reason)
             return "contradiction";
     if (rc == WSRT_OK)
-        return wsrt_span_equal(result.principal.user_id, wsrt_span_cstr("u1")) ? "ok" : "stranger";
-    if (rc != WSRT_ERR_UNAUTHENTICATED || result.principal.user_id.len != 0)
+        return wsrt_span_equal(result.principal->user_id, wsrt_span_cstr("u1")) ? "ok" : "stranger";
+    if (rc != WSRT_ERR_UNAUTHENTICATED || result.principal != NULL)
         return wsrt_status_name(rc);
     return r->reason == WSRT_AUTH_TOKEN_EXPIRED ? "expired" : "invalid";
 }

@@ -20,15 +20,14 @@ static size_t report_len;
 
 static void setup(void)
 {
-    wsrt_static_token tokens[2] = {{.token = wsrt_span_cstr("alice-token")},
-                                   {.token = wsrt_span_cstr("stale-token")}};
+    const wsrt_principal alice = {.struct_size = sizeof alice, .user_id = wsrt_span_cstr("alice")};
+    const wsrt_principal bob = {
+        .struct_size = sizeof bob, .user_id = wsrt_span_cstr("bob"), .expires_at = 1000};
+    const wsrt_static_token tokens[2] = {{wsrt_span_cstr("alice-token"), &alice},
+                                         {wsrt_span_cstr("stale-token"), &bob}};
     wsrt_authenticator who;
     wsrt_runtime_options parts = {.struct_size = sizeof parts, .authenticator = &who};
 
-    for (size_t i = 0; i < 2; i++)
-        tokens[i].principal = (wsrt_principal){.struct_size = sizeof tokens[i].principal,
-                                               .user_id = wsrt_span_cstr(i == 0 ? "alice" : "bob"),
-                                               .expires_at = i == 0 ? 0 : 1000};
     ck_assert_int_eq(wsrt_static_auth_new(&auth, tokens, 2, NULL), WSRT_OK);
     wsrt_static_auth_interface(auth, &who);
     ck_assert_int_eq(wsrt_mock_new(&m, NULL), WSRT_OK);

@@ -145,9 +145,8 @@ START_TEST(a_table_of_tokens_takes_as_long_for_every_guess)
 {
     char texts[2][64];
     wsrt_span guesses[2];
-    wsrt_static_token row = {
-        .token = {secret, SECRET},
-        .principal = {.struct_size = sizeof(wsrt_principal), .user_id = wsrt_span_cstr("ann")}};
+    const wsrt_principal ann = {.struct_size = sizeof ann, .user_id = wsrt_span_cstr("ann")};
+    const wsrt_static_token row = {{secret, SECRET}, &ann};
     wsrt_static_auth *table = NULL;
     wsrt_authenticator a;
 

@@ -78,13 +78,14 @@ static void open_store(void)
 static void make_auth(void)
 {
     static char texts[USERS][32];
-    wsrt_static_token tokens[USERS] = {0};
+    wsrt_static_token tokens[USERS];
+    wsrt_principal people[USERS];
 
     for (int i = 0; i < USERS; i++) {
         snprintf(texts[i], sizeof texts[i], "user-%d", i + 1);
-        tokens[i].token = wsrt_span_cstr(texts[i]);
-        tokens[i].principal = (wsrt_principal){.struct_size = sizeof(wsrt_principal),
-                                               .user_id = wsrt_span_cstr(texts[i])};
+        tokens[i] = (wsrt_static_token){wsrt_span_cstr(texts[i]), &people[i]};
+        people[i] =
+            (wsrt_principal){.struct_size = sizeof people[i], .user_id = wsrt_span_cstr(texts[i])};
     }
     must(wsrt_static_auth_new(&host.auth, tokens, USERS, &world_memory), "authenticator");
 }

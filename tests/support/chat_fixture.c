@@ -8,13 +8,14 @@ wsrt_static_auth *chat_auth(void)
 {
     const char *names[] = {"alice", "bob", "carol"};
     const char *tokens[] = {"alice-token", "bob-token", "carol-token"};
-    wsrt_static_token table[3] = {0};
+    wsrt_static_token table[3];
+    wsrt_principal people[3];
     wsrt_static_auth *auth;
 
     for (size_t i = 0; i < 3; i++) {
-        table[i].token = wsrt_span_cstr(tokens[i]);
-        table[i].principal = (wsrt_principal){.struct_size = sizeof table[i].principal,
-                                              .user_id = wsrt_span_cstr(names[i])};
+        table[i] = (wsrt_static_token){wsrt_span_cstr(tokens[i]), &people[i]};
+        people[i] =
+            (wsrt_principal){.struct_size = sizeof people[i], .user_id = wsrt_span_cstr(names[i])};
     }
     ck_assert_int_eq(wsrt_static_auth_new(&auth, table, 3, NULL), WSRT_OK);
     return auth;

@@ -217,11 +217,12 @@ END_TEST
 /* An authenticator whose every token is good for ten seconds. */
 static int brief(void *self, const wsrt_span *token, int64_t wall, wsrt_auth_result *out)
 {
+    wsrt_principal ann = {.struct_size = sizeof ann,
+                          .user_id = wsrt_span_cstr("ann"),
+                          .expires_at = wall / 1000 + 10};
+
     (void)self, (void)token;
-    out->principal = (wsrt_principal){.struct_size = sizeof out->principal,
-                                      .user_id = wsrt_span_cstr("ann"),
-                                      .expires_at = wall / 1000 + 10};
-    return WSRT_OK;
+    return wsrt_auth_result_set(out, &ann);
 }
 
 static const wsrt_authenticator_ops brief_ops = {.struct_size = sizeof brief_ops,

@@ -52,9 +52,8 @@ static int use_auth_result(void *block)
 static int use_static_result(void *block)
 {
     static const char secret[] = "0123456789abcdef0123456789abcdef";
-    wsrt_static_token anns = {
-        .token = wsrt_span_cstr(secret),
-        .principal = {.struct_size = sizeof(wsrt_principal), .user_id = wsrt_span_cstr("ann")}};
+    const wsrt_principal ann = {.struct_size = sizeof ann, .user_id = wsrt_span_cstr("ann")};
+    const wsrt_static_token anns = {wsrt_span_cstr(secret), &ann};
     wsrt_static_auth *table = NULL;
     wsrt_authenticator a;
     wsrt_span token = wsrt_span_cstr("a token of nobody");

@@ -95,19 +95,18 @@ static int world_disconnect(void *self, const wsrt_span *id, int code, const wsr
 static const wsrt_sender_ops world_sender = {
     .struct_size = sizeof world_sender, .post = world_post, .disconnect = world_disconnect};
 
-static const wsrt_principal bob_until = {.struct_size = sizeof(wsrt_principal)};
-
 static wsrt_static_auth *tokens(void)
 {
     static wsrt_static_auth *made;
-    wsrt_static_token rows[2] = {{.token = wsrt_span_cstr("ann-token"), .principal = bob_until},
-                                 {.token = wsrt_span_cstr("bob-token"), .principal = bob_until}};
+    const wsrt_principal ann = {.struct_size = sizeof ann,
+                                .user_id = wsrt_span_cstr("ann"),
+                                .groups = wsrt_span_cstr("staff admins"),
+                                .scopes = wsrt_span_cstr("read write")};
+    const wsrt_principal bob = {
+        .struct_size = sizeof bob, .user_id = wsrt_span_cstr("bob"), .expires_at = 1700000060};
+    const wsrt_static_token rows[2] = {{wsrt_span_cstr("ann-token"), &ann},
+                                       {wsrt_span_cstr("bob-token"), &bob}};
 
-    rows[0].principal.user_id = wsrt_span_cstr("ann");
-    rows[0].principal.groups = wsrt_span_cstr("staff admins");
-    rows[0].principal.scopes = wsrt_span_cstr("read write");
-    rows[1].principal.user_id = wsrt_span_cstr("bob");
-    rows[1].principal.expires_at = 1700000060;
     if (made == NULL)
         ck_assert_int_eq(wsrt_static_auth_new(&made, rows, 2, NULL), WSRT_OK);
     return made;

@@ -137,13 +137,12 @@ static void begin(int with_sessions)
                               .allocator = heap.allocator,
                               .env = &env,
                               .sender = &sender};
-    wsrt_static_token rows[2] = {{.token = wsrt_span_cstr("t-ann")},
-                                 {.token = wsrt_span_cstr("t-bob")}};
+    const wsrt_principal ann = {.struct_size = sizeof ann, .user_id = wsrt_span_cstr("ann")};
+    const wsrt_principal bob = {.struct_size = sizeof bob, .user_id = wsrt_span_cstr("bob")};
+    const wsrt_static_token rows[2] = {{wsrt_span_cstr("t-ann"), &ann},
+                                       {wsrt_span_cstr("t-bob"), &bob}};
     wsrt_authenticator auth;
 
-    for (int i = 0; i < 2; i++)
-        rows[i].principal = (wsrt_principal){.struct_size = sizeof rows[i].principal,
-                                             .user_id = wsrt_span_cstr(i == 0 ? "ann" : "bob")};
     ck_assert_int_eq(wsrt_static_auth_new(&tokens, rows, 2, NULL), WSRT_OK);
     wsrt_static_auth_interface(tokens, &auth);
     o.authenticator = &auth;

@@ -597,12 +597,13 @@ static void start_with_people(wsrt_server_options o)
 {
     static const char *const names[] = {"always", "brief", "long"};
     static const int64_t ends[] = {0, 1795168900, 1795169500};
-    wsrt_static_token rows[3] = {{{0}, {0}}};
+    wsrt_static_token rows[3];
+    wsrt_principal bearers[3];
 
     for (int i = 0; i < 3; i++) {
-        rows[i].token = wsrt_span_cstr(names[i]);
-        rows[i].principal = (wsrt_principal){
-            .struct_size = sizeof(wsrt_principal), .user_id = rows[i].token, .expires_at = ends[i]};
+        rows[i] = (wsrt_static_token){wsrt_span_cstr(names[i]), &bearers[i]};
+        bearers[i] = (wsrt_principal){
+            .struct_size = sizeof bearers[i], .user_id = rows[i].token, .expires_at = ends[i]};
     }
     ck_assert_int_eq(wsrt_static_auth_new(&people, rows, 3, NULL), WSRT_OK);
     wsrt_static_auth_interface(people, &authenticator);

@@ -66,15 +66,15 @@ static int make_auth(struct service *v)
 {
     const struct text_list *given = &v->settings->dev_tokens;
     wsrt_static_token tokens[OPTION_LIST_MAX];
+    wsrt_principal people[OPTION_LIST_MAX];
 
-    memset(tokens, 0, sizeof tokens);
     for (size_t i = 0; i < given->count; i++) {
         wsrt_span pair = given->items[i];
         size_t len = (size_t)((const char *)memrchr(pair.ptr, '=', pair.len) - pair.ptr);
-        tokens[i].token = (wsrt_span){pair.ptr, len};
-        tokens[i].principal.struct_size = sizeof tokens[i].principal;
-        tokens[i].principal.user_id = wsrt_span_cstr(pair.ptr + len + 1);
-        tokens[i].principal.username = tokens[i].principal.user_id;
+        wsrt_span name = wsrt_span_cstr(pair.ptr + len + 1);
+        people[i] =
+            (wsrt_principal){.struct_size = sizeof people[i], .user_id = name, .username = name};
+        tokens[i] = (wsrt_static_token){{pair.ptr, len}, &people[i]};
     }
     if (given->count == 0)
         return 0;
