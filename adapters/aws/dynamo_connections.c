@@ -83,10 +83,10 @@ static int is_ours(wsrt_aws_tables *t, const wsrt_record *in)
 static int put(void *self, const wsrt_record *record, int if_absent, int64_t now_s)
 {
     wsrt_aws_tables *t = self;
-    wsrt_record in;
+    wsrt_record in = {.struct_size = sizeof in};
     wsrt_aws_answer answer;
     wsrt_json body;
-    int rc = wsrt_adapter_record(&in, record);
+    int rc = wsrt_record_load(&in, record);
 
     if (rc != WSRT_OK)
         return rc;
@@ -206,8 +206,8 @@ static int set_principal(void *self, const wsrt_span *id, const wsrt_span *user_
     size_t n = 0;
 
     if (!wsrt_adapter_id_ok(id) || user_id == NULL || principal == NULL ||
-        !wsrt_adapter_fits(*user_id, 0, WSRT_LONGEST_USER) ||
-        !wsrt_adapter_fits(*principal, 0, WSRT_LONGEST_PRINCIPAL))
+        !wsrt_adapter_fits(*user_id, 0, WSRT_USER_ID_MAX) ||
+        !wsrt_adapter_fits(*principal, 0, WSRT_PRINCIPAL_MAX))
         return WSRT_ERR_INVALID;
     const struct subject s = {t, *id, NULL};
     wsrt_dynamo_request q = update_of(t, &s);
@@ -228,7 +228,7 @@ static int set_filters(void *self, const wsrt_span *id, const wsrt_span *filters
     wsrt_aws_tables *t = self;
 
     if (!wsrt_adapter_id_ok(id) || filters == NULL ||
-        !wsrt_adapter_fits(*filters, 0, WSRT_LONGEST_FILTERS))
+        !wsrt_adapter_fits(*filters, 0, WSRT_FILTERS_MAX))
         return WSRT_ERR_INVALID;
     const struct subject s = {t, *id, NULL};
     wsrt_dynamo_request q = update_of(t, &s);

@@ -11,7 +11,7 @@ struct place {
     uint64_t session;
     int64_t timestamp;
     uint64_t length;
-    char id[WSRT_LONGEST_ID];
+    char id[WSRT_MESSAGE_ID_MAX];
 };
 
 /* ---- storing ------------------------------------------------------------------------------- */
@@ -35,8 +35,8 @@ static void write_item(wsrt_json_writer *w, const void *arg)
 static int append(void *self, const wsrt_history_entry *entry)
 {
     wsrt_aws_tables *t = self;
-    wsrt_history_entry in;
-    int rc = wsrt_adapter_entry(&in, entry);
+    wsrt_history_entry in = {.struct_size = sizeof in};
+    int rc = wsrt_history_entry_load(&in, entry);
 
     if (rc != WSRT_OK)
         return rc;
@@ -175,7 +175,7 @@ static int list(void *self, const wsrt_span *session_id, wsrt_cursor *cursor, in
     struct listing l = {.t = self, .now_s = now_s};
 
     if (session_id == NULL || cursor == NULL || count == NULL ||
-        !wsrt_adapter_fits(*session_id, 1, WSRT_LONGEST_ID) ||
+        !wsrt_adapter_fits(*session_id, 1, WSRT_MESSAGE_ID_MAX) ||
         wsrt_page_start(&l.page, out, sizeof *out, max) != WSRT_OK ||
         wsrt_page_text(&l.page, buf, cap) != WSRT_OK)
         return WSRT_ERR_INVALID;

@@ -9,8 +9,6 @@
 
 enum {
     LONGEST_AGENT_READ = 1024, /* is cut later */
-    LONGEST_IP = 63,
-    LONGEST_CONTENT = 65536,
     TIMESTAMP_DIGITS = 13,
     SLACK = 3 /* base64 decodes in groups */
 };
@@ -36,12 +34,12 @@ typedef struct field {
 } field;
 
 static const field record_fields[] = {
-    {"userId", "S", offsetof(wsrt_record, user_id), WSRT_LONGEST_USER, OPTIONAL},
-    {"principal", "B", offsetof(wsrt_record, principal), WSRT_LONGEST_PRINCIPAL, OPTIONAL},
-    {"sourceIp", "S", offsetof(wsrt_record, source_ip), LONGEST_IP, OPTIONAL},
+    {"userId", "S", offsetof(wsrt_record, user_id), WSRT_USER_ID_MAX, OPTIONAL},
+    {"principal", "B", offsetof(wsrt_record, principal), WSRT_PRINCIPAL_MAX, OPTIONAL},
+    {"sourceIp", "S", offsetof(wsrt_record, source_ip), WSRT_SOURCE_IP_MAX, OPTIONAL},
     {"userAgent", "S", offsetof(wsrt_record, user_agent), LONGEST_AGENT_READ, OPTIONAL},
-    {"filters", "B", offsetof(wsrt_record, filters), WSRT_LONGEST_FILTERS, OPTIONAL},
-    {"node", "S", offsetof(wsrt_record, node), WSRT_LONGEST_NODE, OPTIONAL},
+    {"filters", "B", offsetof(wsrt_record, filters), WSRT_FILTERS_MAX, OPTIONAL},
+    {"node", "S", offsetof(wsrt_record, node), WSRT_NODE_MAX, OPTIONAL},
     {"epoch", "N", offsetof(wsrt_record, epoch), 0, OPTIONAL},
     {"connectedAt", "N", offsetof(wsrt_record, connected_at), 0, ORDERING},
     {"lastActiveAt", "N", offsetof(wsrt_record, last_active_at), 0, ALWAYS},
@@ -49,10 +47,11 @@ static const field record_fields[] = {
 };
 
 static const field entry_fields[] = {
-    {"messageId", "S", offsetof(wsrt_history_entry, message_id), WSRT_LONGEST_ID, OPTIONAL},
-    {"connectionId", "S", offsetof(wsrt_history_entry, connection_id), WSRT_LONGEST_ID, OPTIONAL},
-    {"userId", "S", offsetof(wsrt_history_entry, user_id), WSRT_LONGEST_USER, OPTIONAL},
-    {"content", "S", offsetof(wsrt_history_entry, content), LONGEST_CONTENT, OPTIONAL},
+    {"messageId", "S", offsetof(wsrt_history_entry, message_id), WSRT_MESSAGE_ID_MAX, OPTIONAL},
+    {"connectionId", "S", offsetof(wsrt_history_entry, connection_id), WSRT_CONNECTION_ID_MAX,
+     OPTIONAL},
+    {"userId", "S", offsetof(wsrt_history_entry, user_id), WSRT_USER_ID_MAX, OPTIONAL},
+    {"content", "S", offsetof(wsrt_history_entry, content), WSRT_CONTENT_MAX, OPTIONAL},
     {"timestamp", "N", offsetof(wsrt_history_entry, timestamp), 0, ORDERING},
     {NULL, "N", offsetof(wsrt_history_entry, expires_at), 0, OPTIONAL},
 };
@@ -108,7 +107,7 @@ void wsrt_dynamo_write_entry(wsrt_json_writer *w, const wsrt_aws_tables *t,
 
 void wsrt_dynamo_write_connection_key(wsrt_json_writer *w, const wsrt_aws_tables *t, wsrt_span id)
 {
-    char key[sizeof connection_prefix + WSRT_LONGEST_ID];
+    char key[sizeof connection_prefix + WSRT_CONNECTION_ID_MAX];
     int len = snprintf(key, sizeof key, "%s%.*s", connection_prefix, (int)id.len, id.ptr);
 
     if (t->shape == WSRT_AWS_SHAPE_A) {
@@ -123,7 +122,7 @@ void wsrt_dynamo_write_connection_key(wsrt_json_writer *w, const wsrt_aws_tables
 void wsrt_dynamo_write_message_key(wsrt_json_writer *w, const wsrt_aws_tables *t,
                                    const wsrt_history_entry *e)
 {
-    char key[TIMESTAMP_DIGITS + 8 + WSRT_LONGEST_ID];
+    char key[TIMESTAMP_DIGITS + 8 + WSRT_MESSAGE_ID_MAX];
     int len = snprintf(key, sizeof key, "%0*lld#", TIMESTAMP_DIGITS, (long long)e->timestamp);
 
     memcpy(key + len, e->message_id.ptr, e->message_id.len);
@@ -165,7 +164,7 @@ static int read_text(const wsrt_json *tagged, size_t most, room *to, wsrt_span *
 
 static int read_bytes(const wsrt_json *tagged, size_t most, room *to, wsrt_span *out)
 {
-    char plain[(WSRT_LONGEST_FILTERS + 2) / 3 * 4];
+    char plain[(WSRT_FILTERS_MAX + 2) / 3 * 4];
     wsrt_json value;
     size_t len;
 
@@ -256,7 +255,7 @@ static int strip(wsrt_span *key)
 static int read_own(reading *r, const wsrt_json *key, const wsrt_json *tagged, const char *name,
                     wsrt_span *out)
 {
-    enum { LONGEST_OWN = sizeof connection_prefix + WSRT_LONGEST_ID };
+    enum { LONGEST_OWN = sizeof connection_prefix + WSRT_CONNECTION_ID_MAX };
 
     return wsrt_json_equal(key, wsrt_span_cstr(name)) &&
            (read_text(tagged, LONGEST_OWN, &r->to, out), 1);
@@ -278,7 +277,8 @@ int wsrt_dynamo_read_record(const wsrt_aws_tables *t, const wsrt_json *item, wsr
              read_member(&r, &key, &value);
     if (ok && in_a)
         ok = wsrt_span_equal(*id, sort) && strip(id);
-    return ok && wsrt_adapter_record(out, &record) == WSRT_OK;
+    *out = (wsrt_record){.struct_size = sizeof *out};
+    return ok && wsrt_record_load(out, &record) == WSRT_OK;
 }
 
 int wsrt_dynamo_read_entry(const wsrt_aws_tables *t, const wsrt_json *item, wsrt_history_entry *out,
@@ -296,8 +296,9 @@ int wsrt_dynamo_read_entry(const wsrt_aws_tables *t, const wsrt_json *item, wsrt
              read_own(&r, &key, &value, "type", &type) || read_member(&r, &key, &value);
     if (wsrt_span_equal(type, wsrt_span_cstr("bot")))
         entry.author = WSRT_AUTHOR_BOT;
+    *out = (wsrt_history_entry){.struct_size = sizeof *out};
     return ok && wsrt_dynamo_timestamp_ok(entry.timestamp) &&
-           wsrt_adapter_entry(out, &entry) == WSRT_OK;
+           wsrt_history_entry_load(out, &entry) == WSRT_OK;
 }
 
 /* ---- small rules --------------------------------------------------------------------------- */

@@ -9,8 +9,8 @@
 
 enum {
     USUAL_REQUEST = 2048,
-    LARGEST_BYTES = WSRT_LONGEST_FILTERS, /* of a value of type B */
-    LARGEST_ANSWER = 8 << 20,             /* a page is 1 MB of items, and JSON longer */
+    LARGEST_BYTES = WSRT_FILTERS_MAX, /* of a value of type B */
+    LARGEST_ANSWER = 8 << 20,         /* a page is 1 MB of items, and JSON longer */
     LONGEST_DETAIL = 256,
     MILLION = 1000000
 };

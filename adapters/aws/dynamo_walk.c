@@ -10,7 +10,7 @@ struct place {
     int64_t connected_at;
     uint32_t shard; /* where the walk is */
     uint32_t length;
-    char id[WSRT_LONGEST_ID];
+    char id[WSRT_CONNECTION_ID_MAX];
 };
 
 struct walk {
@@ -277,7 +277,7 @@ int wsrt_dynamo_each(void *self, const wsrt_span *user_id, uint32_t flags, wsrt_
 
     if (cursor == NULL || count == NULL ||
         (flags & ~(uint32_t)(WSRT_EACH_BRIEF | WSRT_EACH_SIGNED_IN)) != 0 ||
-        (user_id != NULL && !wsrt_adapter_fits(*user_id, 1, WSRT_LONGEST_USER)) ||
+        (user_id != NULL && !wsrt_adapter_fits(*user_id, 1, WSRT_USER_ID_MAX)) ||
         wsrt_page_start(&w.page, out, sizeof *out, max) != WSRT_OK ||
         wsrt_page_text(&w.page, buf, cap) != WSRT_OK)
         return WSRT_ERR_INVALID;

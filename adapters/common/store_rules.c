@@ -2,80 +2,20 @@
 
 #include "support.h"
 
+#include <wsrt/sender.h>
+
 #include <string.h>
 
-enum { LONGEST_IP = 63, LONGEST_AGENT = 255, LONGEST_CONTENT = 65536, LARGEST = 4096 };
-
-/* ---- rules -------------------------------------------------------------------------------- */
-
-static int id_character(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-           c == '=' || c == '+' || c == '/' || c == '-';
-}
+enum { LARGEST = 4096 };
 
 int wsrt_adapter_id_ok(const wsrt_span *id)
 {
-    if (id == NULL || !wsrt_adapter_fits(*id, 1, WSRT_LONGEST_ID))
-        return 0;
-    for (size_t i = 0; i < id->len; i++)
-        if (!id_character(id->ptr[i]))
-            return 0;
-    return 1;
+    return id != NULL && wsrt_connection_id_valid(*id);
 }
 
 int wsrt_adapter_fits(wsrt_span text, size_t least, size_t most)
 {
     return text.len >= least && text.len <= most && (text.len == 0 || text.ptr != NULL);
-}
-
-/* At most LONGEST_AGENT bytes, not ending within a UTF-8 character. */
-static wsrt_span cut_agent(wsrt_span agent)
-{
-    if (agent.len <= LONGEST_AGENT)
-        return agent;
-    agent.len = LONGEST_AGENT;
-    for (size_t i = 0; i < 3 && ((unsigned char)agent.ptr[agent.len] & 0xc0) == 0x80; i++)
-        agent.len--;
-    return agent;
-}
-
-int wsrt_adapter_record(wsrt_record *in, const wsrt_record *given)
-{
-    if (given == NULL)
-        return WSRT_ERR_INVALID;
-    int rc = wsrt_adapter_options(in, sizeof *in, sizeof(wsrt_record), given);
-    if (rc != WSRT_OK)
-        return rc;
-    if (in->flags != 0)
-        return WSRT_ERR_UNSUPPORTED;
-    if (!wsrt_adapter_id_ok(&in->connection_id) ||
-        !wsrt_adapter_fits(in->user_id, 0, WSRT_LONGEST_USER) ||
-        !wsrt_adapter_fits(in->principal, 0, WSRT_LONGEST_PRINCIPAL) ||
-        !wsrt_adapter_fits(in->source_ip, 0, LONGEST_IP) ||
-        !wsrt_adapter_fits(in->user_agent, 0, SIZE_MAX) ||
-        !wsrt_adapter_fits(in->filters, 0, WSRT_LONGEST_FILTERS) ||
-        !wsrt_adapter_fits(in->node, 0, WSRT_LONGEST_NODE))
-        return WSRT_ERR_INVALID;
-    in->user_agent = cut_agent(in->user_agent);
-    return WSRT_OK;
-}
-
-int wsrt_adapter_entry(wsrt_history_entry *in, const wsrt_history_entry *given)
-{
-    if (given == NULL)
-        return WSRT_ERR_INVALID;
-    int rc = wsrt_adapter_options(in, sizeof *in, sizeof(wsrt_history_entry), given);
-    if (rc != WSRT_OK)
-        return rc;
-    if ((in->author != WSRT_AUTHOR_USER && in->author != WSRT_AUTHOR_BOT) ||
-        !wsrt_adapter_fits(in->message_id, 1, WSRT_LONGEST_ID) ||
-        !wsrt_adapter_fits(in->session_id, 1, WSRT_LONGEST_ID) ||
-        !wsrt_adapter_fits(in->connection_id, 0, WSRT_LONGEST_ID) ||
-        !wsrt_adapter_fits(in->user_id, 0, WSRT_LONGEST_USER) ||
-        !wsrt_adapter_fits(in->content, 0, LONGEST_CONTENT))
-        return WSRT_ERR_INVALID;
-    return WSRT_OK;
 }
 
 /* ---- pages -------------------------------------------------------------------------------- */

@@ -1,25 +1,14 @@
-/* What every store outside the core owes to wsrt/store.h besides storing: the rules of records and
- * messages, and filling a caller's page. */
+/* What every store outside the core owes to wsrt/store.h besides storing: the lengths of texts, a caller's
+ * page, places in walks. */
 #ifndef WSRT_ADAPTER_STORE_RULES_H
 #define WSRT_ADAPTER_STORE_RULES_H
 
 #include <wsrt/store.h>
 
-enum {
-    WSRT_LONGEST_ID = 128,
-    WSRT_LONGEST_USER = 255,
-    WSRT_LONGEST_PRINCIPAL = 2048,
-    WSRT_LONGEST_FILTERS = 8192,
-    WSRT_LONGEST_NODE = 63
-};
-
 /* 1 for a connection id as it may cross an interface; NULL is none. */
 int wsrt_adapter_id_ok(const wsrt_span *id);
 /* Whether a text has at least `least` and at most `most` bytes. */
 int wsrt_adapter_fits(wsrt_span text, size_t least, size_t most);
-/* Copies a caller's struct and judges it: WSRT_OK, _INVALID or _UNSUPPORTED. A long user agent is cut. */
-int wsrt_adapter_record(wsrt_record *in, const wsrt_record *given);
-int wsrt_adapter_entry(wsrt_history_entry *in, const wsrt_history_entry *given);
 
 /* A caller's array of size-first structs, and its buffer for their text. */
 typedef struct wsrt_page {

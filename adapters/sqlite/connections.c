@@ -70,8 +70,8 @@ static int put_one(wsrt_sqlite_store *s, void *arg)
 
 static int put(void *self, const wsrt_record *record, int if_absent, int64_t now_s)
 {
-    struct storing p = {.if_absent = if_absent, .now_s = now_s};
-    int rc = wsrt_adapter_record(&p.in, record);
+    struct storing p = {.in = {.struct_size = sizeof p.in}, .if_absent = if_absent, .now_s = now_s};
+    int rc = wsrt_record_load(&p.in, record);
 
     return rc != WSRT_OK ? rc : wsrt_sqlite_commit(self, put_one, &p, 0);
 }
@@ -156,8 +156,8 @@ static int set_principal(void *self, const wsrt_span *id, const wsrt_span *user_
                          const wsrt_span *principal)
 {
     if (!wsrt_adapter_id_ok(id) || user_id == NULL || principal == NULL ||
-        !wsrt_adapter_fits(*user_id, 0, WSRT_LONGEST_USER) ||
-        !wsrt_adapter_fits(*principal, 0, WSRT_LONGEST_PRINCIPAL))
+        !wsrt_adapter_fits(*user_id, 0, WSRT_USER_ID_MAX) ||
+        !wsrt_adapter_fits(*principal, 0, WSRT_PRINCIPAL_MAX))
         return WSRT_ERR_INVALID;
     struct change c = {.id = *id, .user_id = *user_id, .bytes = *principal};
     return wsrt_sqlite_commit(self, set_principal_of, &c, 0);
@@ -178,7 +178,7 @@ static int set_filters_of(wsrt_sqlite_store *s, void *arg)
 static int set_filters(void *self, const wsrt_span *id, const wsrt_span *filters)
 {
     if (!wsrt_adapter_id_ok(id) || filters == NULL ||
-        !wsrt_adapter_fits(*filters, 0, WSRT_LONGEST_FILTERS))
+        !wsrt_adapter_fits(*filters, 0, WSRT_FILTERS_MAX))
         return WSRT_ERR_INVALID;
     struct change c = {.id = *id, .bytes = *filters};
     return wsrt_sqlite_commit(self, set_filters_of, &c, 0);
@@ -306,7 +306,7 @@ static int each(void *self, const wsrt_span *user_id, uint32_t flags, wsrt_curso
 
     if (cursor == NULL || count == NULL ||
         (flags & ~(uint32_t)(WSRT_EACH_BRIEF | WSRT_EACH_SIGNED_IN)) != 0 ||
-        (user_id != NULL && !wsrt_adapter_fits(*user_id, 1, WSRT_LONGEST_USER)) ||
+        (user_id != NULL && !wsrt_adapter_fits(*user_id, 1, WSRT_USER_ID_MAX)) ||
         wsrt_page_start(&w.page, out, sizeof *out, max) != WSRT_OK ||
         wsrt_page_text(&w.page, buf, cap) != WSRT_OK)
         return WSRT_ERR_INVALID;
@@ -390,7 +390,7 @@ int wsrt_sqlite_store_purge(wsrt_sqlite_store *s, wsrt_span node, int64_t epoch,
 {
     struct purge p = {node, epoch, 0};
 
-    if (s == NULL || !wsrt_adapter_fits(node, 0, WSRT_LONGEST_NODE))
+    if (s == NULL || !wsrt_adapter_fits(node, 0, WSRT_NODE_MAX))
         return WSRT_ERR_INVALID;
     int rc = wsrt_sqlite_commit(s, purge_node, &p, 0);
     if (rc == WSRT_OK && removed != NULL)

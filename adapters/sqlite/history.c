@@ -10,7 +10,7 @@ struct place {
     uint64_t session;
     int64_t timestamp;
     uint64_t length;
-    char id[WSRT_LONGEST_ID];
+    char id[WSRT_MESSAGE_ID_MAX];
 };
 
 /* ---- storing ------------------------------------------------------------------------------ */
@@ -51,8 +51,8 @@ static int append_one(wsrt_sqlite_store *s, void *arg)
 
 static int append(void *self, const wsrt_history_entry *entry)
 {
-    wsrt_history_entry in;
-    int rc = wsrt_adapter_entry(&in, entry);
+    wsrt_history_entry in = {.struct_size = sizeof in};
+    int rc = wsrt_history_entry_load(&in, entry);
 
     return rc != WSRT_OK ? rc : wsrt_sqlite_commit(self, append_one, &in, 0);
 }
@@ -108,7 +108,7 @@ static int emit(struct listing *l, sqlite3_stmt *st)
     wsrt_span *const texts[] = {&e.message_id, &e.session_id, &e.connection_id, &e.user_id,
                                 &e.content};
 
-    if (e.message_id.len > WSRT_LONGEST_ID || !wsrt_page_add(&l->page, &e, sizeof e, texts, 5))
+    if (e.message_id.len > WSRT_MESSAGE_ID_MAX || !wsrt_page_add(&l->page, &e, sizeof e, texts, 5))
         return 0;
     l->place.timestamp = e.timestamp;
     l->place.length = e.message_id.len;
@@ -147,7 +147,7 @@ static int list(void *self, const wsrt_span *session_id, wsrt_cursor *cursor, in
     struct listing l = {.now_s = now_s};
 
     if (session_id == NULL || cursor == NULL || count == NULL ||
-        !wsrt_adapter_fits(*session_id, 1, WSRT_LONGEST_ID) ||
+        !wsrt_adapter_fits(*session_id, 1, WSRT_MESSAGE_ID_MAX) ||
         wsrt_page_start(&l.page, out, sizeof *out, max) != WSRT_OK ||
         wsrt_page_text(&l.page, buf, cap) != WSRT_OK)
         return WSRT_ERR_INVALID;

@@ -2,8 +2,6 @@
 
 #include "common/support.h"
 
-enum { LONGEST_KEY = 255, LONGEST_VALUE = 131072 };
-
 /* ---- changing ----------------------------------------------------------------------------- */
 
 static int put_one(wsrt_sqlite_store *s, void *arg)
@@ -32,14 +30,12 @@ static int put_one(wsrt_sqlite_store *s, void *arg)
 
 static int put(void *self, const wsrt_latest_entry *entry)
 {
-    wsrt_latest_entry in;
-    int rc =
-        entry == NULL ? WSRT_ERR_INVALID : wsrt_adapter_options(&in, sizeof in, sizeof in, entry);
+    wsrt_latest_entry in = {.struct_size = sizeof in};
+    int rc = wsrt_latest_entry_load(&in, entry);
 
     if (rc != WSRT_OK)
         return rc;
-    if (in.flags != 0 || !wsrt_adapter_fits(in.key, 1, LONGEST_KEY) ||
-        !wsrt_adapter_fits(in.value, 0, LONGEST_VALUE))
+    if (in.flags != 0)
         return WSRT_ERR_INVALID;
     return wsrt_sqlite_commit(self, put_one, &in, 0);
 }
@@ -65,7 +61,7 @@ static int remove_one(wsrt_sqlite_store *s, void *arg)
 
 static int forget(void *self, const wsrt_span *key, int64_t timestamp)
 {
-    if (key == NULL || !wsrt_adapter_fits(*key, 1, LONGEST_KEY))
+    if (key == NULL || !wsrt_adapter_fits(*key, 1, WSRT_LATEST_KEY_MAX))
         return WSRT_ERR_INVALID;
     wsrt_latest_entry in = {.struct_size = sizeof in, .key = *key, .timestamp = timestamp};
     return wsrt_sqlite_commit(self, remove_one, &in, 0);
@@ -84,14 +80,8 @@ static int load(const wsrt_latest_entry *given, size_t stride, wsrt_latest_entry
 {
     if (given->struct_size != (uint32_t)stride)
         return WSRT_ERR_INVALID;
-    int rc = wsrt_adapter_options(in, sizeof *in, sizeof *in, given);
-    if (rc != WSRT_OK)
-        return rc;
-    return (in->flags & ~(uint32_t)WSRT_LATEST_REMOVED) == 0 &&
-                   wsrt_adapter_fits(in->key, 1, LONGEST_KEY) &&
-                   wsrt_adapter_fits(in->value, 0, LONGEST_VALUE)
-               ? WSRT_OK
-               : WSRT_ERR_INVALID;
+    *in = (wsrt_latest_entry){.struct_size = sizeof *in};
+    return wsrt_latest_entry_load(in, given);
 }
 
 /* What one of them asks in vain does not hurt the others; trouble ends the transaction. */

@@ -16,6 +16,23 @@
 extern "C" {
 #endif
 
+/** The longest texts, in bytes. @since 0.1 */
+typedef enum wsrt_store_limit {
+    WSRT_CONNECTION_ID_MAX = 128,
+    WSRT_USER_ID_MAX = 255,
+    WSRT_PRINCIPAL_MAX = 2048,
+    WSRT_SOURCE_IP_MAX = 63,
+    WSRT_USER_AGENT_MAX = 255,
+    WSRT_FILTERS_MAX = 8192,
+    WSRT_NODE_MAX = 63,
+    WSRT_MESSAGE_ID_MAX = 128, /**< of sessions too */
+    WSRT_CONTENT_MAX = 65536,
+    WSRT_LATEST_KEY_MAX = 255,
+    WSRT_LATEST_VALUE_MAX = 131072,
+    WSRT_STORE_LIMIT_MIN_ = -2147483647 - 1,
+    WSRT_STORE_LIMIT_MAX_ = 2147483647
+} wsrt_store_limit;
+
 /** One connection. Text is borrowed; the functions below say from where. @since 0.1 */
 typedef struct wsrt_record {
     uint32_t
@@ -191,6 +208,27 @@ typedef struct wsrt_latest {
     void *self;
 } wsrt_latest;
 
+/* ---- for stores of your own --------------------------------------------------------------- */
+
+/**
+ * Copies what a caller of wsrt_store_ops.put hands in, of whatever release, and judges it by the rules
+ * of wsrt_record; a longer user agent is cut before the character that would be too much.
+ *
+ * @param out    `struct_size` set by the caller, who knows no more members; text is borrowed from
+ *               `given`; the rest is undefined on failure
+ * @param given  what it has in later members must be zero
+ * @return WSRT_OK; WSRT_ERR_INVALID (a rule, a wrong size, NULL); WSRT_ERR_UNSUPPORTED (an unknown
+ *         flag, a member beyond `out`). Any thread. @since 0.1
+ */
+WSRT_API int wsrt_record_load(wsrt_record *out, const wsrt_record *given);
+
+/** The same for wsrt_history_ops.append and the rules of wsrt_history_entry. @since 0.1 */
+WSRT_API int wsrt_history_entry_load(wsrt_history_entry *out, const wsrt_history_entry *given);
+
+/** The same for wsrt_latest_ops and the rules of wsrt_latest_entry, of which an unknown flag is
+ *  WSRT_ERR_INVALID; WSRT_LATEST_REMOVED is let through. @since 0.1 */
+WSRT_API int wsrt_latest_entry_load(wsrt_latest_entry *out, const wsrt_latest_entry *given);
+
 /* ---- in memory ---------------------------------------------------------------------------- */
 
 /** Options of the memory store; zero = default. @since 0.1 */
@@ -206,8 +244,8 @@ typedef struct wsrt_memory_store_options {
 } wsrt_memory_store_options;
 
 /**
- * Connections, history and latest values in memory, thread-safe: one lock, constant time a call, about 100 bytes a
- * connection besides its text. Nothing is durable; flush does nothing. A call of expire looks at no
+ * Connections, history and latest values in memory, thread-safe: one lock, constant time a call, about
+ * 100 bytes a connection besides its text. Nothing is durable; flush does nothing. A call of expire looks at no
  * more than 65,536 records. Fields that break a rule of wsrt_record, wsrt_history_entry or
  * wsrt_latest_entry are WSRT_ERR_INVALID. @since 0.1
  */

@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { PAGE = 64, PAGE_TEXT = 16384, LONGEST_ID = 128 };
+enum { PAGE = 64, PAGE_TEXT = 16384 };
 
 /* Who gets the message next, and what became of it. */
 struct receivers {
@@ -26,7 +26,7 @@ struct broadcast {
     struct wsrt_retry retry;
     struct receivers page;
     struct receivers late; /* were throttled; their ids are in `names` */
-    char names[PAGE][LONGEST_ID];
+    char names[PAGE][WSRT_CONNECTION_ID_MAX];
     wsrt_record records[PAGE];
     char text[PAGE_TEXT];
 };
@@ -85,7 +85,7 @@ static void keep_late(struct broadcast *b, wsrt_span id, int64_t connected_at)
 {
     char *name = b->names[b->late.count];
 
-    if (id.len > LONGEST_ID) { /* a store that breaks its contract */
+    if (id.len > WSRT_CONNECTION_ID_MAX) { /* a store that breaks its contract */
         b->report->throttled++;
         return;
     }

@@ -3,19 +3,11 @@
 #include "base/hash.h"
 #include "base/id.h"
 #include "base/options.h"
+#include "store/rules.h"
 
 #include <string.h>
 
-enum {
-    LONGEST_USER = 255,
-    LONGEST_PRINCIPAL = 2048,
-    LONGEST_IP = 63,
-    LONGEST_AGENT = 255,
-    LONGEST_FILTERS = 8192,
-    LONGEST_NODE = 63,
-    EXPIRE_WORK = 65536,
-    MAKE_ROOM = 16
-};
+enum { EXPIRE_WORK = 65536, MAKE_ROOM = 16 };
 
 /* One block a connection: this, a link when it has a user, then the text: id, user, ip, agent, node,
  * principal, filters. */
@@ -278,49 +270,13 @@ static int replace(wsrt_memory_store *m, uint32_t slot, const wsrt_record *in)
     return WSRT_OK;
 }
 
-/* ---- rules of a record -------------------------------------------------------------------- */
-
-static int fits(wsrt_span text, size_t most)
-{
-    return text.len <= most && (text.len == 0 || text.ptr != NULL);
-}
-
-/* At most LONGEST_AGENT bytes, not ending within a UTF-8 character. */
-static wsrt_span cut_agent(wsrt_span agent)
-{
-    if (agent.len <= LONGEST_AGENT)
-        return agent;
-    agent.len = LONGEST_AGENT;
-    for (size_t i = 0; i < 3 && ((unsigned char)agent.ptr[agent.len] & 0xc0) == 0x80; i++)
-        agent.len--;
-    return agent;
-}
-
-static int check_record(wsrt_record *in, const wsrt_record *given)
-{
-    if (given == NULL)
-        return WSRT_ERR_INVALID;
-    int rc = wsrt_options_load(in, sizeof *in, sizeof(wsrt_record), given);
-    if (rc != WSRT_OK)
-        return rc;
-    if (in->flags != 0)
-        return WSRT_ERR_UNSUPPORTED;
-    if (!wsrt_id_valid(in->connection_id) || !fits(in->user_id, LONGEST_USER) ||
-        !fits(in->principal, LONGEST_PRINCIPAL) || !fits(in->source_ip, LONGEST_IP) ||
-        !fits(in->user_agent, SIZE_MAX) || !fits(in->filters, LONGEST_FILTERS) ||
-        !fits(in->node, LONGEST_NODE))
-        return WSRT_ERR_INVALID;
-    in->user_agent = cut_agent(in->user_agent);
-    return WSRT_OK;
-}
-
 /* ---- the table: single records ------------------------------------------------------------ */
 
 static int put(void *self, const wsrt_record *record, int if_absent, int64_t now_s)
 {
     wsrt_memory_store *m = self;
-    wsrt_record in;
-    int rc = check_record(&in, record);
+    wsrt_record in = {.struct_size = sizeof in};
+    int rc = wsrt_record_load(&in, record);
 
     if (rc != WSRT_OK)
         return rc;
@@ -433,7 +389,8 @@ static int set_principal(void *self, const wsrt_span *id, const wsrt_span *user_
     int rc = WSRT_ERR_NOT_FOUND;
 
     if (id == NULL || user_id == NULL || principal == NULL || !wsrt_id_valid(*id) ||
-        !fits(*user_id, LONGEST_USER) || !fits(*principal, LONGEST_PRINCIPAL))
+        !wsrt_store_fits(*user_id, 0, WSRT_USER_ID_MAX) ||
+        !wsrt_store_fits(*principal, 0, WSRT_PRINCIPAL_MAX))
         return WSRT_ERR_INVALID;
     uint64_t hash = hash_of(m, *id);
     pthread_mutex_lock(&m->lock);
@@ -453,7 +410,8 @@ static int set_filters(void *self, const wsrt_span *id, const wsrt_span *filters
     wsrt_memory_store *m = self;
     int rc = WSRT_ERR_NOT_FOUND;
 
-    if (id == NULL || filters == NULL || !wsrt_id_valid(*id) || !fits(*filters, LONGEST_FILTERS))
+    if (id == NULL || filters == NULL || !wsrt_id_valid(*id) ||
+        !wsrt_store_fits(*filters, 0, WSRT_FILTERS_MAX))
         return WSRT_ERR_INVALID;
     uint64_t hash = hash_of(m, *id);
     pthread_mutex_lock(&m->lock);
@@ -563,7 +521,7 @@ static int each(void *self, const wsrt_span *user_id, uint32_t flags, wsrt_curso
 
     if (cursor == NULL || out == NULL || count == NULL || max == 0 || (buf == NULL && cap != 0) ||
         (flags & ~(uint32_t)(WSRT_EACH_BRIEF | WSRT_EACH_SIGNED_IN)) != 0 ||
-        (user_id != NULL && (user_id->len == 0 || !fits(*user_id, LONGEST_USER))))
+        (user_id != NULL && (user_id->len == 0 || !wsrt_store_fits(*user_id, 0, WSRT_USER_ID_MAX))))
         return WSRT_ERR_INVALID;
     size_t stride = wsrt_out_stride(out, sizeof *out);
     if (stride == 0)

@@ -2,10 +2,11 @@
 
 #include "base/hash.h"
 #include "base/options.h"
+#include "store/rules.h"
 
 #include <string.h>
 
-enum { LONGEST_ID = 128, LONGEST_USER = 255, LONGEST_CONTENT = 65536, EXPIRE_WORK = 65536 };
+enum { EXPIRE_WORK = 65536 };
 
 /* One block a message: this, then session, id, connection, user, content. It hangs in two lists:
  * its session's, from the newest on, and that of all messages in the order they arrived. */
@@ -241,26 +242,6 @@ static void drop(wsrt_memory_store *m, uint32_t slot)
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
-static int fits(wsrt_span text, size_t least, size_t most)
-{
-    return text.len >= least && text.len <= most && (text.len == 0 || text.ptr != NULL);
-}
-
-static int check_entry(wsrt_history_entry *in, const wsrt_history_entry *given)
-{
-    if (given == NULL)
-        return WSRT_ERR_INVALID;
-    int rc = wsrt_options_load(in, sizeof *in, sizeof(wsrt_history_entry), given);
-    if (rc != WSRT_OK)
-        return rc;
-    if ((in->author != WSRT_AUTHOR_USER && in->author != WSRT_AUTHOR_BOT) ||
-        !fits(in->message_id, 1, LONGEST_ID) || !fits(in->session_id, 1, LONGEST_ID) ||
-        !fits(in->connection_id, 0, LONGEST_ID) || !fits(in->user_id, 0, LONGEST_USER) ||
-        !fits(in->content, 0, LONGEST_CONTENT))
-        return WSRT_ERR_INVALID;
-    return WSRT_OK;
-}
-
 static int insert(wsrt_memory_store *m, const wsrt_history_entry *in, uint64_t session,
                   uint64_t hash)
 {
@@ -287,8 +268,8 @@ static int insert(wsrt_memory_store *m, const wsrt_history_entry *in, uint64_t s
 static int append(void *self, const wsrt_history_entry *entry)
 {
     wsrt_memory_store *m = self;
-    wsrt_history_entry in;
-    int rc = check_entry(&in, entry);
+    wsrt_history_entry in = {.struct_size = sizeof in};
+    int rc = wsrt_history_entry_load(&in, entry);
 
     if (rc != WSRT_OK)
         return rc;
@@ -307,7 +288,7 @@ struct place {
     uint64_t session;
     int64_t timestamp;
     uint64_t length;
-    char id[LONGEST_ID];
+    char id[WSRT_MESSAGE_ID_MAX];
 };
 
 static uint32_t visible_from(const wsrt_memory_store *m, uint32_t slot, int64_t now_s)
@@ -376,7 +357,7 @@ static int list(void *self, const wsrt_span *session_id, wsrt_cursor *cursor, in
     size_t n = 0;
 
     if (session_id == NULL || cursor == NULL || out == NULL || count == NULL || max == 0 ||
-        (buf == NULL && cap != 0) || !fits(*session_id, 1, LONGEST_ID))
+        (buf == NULL && cap != 0) || !wsrt_store_fits(*session_id, 1, WSRT_MESSAGE_ID_MAX))
         return WSRT_ERR_INVALID;
     size_t stride = wsrt_out_stride(out, sizeof *out);
     if (stride == 0)

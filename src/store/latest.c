@@ -2,10 +2,9 @@
 
 #include "base/hash.h"
 #include "base/options.h"
+#include "store/rules.h"
 
 #include <string.h>
-
-enum { LONGEST_KEY = 255, LONGEST_VALUE = 131072 };
 
 /* One block a value: this, then the key, then the value. */
 struct value {
@@ -76,11 +75,6 @@ static uint32_t find(const wsrt_memory_store *m, wsrt_span key, uint64_t hash)
 
 /* ---- the table ---------------------------------------------------------------------------- */
 
-static int fits(wsrt_span text, size_t least, size_t most)
-{
-    return text.len >= least && text.len <= most && (text.ptr != NULL || text.len == 0);
-}
-
 static int add(wsrt_memory_store *m, struct value *v, uint64_t hash)
 {
     if (m->values.slots.used >= m->values.max)
@@ -106,13 +100,12 @@ static int replace(wsrt_memory_store *m, uint32_t slot, struct value *v)
 static int put(void *self, const wsrt_latest_entry *entry)
 {
     wsrt_memory_store *m = self;
-    wsrt_latest_entry e;
-    int rc = wsrt_options_load(&e, sizeof e, sizeof(wsrt_latest_entry), entry);
+    wsrt_latest_entry e = {.struct_size = sizeof e};
+    int rc = wsrt_latest_entry_load(&e, entry);
 
     if (rc != WSRT_OK)
         return rc;
-    if (entry == NULL || e.flags != 0 || !fits(e.key, 1, LONGEST_KEY) ||
-        !fits(e.value, 0, LONGEST_VALUE))
+    if (e.flags != 0)
         return WSRT_ERR_INVALID;
     uint64_t hash = hash_of(m, e.key);
     pthread_mutex_lock(&m->lock);
@@ -130,7 +123,7 @@ static int remove_value(void *self, const wsrt_span *key, int64_t timestamp)
     wsrt_memory_store *m = self;
     int rc = WSRT_OK;
 
-    if (key == NULL || !fits(*key, 1, LONGEST_KEY))
+    if (key == NULL || !wsrt_store_fits(*key, 1, WSRT_LATEST_KEY_MAX))
         return WSRT_ERR_INVALID;
     uint64_t hash = hash_of(m, *key);
     pthread_mutex_lock(&m->lock);
