@@ -70,6 +70,8 @@ static int on_connect(wsrt_context *ctx, const wsrt_request *req, void *user)
     r->connects++;
     memcpy(r->id, id.ptr, id.len);
     r->id[id.len] = '\0';
+    if (r->on_connect != NULL)
+        r->on_connect(r, req);
     if (r->protocol_cstr != NULL)
         wsrt_respond_header(ctx, wsrt_span_cstr("Sec-WebSocket-Protocol"),
                             wsrt_span_cstr(r->protocol_cstr));
@@ -146,6 +148,12 @@ void rig_start(struct rig *r, const wsrt_server_options *opts)
     if (wsrt_server_address(r->server, 0, r->address, sizeof r->address, &len) == WSRT_OK &&
         strrchr(r->address, ':') != NULL)
         r->port = atoi(strrchr(r->address, ':') + 1);
+}
+
+void rig_start_with(struct rig *r, wsrt_server_options o)
+{
+    o.struct_size = sizeof o;
+    rig_start(r, &o);
 }
 
 void rig_stop(struct rig *r)
@@ -315,6 +323,36 @@ int rig_close_code(struct rig *r, int fd)
         if (opcode == WSRT_WS_OP_CLOSE)
             return len < 2 ? 1005 : (unsigned char)payload[0] << 8 | (unsigned char)payload[1];
     return 0;
+}
+
+void rig_expect_text(struct rig *r, int fd, const char *text)
+{
+    char got[1024] = "";
+    size_t len = 0;
+
+    ck_assert_int_eq(rig_next(r, fd, got, sizeof got - 1, &len), WSRT_WS_OP_TEXT);
+    got[len] = '\0';
+    ck_assert_uint_eq(len, strlen(text));
+    ck_assert_str_eq(got, text);
+}
+
+void rig_expect_answer(struct rig *r, int fd, const char *begin, const char *somewhere)
+{
+    char got[2048] = "";
+    int ended;
+    size_t n = rig_read(r, fd, got, sizeof got - 1, &ended);
+
+    got[n] = '\0';
+    ck_assert_msg(strncmp(got, begin, strlen(begin)) == 0, "wanted %s, got %s", begin, got);
+    ck_assert_msg(strstr(got, somewhere) != NULL, "no %s in %s", somewhere, got);
+}
+
+int rig_post(struct rig *r, const char *text, uint32_t flags)
+{
+    wsrt_span id = wsrt_span_cstr(r->id);
+    wsrt_post p = {.struct_size = sizeof p, .flags = flags, .data = wsrt_span_cstr(text)};
+
+    return r->sender.ops->post(r->sender.self, &id, &p);
 }
 
 int rig_open_descriptors(void)

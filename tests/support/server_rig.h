@@ -28,9 +28,10 @@ struct rig {
     char reason[128];
     char id[32]; /* of the last CONNECT */
     /* What they do. */
-    int connect_status;        /* 0 = 200 */
-    const char *protocol_cstr; /* answered by CONNECT; NULL = none */
-    const char *note_cstr;     /* a header of the same; a refused one is its error */
+    void (*on_connect)(struct rig *, const wsrt_request *); /* NULL = nothing more */
+    int connect_status;                                     /* 0 = 200 */
+    const char *protocol_cstr;                              /* answered by CONNECT; NULL = none */
+    const char *note_cstr; /* a header of the same; a refused one is its error */
     int (*on_message)(struct rig *, wsrt_context *, const wsrt_request *); /* NULL = echo */
     int errors;                 /* lines the server logged as errors */
     int warnings;               /* and as warnings */
@@ -44,6 +45,7 @@ extern int rig_limited;                             /* they have the default lim
 
 /* Starts a server; `opts` may leave listen empty for one without a listener. */
 void rig_start(struct rig *r, const wsrt_server_options *opts);
+void rig_start_with(struct rig *r, wsrt_server_options o); /* which need no size */
 void rig_stop(struct rig *r);
 void rig_steps(struct rig *r, int n);
 void rig_advance(struct rig *r, int64_t ms); /* in steps of 50 ms */
@@ -67,6 +69,12 @@ size_t rig_read(struct rig *r, int fd, void *dst, size_t want, int *ended);
 int rig_next(struct rig *r, int fd, char *payload, size_t cap, size_t *len);
 /* The code of the close frame that comes next, skipping others; 0 = none came, 1005 = no code. */
 int rig_close_code(struct rig *r, int fd);
+/* What comes next, or within a few steps, is this. */
+void rig_expect_text(struct rig *r, int fd, const char *text);
+void rig_expect_answer(struct rig *r, int fd, const char *begin, const char *somewhere);
+
+int rig_post(struct rig *r, const char *text, uint32_t flags); /* to the last that connected */
+
 int rig_open_descriptors(void);
 
 #endif

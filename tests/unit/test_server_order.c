@@ -10,30 +10,12 @@
 
 static struct rig rig;
 
-static int post(const char *text)
-{
-    wsrt_span id = wsrt_span_cstr(rig.id);
-    wsrt_post p = {.struct_size = sizeof p, .data = wsrt_span_cstr(text)};
-
-    return rig.sender.ops->post(rig.sender.self, &id, &p);
-}
-
-static void expect_text(int fd, const char *text)
-{
-    char got[64] = "";
-    size_t len = 0;
-
-    ck_assert_int_eq(rig_next(&rig, fd, got, sizeof got - 1, &len), WSRT_WS_OP_TEXT);
-    got[len] = '\0';
-    ck_assert_str_eq(got, text);
-}
-
 /* ---- order ---------------------------------------------------------------------------------- */
 
 static void *post_first(void *user)
 {
     (void)user;
-    ck_assert_int_eq(post("first"), WSRT_OK);
+    ck_assert_int_eq(rig_post(&rig, "first", 0), WSRT_OK);
     return NULL;
 }
 
@@ -53,7 +35,7 @@ static int reply_second(wsrt_context *ctx)
 static int post_second(wsrt_context *ctx)
 {
     (void)ctx;
-    return post("second");
+    return rig_post(&rig, "second", 0);
 }
 
 static int broadcast_second(wsrt_context *ctx)
@@ -86,9 +68,9 @@ START_TEST(what_the_loop_sends_comes_behind_what_another_thread_has_posted)
     send_second = ways[_i].send;
     int fd = rig_open(&rig);
     rig_text(fd, "go");
-    expect_text(fd, "first");
-    expect_text(fd, "second");
-    expect_text(fd, "third");
+    rig_expect_text(&rig, fd, "first");
+    rig_expect_text(&rig, fd, "second");
+    rig_expect_text(&rig, fd, "third");
     close(fd);
     rig_stop(&rig);
 }
