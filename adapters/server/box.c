@@ -82,6 +82,7 @@ int wsrt_box_connect(wsrt_loop *l, wsrt_conn *c, const char *accept)
     memcpy(j->accept, accept, sizeof j->accept);
     c->box = b;
     c->state = WSRT_CONN_CONNECTING;
+    wsrt_conn_announce(l, c);
     wsrt_conn_hold(l, c);
     wsrt_crew_add(b, j);
     return WSRT_OK;
@@ -148,10 +149,12 @@ static void finish_connect(wsrt_loop *l, wsrt_box *b)
     l->runtime_dirty = 1;
     if (c != NULL && !accepted)
         c->box = NULL;
-    if (c != NULL)
-        wsrt_connect_finish(l, c, &b->verdict);
-    else
+    if (c != NULL) {
+        wsrt_connect_finish(l, c, &b->verdict, &b->early);
+    } else {
         wsrt_connect_forget(l);
+        wsrt_sender_take_early(l, &b->early);
+    }
     if (c == NULL && accepted) /* by the application, but not any more by the client */
         say_farewell(b, 1006, (wsrt_span){NULL, 0});
     else if (!accepted)

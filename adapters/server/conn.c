@@ -262,27 +262,40 @@ static int draw_id(wsrt_loop *l, char *id)
     return WSRT_OK;
 }
 
-int wsrt_conn_reserve_id(wsrt_loop *l)
-{
-    pthread_mutex_lock(&l->lock);
-    int rc = wsrt_ids_reserve(&l->ids);
-    pthread_mutex_unlock(&l->lock);
-    return rc;
-}
-
 /* Gives a connection an id, and makes room for it in the table. */
 int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c)
 {
     int rc = draw_id(l, c->id);
 
-    return rc != WSRT_OK ? rc : wsrt_conn_reserve_id(l);
+    if (rc != WSRT_OK)
+        return rc;
+    pthread_mutex_lock(&l->lock);
+    rc = wsrt_ids_reserve(&l->ids);
+    pthread_mutex_unlock(&l->lock);
+    return rc;
 }
 
-/* From here on posts find the connection. */
-void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c)
+/* Its CONNECT begins: who finds its record from now on may post, and what is posted waits for the 101. */
+void wsrt_conn_announce(wsrt_loop *l, wsrt_conn *c)
 {
     pthread_mutex_lock(&l->lock);
     wsrt_ids_add(&l->ids, c->id, c->slot);
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* The id is gone for everybody. */
+void wsrt_conn_withdraw(wsrt_loop *l, wsrt_conn *c)
+{
+    pthread_mutex_lock(&l->lock);
+    wsrt_ids_remove(&l->ids, c->id);
+    pthread_mutex_unlock(&l->lock);
+}
+
+/* The 101 is in the output, and whatever is posted from now on may follow it. */
+void wsrt_conn_opened(wsrt_loop *l, wsrt_conn *c)
+{
+    pthread_mutex_lock(&l->lock);
+    atomic_store_explicit(&c->last_data, c->opened, memory_order_relaxed);
     pthread_mutex_unlock(&l->lock);
 }
 
@@ -298,12 +311,10 @@ static void retire(wsrt_loop *l, wsrt_conn *c, uint8_t flags)
     l->retiring = c->slot;
 }
 
-/* The id is gone for everybody; the DISCONNECT event comes when nothing else is being handled. */
+/* The DISCONNECT event comes when nothing else is being handled. */
 static void leave_open(wsrt_loop *l, wsrt_conn *c, uint16_t code)
 {
-    pthread_mutex_lock(&l->lock);
-    wsrt_ids_remove(&l->ids, c->id);
-    pthread_mutex_unlock(&l->lock);
+    wsrt_conn_withdraw(l, c);
     c->code = code;
     atomic_store_explicit(&l->open, wsrt_loop_open(l) - 1, memory_order_relaxed);
     atomic_fetch_sub_explicit(&l->server->places, 1, memory_order_relaxed);
@@ -427,6 +438,8 @@ void wsrt_conn_lost(wsrt_loop *l, wsrt_conn *c)
 {
     if (c->state == WSRT_CONN_OPEN)
         leave_open(l, c, 1006);
+    else if (c->state == WSRT_CONN_CONNECTING)
+        wsrt_conn_withdraw(l, c);
     c->state = WSRT_CONN_LINGER;
     retire(l, c, WSRT_CONN_DOOMED);
 }

@@ -207,26 +207,32 @@ static void fail(wsrt_loop *l, wsrt_conn *c)
     wsrt_connect_refuse(l, c, &(wsrt_answer){.status = 500, .close = 1});
 }
 
+/* The next id of a connection that goes on must not get what was posted to this one. */
+static void refuse(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v)
+{
+    wsrt_conn_withdraw(l, c);
+    wsrt_connect_refuse(
+        l, c,
+        &(wsrt_answer){.status = v->status,
+                       .body = v->body,
+                       .type_cstr = v->has_type ? "" : NULL,
+                       .extra_cstr = v->head.len > 0 ? v->head.ptr : NULL,
+                       .close = !v->keep_alive || c->forwarded || wsrt_conn_is_behind(c)});
+}
+
 /* Puts what the application said into the turn's output. */
 static void write_verdict(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v)
 {
-    if (v->status == 101) {
+    if (v->status == 101)
         wsrt_output_put(l, v->head.ptr, v->head.len);
-    } else if (!v->accepted && v->status != 0) {
-        wsrt_connect_refuse(l, c,
-                            &(wsrt_answer){.status = v->status,
-                                           .body = v->body,
-                                           .type_cstr = v->has_type ? "" : NULL,
-                                           .extra_cstr = v->head.len > 0 ? v->head.ptr : NULL,
-                                           .close = !v->keep_alive || c->forwarded});
-    }
+    else if (!v->accepted && v->status != 0)
+        refuse(l, c, v);
 }
 
 static void become_open(wsrt_loop *l, wsrt_conn *c)
 {
     c->state = WSRT_CONN_OPEN;
     c->opened = c->last_frame = c->since = wsrt_stamp(l);
-    atomic_store_explicit(&c->last_data, c->opened, memory_order_relaxed);
     c->ping = c->opened + wsrt_conn_ping_ticks(l);
     atomic_store_explicit(&l->open, wsrt_loop_open(l) + 1, memory_order_relaxed);
     wsrt_loop_count(l, WSRT_COUNT_OPENED, 1);
@@ -240,15 +246,15 @@ static void settle(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v)
 {
     if (v->status == 101) {
         become_open(l, c);
-        wsrt_conn_addressable(l, c);
-        return;
-    }
-    if (v->accepted)
-        wsrt_conn_undo_connect(l, c);
-    if (v->accepted || v->status == 0)
+        wsrt_conn_opened(l, c);
+    } else if (v->accepted || v->status == 0) {
+        wsrt_conn_withdraw(l, c);
+        if (v->accepted)
+            wsrt_conn_undo_connect(l, c);
         fail(l, c);
-    else
+    } else {
         give_place_back(l);
+    }
 }
 
 /* ---- on the loop's thread ------------------------------------------------------------------- */
@@ -284,6 +290,7 @@ static void connect_now(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req
                      .routed = &l->routed};
 
     memset(&c->session, 0, sizeof c->session);
+    wsrt_conn_announce(l, c);
     int rc = wsrt_connect_dispatch(&u, &room, &ev);
     wsrt_times_note(&l->times, l->routed);
     if (rc != WSRT_OK)
@@ -307,17 +314,13 @@ void wsrt_connect(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, cons
 
 /* ---- after a worker ------------------------------------------------------------------------- */
 
-/* Other ids may have come into the table meanwhile, so there is no room for sure. */
-void wsrt_connect_finish(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *given)
+void wsrt_connect_finish(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v, wsrt_ring *early)
 {
-    wsrt_verdict v = *given;
-
-    if (v.status == 101 && wsrt_conn_reserve_id(l) != WSRT_OK)
-        v.status = 0;
     c->state = WSRT_CONN_HTTP;
     l->current = c;
-    write_verdict(l, c, &v);
-    settle(l, c, &v);
+    write_verdict(l, c, v);
+    settle(l, c, v);
+    wsrt_sender_take_early(l, early);
     wsrt_conn_unhold(l, c);
     if (c->state == WSRT_CONN_OPEN && l->drain.stage >= WSRT_DRAIN_CLOSING)
         wsrt_drain_close(l, c);

@@ -31,8 +31,8 @@ typedef struct wsrt_connecting {
 } wsrt_connecting;
 
 void wsrt_connect(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, const char *accept);
-/* The verdict of a worker, for the connection or for nobody any more. */
-void wsrt_connect_finish(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v);
+/* The verdict of a worker, for the connection or for nobody any more. `early` was posted before it. */
+void wsrt_connect_finish(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v, wsrt_ring *early);
 void wsrt_connect_forget(wsrt_loop *l);
 void wsrt_connect_refuse(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a);
 

@@ -28,6 +28,7 @@ enum {
     WSRT_TURN_BYTES = 64 * 1024,
     WSRT_TURN_MESSAGES = 64,
     WSRT_RING_MAX = 65536,
+    WSRT_EARLY_MAX = 1024,
     WSRT_CONTROL_MAX = 4096,
     WSRT_LISTENERS_MAX = 16,
     WSRT_ADDRESS_MAX = 128,
@@ -137,7 +138,7 @@ typedef struct wsrt_conn {
     uint32_t discard;      /* LINGER: bytes still to be taken from the peer */
     atomic_uint queued;    /* bytes in `out` */
     atomic_uint in_flight; /* bytes posted by other threads, not yet taken up */
-    atomic_uint last_data; /* ticks from here on */
+    atomic_uint last_data; /* ticks from here on; 0 = there was no 101 yet */
     uint32_t last_frame;
     uint32_t opened;
     uint32_t since; /* of this state; HTTP: of the accept or the last answer */
@@ -381,12 +382,13 @@ uint32_t wsrt_conn_ping_ticks(wsrt_loop *l);
 void wsrt_conn_hold(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_unhold(wsrt_loop *l, wsrt_conn *c);
 int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c);
-int wsrt_conn_reserve_id(wsrt_loop *l);
 wsrt_loop *wsrt_conn_loop_of(const wsrt_server *s, wsrt_span id);
 int wsrt_conn_forward(wsrt_loop *l, wsrt_conn *c, const unsigned char *source);
 uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c);
 void wsrt_conn_undo_connect(wsrt_loop *l, wsrt_conn *c);
-void wsrt_conn_addressable(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_announce(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_withdraw(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_opened(wsrt_loop *l, wsrt_conn *c);
 
 /* input.c */
 void wsrt_input_readable(wsrt_loop *l, wsrt_conn *c);
@@ -437,7 +439,9 @@ int wsrt_utf8_valid(wsrt_span text);
 /* sender.c */
 extern const wsrt_sender_ops wsrt_server_sender_ops;
 int wsrt_sender_answer(wsrt_loop *l, int binary, wsrt_span body);
+int wsrt_sender_finds(wsrt_server *s, wsrt_span id);
 void wsrt_sender_take_up(wsrt_loop *l);
+void wsrt_sender_take_early(wsrt_loop *l, wsrt_ring *early);
 void wsrt_sender_free(wsrt_loop *l);
 
 /* listen.c */
@@ -524,6 +528,12 @@ static inline uint32_t wsrt_stamp(const wsrt_loop *l)
 static inline int wsrt_conn_holds(const wsrt_conn *c)
 {
     return c->tls != NULL && wsrt_tls_unsent(c->tls) > 0;
+}
+
+/* Whether there was its 101. Other threads ask under the lock. */
+static inline int wsrt_conn_has_opened(const wsrt_conn *c)
+{
+    return atomic_load_explicit(&c->last_data, memory_order_relaxed) != 0;
 }
 
 /* Other threads have posted to it, and were told so, what has not been taken up yet: what comes now goes

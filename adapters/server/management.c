@@ -172,21 +172,21 @@ static void disconnect(const wsrt_exchange *k, wsrt_span id)
     answer_status(k, rc == WSRT_OK ? 204 : status_of(rc));
 }
 
+/* Nobody is there before the 101, as with the original. */
 static void operate(const wsrt_exchange *k, wsrt_span id)
 {
-    switch (operation_of(k)) {
-    case WSRT_MANAGED_POST:
-        post(k, id);
-        break;
-    case WSRT_MANAGED_GET:
-        describe(k, id);
-        break;
-    case WSRT_MANAGED_DELETE:
-        disconnect(k, id);
-        break;
-    default:
+    wsrt_managed operation = operation_of(k);
+
+    if (operation == WSRT_MANAGED_OTHER)
         answer_status(k, 405);
-    }
+    else if (!wsrt_sender_finds(k->loop->server, id))
+        answer_status(k, 410);
+    else if (operation == WSRT_MANAGED_POST)
+        post(k, id);
+    else if (operation == WSRT_MANAGED_GET)
+        describe(k, id);
+    else
+        disconnect(k, id);
 }
 
 /* ---- paths ---------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include "server/internal.h"
 #include "common/support.h"
 #include "server/memory.h"
+#include "server/workers.h"
 
 #include <string.h>
 
@@ -57,7 +58,8 @@ static int missing(const wsrt_span *id)
 
 /* ---- on the loop's thread ------------------------------------------------------------------- */
 
-/* The connection being served is known by its id's place in memory: no look-up. */
+/* One that is open, or that a worker connects. The connection being served is known by its id's place in
+ * memory: no look-up. */
 static wsrt_conn *find(const wsrt_loop *l, const wsrt_span *id)
 {
     wsrt_conn *c = l->current;
@@ -66,7 +68,13 @@ static wsrt_conn *find(const wsrt_loop *l, const wsrt_span *id)
         uint32_t slot = wsrt_ids_find(&l->ids, *id);
         c = slot == WSRT_NONE ? NULL : wsrt_conn_at(l, slot);
     }
-    return c != NULL && c->state == WSRT_CONN_OPEN ? c : NULL;
+    return c != NULL && (c->state == WSRT_CONN_OPEN || c->state == WSRT_CONN_CONNECTING) ? c : NULL;
+}
+
+/* Whether posts of the loop, too, go the way of all others'. */
+static int has_to_wait(const wsrt_conn *c)
+{
+    return c->state == WSRT_CONN_CONNECTING || wsrt_conn_is_behind(c);
 }
 
 /* Encodes into the unused part of the receive buffer, a longer message into a frame. */
@@ -103,7 +111,7 @@ static int post_here(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post)
 
     if (c == NULL)
         return missing(id);
-    if (wsrt_conn_is_behind(c)) {
+    if (has_to_wait(c)) {
         rc = post_from_afar(l, id, post, &result);
         return rc != WSRT_OK ? rc : result;
     }
@@ -136,7 +144,7 @@ static int put_letter(wsrt_loop *l, const wsrt_span *id, wsrt_letter *m)
 
     if (c == NULL)
         return missing(id);
-    return wsrt_conn_is_behind(c) ? hand_over_letter(l, id, m) : wsrt_output_letter(l, c, m);
+    return has_to_wait(c) ? hand_over_letter(l, id, m) : wsrt_output_letter(l, c, m);
 }
 
 static int post_many_here(wsrt_loop *l, const wsrt_span *ids, size_t n, const wsrt_post *post,
@@ -155,15 +163,15 @@ static int post_many_here(wsrt_loop *l, const wsrt_span *ids, size_t n, const ws
 
 /* ---- from other threads --------------------------------------------------------------------- */
 
-static int grow_ring(wsrt_loop *l)
+static int grow_ring(wsrt_loop *l, wsrt_ring *r)
 {
-    wsrt_ring *r = &l->ring;
+    uint32_t most = r == &l->ring ? WSRT_RING_MAX : WSRT_EARLY_MAX;
     uint32_t count = atomic_load_explicit(&r->count, memory_order_relaxed);
     uint32_t cap = r->cap == 0 ? FIRST_RING : r->cap * 2;
 
     if (count < r->cap)
         return WSRT_OK;
-    if (cap > WSRT_RING_MAX)
+    if (cap > most)
         return WSRT_ERR_THROTTLED;
     wsrt_parcel *items = wsrt_server_alloc(&l->set->mem, cap * sizeof *items);
     if (items == NULL)
@@ -190,6 +198,24 @@ static int over_limit(const wsrt_loop *l, const wsrt_conn *c, const wsrt_parcel 
     return after + wsrt_conn_queued(c) > l->terms->queue_soft;
 }
 
+/* Where what is posted to a connection waits: until its 101 beside its CONNECT. NULL where the handler of
+ * that CONNECT posts: to it the connection is not there yet, on any transport. */
+static wsrt_ring *ring_of(wsrt_loop *l, const wsrt_conn *c)
+{
+    if (wsrt_conn_has_opened(c) || l->server->crew == NULL)
+        return &l->ring; /* a loop that connects takes nothing up meanwhile */
+    pthread_t connecting = atomic_load_explicit(&c->box->connecting, memory_order_relaxed);
+    return pthread_equal(connecting, pthread_self()) ? NULL : &c->box->early;
+}
+
+static void put_parcel(wsrt_ring *r, wsrt_parcel p)
+{
+    uint32_t count = atomic_load_explicit(&r->count, memory_order_relaxed);
+
+    r->items[(r->head + count) & (r->cap - 1)] = p;
+    atomic_store_explicit(&r->count, count + 1, memory_order_release);
+}
+
 /* Under the lock. `*wake` is set when the loop has to be told. */
 static int hand_over(wsrt_loop *l, const wsrt_span *id, wsrt_parcel p, int *wake)
 {
@@ -198,19 +224,20 @@ static int hand_over(wsrt_loop *l, const wsrt_span *id, wsrt_parcel p, int *wake
     if (slot == WSRT_NONE)
         return missing(id);
     wsrt_conn *c = wsrt_conn_at(l, slot);
+    wsrt_ring *r = ring_of(l, c);
+    if (r == NULL)
+        return WSRT_ERR_GONE;
     if (over_limit(l, c, &p))
         return WSRT_ERR_THROTTLED;
-    int rc = grow_ring(l);
+    int rc = grow_ring(l, r);
     if (rc != WSRT_OK)
         return rc;
-    uint32_t count = atomic_load_explicit(&l->ring.count, memory_order_relaxed);
     p.slot = slot;
     p.gen = c->gen;
     atomic_fetch_add_explicit(&p.frame->refs, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&c->in_flight, p.frame->len, memory_order_relaxed);
-    l->ring.items[(l->ring.head + count) & (l->ring.cap - 1)] = p;
-    atomic_store_explicit(&l->ring.count, count + 1, memory_order_release);
-    *wake |= count == 0;
+    *wake |= r == &l->ring && atomic_load_explicit(&r->count, memory_order_relaxed) == 0;
+    put_parcel(r, p);
     return WSRT_OK;
 }
 
@@ -341,6 +368,25 @@ void wsrt_sender_take_up(wsrt_loop *l)
     wsrt_conn_retire(l);
 }
 
+static void release_ring(wsrt_loop *l, wsrt_ring *r)
+{
+    wsrt_server_release(&l->set->mem, r->items, r->cap * sizeof *r->items);
+    r->items = NULL;
+    r->cap = 0;
+    atomic_store_explicit(&r->count, 0, memory_order_relaxed);
+}
+
+/* Delivers what was posted before the 101, or forgets it where there was none. Nobody posts there any
+ * more. */
+void wsrt_sender_take_early(wsrt_loop *l, wsrt_ring *early)
+{
+    uint32_t count = atomic_load_explicit(&early->count, memory_order_relaxed);
+
+    for (uint32_t i = 0; i < count; i++)
+        deliver(l, &early->items[i]); /* nothing was taken out: it begins at 0 */
+    release_ring(l, early);
+}
+
 void wsrt_sender_free(wsrt_loop *l)
 {
     wsrt_ring *r = &l->ring;
@@ -348,9 +394,7 @@ void wsrt_sender_free(wsrt_loop *l)
 
     for (uint32_t i = 0; i < count; i++)
         wsrt_frame_release(l, r->items[(r->head + i) & (r->cap - 1)].frame);
-    wsrt_server_release(&l->set->mem, r->items, r->cap * sizeof *r->items);
-    r->items = NULL;
-    r->cap = 0;
+    release_ring(l, r);
 }
 
 /* ---- the table ------------------------------------------------------------------------------ */
@@ -382,15 +426,33 @@ static int sender_post_many(void *self, const wsrt_span *ids, size_t n, const ws
     return post_many_anywhere(s, ids, n, post, results);
 }
 
+/* Under the lock: one that is open; NULL = none. */
+static const wsrt_conn *find_open(const wsrt_loop *l, wsrt_span id)
+{
+    uint32_t slot = wsrt_ids_find(&l->ids, id);
+    const wsrt_conn *c = slot == WSRT_NONE ? NULL : wsrt_conn_at(l, slot);
+
+    return c != NULL && wsrt_conn_has_opened(c) ? c : NULL;
+}
+
+int wsrt_sender_finds(wsrt_server *s, wsrt_span id)
+{
+    wsrt_loop *l = wsrt_conn_loop_of(s, id);
+
+    pthread_mutex_lock(&l->lock);
+    int found = find_open(l, id) != NULL;
+    pthread_mutex_unlock(&l->lock);
+    return found;
+}
+
 static int sender_get(void *self, const wsrt_span *id, wsrt_connection_info *out)
 {
     wsrt_loop *l = wsrt_conn_loop_of(self, *id);
     wsrt_connection_info info = {.struct_size = sizeof info};
 
     pthread_mutex_lock(&l->lock);
-    uint32_t slot = wsrt_ids_find(&l->ids, *id);
-    if (slot != WSRT_NONE) {
-        const wsrt_conn *c = wsrt_conn_at(l, slot);
+    const wsrt_conn *c = find_open(l, *id);
+    if (c != NULL) {
         int64_t ticks =
             (int64_t)atomic_load_explicit(&c->last_data, memory_order_relaxed) - (int64_t)c->opened;
         info.connected_at = c->wall;
@@ -398,7 +460,7 @@ static int sender_get(void *self, const wsrt_span *id, wsrt_connection_info *out
         wsrt_input_ip_text(c, info.source_ip);
     }
     pthread_mutex_unlock(&l->lock);
-    if (slot == WSRT_NONE)
+    if (c == NULL)
         return WSRT_ERR_GONE;
     return wsrt_adapter_report(out, sizeof info, sizeof(wsrt_connection_info), &info);
 }
@@ -433,13 +495,16 @@ static int sender_disconnect(void *self, const wsrt_span *id, int code, const ws
     if (!code_may_be_sent(code) || why.len > WSRT_WS_CONTROL_MAX - 2 || !wsrt_utf8_valid(why))
         return WSRT_ERR_INVALID;
     wsrt_loop *l = wsrt_conn_loop_of(self, *id);
-    if (!on_loop(l))
-        return disconnect_from_afar(l, id, code, why);
-    wsrt_conn *c = find(l, id);
-    if (c == NULL)
-        return WSRT_ERR_GONE;
-    wsrt_conn_close(l, c, (uint16_t)code, why);
-    return WSRT_OK;
+    if (on_loop(l)) {
+        wsrt_conn *c = find(l, id);
+        if (c == NULL)
+            return WSRT_ERR_GONE;
+        if (c->state == WSRT_CONN_OPEN) {
+            wsrt_conn_close(l, c, (uint16_t)code, why);
+            return WSRT_OK;
+        }
+    }
+    return disconnect_from_afar(l, id, code, why);
 }
 
 const wsrt_sender_ops wsrt_server_sender_ops = {

@@ -43,15 +43,17 @@ typedef struct wsrt_box {
     wsrt_job
         *farewell; /* the DISCONNECT's, so that it never lacks memory; NULL once it is on its way */
 
-    struct wsrt_box *next_news; /* under the loop's lock, both */
+    struct wsrt_box *next_news; /* under the loop's lock, up to `early` */
     int news;
+    wsrt_ring early; /* posts that wait for the 101 */
 
-    atomic_uint waiting;  /* jobs that are not done */
-    atomic_ullong bytes;  /* of theirs */
-    atomic_int held;      /* the loop does not read until there is room */
-    atomic_llong expires; /* wsrt_session_expires_at() */
-    atomic_int owed;      /* wsrt_session_close_code() */
-    wsrt_verdict verdict; /* of the CONNECT; its text is `text` */
+    atomic_uint waiting;           /* jobs that are not done */
+    atomic_ullong bytes;           /* of theirs */
+    atomic_int held;               /* the loop does not read until there is room */
+    atomic_llong expires;          /* wsrt_session_expires_at() */
+    atomic_int owed;               /* wsrt_session_close_code() */
+    _Atomic(pthread_t) connecting; /* the worker while it handles the CONNECT; 0 = none */
+    wsrt_verdict verdict;          /* of the CONNECT; its text is `text` */
     char *text;
     size_t text_size;
 } wsrt_box;

@@ -289,7 +289,13 @@ WSRT_API int wsrt_server_reload_certificate(wsrt_server *s);
  */
 WSRT_API int wsrt_server_reload(wsrt_server *s, const wsrt_server_options *opts);
 
-/** The server as a sender, valid as long as the server. Any thread. @since 0.1 */
+/**
+ * The server as a sender, valid as long as the server. Any thread.
+ *
+ * What is posted to a connection whose CONNECT is under way, found by its record, follows its 101, up
+ * to the limits of its queue and 1,024 messages (WSRT_ERR_THROTTLED beyond); a refusal forgets it. To
+ * the CONNECT's own handler, and at `@connections`, the connection is gone until then. @since 0.1
+ */
 WSRT_API void wsrt_server_sender(wsrt_server *s, wsrt_sender *out);
 
 /** Counters since the start. @since 0.1 */

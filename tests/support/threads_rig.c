@@ -13,6 +13,8 @@
 
 struct host host;
 int host_limited;
+int host_holds_records;
+int host_store_status;
 struct heap *host_heap;
 
 /* ---- the application: echo; "all:TEXT" to everybody; "to:ID:TEXT" to one --------------------- */
@@ -48,9 +50,12 @@ static int number_of(const struct host *r, wsrt_span id)
 
 static int on_connect(wsrt_context *ctx, const wsrt_request *req, void *user)
 {
+    const wsrt_post hello = {.struct_size = sizeof hello, .data = {"to myself", 9}};
     struct host *r = user;
     wsrt_span id = req->event->connection_id, what;
 
+    if (wsrt_event_query(req->event, "self", &what) == WSRT_OK)
+        r->to_self = wsrt_send(r->rt, id, &hello);
     if (wsrt_event_query(req->event, "slow", &what) == WSRT_OK)
         wait_at_gate(r);
     if (wsrt_event_query(req->event, "refuse", &what) == WSRT_OK) {
@@ -119,6 +124,31 @@ static void add_route(struct host *r, const char *key, wsrt_handler handler)
     ck_assert_int_eq(wsrt_runtime_route(r->rt, &route), WSRT_OK);
 }
 
+/* ---- a store that others see before its caller does ------------------------------------------- */
+
+static wsrt_store memory;
+
+static int put_and_hold(void *self, const wsrt_record *record, int if_absent, int64_t now_s)
+{
+    int rc = memory.ops->put(self, record, if_absent, now_s);
+
+    if (!host_holds_records)
+        return rc;
+    wait_at_gate(&host);
+    return host_store_status;
+}
+
+static wsrt_store make_store(struct host *r)
+{
+    static wsrt_store_ops ops;
+
+    ck_assert_int_eq(wsrt_memory_store_new(&r->store, NULL), WSRT_OK);
+    wsrt_memory_store_connections(r->store, &memory);
+    ops = *memory.ops;
+    ops.put = put_and_hold;
+    return (wsrt_store){&ops, memory.self};
+}
+
 /* ---- the server ----------------------------------------------------------------------------- */
 
 static void *run(void *user)
@@ -138,6 +168,8 @@ void host_make(wsrt_server_options o)
     size_t len;
 
     memset(r, 0, sizeof *r);
+    const wsrt_store store = make_store(r);
+    ro.store = &store;
     pthread_mutex_init(&r->lock, NULL);
     pthread_cond_init(&r->opens, NULL);
     ck_assert_int_eq(wsrt_runtime_new(&r->rt, &ro), WSRT_OK);
@@ -174,6 +206,7 @@ void host_free(void)
 {
     wsrt_server_free(host.server);
     wsrt_runtime_free(host.rt);
+    wsrt_memory_store_free(host.store);
     pthread_mutex_destroy(&host.lock);
     pthread_cond_destroy(&host.opens);
     ck_assert_int_eq(host.late, 0);

@@ -6,6 +6,7 @@
 #include "ws_client.h"
 
 #include <wsrt/server.h>
+#include <wsrt/store.h>
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,8 +14,10 @@
 enum { CLIENTS = 32, TEXT = 256 };
 
 /* The application echoes; "all:TEXT" goes to everybody, "to:ID:TEXT" to one; "block" and the query
- * "slow" wait before the gate, the query "refuse" is refused with 403. */
+ * "slow" wait before the gate, the query "refuse" is refused with 403, and with the query "self" a
+ * CONNECT posts to its own connection. */
 struct host {
+    wsrt_memory_store *store;
     wsrt_runtime *rt;
     wsrt_server *server;
     wsrt_sender sender;
@@ -33,10 +36,13 @@ struct host {
     pthread_cond_t opens;
     int gate; /* closed while 0: "block" and the query "slow" wait before it */
     atomic_int waiting;
+    int to_self; /* what that post came to */
 };
 
 extern struct host host;
 extern int host_limited;       /* runtimes to come have the default limiter */
+extern int host_holds_records; /* a connection's record, once it is stored, waits before the gate */
+extern int host_store_status;  /* and then the store answers so */
 extern struct heap *host_heap; /* of servers to come; NULL = libc's */
 
 void host_make(wsrt_server_options o); /* without its thread */
