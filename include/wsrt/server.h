@@ -4,9 +4,9 @@
  * level-triggered epoll loop that runs by itself or nests in the host's loop, or several, each in a
  * thread. Signals, stdout and the process belong to the host.
  *
- * Threads: one thread at a time steps, runs, or frees a server; wsrt_server_drain(), _stop(), _reload()
- * and the sender may be used from any thread. Handlers of one connection run one
- * after the other, on the thread of its loop or on workers; with several loops or workers those of
+ * Threads: one thread at a time steps, runs, or frees a server; wsrt_server_drain(), _stop(),
+ * _reload() and the sender may be used from any thread. Handlers of one connection run one after
+ * the other, on the thread of its loop or on workers; with several loops or workers those of
  * different connections run at once, and a `$connect` outlives a client that does not wait for it.
  */
 #ifndef WSRT_SERVER_H
@@ -60,16 +60,16 @@ typedef enum wsrt_management {
     WSRT_MANAGEMENT_SIGV4 =
         4, /**< who signs with the pair of keys as AWS SDKs do: Signature Version 4
                                     in the Authorization field, service `execute-api`, any region,
-                                    with `host`, `x-amz-date` and the body signed, at most 5 min old.
-                                    A request can be repeated for as long */
+                                    with `host`, `x-amz-date` and the body signed, at most 5 min
+                                    old. A request can be repeated for as long */
     WSRT_MANAGEMENT_MIN_ = -2147483647 - 1,
     WSRT_MANAGEMENT_MAX_ = 2147483647
 } wsrt_management;
 
 /**
  * A fixed document of the host's, such as a page: answered to GET and HEAD of who names a trusted
- * Host, compressed or as it is (RFC 9110, 12.5.3), with an ETag when it has a tag, never inside a frame
- * and never sniffed. All of it is borrowed and outlives the server. @since 0.1
+ * Host, compressed or as it is (RFC 9110, 12.5.3), with an ETag when it has a tag, never inside a
+ * frame and never sniffed. All of it is borrowed and outlives the server. @since 0.1
  */
 typedef struct wsrt_server_document {
     uint32_t struct_size; /**< sizeof(wsrt_server_document), the same in a whole table */
@@ -87,12 +87,13 @@ typedef struct wsrt_server_document {
  * connection's loop: it must not wait, and with several loops it may run on some of them at once.
  * @param body    of the request, at most 128 KiB; any bytes
  * @param answer  takes the JSON text of the answer, at most 64 KiB; nothing = no body
- * @return the HTTP status, 200..599; anything else, and an answer that is no JSON, is 500. @since 0.1
+ * @return the HTTP status, 200..599; anything else, and an answer that is no JSON, is 500.
+ *         @since 0.1
  */
 typedef int (*wsrt_server_action_fn)(wsrt_span body, wsrt_json_writer *answer, void *user);
 
-/** A path of the host's that changes something, for who may manage the server and for the server's own
- *  pages. @since 0.1 */
+/** A path of the host's that changes something, for who may manage the server and for the server's
+ *  own pages. @since 0.1 */
 typedef struct wsrt_server_action {
     uint32_t struct_size; /**< sizeof(wsrt_server_action), the same in a whole table */
     uint32_t flags;       /**< 0 */
@@ -102,9 +103,9 @@ typedef struct wsrt_server_action {
 } wsrt_server_action;
 
 /**
- * Adds members to the object that `GET /api/state` answers, on the thread of the loop that was asked, ten
- * times a second at most each; with several loops maybe at once. wsrt_json_key() and a value each. When it leaves no valid JSON, or more than fits, the state
- * goes without its members.
+ * Adds members to the object that `GET /api/state` answers, on the thread of the loop that was
+ * asked, ten times a second at most each; with several loops maybe at once. wsrt_json_key() and a
+ * value each. When it leaves no valid JSON, or more than fits, the state goes without its members.
  * @param room  bytes it may write. @since 0.1
  */
 typedef void (*wsrt_server_state_fn)(wsrt_json_writer *w, size_t room, void *user);
@@ -146,23 +147,23 @@ typedef struct wsrt_server_options {
     int64_t partial_total;   /**< of all unfinished messages; default 268435456 */
     int32_t slow_reader;     /**< a wsrt_slow_reader; default CLOSE */
     int32_t management;      /**< a wsrt_management; default LOOPBACK */
-    int64_t
-        sign_in_ms; /**< nobody has signed in so long after the 101: closed with 4401; default off */
+    int64_t sign_in_ms; /**< nobody has signed in so long after the 101: closed with 4401; default
+                             off */
     int64_t
         expired_ms; /**< what remains open after an identity's end, without a new one: closed with
                              4401, at the latest with the next ping; default 60000; -1 = never */
     wsrt_span management_token; /**< secret of WSRT_MANAGEMENT_BEARER; copied */
     wsrt_feed *feed;    /**< sends through this server, which ticks it and takes updates for it at
-                          `POST /api/publish`; outlives the server; NULL = none. Who publishes into a
-                          feed that coalesces from a thread of its own ticks it there */
+                          `POST /api/publish`; outlives the server; NULL = none. Who publishes into
+                          a feed that coalesces from a thread of its own ticks it there */
     wsrt_span tls_cert; /**< certificate chain: PEM text, or the path of a PEM file; empty = no TLS.
                              Listeners with an address then speak TLS only, unix sockets none */
     wsrt_span tls_key;  /**< its private key, likewise; not encrypted */
     int32_t loops;      /**< 1 to 64; default 1. Several run in threads of wsrt_server_run(), with
                              the signals blocked; the kernel spreads the connections over them */
     int32_t workers;    /**< threads for handlers, up to 256; default 0: they run on the loops. The
-                             events of a connection keep their order; of 64 messages or 1 MiB that wait
-                             no more is read. A reply is sent with the loop's next turn */
+                             events of a connection keep their order; of 64 messages or 1 MiB that
+                             wait no more is read. A reply is sent with the loop's next turn */
     const wsrt_server_document *documents; /**< of the host, borrowed; at most 64 */
     size_t document_count;
     const wsrt_server_action *actions; /**< of the host, borrowed; at most 64 */
@@ -182,8 +183,8 @@ typedef struct wsrt_server_options {
     wsrt_span management_secret_key; /**< likewise, at most 1024 bytes */
     void (*pulse)(
         void *user); /**< called on the first loop's thread every `pulse_ms`, as long as all
-                                    loops take their turns: for a watchdog. It must not block nor call
-                                    the server but for its counters; NULL = none */
+                                    loops take their turns: for a watchdog. It must not block nor
+                                    call the server but for its counters; NULL = none */
     void *pulse_user;
     int64_t pulse_ms; /**< from 100 */
 } wsrt_server_options;
@@ -194,10 +195,11 @@ typedef struct wsrt_server_options {
  * @param out   NULL on failure; give it back with wsrt_server_free()
  * @param rt    outlives the server; must have no sender
  * @param opts  NULL = defaults
- * @return WSRT_OK; WSRT_ERR_IO (errno tells: EADDRINUSE, EACCES …); WSRT_ERR_INVALID (a setting;
- *         a bind that is not loopback without WSRT_SERVER_INSECURE); WSRT_ERR_EXISTS (the runtime has a sender); WSRT_ERR_NOMEM;
- *         WSRT_ERR_REJECTED (certificate and key: not PEM, no pair, out of their time; the log line
- *         `server.certificate_refused` says which); WSRT_ERR_UNSUPPORTED (flags; TLS in a build without).
+ * @return WSRT_OK; WSRT_ERR_IO (errno tells: EADDRINUSE, EACCES ...); WSRT_ERR_INVALID (a setting;
+ *         a bind that is not loopback without WSRT_SERVER_INSECURE); WSRT_ERR_EXISTS (the runtime
+ *         has a sender); WSRT_ERR_NOMEM; WSRT_ERR_REJECTED (certificate and key: not PEM, no pair,
+ *         out of their time; the log line `server.certificate_refused` says which);
+ *         WSRT_ERR_UNSUPPORTED (flags; TLS in a build without).
  *         @since 0.1
  */
 WSRT_API int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_options *opts);
@@ -225,11 +227,12 @@ WSRT_API int wsrt_server_timeout(wsrt_server *s);
 WSRT_API int wsrt_server_step(wsrt_server *s);
 
 /**
- * Runs until a drain has ended or stop is called: the first loop on the calling thread, the others on
- * threads that have ended when it returns.
+ * Runs until a drain has ended or stop is called: the first loop on the calling thread, the others
+ * on threads that have ended when it returns.
  * @return WSRT_OK; WSRT_ERR_IO (a thread or a system call was refused: all loops have stopped);
- *         WSRT_ERR_TIMEOUT (a drain has ended, but a handler on a worker still runs: wsrt_server_free()
- *         would wait for it, so end the process); WSRT_ERR_STATE from inside a callback. @since 0.1
+ *         WSRT_ERR_TIMEOUT (a drain has ended, but a handler on a worker still runs:
+ *         wsrt_server_free() would wait for it, so end the process); WSRT_ERR_STATE from inside a
+ *         callback. @since 0.1
  */
 WSRT_API int wsrt_server_run(wsrt_server *s);
 
@@ -244,8 +247,8 @@ typedef struct wsrt_drain_options {
 /**
  * Ends gracefully: /readyz turns 503, no new connections, close 1012 with `reconnect_ms=N` to all,
  * queues are sent, every `$disconnect` runs. What is left after the timeout is reset; handlers on
- * workers have 5 s more. A handler that blocks a loop, without workers, holds up the drain of that loop.
- * Async-signal-safe.
+ * workers have 5 s more. A handler that blocks a loop, without workers, holds up the drain of that
+ * loop. Async-signal-safe.
  * @param opts  NULL = defaults
  * @return WSRT_OK; WSRT_ERR_INVALID. Any thread. @since 0.1
  */
@@ -256,33 +259,35 @@ WSRT_API int wsrt_server_drain(wsrt_server *s, const wsrt_drain_options *opts);
 WSRT_API void wsrt_server_stop(wsrt_server *s);
 
 /**
- * Reads certificate and key again, from the paths the server was made with, in the loop's next turn.
- * They are for the connections to come; open ones keep theirs, and tickets remain valid. What does
- * not match or is out of its time changes nothing. The outcome is logged (`server.certificate_loaded`,
- * `server.certificate_refused` with the reason) and counted. Async-signal-safe. Any thread.
+ * Reads certificate and key again, from the paths the server was made with, in the loop's next
+ * turn. They are for the connections to come; open ones keep theirs, and tickets remain valid. What
+ * does not match or is out of its time changes nothing. The outcome is logged
+ * (`server.certificate_loaded`, `server.certificate_refused` with the reason) and counted.
+ * Async-signal-safe. Any thread.
  * @return WSRT_OK; WSRT_ERR_STATE (a server without TLS); WSRT_ERR_INVALID. @since 0.1
  */
 WSRT_API int wsrt_server_reload_certificate(wsrt_server *s);
 
 /**
- * Replaces the settings of a running server; no connection is lost. The options are read like those of
- * wsrt_server_new(), whole, zero being the default again: pass all that shall be in force.
+ * Replaces the settings of a running server; no connection is lost. The options are read like those
+ * of wsrt_server_new(), whole, zero being the default again: pass all that shall be in force.
  *
- * In force from each loop's next turn on: `hosts`, `origins`, `trusted_proxies`, all sizes, rates and
- * times from `max_message` to `partial_total`, `slow_reader`, `management` with its token and keys,
- * `sign_in_ms`, `expired_ms`, and `tls_cert` with `tls_key`, which are read again even where their paths
- * are the old ones. Deadlines of open connections are judged by the new times at once; who is over a lower
- * limit of connections stays; an open TLS connection keeps its certificate, and tickets remain valid.
+ * In force from each loop's next turn on: `hosts`, `origins`, `trusted_proxies`, all sizes, rates
+ * and times from `max_message` to `partial_total`, `slow_reader`, `management` with its token and
+ * keys, `sign_in_ms`, `expired_ms`, and `tls_cert` with `tls_key`, which are read again even where
+ * their paths are the old ones. Deadlines of open connections are judged by the new times at once;
+ * who is over a lower limit of connections stays; an open TLS connection keeps its certificate, and
+ * tickets remain valid.
  *
- * Only a new server would heed `listen`, `admin`, `loops`, `workers`, `flags`, `stage`, `app`, and whether
- * there is TLS at all: those that differ are named in a log line `server.restart_needed`, level warning.
- * All other members are ignored.
+ * Only a new server would heed `listen`, `admin`, `loops`, `workers`, `flags`, `stage`, `app`, and
+ * whether there is TLS at all: those that differ are named in a log line `server.restart_needed`,
+ * level warning. All other members are ignored.
  *
- * What is refused changes nothing at all, is logged (`server.settings_refused`, with the `setting` or
- * what is wrong with the certificate), and is counted in wsrt_server_stats.reloads_refused and
+ * What is refused changes nothing at all, is logged (`server.settings_refused`, with the `setting`
+ * or what is wrong with the certificate), and is counted in wsrt_server_stats.reloads_refused and
  * `wsrt_reloads_total{result="refused"}`.
  *
- * @param opts  copied; NULL = the host could not make sense of its own file: only refused and counted
+ * @param opts  copied; NULL = the host could not make sense of its own file: refused and counted
  * @return WSRT_OK; WSRT_ERR_INVALID (a setting; NULL); WSRT_ERR_REJECTED (certificate and key, as
  *         wsrt_server_new()); WSRT_ERR_UNSUPPORTED (flags); WSRT_ERR_NOMEM. Any thread, inside
  *         callbacks too; not async-signal-safe. @since 0.1
@@ -325,8 +330,9 @@ typedef struct wsrt_server_stats {
 WSRT_API int wsrt_server_get_stats(wsrt_server *s, wsrt_server_stats *out);
 
 /**
- * Closes everything, runs the outstanding `$disconnect`s, waits for workers however long their handlers
- * take, leaves the runtime without a sender; NULL is fine. On the loop's thread, outside a callback.
+ * Closes everything, runs the outstanding `$disconnect`s, waits for workers however long their
+ * handlers take, leaves the runtime without a sender; NULL is fine. On the loop's thread, outside a
+ * callback.
  * @since 0.1
  */
 WSRT_API void wsrt_server_free(wsrt_server *s);
