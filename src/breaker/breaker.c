@@ -417,11 +417,14 @@ static void note_outcome(struct window *w, int64_t t, int outcome)
     note_time(outcome == WSRT_FAILURE ? &w->last_failure : &w->last_success, t);
 }
 
-/* METRICS_ONLY tells what would have happened, once a window. */
-static void would_open(wsrt_breaker *b, const struct settings *s, const struct move *m)
+/* METRICS_ONLY tells what would have happened, once a window: its word says when the one that was told
+ * of ends. */
+static void would_open(wsrt_breaker *b, const struct settings *s, uint64_t word,
+                       const struct move *m)
 {
-    uint16_t window =
-        (uint16_t)(m->t / NS_PER_MS / s->config.monitoring_window_ms % UINT16_MAX + 1);
+    int64_t window = s->config.monitoring_window_ms, ms = m->t / NS_PER_MS;
+    uint64_t told =
+        word_of(WSRT_BREAKER_METRICS_ONLY, word_generation(word), (ms / window + 1) * window);
     wsrt_breaker_event event = {
         .kind = WSRT_BREAKER_EVENT_WOULD_OPEN,
         .time = s->base + m->t,
@@ -432,8 +435,11 @@ static void would_open(wsrt_breaker *b, const struct settings *s, const struct m
         .success_count = m->counts.successes,
     };
 
-    if (atomic_exchange(&b->would_open, window) != window)
-        wsrt_breaker_publish(b, &event, 0);
+    do {
+        if ((word ^ told) >> GENERATION_SHIFT != 0 || !word_is_due(word, m->t))
+            return;
+    } while (!atomic_compare_exchange_weak(&b->word, &word, told));
+    wsrt_breaker_publish(b, &event, 0);
 }
 
 /* The run of failures: tag of generation (8 bits) | count (24). */
@@ -507,7 +513,7 @@ static void judge(wsrt_breaker *b, const struct settings *s, uint64_t word, cons
         return;
     struct move m = {.cause = cause, .freeze = 1, .t = e->t, .counts = sum};
     if (word_state(word) == WSRT_BREAKER_METRICS_ONLY)
-        would_open(b, s, &m);
+        would_open(b, s, word, &m);
     else
         (void)open(b, word, m); /* lost: another failure tripped first */
 }

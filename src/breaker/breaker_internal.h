@@ -63,11 +63,10 @@ struct wsrt_breaker {
     _Atomic uint32_t stale;
     _Atomic uint32_t config_mismatch;
     _Atomic uint32_t probes_lost;
-    uint32_t published;          /* generation of the latest event; under the events' lock */
-    uint32_t pins;               /* events and readers that need the key, and PIN_EVICTED */
-    _Atomic uint16_t would_open; /* the window of the last WOULD_OPEN, mod 65535; 0 = none */
-    _Atomic uint16_t growth;     /* openings in a row */
-    _Atomic uint64_t used;       /* when it was asked for last, by the registry's count */
+    uint32_t published;      /* generation of the latest event; under the events' lock */
+    uint32_t pins;           /* events and readers that need the key, and PIN_EVICTED */
+    _Atomic uint16_t growth; /* openings in a row */
+    _Atomic uint64_t used;   /* when it was asked for last, by the registry's count */
     union {
         char *key;                 /* service and operation */
         struct wsrt_breaker *next; /* of those that are gone */
@@ -81,7 +80,8 @@ struct wsrt_breaker {
     /* All generations, and PERMIT_VALID: the permit of a plain call. Its low bits are the word's. */
     _Atomic uint64_t transitions;
     /* state (3 bits) | generation (20) | deadline, ms since the registry's creation (41).
-     * OPEN: when a probe may go. HALF_OPEN: when the probes' lease ends. */
+     * OPEN: when a probe may go. HALF_OPEN: when the probes' lease ends. METRICS_ONLY: when it may tell
+     * again that it would have opened. */
     _Atomic uint64_t word;
 };
 

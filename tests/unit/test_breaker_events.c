@@ -192,6 +192,43 @@ START_TEST(metrics_only_tells_once_a_window_that_it_would_have_opened)
 }
 END_TEST
 
+START_TEST(metrics_only_tells_again_after_any_number_of_windows)
+{
+    static const int64_t windows[] = {65534,
+                                      65535,
+                                      65536,
+                                      65537,
+                                      (1 << 20) - 1,
+                                      1 << 20,
+                                      (1 << 24) - 1,
+                                      1 << 24,
+                                      ((int64_t)1 << 32) - 1,
+                                      (int64_t)1 << 32,
+                                      ((int64_t)1 << 32) + 1};
+    wsrt_breaker_config c = touchy();
+    wsrt_breaker_event e = {.struct_size = sizeof e};
+    wsrt_breaker_cursor *cursor;
+    wsrt_breaker *b = breaker("a");
+    int64_t now = 0;
+
+    c.monitoring_window_ms = 10;
+    ck_assert_int_eq(wsrt_breaker_reconfigure(b, &c, 0, 0), WSRT_OK);
+    wsrt_breaker_control(b, WSRT_BREAKER_OBSERVE_ONLY, 0, 0);
+    call(b, now, WSRT_FAILURE);
+    ck_assert_int_eq(wsrt_breaker_cursor_new(&cursor, registry, 3), WSRT_OK);
+    for (size_t i = 0; i < sizeof windows / sizeof windows[0]; i++) {
+        now += windows[i] * 10 * ms;
+        call(b, now, WSRT_FAILURE);
+        call(b, now + 9 * ms, WSRT_FAILURE);
+        ck_assert_int_eq(wsrt_breaker_cursor_next(cursor, &e), WSRT_OK);
+        ck_assert_int_eq(e.kind, WSRT_BREAKER_EVENT_WOULD_OPEN);
+        ck_assert_int_eq(e.time, now);
+        ck_assert_int_eq(wsrt_breaker_cursor_next(cursor, &e), WSRT_ERR_NOT_FOUND);
+    }
+    wsrt_breaker_cursor_free(cursor);
+}
+END_TEST
+
 START_TEST(what_a_callback_causes_follows_after_it)
 {
     static struct diary first, second;
@@ -820,6 +857,7 @@ Suite *suite(void)
     tcase_add_test(t, a_listener_hears_every_change_with_its_cause);
     tcase_add_test(t, commands_settings_and_mismatches_are_heard_too);
     tcase_add_test(t, metrics_only_tells_once_a_window_that_it_would_have_opened);
+    tcase_add_test(t, metrics_only_tells_again_after_any_number_of_windows);
     tcase_add_test(t, what_a_callback_causes_follows_after_it);
     tcase_add_test(t, a_listener_may_end_itself_and_hears_no_more);
     tcase_add_test(t, a_listener_hears_the_kinds_it_asked_for);
