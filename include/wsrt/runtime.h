@@ -443,8 +443,10 @@ typedef int (*wsrt_call_fn)(wsrt_context *ctx, void *arg);
 /**
  * Calls an outside service behind the breaker of (service, operation): permit, call count, `fn`,
  * outcome, error mapping. `fallback` runs when the breaker refuses or `fn` failed, never when its
- * outcome is IGNORED. OK, REJECTED by a condition and GONE count as SUCCESS; TIMEOUT, UNAVAILABLE,
- * IO, CORRUPT and THROTTLED as FAILURE; the rest as IGNORED; wsrt_call_outcome() overrides.
+ * outcome is IGNORED. Statuses of WSRT_OK and above, GONE, and what a service says that is well
+ * count as SUCCESS: NOT_FOUND (no such record), EXISTS and REJECTED (by a condition); TIMEOUT,
+ * UNAVAILABLE, IO, CORRUPT and THROTTLED as FAILURE; the rest as IGNORED. wsrt_call_outcome()
+ * overrides, as for an address that a service does not know (404 of HTTP): that is IGNORED.
  *
  * @param fallback  NULL = none
  * @return `fn`'s or the fallback's status; WSRT_ERR_CIRCUIT_OPEN. @since 0.1

@@ -109,6 +109,49 @@ START_TEST(bad_requests_of_ours_never_open_a_breaker)
 }
 END_TEST
 
+/* How many calls of a status counted as what: failures, successes, ignored. */
+static void expect_outcome(int status, uint64_t failures, uint64_t successes, uint64_t ignored)
+{
+    struct guarded g = {.status = status};
+    wsrt_route r = {.user = &g};
+    wsrt_runtime_options o = world_options();
+    wsrt_breaker_stats s = {.struct_size = sizeof s};
+    wsrt_breaker *b;
+
+    world_begin(&o);
+    world_add_route("$default", call_outside, &r);
+    world_message("c1", NULL, "{}");
+    ck_assert_int_eq(wsrt_breakers_find(wsrt_runtime_breakers(w.rt), wsrt_span_cstr("cognito"),
+                                        wsrt_span_cstr("verifyJWT"), &b),
+                     WSRT_OK);
+    ck_assert_int_eq(wsrt_breaker_get_stats(b, w.now, w.wall, &s), WSRT_OK);
+    wsrt_breaker_release_ref(b);
+    ck_assert_msg(s.failure_count == failures && s.success_count == successes &&
+                      s.ignored == ignored,
+                  "%s", wsrt_status_name(status));
+}
+
+START_TEST(each_status_of_a_call_counts_as_its_table_says)
+{
+    static const int failures[] = {WSRT_ERR_TIMEOUT, WSRT_ERR_UNAVAILABLE, WSRT_ERR_IO,
+                                   WSRT_ERR_CORRUPT, WSRT_ERR_THROTTLED};
+    static const int successes[] = {WSRT_OK,       WSRT_STALE,         WSRT_ERR_REJECTED,
+                                    WSRT_ERR_GONE, WSRT_ERR_NOT_FOUND, WSRT_ERR_EXISTS};
+    static const int ignored[] = {
+        WSRT_ERR_INVALID,      WSRT_ERR_STATE,           WSRT_ERR_NOMEM,     WSRT_ERR_LIMIT,
+        WSRT_ERR_UNSUPPORTED,  WSRT_ERR_VERSION,         WSRT_ERR_MALFORMED, WSRT_ERR_RATE_LIMITED,
+        WSRT_ERR_CIRCUIT_OPEN, WSRT_ERR_UNAUTHENTICATED, WSRT_ERR_FORBIDDEN, WSRT_ERR_TOO_LARGE,
+        WSRT_ERR_INTERNAL};
+
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
+        expect_outcome(failures[i], 1, 0, 0);
+    for (size_t i = 0; i < sizeof successes / sizeof successes[0]; i++)
+        expect_outcome(successes[i], 0, 1, 0);
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        expect_outcome(ignored[i], 0, 0, 1);
+}
+END_TEST
+
 START_TEST(a_function_can_say_its_outcome_itself)
 {
     struct guarded g = {.status = WSRT_ERR_REJECTED, .outcome = WSRT_FAILURE};
@@ -393,6 +436,7 @@ Suite *suite(void)
     tcase_add_test(t, a_failing_service_opens_its_breaker_and_is_left_alone);
     tcase_add_test(t, developers_see_more_when_host_and_request_both_say_so);
     tcase_add_test(t, bad_requests_of_ours_never_open_a_breaker);
+    tcase_add_test(t, each_status_of_a_call_counts_as_its_table_says);
     tcase_add_test(t, a_function_can_say_its_outcome_itself);
     tcase_add_test(t, a_fallback_serves_failures_and_refusals);
     tcase_add_test(t, a_fallback_is_logged_once_in_ten_seconds_for_each_operation);
