@@ -5,17 +5,20 @@ enum {
     PROBE_GENERATION_SHIFT = 44,
     PROBE_FLIGHT_SHIFT = 34,
     PROBE_SUCCESS_SHIFT = 24,
-    PERMIT_TICKET_SHIFT = 38,
+    PERMIT_TICKET_SHIFT = 18,
 };
 static const uint64_t generation_mask = ((uint64_t)1 << GENERATION_BITS) - 1;
 static const int64_t deadline_max = ((int64_t)1 << GENERATION_SHIFT) - 1;
-static const uint64_t ticket_mask = ((uint64_t)1 << PROBE_SUCCESS_SHIFT) - 1;
+static const uint64_t ticket_mask = ((uint64_t)1 << 23) - 1;
 static const uint64_t probe_mask = 1023;
 static const uint32_t run_count = ((uint32_t)1 << 24) - 1;
 
-/* Layout of a permit: [0] = valid | probe | ticket (24) | generation (38), [1] = when granted. */
+/* Layout of a permit: [0] = valid | probe | 0 | generation's low bits (20) | ticket (23) | its high bits
+ * (18), [1] = when granted. Without a ticket that is `valid` and the word of a CLOSED breaker. */
+static const uint64_t permit_valid = (uint64_t)1 << 63;
 static const uint64_t permit_probe = (uint64_t)1 << 62;
-static const uint64_t permit_generation = ((uint64_t)1 << PERMIT_TICKET_SHIFT) - 1;
+static const uint64_t high_mask = ((uint64_t)1 << PERMIT_TICKET_SHIFT) - 1;
+static const uint64_t counted_mask = ((uint64_t)1 << (GENERATION_BITS + PERMIT_TICKET_SHIFT)) - 1;
 
 /* Kept out of line, so that the short ways need no frame. */
 #define COLD __attribute__((noinline))
@@ -30,24 +33,28 @@ static uint64_t word_of(int state, uint64_t generation, int64_t deadline)
            (uint64_t)(deadline > deadline_max ? deadline_max : deadline);
 }
 
+/* A generation as permits have it, and the word of a CLOSED breaker. */
+static uint64_t spread(uint64_t generation)
+{
+    return (generation & generation_mask) << GENERATION_SHIFT |
+           (generation >> GENERATION_BITS & high_mask);
+}
+
+static uint64_t generation_of_permit(const wsrt_permit *p)
+{
+    return p->opaque[0] & (generation_mask << GENERATION_SHIFT | high_mask);
+}
+
 /* The generation of a word with the bits that the word has no room for. */
 uint64_t wsrt_breaker_generation(const wsrt_breaker *b, uint64_t word)
 {
     uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
     uint64_t ahead = (word_generation(word) - counted) & generation_mask;
 
-    if (ahead == 0)
-        return counted & permit_generation;
     /* The counter follows the word, so the word is ahead by a little, or this read of it is old. */
     if (ahead > generation_mask / 2)
-        return (counted - (generation_mask + 1 - ahead)) & permit_generation;
-    return (counted + ahead) & permit_generation;
-}
-
-/* CLOSED is 0, so one look says that a word is of that state and that the counter has caught up. */
-static inline int is_plain(uint64_t word, uint64_t counted)
-{
-    return word >> GENERATION_SHIFT == (counted & generation_mask);
+        return (counted - (generation_mask + 1 - ahead)) & counted_mask;
+    return (counted + ahead) & counted_mask;
 }
 
 _Static_assert(WSRT_BREAKER_CLOSED == 0, "the word of a closed breaker starts with zeros");
@@ -86,11 +93,12 @@ static void take_effect(wsrt_breaker *b, uint64_t to, const struct move *m)
 
 int wsrt_breaker_move(wsrt_breaker *b, uint64_t from, const struct move *m)
 {
-    uint64_t to = word_of(m->state, word_generation(from) + 1, m->deadline), seen = from;
+    uint64_t generation = wsrt_breaker_generation(b, from) + 1, seen = from;
+    uint64_t to = m->state == WSRT_BREAKER_CLOSED ? spread(generation)
+                                                  : word_of(m->state, generation, m->deadline);
 
     if (!atomic_compare_exchange_strong(&b->word, &seen, to))
         return 0;
-    uint64_t generation = wsrt_breaker_generation(b, to);
     take_effect(b, to, m);
     atomic_fetch_add_explicit(&b->transitions, 1, memory_order_release);
     wsrt_breaker_event event = {
@@ -219,7 +227,7 @@ static COLD int reject(wsrt_breaker *b, const struct settings *s, int64_t now,
 static void grant(const wsrt_breaker *b, uint64_t word, int64_t now, uint64_t flags,
                   wsrt_permit *out)
 {
-    out->opaque[0] = PERMIT_VALID | flags | wsrt_breaker_generation(b, word);
+    out->opaque[0] = permit_valid | flags | spread(wsrt_breaker_generation(b, word));
     out->opaque[1] = (uint64_t)now;
 }
 
@@ -392,11 +400,10 @@ int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsr
     if (UNLIKELY(b == NULL || out == NULL))
         return WSRT_ERR_INVALID;
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
-    uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
-    if (LIKELY(is_plain(word, counted))) {
+    if (LIKELY(word_is_closed(word))) {
         __builtin_prefetch(&only_stripe(b)->buckets[4], 1);
         __builtin_prefetch(&only_stripe(b)->buckets[BUCKETS - 1], 1);
-        out->opaque[0] = counted;
+        out->opaque[0] = permit_valid | word;
         out->opaque[1] = (uint64_t)now;
         return WSRT_OK;
     }
@@ -651,7 +658,7 @@ static COLD int settle(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
     int rc = WSRT_OK;
 
-    if (wsrt_breaker_generation(b, word) != (p->opaque[0] & permit_generation))
+    if (spread(wsrt_breaker_generation(b, word)) != generation_of_permit(p))
         rc = WSRT_STALE;
     else if (word_state(word) != WSRT_BREAKER_DISABLED)
         rc = settle_live(b, p, word, now, outcome);
@@ -687,14 +694,13 @@ static inline __attribute__((always_inline)) int
 settle_short(wsrt_breaker *b, struct window *w, wsrt_permit *p, int64_t now, uint64_t one)
 {
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
-    uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
 
-    if (UNLIKELY(!is_plain(word, counted) || p->opaque[0] != counted))
+    if (UNLIKELY(!word_is_closed(word) || p->opaque[0] != (permit_valid | word)))
         return 0;
     const struct settings *s = breaker_settings(b);
     int64_t t = (int64_t)((uint64_t)now - (uint64_t)s->base); /* below 0: before it, or too far */
     if (UNLIKELY((uint64_t)now - p->opaque[1] >= s->short_below || t < 0 ||
-                 !window_count(w, s, t, counted, one)))
+                 !window_count(w, s, t, word_generation(word), one)))
         return 0;
     note_time(one == 1 ? &w->last_success : &w->last_failure, t);
     *p = (wsrt_permit){{0, 0}};
@@ -722,7 +728,7 @@ static int record_failure(wsrt_breaker *b, wsrt_permit *p, int64_t now)
 
 static COLD int record(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome)
 {
-    if ((p->opaque[0] & PERMIT_VALID) == 0)
+    if ((p->opaque[0] & permit_valid) == 0)
         return WSRT_ERR_INVALID;
     switch (outcome) {
     case WSRT_SUCCESS:
@@ -748,7 +754,7 @@ int wsrt_breaker_record(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcom
 
 int wsrt_breaker_release(wsrt_breaker *b, wsrt_permit *p, int64_t now)
 {
-    if (b == NULL || p == NULL || (p->opaque[0] & PERMIT_VALID) == 0)
+    if (b == NULL || p == NULL || (p->opaque[0] & permit_valid) == 0)
         return WSRT_ERR_INVALID;
     return settle(b, p, now, RELEASED);
 }

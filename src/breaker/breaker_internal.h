@@ -77,16 +77,15 @@ struct wsrt_breaker {
     uint8_t stripes_at;  /* in units of 8 bytes from here */
     uint8_t stripe_mask; /* number of stripes - 1 */
     _Atomic(const struct settings *) settings;
-    /* All generations, and PERMIT_VALID: the permit of a plain call. Its low bits are the word's. */
-    _Atomic uint64_t transitions;
+    _Atomic uint64_t transitions; /* all generations; its low bits are the word's */
     /* state (3 bits) | generation (20) | deadline, ms since the registry's creation (41).
+     * CLOSED: 18 more bits of the generation, so that it alone is what a permit goes by.
      * OPEN: when a probe may go. HALF_OPEN: when the probes' lease ends. METRICS_ONLY: when it may tell
      * again that it would have opened. */
     _Atomic uint64_t word;
 };
 
 enum { PIN_EVICTED = 1 << 30 };
-#define PERMIT_VALID ((uint64_t)1 << 63)
 
 /* own_rejected: its thread's name (47 bits) | count (16) | parity. When the count is full it is added
  * to `rejected`, whose highest bit is the parity, and both parities change. That starts in the middle,

@@ -563,7 +563,6 @@ static void init(wsrt_breaker *b, size_t stripes, const struct settings *s)
     b->stripes_at = (uint8_t)((at - (uintptr_t)b) / UNIT);
     b->stripe_mask = (uint8_t)(stripes - 1);
     atomic_init(&b->settings, s);
-    atomic_init(&b->transitions, PERMIT_VALID);
     atomic_init(&b->rejected, REJECTED_ZERO);
     if (settings_share(s))
         atomic_init(&b->word, (uint64_t)STATE_UNSEEN << STATE_SHIFT);
