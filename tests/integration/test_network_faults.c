@@ -132,27 +132,24 @@ static int post_many(void)
     return rc;
 }
 
-START_TEST(a_post_comes_back_in_time_and_the_sender_recovers)
+static void post_through(int fault, const char *what, call_fn call)
 {
-    int fault = _i + 1;
-
     start(fault);
     wsrt_aws_options o = impatient();
     aws_rig_sender(&rig, &o, 0);
-    go_through(fault, "posts", post_one);
+    go_through(fault, what, call);
     stop();
+}
+
+START_TEST(a_post_comes_back_in_time_and_the_sender_recovers)
+{
+    post_through(_i + 1, "posts", post_one);
 }
 END_TEST
 
 START_TEST(posts_to_many_come_back_in_time_and_the_sender_recovers)
 {
-    int fault = _i + 1;
-
-    start(fault);
-    wsrt_aws_options o = impatient();
-    aws_rig_sender(&rig, &o, 0);
-    go_through(fault, "posts to many", post_many);
-    stop();
+    post_through(_i + 1, "posts to many", post_many);
 }
 END_TEST
 

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <wsrt/base.h>
+#include <wsrt/store.h>
 
 enum { LATER = 64, MOST = 4096 };
 
@@ -86,6 +86,44 @@ START_TEST(a_size_that_no_release_had_is_refused)
     }
 }
 END_TEST
+
+void growing_record(void *block)
+{
+    wsrt_record *record = block;
+
+    record->connection_id = wsrt_span_cstr("c1");
+    record->connected_at = 1000;
+    record->expires_at = 5000;
+}
+
+void growing_history_entry(void *block)
+{
+    wsrt_history_entry *entry = block;
+
+    entry->message_id = wsrt_span_cstr("m1");
+    entry->session_id = wsrt_span_cstr("s1");
+    entry->content = wsrt_span_cstr("hello");
+    entry->author = WSRT_AUTHOR_USER;
+    entry->timestamp = 1;
+    entry->expires_at = 1000;
+}
+
+void growing_latest_entry(void *block)
+{
+    wsrt_latest_entry *entry = block;
+
+    entry->key = wsrt_span_cstr("k");
+    entry->value = wsrt_span_cstr("{}");
+    entry->timestamp = 1;
+}
+
+int growing_authenticate(const wsrt_authenticator *a, void *result)
+{
+    wsrt_span token = wsrt_span_cstr("a token of nobody");
+    int rc = a->ops->authenticate(a->self, &token, 1000, result);
+
+    return rc == WSRT_ERR_UNAUTHENTICATED ? WSRT_OK : rc;
+}
 
 Suite *growing_suite(const struct row *given, size_t count)
 {

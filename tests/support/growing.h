@@ -7,6 +7,8 @@
 
 #include "suite.h"
 
+#include <wsrt/auth.h>
+
 #include <stddef.h>
 
 enum kind {
@@ -30,6 +32,14 @@ struct row {
     {                                                                                              \
 #type, sizeof(type), kind, prepare, use, 0, 0                                              \
     }
+
+/* Fill a block with what any store takes. */
+void growing_record(void *block);
+void growing_history_entry(void *block);
+void growing_latest_entry(void *block);
+
+/* Asks for a token that nobody has: WSRT_OK when `result` was taken and the token refused. */
+int growing_authenticate(const wsrt_authenticator *a, void *result);
 
 /* The rows stay the caller's. */
 Suite *growing_suite(const struct row *rows, size_t count);

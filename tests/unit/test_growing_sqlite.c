@@ -25,15 +25,6 @@ static int use_options(void *block)
     return with_store(block, NULL, NULL);
 }
 
-static void prepare_record(void *block)
-{
-    wsrt_record *record = block;
-
-    record->connection_id = wsrt_span_cstr("c1");
-    record->connected_at = 1000;
-    record->expires_at = 5000;
-}
-
 static int put(wsrt_sqlite_store *s, void *block)
 {
     wsrt_store store;
@@ -54,7 +45,7 @@ static int find(wsrt_sqlite_store *s, void *block)
     wsrt_span id = wsrt_span_cstr("c1");
     char buffer[512];
 
-    prepare_record(&record);
+    growing_record(&record);
     ck_assert_int_eq(put(s, &record), WSRT_OK);
     wsrt_sqlite_store_connections(s, &store);
     return store.ops->get(store.self, &id, 2, block, buffer, sizeof buffer);
@@ -63,18 +54,6 @@ static int find(wsrt_sqlite_store *s, void *block)
 static int use_found_record(void *block)
 {
     return with_store(NULL, find, block);
-}
-
-static void prepare_history(void *block)
-{
-    wsrt_history_entry *entry = block;
-
-    entry->message_id = wsrt_span_cstr("m1");
-    entry->session_id = wsrt_span_cstr("s1");
-    entry->content = wsrt_span_cstr("hello");
-    entry->author = WSRT_AUTHOR_USER;
-    entry->timestamp = 1;
-    entry->expires_at = 1000;
 }
 
 static int append(wsrt_sqlite_store *s, void *block)
@@ -88,15 +67,6 @@ static int append(wsrt_sqlite_store *s, void *block)
 static int use_history(void *block)
 {
     return with_store(NULL, append, block);
-}
-
-static void prepare_latest(void *block)
-{
-    wsrt_latest_entry *entry = block;
-
-    entry->key = wsrt_span_cstr("k");
-    entry->value = wsrt_span_cstr("{}");
-    entry->timestamp = 1;
 }
 
 static int change(wsrt_sqlite_store *s, void *block)
@@ -116,10 +86,10 @@ static int use_latest(void *block)
 
 static const struct row rows[] = {
     ROW(wsrt_sqlite_store_options, GIVEN, NULL, use_options),
-    ROW(wsrt_record, GIVEN, prepare_record, use_record),
+    ROW(wsrt_record, GIVEN, growing_record, use_record),
     {"wsrt_record", sizeof(wsrt_record), FILLED, NULL, use_found_record, .may_be_zero = 1},
-    ROW(wsrt_history_entry, GIVEN, prepare_history, use_history),
-    ROW(wsrt_latest_entry, GIVEN, prepare_latest, use_latest),
+    ROW(wsrt_history_entry, GIVEN, growing_history_entry, use_history),
+    ROW(wsrt_latest_entry, GIVEN, growing_latest_entry, use_latest),
 };
 
 Suite *suite(void)
