@@ -2,6 +2,9 @@
  * the deep lanes run it: timings want a while and a quiet machine. Each has a control that must be caught. */
 #include "suite.h"
 
+#include "server/endpoints.h"
+#include "common/sigv4.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +195,105 @@ START_TEST(a_signature_takes_as_long_wherever_it_is_wrong)
 }
 END_TEST
 
+/* ---- who manages a server ---- */
+
+static int by_bearer(void *arg, wsrt_span guess)
+{
+    return wsrt_guard_is_secret(guess, *(const wsrt_span *)arg);
+}
+
+START_TEST(the_secret_of_management_takes_as_long_for_every_guess)
+{
+    char texts[2][64];
+    wsrt_span guesses[2], wanted = {secret, SECRET};
+
+    wrong_guesses(texts, guesses);
+    ck_assert(by_bearer(&wanted, wanted));
+    ck_assert(!by_bearer(&wanted, guesses[0]) && !by_bearer(&wanted, guesses[1]));
+    double t = least_t(by_bearer, &wanted, guesses);
+    printf("# t of a bearer of management: %.1f\n", t);
+    ck_assert_msg(t < T_LIMIT, "%.1f", t);
+}
+END_TEST
+
+enum { WALL_S = 1795168800 };
+
+static int64_t fixed_wall(void *user)
+{
+    (void)user;
+    return WALL_S * INT64_C(1000);
+}
+
+static const wsrt_span no_body = {"", 0};
+static const wsrt_span access_key = {"AKIDEXAMPLE", 11};
+
+/* A request as it reaches the server; what it says of its signature is its last field. */
+static void make_request(wsrt_http_request *req, char *time)
+{
+    wsrt_sigv4_time(time, WALL_S * INT64_C(1000));
+    *req = (wsrt_http_request){.method = wsrt_span_cstr("GET"), .path = wsrt_span_cstr("/api")};
+    req->fields.items[0] = (wsrt_http_field){wsrt_span_cstr("host"), wsrt_span_cstr("h")};
+    req->fields.items[1] = (wsrt_http_field){wsrt_span_cstr("x-amz-date"), {time, WSRT_SIGV4_TIME}};
+    req->fields.items[2].name = wsrt_span_cstr("authorization");
+    req->fields.count = 3;
+}
+
+/* The right words, as a client with the secret key writes them. */
+static void authorize(const wsrt_http_request *req, const char *time, char *dst, size_t cap)
+{
+    char body[WSRT_SHA256_HEX];
+    wsrt_sigv4_scope scope = {.region = wsrt_span_cstr("r"),
+                              .service = wsrt_span_cstr("execute-api")};
+    wsrt_sigv4_signer signer = {.access_key = access_key};
+    wsrt_sigv4_request signed_part = {.method = req->method,
+                                      .path = req->path,
+                                      .fields = req->fields.items,
+                                      .field_count = 2,
+                                      .body_hex = body};
+
+    wsrt_sha256_hex(body, no_body);
+    memcpy(scope.time, time, WSRT_SIGV4_TIME);
+    wsrt_sigv4_key(signer.key, (wsrt_span){secret, SECRET}, &scope);
+    ck_assert_int_eq(wsrt_sigv4_authorize(&signed_part, &scope, &signer, dst, cap), WSRT_OK);
+}
+
+static int by_sigv4(void *arg, wsrt_span guess)
+{
+    static wsrt_terms terms = {.management_access_key = {"AKIDEXAMPLE", 11},
+                               .management_secret_key = {secret, SECRET}};
+    static wsrt_settings set = {.env = {.wall = fixed_wall}};
+    static wsrt_loop loop = {.set = &set};
+    wsrt_http_request *req = arg;
+    const wsrt_exchange k = {.loop = &loop, .req = req, .body = no_body};
+
+    loop.terms = &terms;
+    req->fields.items[2].value = guess;
+    return wsrt_signature_valid(&k);
+}
+
+START_TEST(a_signature_of_management_takes_as_long_wherever_it_is_wrong)
+{
+    static wsrt_http_request req;
+    char time[WSRT_SIGV4_TIME], right[512], texts[2][512];
+    wsrt_span guesses[2];
+
+    make_request(&req, time);
+    authorize(&req, time, right, sizeof right);
+    size_t len = strlen(right);
+    ck_assert(by_sigv4(&req, (wsrt_span){right, len}));
+    for (int i = 0; i < 2; i++) {
+        memcpy(texts[i], right, len);
+        char *digit = &texts[i][i == 0 ? len - WSRT_SHA256_HEX : len - 1];
+        *digit = *digit == '0' ? '1' : '0';
+        guesses[i] = (wsrt_span){texts[i], len};
+        ck_assert(!by_sigv4(&req, guesses[i]));
+    }
+    double t = least_t(by_sigv4, &req, guesses);
+    printf("# t of a signature of management: %.1f\n", t);
+    ck_assert_msg(t < T_LIMIT, "%.1f", t);
+}
+END_TEST
+
 /* ---- linear time ---- */
 
 #define RATIO_LIMIT 2.3
@@ -317,6 +419,8 @@ Suite *suite(void)
     tcase_add_test(secrets, an_early_exit_is_seen);
     tcase_add_test(secrets, a_table_of_tokens_takes_as_long_for_every_guess);
     tcase_add_test(secrets, a_signature_takes_as_long_wherever_it_is_wrong);
+    tcase_add_test(secrets, the_secret_of_management_takes_as_long_for_every_guess);
+    tcase_add_test(secrets, a_signature_of_management_takes_as_long_wherever_it_is_wrong);
     suite_add_tcase(s, secrets);
     tcase_set_timeout(linear, 120);
     tcase_add_loop_test(linear, twice_the_text_takes_twice_the_time, 0, READINGS);
