@@ -1,5 +1,5 @@
 """What the last release promised, against what this tree says: which release that is, its tables of
-layouts and symbols, the declared types of its members."""
+layouts and symbols, and what its headers declare."""
 import os
 import re
 import subprocess
@@ -25,24 +25,50 @@ def read(*path):
         return text.read()
 
 
-def older_releases(root):
-    """Those that CHANGELOG.md names before the version being made."""
-    version = re.search(r"version: '([\d.]+)'", read(root, "meson.build")).group(1)
-    named = re.findall(r"^## (\d+\.\d+\.\d+)", read(root, "CHANGELOG.md"), re.M)
-    return [name for name in named if name != version]
+def number(version):
+    return [int(part) for part in version.split(".")]
+
+
+def kept(root):
+    """Versions whose tables lie in abi/released, the newest last."""
+    place = os.path.join(root, "abi", "released")
+    return sorted(os.listdir(place), key=number) if os.path.isdir(place) else []
+
+
+def headings(root):
+    """Of CHANGELOG.md, the newest first: "Unreleased" or a version."""
+    return re.findall(r"^## (\S+)", read(root, "CHANGELOG.md"), re.M)
+
+
+def is_release(root, version):
+    """Whether this tree is that release, made or being made: nothing is above it in CHANGELOG.md, and
+    nothing came after its tag."""
+    if headings(root)[:1] != [version]:
+        return False
+    tag = commit_of(root, version)
+    return tag is None or (tag == git(root, "rev-parse", "HEAD") and git(
+        root, "status", "--porcelain", "--untracked-files=no") == "")
+
+
+def commit_of(root, version):
+    """The commit that the tag of a release names, or None where there is no such tag."""
+    return git(root, "rev-parse", "--verify", f"v{version}^{{commit}}")
 
 
 def last_release(root):
-    """The tag to compare with, or None where this tree is, or comes before, the first release."""
-    tag = git(root, "describe", "--tags", "--abbrev=0", "--match=v[0-9]*")
-    unchanged = git(root, "status", "--porcelain", "--untracked-files=no") == ""
-    if tag and unchanged and git(root, "rev-parse", tag + "^{commit}") == git(root, "rev-parse", "HEAD"):
-        tag = git(root, "describe", "--tags", "--abbrev=0", "--match=v[0-9]*", "HEAD^")
-    older = older_releases(root)
-    if tag is None and older:
-        raise Missing(f"CHANGELOG.md names release {older[0]}, and no tag of it is here: "
-                      "git fetch --tags --unshallow")
-    return tag
+    """The version to compare with, or None where this tree is, or comes before, the first release."""
+    named = [name for name in headings(root) if re.fullmatch(r"\d+\.\d+\.\d+", name)]
+    versions = kept(root)
+    for name in named:
+        if name not in versions:
+            raise Missing(f"CHANGELOG.md names release {name}, and abi/released has no tables of it: "
+                          "scripts/abi-accept --release, in the commit that makes it")
+    for version in versions:
+        if version not in named:
+            raise Missing(f"abi/released has tables of {version}, which CHANGELOG.md does not name")
+    if versions and is_release(root, versions[-1]):
+        versions.pop()
+    return versions[-1] if versions else None
 
 
 def parse(table):
@@ -116,18 +142,41 @@ def symbol_breaks(old, new):
             yield f"{row} is gone"
 
 
-def member_types(root):
-    """{(struct, member): its type as declared}"""
+def unnamed(function):
+    """The parameters of a function without their names, which promise nothing."""
+    for parameter in function.args.params if function.args else []:
+        held = parameter
+        while isinstance(getattr(held, "type", None), (c_ast.TypeDecl, c_ast.PtrDecl, c_ast.ArrayDecl)):
+            held = held.type
+        if isinstance(held, c_ast.TypeDecl):
+            held.declname = None
+        parameter.name = None
+
+
+def declarations(root):
+    """{"STRUCT.MEMBER" or "FUNCTION": how the headers declare it}"""
     out, write = {}, c_generator.CGenerator()
     for d in tree.parsed(sorted(tree.CORE + tree.ADAPTERS), root).ext:
+        if isinstance(d.type, c_ast.FuncDecl):
+            unnamed(d.type)
+            out[d.name] = write.visit(d)
         inner = d.type.type if isinstance(d, c_ast.Typedef) and isinstance(
             d.type, c_ast.TypeDecl) else None
         for member in (inner.decls or []) if isinstance(inner, c_ast.Struct) else []:
-            out[d.name, member.name] = write.visit(member)
+            out[f"{d.name}.{member.name}"] = write.visit(member)
     return out
 
 
-def type_breaks(old, new):
-    for member, declared in old.items():
-        if new.get(member, declared) != declared:
-            yield f"{'.'.join(member)}: '{declared}' in the release, '{new[member]}' today"
+def written(declared):
+    """Declarations as a table: a row each."""
+    return "".join(f"{name}: {text}\n" for name, text in sorted(declared.items()))
+
+
+def read_declarations(table):
+    return dict(row.split(": ", 1) for row in table.splitlines())
+
+
+def declaration_breaks(old, new):
+    for name, declared in old.items():
+        if new.get(name, declared) != declared:
+            yield f"{name}: '{declared}' in the release, '{new[name]}' today"

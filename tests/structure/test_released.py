@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """The comparison with the last release: which one that is, and what of its tables may change."""
 import os
+import shutil
 import subprocess
 import tempfile
 
 import released
+import tree
 from tap import check, plan
 
 OLD = """enum wsrt_colour size 4
@@ -80,30 +82,65 @@ check("a symbol that left, or moved to another node, is found",
 check("an experimental symbol may leave",
       released.symbol_breaks(["wsrt_a@WSRT_EXPERIMENTAL"], []))
 check("a member of another type and the same size is found",
-      [] if list(released.type_breaks({("s", "m"): "int64_t m"}, {("s", "m"): "uint64_t m"}))
+      [] if list(released.declaration_breaks({"s.m": "int64_t m"}, {"s.m": "uint64_t m"}))
       else ["not found"])
+check("a name that is gone is left to the symbols and layouts",
+      list(released.declaration_breaks({"s.m": "int64_t m"}, {})))
+
+
+def declared(*changes):
+    """What the headers of this tree declare once some text of mock.h is another."""
+    with tempfile.TemporaryDirectory() as copy:
+        shutil.copytree(os.path.join(tree.ROOT, "include"), os.path.join(copy, "include"))
+        shutil.copytree(os.path.join(tree.ROOT, "tools", "ffi"), os.path.join(copy, "tools", "ffi"))
+        path = os.path.join(copy, "include", "wsrt", "mock.h")
+        text = released.read(path)
+        for before, after in changes:
+            assert before in text
+            text = text.replace(before, after)
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+        return released.declarations(copy)
+
+
+advance = "wsrt_mock_advance(wsrt_mock *m, int64_t ns)"
+today = released.declarations(tree.ROOT)
+check("a table of declarations reads back",
+      [] if released.read_declarations(released.written(today)) == today and len(today) > 500
+      else [str(len(today))])
+check("a narrower parameter is found",
+      [] if [w for w in released.declaration_breaks(today, declared(
+          (advance, advance.replace("64", "32")))) if w.startswith("wsrt_mock_advance: ")]
+      else ["not found"])
+check("a parameter may get another name",
+      list(released.declaration_breaks(today, declared((advance, advance.replace("ns", "by"))))))
 
 
 class Repository:
-    """A repository with a changelog and a version, and nothing else."""
+    """A repository with a changelog, a version, the tables of releases, and nothing else."""
 
     def __init__(self, folder):
         self.folder = folder
         self.git("init", "-q")
-        self.commit("0.1.0", "## Unreleased\n")
+        self.commit("## Unreleased\n")
 
     def git(self, *command):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-C", self.folder,
                         *command], check=True, stdout=subprocess.DEVNULL,
                        env=dict(os.environ, GIT_CONFIG_GLOBAL="/dev/null"))
 
-    def write(self, version, changes):
-        for name, text in (("meson.build", f"    version: '{version}',\n"), ("CHANGELOG.md", changes)):
-            with open(os.path.join(self.folder, name), "w", encoding="utf-8") as out:
-                out.write(text)
+    def write(self, changes):
+        with open(os.path.join(self.folder, "CHANGELOG.md"), "w", encoding="utf-8") as out:
+            out.write(changes)
 
-    def commit(self, version, changes):
-        self.write(version, changes)
+    def keep(self, version):
+        place = os.path.join(self.folder, "abi", "released", version)
+        os.makedirs(place)
+        with open(os.path.join(place, "wsrt.symbols"), "w", encoding="utf-8") as out:
+            out.write(version)
+
+    def commit(self, changes):
+        self.write(changes)
         self.git("add", "-A")
         self.git("commit", "-q", "-m", "x")
 
@@ -119,20 +156,31 @@ def told(name, got, wanted):
     check(name, [] if good else [f"wanted {wanted!r}, got {got!r}"])
 
 
+FIRST, LATER = "## 0.9.0 (2026-12-01)\n", "## 0.10.0 (2027-12-01)\n\n## 0.9.0 (2026-12-01)\n"
 with tempfile.TemporaryDirectory() as place:
     r = Repository(place)
     told("before the first release there is nothing to compare with", r.last(), None)
-    r.commit("0.1.0", "## 0.1.0 (2026-12-01)\n")
-    told("a release that is being made is not asked for its own tag", r.last(), None)
-    r.git("tag", "v0.1.0")
-    told("at the first tag there is nothing older", r.last(), None)
-    r.write("0.1.0", "## Unreleased\n\n## 0.1.0 (2026-12-01)\n")
-    told("a change that is not committed yet is compared with the tag it sits on", r.last(), "v0.1.0")
-    r.commit("0.2.0", "## Unreleased\n\n## 0.1.0 (2026-12-01)\n")
-    told("a commit after a tag is compared with it", r.last(), "v0.1.0")
-    r.git("tag", "v0.2.0")
-    told("a later tag is compared with the one before", r.last(), "v0.1.0")
-    r.git("tag", "-d", "v0.1.0")
-    r.git("tag", "-d", "v0.2.0")
-    told("a clone without the tags of older releases fails", r.last(), "missing: CHANGELOG.md names")
+    r.commit(FIRST)
+    told("a release without its tables fails", r.last(), "missing: CHANGELOG.md names release 0.9.0")
+    r.keep("0.9.0")
+    told("a release that is being made is not compared with itself", r.last(), None)
+    r.commit(FIRST)
+    r.git("tag", "v0.9.0")
+    told("nor is the first when it has its tag", r.last(), None)
+    r.write("## Unreleased\n\n" + FIRST)
+    told("a change is compared with the release before it", r.last(), "0.9.0")
+    told("whose tag is known by its name", released.commit_of(place, "0.9.0"),
+         released.git(place, "rev-parse", "HEAD"))
+    r.commit(FIRST + "mended\n")
+    told("a commit that forgot the heading is, too", r.last(), "0.9.0")
+    r.git("tag", "-d", "v0.9.0")
+    r.commit("## Unreleased\n\n" + FIRST)
+    told("a clone without tags knows the release by its tables", r.last(), "0.9.0")
+    told("and that its tag is missing", released.commit_of(place, "0.9.0"), None)
+    r.keep("0.10.0")
+    told("tables of what was never released fail", r.last(), "missing: abi/released has tables of 0.10.0")
+    r.commit(LATER)
+    told("a later release is compared with the one before", r.last(), "0.9.0")
+    r.commit("## Unreleased\n\n" + LATER)
+    told("and what comes after it with the newest", r.last(), "0.10.0")
 plan()
