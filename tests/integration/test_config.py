@@ -213,6 +213,19 @@ def the_files_in_the_documents_are_such():
             equal((done.stdout, done.stderr), ("ok\n", ""))
 
 
+def the_file_of_every_release_is_taken():
+    folders = sorted((ROOT / "tests" / "fixtures").glob("[0-9]*"))
+    expect(folders, "no fixtures")
+    for folder in folders:
+        text = (folder / "serve.json").read_text(encoding="utf-8")
+        with _file(text.replace("breakers.json", str(folder / "breakers.json"))) as path:
+            done = wsrt("config", "check", "--config", str(path))
+            equal((done.stdout, done.stderr), ("ok\n", ""))
+            shown = _shown("--config", str(path))
+            for name in json.loads(text).keys() - {"$schema"}:
+                equal(shown[name]["source"], "file", name)
+
+
 # ---- show ----
 
 def show_tells_every_option_of_serve_and_no_other():
