@@ -1,6 +1,10 @@
 /* Plays the script on a store from some threads and acknowledges each step on stdout when it is done:
- * sqlite-writer PATH THREADS STEPS [early]. With `early` it acknowledges what is not done yet, which
- * the test must see. */
+ * sqlite-writer PATH THREADS STEPS CALL N [early]. It dies by SIGKILL as it enters the Nth CALL of its
+ * threads; with N 0 it lives, and says at the end how many there were. With `early` it acknowledges what
+ * is not done yet, which the test must see.
+ *
+ * SQLite's calls come here because a program's own functions go before those of libraries. strace can
+ * kill there as well, at ten times the cost. */
 #include "sqlite_writer.h"
 
 #include "store_script.h"
@@ -8,8 +12,12 @@
 #include <wsrt/sqlite.h>
 
 #include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static struct {
@@ -18,12 +26,50 @@ static struct {
     int steps, early;
 } run;
 
-static void acknowledge(const struct script *s)
+/* ---- the calls that it may die at --------------------------------------------------------- */
+
+static struct {
+    const char *call;
+    int fatal; /* the how many-th; 0 = none */
+    atomic_int made;
+} death;
+
+static void enter(const char *call)
 {
-    struct acknowledgement a = {.thread = s->thread, .step = s->step};
+    if (death.call == NULL || strcmp(call, death.call) != 0)
+        return;
+    if (atomic_fetch_add(&death.made, 1) + 1 == death.fatal)
+        kill(getpid(), SIGKILL);
+}
+
+#define OVERRIDES __attribute__((visibility("default")))
+
+OVERRIDES ssize_t pwrite64(int fd, const void *bytes, size_t len, off64_t at)
+{
+    enter("pwrite64");
+    return syscall(SYS_pwrite64, fd, bytes, len, at);
+}
+
+OVERRIDES int fdatasync(int fd)
+{
+    enter("fdatasync");
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+static void say(int thread, int number)
+{
+    struct acknowledgement a = {.thread = thread, .step = number};
 
     if (write(STDOUT_FILENO, &a, sizeof a) != (ssize_t)sizeof a)
         _exit(3);
+}
+
+/* ---- the script ---------------------------------------------------------------------------- */
+
+static void acknowledge(const struct script *s)
+{
+    enter("write");
+    say(s->thread, s->step);
 }
 
 static void *play(void *arg)
@@ -49,11 +95,13 @@ int main(int argc, char **argv)
     wsrt_sqlite_store *db;
     wsrt_sqlite_error why;
 
-    if (argc < 4)
+    if (argc < 6)
         return 2;
     int count = atoi(argv[2]);
     run.steps = atoi(argv[3]);
-    run.early = argc > 4;
+    death.fatal = atoi(argv[5]);
+    death.call = argv[4];
+    run.early = argc > 6;
     if (wsrt_sqlite_store_new(&db, wsrt_span_cstr(argv[1]), NULL, &why) != WSRT_OK) {
         fprintf(stderr, "%s\n", why.text);
         return 1;
@@ -68,5 +116,6 @@ int main(int argc, char **argv)
     for (int i = 1; i < count; i++)
         pthread_join(threads[i], NULL);
     wsrt_sqlite_store_free(db);
+    say(ALL_CALLS, death.made);
     return 0;
 }
