@@ -380,10 +380,11 @@ typedef enum wsrt_redact_flag {
 /**
  * Copies free text with everything that looks like a secret replaced by `[redacted]`: JWTs, Bearer
  * and Basic credentials, AWS key ids and secrets, values of names that end in token, signature,
- * password or secret, cookies, user:password@, e-mail addresses, base64 and hex runs of 32 bytes and
- * more (UUIDs, traceparent and X-Ray ids excepted), Luhn-valid numbers of 13 to 19 digits. Control
- * characters, line separators and bidi controls become \u escapes, bad UTF-8 becomes U+FFFD. It errs
- * on the side of hiding. One linear pass.
+ * password or secret (a quoted one to its closing quote, in JSON within JSON, too), cookies,
+ * user:password@, e-mail addresses, base64 and hex runs of 32 bytes and more (UUIDs, traceparent and
+ * X-Ray ids excepted), Luhn-valid numbers of 13 to 19 digits. Control characters, of C1 as of C0,
+ * line separators and bidi controls become \u escapes, bad UTF-8 becomes U+FFFD. It errs on the side
+ * of hiding. One linear pass.
  *
  * @param flags  bits of wsrt_redact_flag
  * @param dst    receives the clean text, no NUL is added; NULL with cap 0 asks for the length

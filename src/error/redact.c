@@ -49,7 +49,8 @@ enum {
     B = BASE64 | TOKEN | VALUE | WORD,                                /* + / _ */
     T = TOKEN | VALUE | WORD,                                         /* = ~ */
     W = VALUE | WORD,                                                 /* other marks of a word */
-    V = VALUE,                                                        /* ? | \ ` and beyond ASCII */
+    V = VALUE,                                                        /* ? | \ ` */
+    U = DOMAIN | VALUE,                                               /* beyond ASCII */
 };
 static const unsigned char kinds[256] = {
     0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
@@ -57,10 +58,10 @@ static const unsigned char kinds[256] = {
     0, W, 0, W, W, W, 0, 0, 0, 0, W, B, 0, D, P, B, N, N, N, N, N, N, N, N, N, N, W, 0, 0, T, 0, V,
     W, H, H, H, H, H, H, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, 0, V, 0, W, B,
     V, H, H, H, H, H, H, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, 0, V, 0, T, 0,
-    V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-    V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-    V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
-    V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V, V,
+    U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
+    U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
+    U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
+    U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U, U,
 };
 /* clang-format on */
 
@@ -97,6 +98,21 @@ static const char *run_line(const char *p, const char *end)
     return p;
 }
 
+static const char *run_gap(const char *p, const char *end)
+{
+    while (p < end && (*p == ' ' || *p == '\t'))
+        p++;
+    return p;
+}
+
+/* A word, or the scheme of an address in front of its ://. */
+static const char *run_word(const char *p, const char *end)
+{
+    while (p < end && is(*p, WORD) && !(end - p > 2 && memcmp(p, "://", 3) == 0))
+        p++;
+    return p;
+}
+
 /* ---- writing ---- */
 
 static void flush(struct scrubber *s)
@@ -104,15 +120,6 @@ static void flush(struct scrubber *s)
     if (s->p > s->from)
         s->put(s->user, (wsrt_span){s->from, (size_t)(s->p - s->from)}, 0);
     s->from = s->p;
-}
-
-static void redact(struct scrubber *s, const char *from, const char *to)
-{
-    s->p = from;
-    flush(s);
-    s->put(s->user, (wsrt_span){"[redacted]", 10}, 0);
-    s->p = s->from = to;
-    s->found++;
 }
 
 static void escape(struct scrubber *s, uint32_t code_point, size_t len)
@@ -125,6 +132,21 @@ static void escape(struct scrubber *s, uint32_t code_point, size_t len)
     flush(s);
     s->put(s->user, (wsrt_span){text, sizeof text}, 1);
     s->p = s->from = s->p + len;
+}
+
+/* What stands before it is known to hold no control but tabs. */
+static void redact(struct scrubber *s, const char *from, const char *to)
+{
+    while (s->p < from) {
+        if (*s->p == '\t')
+            escape(s, '\t', 1);
+        else
+            s->p++;
+    }
+    flush(s);
+    s->put(s->user, (wsrt_span){"[redacted]", 10}, 0);
+    s->p = s->from = to;
+    s->found++;
 }
 
 /* ---- what looks like a secret at a word's beginning; each returns 1 when it moved p ---- */
@@ -168,39 +190,96 @@ static int credentials(struct scrubber *s)
 
     if (!bearer && !same_name(s->p, s->end, "basic"))
         return 0;
-    const char *gap = s->p + (bearer ? 6 : 5), *from = gap;
-    while (from < s->end && (*from == ' ' || *from == '\t'))
-        from++;
-    const char *stop = run(from, s->end, TOKEN);
-    if (from == gap || stop == from ||
-        (!bearer && (stop - from < SHORT_BASIC || !looks_encoded(from, stop))))
+    const char *gap = s->p + (bearer ? 6 : 5), *from = run_gap(gap, s->end);
+    const char *stop = from == gap ? from : run(from, s->end, TOKEN);
+    if (stop == from || (!bearer && (stop - from < SHORT_BASIC || !looks_encoded(from, stop))))
         return 0;
     redact(s, from, stop);
     return 1;
 }
 
-/* token=x, "token": "x", X-Amz-Signature=x; of Cookie: the whole line. */
-static int named_value(struct scrubber *s)
-{
-    static const char *const names[] = {"token", "signature", "password", "secret", "cookie"};
-    size_t i = 0, count = sizeof names / sizeof names[0];
+/* ---- values by their names ---- */
 
-    while (i < count && !same_name(s->p, s->end, names[i]))
-        i++;
-    if (i == count)
-        return 0;
-    const char *p = s->p + strlen(names[i]);
-    p += p < s->end && (*p == '"' || *p == '\'');
-    while (p < s->end && *p == ' ')
+/* Which name the word before `stop` ends with: "token" of accessToken; NULL = none. */
+static const char *secret_name(const char *word, const char *stop)
+{
+    static const char *const names[] = {"token",  "signature", "password",
+                                        "secret", "cookie",    "cookies"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        size_t len = strlen(names[i]);
+        if ((size_t)(stop - word) >= len && same_name(stop - len, stop, names[i]))
+            return names[i];
+    }
+    return NULL;
+}
+
+/* Backslashes that stand before p, in JSON within JSON before each quote. */
+static size_t escapes(const char *begin, const char *p)
+{
+    size_t n = 0;
+
+    while (p > begin && p[-1] == '\\') {
+        p--;
+        n++;
+    }
+    return n;
+}
+
+/* A string ends with a quote that is escaped like the first; one that does not end, with its line. */
+static const char *run_string(const char *begin, const char *p, const char *end)
+{
+    char quote = *p;
+    size_t depth = escapes(begin, p);
+
+    for (p++; p < end && *p != '\n' && *p != '\r'; p++)
+        if (*p == quote && escapes(begin, p) == depth)
+            return p - depth;
+    return p;
+}
+
+/* Behind the scheme of credentials these follow. */
+static const char *run_value(const char *p, const char *end)
+{
+    const char *stop = run(p, end, VALUE);
+    int is_scheme = (stop - p == 6 && same_name(p, stop, "bearer")) ||
+                    (stop - p == 5 && same_name(p, stop, "basic"));
+
+    return is_scheme ? run(run_gap(stop, end), end, VALUE) : stop;
+}
+
+static const char *run_marks(const char *p, const char *end, const char *marks)
+{
+    while (p < end && *p != '\0' && strchr(marks, *p) != NULL)
         p++;
+    return p;
+}
+
+/* token=x, "accessToken": "x", X-Amz-Signature=x, 'secret' => 'x'; of Cookie: the whole line. The word
+ * ends at `stop`, and what is hidden begins at `from`, or with the value where that is NULL. */
+static int named_value(struct scrubber *s, const char *stop, const char *from)
+{
+    const char *p = run_gap(run_marks(stop, s->end, "\\\"'"), s->end), *to;
+
     if (p == s->end || (*p != '=' && *p != ':'))
         return 0;
-    for (p++; p < s->end && (*p == ' ' || *p == '"' || *p == '\'');)
-        p++;
-    const char *stop = i + 1 == count ? run_line(p, s->end) : run(p, s->end, VALUE);
-    if (stop == p)
+    const char *name = secret_name(s->p, stop);
+    if (name == NULL)
         return 0;
-    redact(s, p, stop);
+    p += s->end - p > 1 && p[0] == '=' && p[1] == '>' ? 2 : 1;
+    p = run_gap(p, s->end);
+    const char *quote = run_marks(p, s->end, "\\");
+    int is_string = quote < s->end && (*quote == '"' || *quote == '\'');
+    if (name[0] == 'c')
+        to = run_line(p, s->end);
+    else if (is_string)
+        to = run_string(p, quote, s->end);
+    else
+        to = run_value(p, s->end);
+    p = is_string && name[0] != 'c' ? quote + 1 : p;
+    if (to <= p)
+        return 0;
+    redact(s, from != NULL ? from : p, to);
     return 1;
 }
 
@@ -213,9 +292,9 @@ static int access_key(struct scrubber *s)
     for (int i = 4; i < LEN; i++)
         if (!is(s->p[i], ALNUM) || (s->p[i] >= 'a' && s->p[i] <= 'z'))
             return 0;
-    if (s->end - s->p > LEN && is(s->p[LEN], BASE64))
+    if (s->end - s->p > LEN && is(s->p[LEN], ALNUM))
         return 0;
-    redact(s, s->p, s->p + LEN);
+    redact(s, s->p, run(s->p + LEN, s->end, BASE64));
     return 1;
 }
 
@@ -231,22 +310,29 @@ static int luhn(const char *digits, int count)
     return sum % 10 == 0;
 }
 
-/* 13 to 19 digits, single spaces or dashes between them. */
+/* 13 to 19 digits, single spaces or dashes between them. Groups of three and more may be followed by
+ * others that are not of the number. */
 static int card(struct scrubber *s)
 {
     char digits[CARD_MOST];
-    int count = 0;
-    const char *p = s->p, *stop = p;
+    int count = 0, group = 0, has_short = 0;
+    const char *p = s->p, *stop = NULL;
 
-    while (p < s->end && is(*p, DIGIT)) {
-        if (count == CARD_MOST)
-            return 0;
+    while (p < s->end && is(*p, DIGIT) && count < CARD_MOST) {
         digits[count++] = *p++;
-        stop = p;
-        if (p < s->end && (*p == ' ' || *p == '-'))
-            p++;
+        group++;
+        if (p < s->end && is(*p, ALNUM))
+            continue;
+        int is_last = s->end - p < 2 || (*p != ' ' && *p != '-') || !is(p[1], DIGIT);
+        has_short |= group < 3;
+        if (count >= CARD_LEAST && (is_last || !has_short) && luhn(digits, count))
+            stop = p;
+        if (is_last)
+            break;
+        p++;
+        group = 0;
     }
-    if (count < CARD_LEAST || !luhn(digits, count) || (stop < s->end && is(*stop, ALNUM)))
+    if (stop == NULL)
         return 0;
     redact(s, s->p, stop);
     return 1;
@@ -325,6 +411,8 @@ static int long_run(struct scrubber *s)
 
     if (stop - s->p < LONG_RUN)
         return 0;
+    if (named_value(s, stop, s->p))
+        return 1;
     while (stop < s->end && *stop == '=')
         stop++;
     redact(s, s->p, stop);
@@ -333,33 +421,34 @@ static int long_run(struct scrubber *s)
 
 /* ---- addresses ---- */
 
+/* The next @ in front of what may be a host. */
 static void find_at(struct scrubber *s, const char *from)
 {
-    s->at = from < s->word_end ? memchr(from, '@', (size_t)(s->word_end - from)) : NULL;
-    if (s->at == NULL)
-        s->at = s->word_end;
+    const char *at = from;
+
+    while (at < s->word_end && (at = memchr(at, '@', (size_t)(s->word_end - at))) != NULL &&
+           (at + 1 == s->end || !is(at[1], DOMAIN)))
+        at++;
+    s->at = at == NULL || at > s->word_end ? s->word_end : at;
 }
 
 static void measure_word(struct scrubber *s)
 {
-    s->word_end = run(s->p, s->end, WORD);
+    s->word_end = run_word(s->p, s->end);
     find_at(s, s->p + 1);
 }
 
-/* What stands before the @: behind a scheme or an equals sign. `colon` is set when it has one. */
+/* What stands before the @: behind an equals sign. `colon` is set when it has one. */
 static const char *local_part(const struct scrubber *s, int *colon)
 {
     const char *from = s->p;
 
     *colon = 0;
     for (const char *p = s->p; p < s->at; p++) {
-        if (*p == ':' && s->at - p > 3 && p[1] == '/' && p[2] == '/') {
-            from = p + 3;
-            *colon = 0;
-        } else if (*p == '=') {
+        if (*p == '=' && p + 1 < s->at) {
             from = p + 1;
             *colon = 0;
-        } else if (*p == ':' && p >= from) {
+        } else if (*p == ':') {
             *colon = 1;
         }
     }
@@ -373,17 +462,29 @@ static int address(struct scrubber *s)
 
     if (s->p >= s->word_end)
         measure_word(s);
-    while (s->at < s->word_end && s->at <= s->p)
-        find_at(s, s->at + 1);
+    if (s->at < s->word_end && s->at <= s->p)
+        find_at(s, s->p + 1);
     if (s->at >= s->word_end)
         return 0;
-    const char *from = local_part(s, &colon), *stop = run(s->at + 1, s->word_end, DOMAIN);
-    if (from == s->at || stop == s->at + 1) {
-        find_at(s, s->at + 1);
-        return 0;
-    }
+    const char *from = local_part(s, &colon), *stop = run(s->at + 1, s->end, DOMAIN);
     redact(s, from, colon ? s->at : stop);
     find_at(s, s->p + 1);
+    return 1;
+}
+
+/* scheme://user:password@host: all up to the last @ of the authority, whatever it is made of. */
+static int user_info(struct scrubber *s)
+{
+    const char *at = NULL;
+
+    if (s->end - s->p < 3 || memcmp(s->p, "://", 3) != 0)
+        return 0;
+    for (const char *p = s->p + 3;
+         p < s->end && (unsigned char)*p > ' ' && strchr("/?#\"<>\\`", *p) == NULL; p++)
+        at = *p == '@' ? p : at;
+    if (at == NULL || at == s->p + 3)
+        return 0;
+    redact(s, s->p + 3, at);
     return 1;
 }
 
@@ -405,11 +506,6 @@ static int secret(struct scrubber *s)
         return credentials(s);
     case 'e':
         return jwt(s);
-    case 'c':
-    case 'p':
-    case 's':
-    case 't':
-        return named_value(s);
     default:
         return is(*s->p, DIGIT) && card(s);
     }
@@ -441,9 +537,25 @@ static void beyond_ascii(struct scrubber *s)
         escape(s, decode3(s->p), 3);
     } else if (len == 2 && memcmp(s->p, "\xd8\x9c", 2) == 0) {
         escape(s, 0x061c, 2);
+    } else if (s->p[0] == '\xc2' && (unsigned char)s->p[1] < 0xa0) {
+        escape(s, (unsigned char)s->p[1], 2); /* a second set of controls: CSI is one */
     } else {
         s->p += len;
     }
+}
+
+/* The rest of a word whose beginning has been looked at; a mark is a word of its own. */
+static const char *word_stop(const struct scrubber *s)
+{
+    return is(*s->p, ALNUM) ? run(s->p + 1, s->end, ALNUM) : s->p + 1;
+}
+
+static void word(struct scrubber *s)
+{
+    const char *stop = word_stop(s);
+
+    if (!public_id(s) && !named_value(s, stop, NULL) && !secret(s) && !address(s) && !long_run(s))
+        s->p = stop;
 }
 
 static void step(struct scrubber *s)
@@ -454,10 +566,12 @@ static void step(struct scrubber *s)
         beyond_ascii(s);
     else if (c < 0x20 || c == 0x7f)
         escape(s, c, 1);
+    else if (c == ':' && user_info(s))
+        return;
     else if (!is((char)c, WORD) || after_alnum(s))
         s->p++;
-    else if (!public_id(s) && !secret(s) && !address(s) && !long_run(s))
-        s->p = run(s->p + 1, s->end, ALNUM);
+    else
+        word(s);
 }
 
 /* ---- text that is plainly clean ----

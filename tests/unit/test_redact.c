@@ -3,6 +3,7 @@
 
 #include <wsrt/error.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -50,7 +51,7 @@ START_TEST(secrets_are_replaced)
         {SPAN("/x?X-Amz-Signature=abc&y=1"), "/x?X-Amz-Signature=[redacted]&y=1", 1},
         {SPAN("x-amz-security-token: IQoJ"), "x-amz-security-token: [redacted]", 1},
         {SPAN("?token=a&access_token=b"), "?token=[redacted]&access_token=[redacted]", 2},
-        {SPAN("{\"token\":\"a b\"}"), "{\"token\":\"[redacted] b\"}", 1},
+        {SPAN("{\"token\":\"a b\"}"), "{\"token\":\"[redacted]\"}", 1},
         {SPAN("Cookie: a=b; c=d\nnext"), "Cookie: [redacted]\\u000anext", 1},
         {SPAN("Set-Cookie: sid=1; Path=/"), "Set-Cookie: [redacted]", 1},
         {SPAN("https://user:pa55@example.org/x"), "https://[redacted]@example.org/x", 1},
@@ -63,6 +64,83 @@ START_TEST(secrets_are_replaced)
         {SPAN("4111 1111 1111 1111"), "[redacted]", 1},
         {SPAN("card 4111-1111-1111-1111."), "card [redacted].", 1},
         {SPAN("378282246310005"), "[redacted]", 1},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        expect(&rows[i], 0);
+}
+END_TEST
+
+START_TEST(a_mark_before_a_secret_does_not_hide_it)
+{
+    static const char *const secrets[] = {"AKIAIOSFODNN7EXAMPLE", JWT, HEX32, "4111111111111111"};
+    static const char marks[] = "!#$%*+-./:=?@^_`{|~,;()[]<>&\"'";
+
+    for (size_t i = 0; i < COUNT(secrets); i++)
+        for (size_t k = 0; k < sizeof marks - 1; k++) {
+            char in[128], out[128];
+            size_t len, found;
+            int n = snprintf(in, sizeof in, "x %c%s", marks[k], secrets[i]);
+            wsrt_redact((wsrt_span){in, (size_t)n}, 0, out, sizeof out, &len, &found);
+            ck_assert_msg(found == 1 && len <= 15 && memcmp(out + len - 10, "[redacted]", 10) == 0,
+                          "%s: %.*s", in, (int)len, out);
+        }
+}
+END_TEST
+
+START_TEST(a_value_is_hidden_by_its_name_however_it_is_written)
+{
+    static const struct row rows[] = {
+        {SPAN("--token=abc"), "--token=[redacted]", 1},
+        {SPAN("/#access_token=abc&x=1"), "/#access_token=[redacted]&x=1", 1},
+        {SPAN("$password = abc"), "$password = [redacted]", 1},
+        {SPAN("accessToken=abc"), "accessToken=[redacted]", 1},
+        {SPAN("{\"clientSecret\": \"a \\\"b\\\" c\", \"n\": 1}"),
+         "{\"clientSecret\": \"[redacted]\", \"n\": 1}", 1},
+        {SPAN("\"{\\\"token\\\":\\\"a b\\\",\\\"n\\\":1}\""),
+         "\"{\\\"token\\\":\\\"[redacted]\\\",\\\"n\\\":1}\"", 1},
+        {SPAN("password: 'correct horse', next"), "password: '[redacted]', next", 1},
+        {SPAN("password: 'no end\nnext"), "password: '[redacted]\\u000anext", 1},
+        {SPAN("'secret' => 'a b'"), "'secret' => '[redacted]'", 1},
+        {SPAN("token:\tabc"), "token:\\u0009[redacted]", 1},
+        {SPAN("X-Auth-Token: Bearer abc.def"), "X-Auth-Token: [redacted]", 1},
+        {SPAN("cookies: [\"a=b\", \"c=d\"]"), "cookies: [redacted]", 1},
+        {SPAN("cognito_user_pool_app_client_secret=abc."), "[redacted]", 1},
+        {SPAN("password=\"\" token="), "password=\"\" token=", 0},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        expect(&rows[i], 0);
+}
+END_TEST
+
+START_TEST(credentials_in_an_address_may_hold_any_mark)
+{
+    static const struct row rows[] = {
+        {SPAN("redis://:a&b,c;(d)'e'@host:6379/0"), "redis://[redacted]@host:6379/0", 1},
+        {SPAN("redis://:c2VjcmV0cGFzcw==@host"), "redis://[redacted]@host", 1},
+        {SPAN("https://user:p@ss@host/a?x=c@d.e"), "https://[redacted]@host/a?x=[redacted]", 2},
+        {SPAN("https://host/?mail=a=@b.c"), "https://host/?mail=[redacted]", 1},
+        {SPAN("https://:p/@host, https://host"), "https:[redacted]@host, https://host", 1},
+        {SPAN("anna@\xc3\xb6"
+              "bb.at!"),
+         "[redacted]!", 1},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++)
+        expect(&rows[i], 0);
+}
+END_TEST
+
+START_TEST(numbers_beside_a_card_do_not_hide_it)
+{
+    static const struct row rows[] = {
+        {SPAN("4111111111111111 123"), "[redacted] 123", 1},
+        {SPAN("4111 1111 1111 1111 12/26"), "[redacted] 12/26", 1},
+        {SPAN("12 4111-1111-1111-1111 1111 9"), "12 [redacted] 1111 9", 1},
+        {SPAN("4 111111111111111 1 2"), "4 111111111111111 1 2", 0},
+        {SPAN("4111111111111111x"), "4111111111111111x", 0},
+        {SPAN("AKIAIOSFODNN7EXAMPLE/x-1 y"), "[redacted] y", 1},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++)
@@ -116,6 +194,7 @@ START_TEST(what_could_deceive_a_reader_is_escaped)
         {SPAN("\xe2\x80\xa8\xe2\x80\xa9"), "\\u2028\\u2029", 0},
         {SPAN("\xe2\x80\xaa\xe2\x80\xae\xe2\x81\xa6\xe2\x81\xa9\xe2\x80\x8e\xe2\x80\x8f\xd8\x9c"),
          "\\u202a\\u202e\\u2066\\u2069\\u200e\\u200f\\u061c", 0},
+        {SPAN("\xc2\x80\xc2\x9b[31m\xc2\x9f\xc2\xa0"), "\\u0080\\u009b[31m\\u009f\xc2\xa0", 0},
         {SPAN("\xff"
               "a\xe2\x82"),
          "\xef\xbf\xbd"
@@ -215,15 +294,16 @@ START_TEST(text_that_is_plainly_clean_is_told_by_no_secret_anywhere)
 }
 END_TEST
 
-/* CPU time of one call over `len` bytes of a repeated pattern, the best of three. */
-static double cost(const char *pattern, size_t len)
+/* CPU time of one call over `len` bytes, half of one repeated pattern and half of another, the best of
+ * three. */
+static double cost(const char *pattern, const char *other, size_t len)
 {
-    size_t step = strlen(pattern);
+    size_t step = strlen(pattern), other_step = strlen(other);
     char *text = malloc(len), *out = malloc(12 * len);
     double best = 1e9;
 
     for (size_t i = 0; i < len; i++)
-        text[i] = pattern[i % step];
+        text[i] = i < len / 2 ? pattern[i % step] : other[i % other_step];
     for (int i = 0; i < 3; i++) {
         clock_t from = clock();
         wsrt_redact((wsrt_span){text, len}, WSRT_REDACT_IP, out, 12 * len, NULL, NULL);
@@ -238,13 +318,20 @@ static double cost(const char *pattern, size_t len)
 START_TEST(the_time_grows_with_the_text_and_no_faster)
 {
     static const char *const patterns[] = {
-        "eyJ-",    "eyJ.", "@",   "a@",   ".@",   "a:",        "token",    "token ",
-        "bearer ", "1 ",   "1-",  "::",   "a=",   "Basic a, ", "http://",  "AKIA",
-        "a-b.",    "x ",   "-@-", "a.:@", "1.2.", "token=,",   "abcd:efgh"};
+        "eyJ-",    "eyJ.", "@",   "a@",         ".@",      "a:",        "token",     "token ",
+        "bearer ", "1 ",   "1-",  "::",         "a=",      "Basic a, ", "http://",   "AKIA",
+        "a-b.",    "x ",   "-@-", "a.:@",       "1.2.",    "token=,",   "abcd:efgh", "basic.",
+        "a://",    "=@b",  "\\",  "token=\"\\", "cookies", "#\""};
+    static const char *const halves[][2] = {
+        {"a.", "@"}, {"a.", "=@b"}, {"token=\"", "\\"}, {"basic", " "}, {"://", "@"}};
 
-    for (size_t i = 0; i < COUNT(patterns); i++) {
-        double small = cost(patterns[i], 5000), large = cost(patterns[i], 80000);
-        ck_assert_msg(large < 64 * (small + 1e-4), "%s: %g, then %g", patterns[i], small, large);
+    for (size_t i = 0; i < COUNT(patterns) + COUNT(halves); i++) {
+        int whole = i < COUNT(patterns);
+        const char *first = whole ? patterns[i] : halves[i - COUNT(patterns)][0];
+        const char *second = whole ? first : halves[i - COUNT(patterns)][1];
+        double small = cost(first, second, 5000), large = cost(first, second, 80000);
+        ck_assert_msg(large < 64 * (small + 1e-4), "%s %s: %g, then %g", first, second, small,
+                      large);
     }
 }
 END_TEST
@@ -256,6 +343,10 @@ Suite *suite(void)
 
     tcase_set_timeout(t, 60);
     tcase_add_test(t, secrets_are_replaced);
+    tcase_add_test(t, a_mark_before_a_secret_does_not_hide_it);
+    tcase_add_test(t, a_value_is_hidden_by_its_name_however_it_is_written);
+    tcase_add_test(t, credentials_in_an_address_may_hold_any_mark);
+    tcase_add_test(t, numbers_beside_a_card_do_not_hide_it);
     tcase_add_test(t, what_is_no_secret_stays);
     tcase_add_test(t, addresses_of_machines_go_by_option);
     tcase_add_test(t, what_could_deceive_a_reader_is_escaped);
