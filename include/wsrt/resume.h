@@ -93,7 +93,8 @@ typedef struct wsrt_resume_result {
 /**
  * Gives a connection a session: that of its token when this can be resumed, else a new one. Either
  * holds back what is posted to it until wsrt_resume_replay(), for the client is to hear of its session
- * first. A session that the connection had before ends, and so does one found with a gap.
+ * first. From here until then nothing that it missed is given up for newer messages. A session that the
+ * connection had before ends, and so does one found with a gap.
  *
  * @param out  written on WSRT_OK
  * @return WSRT_OK; WSRT_ERR_LIMIT (max_sessions); WSRT_ERR_NOMEM; WSRT_ERR_IO (no entropy);
@@ -127,8 +128,9 @@ WSRT_API int wsrt_resume_replay(wsrt_resume *r, wsrt_span connection_id, wsrt_re
  * @param send     called at most once, under no lock; it does not post to this connection itself
  * @return WSRT_OK: sent or kept; WSRT_ERR_NOT_FOUND: the connection has no session, nothing was done;
  *         WSRT_ERR_INVALID (NULL, or no object); WSRT_ERR_TOO_LARGE (it cannot be kept, and the
- *         client is away); WSRT_ERR_NOMEM; `send`'s status, but after WSRT_ERR_GONE the session waits
- *         with the message. Any thread. @since 0.1
+ *         client is away); WSRT_ERR_THROTTLED (the client is being told what it missed, and there is
+ *         no room for more: it has no number); WSRT_ERR_NOMEM; `send`'s status, but after
+ *         WSRT_ERR_GONE the session waits with the message. Any thread. @since 0.1
  */
 WSRT_API int wsrt_resume_post(wsrt_resume *r, wsrt_span connection_id, wsrt_span message,
                               wsrt_resume_send_fn send, void *user);

@@ -31,7 +31,8 @@ struct session {
     struct session *later;
     unsigned char id[SESSION_ID];
     enum state state;
-    int sending; /* LIVE: a thread has the turn */
+    int sending;    /* LIVE: a thread has the turn */
+    unsigned opens; /* how often its client has come back */
     uint64_t user;
     uint64_t first; /* number of the oldest that is kept; behind `seq` when none is */
     uint64_t seq;   /* of the newest message */
@@ -192,29 +193,47 @@ static void drop_up_to(wsrt_resume *r, struct session *s, uint64_t seq)
         drop_first(r, s);
 }
 
+/* A client that is coming back has been promised all that it has not been told, so only what is behind
+ * that may make room. */
+static int has_room(const wsrt_resume *r, struct session *s, size_t len)
+{
+    uint64_t first = s->first;
+    size_t bytes = s->bytes;
+
+    if (s->state != REPLAYING)
+        return 1;
+    for (;
+         first <= s->told && (s->seq - first + 1 >= r->max_messages || len > r->max_bytes - bytes);
+         first++)
+        bytes -= (*place_of(r, s, first))->len;
+    return s->seq + 1 - first < r->max_messages && len <= r->max_bytes - bytes;
+}
+
 /* What is not kept leaves a gap: nothing older is of use either. */
 static void take_number(wsrt_resume *r, struct session *s, struct kept *k)
 {
-    size_t len = k == NULL ? SIZE_MAX : k->len;
-
     while (s->first <= s->seq &&
-           (s->seq - s->first + 1 >= r->max_messages || len > r->max_bytes - s->bytes))
+           (s->seq - s->first + 1 >= r->max_messages || k->len > r->max_bytes - s->bytes))
         drop_first(r, s);
     s->seq++;
-    if (len > r->max_bytes) {
+    if (k->len > r->max_bytes) {
         s->first = s->seq + 1;
         return;
     }
     *place_of(r, s, s->seq) = k;
     k->holders++;
-    s->bytes += len;
-    r->stats.bytes += len;
+    s->bytes += k->len;
+    r->stats.bytes += k->len;
 }
 
 static void take_back_number(wsrt_resume *r, struct session *s)
 {
     struct kept **k = place_of(r, s, s->seq);
 
+    if (s->first > s->seq) {
+        s->first = s->seq--;
+        return;
+    }
     s->bytes -= (*k)->len;
     r->stats.bytes -= (*k)->len;
     release(r, *k);
@@ -461,6 +480,7 @@ static int settle(wsrt_resume *r, const wsrt_resume_request *q, uint64_t user, s
     unbind(r, *s);
     bind_to(r, *s, q->connection_id);
     drop_up_to(r, *s, q->last);
+    (*s)->opens++;
     (*s)->told = q->last;
     (*s)->state = REPLAYING;
     return WSRT_OK;
@@ -508,19 +528,22 @@ int wsrt_resume_open(wsrt_resume *r, const wsrt_resume_request *request, wsrt_re
 
 /* ---- messages to the client ---- */
 
-/* After a failed send of `k`; the session may have changed or ended meanwhile. */
-static int after_failure(wsrt_resume *r, wsrt_span connection, const struct kept *k, int rc)
+/* After a failed send of `k`, `is_same` unless the client has come back meanwhile: then it was told again
+ * what is kept. */
+static int after_failure(wsrt_resume *r, struct session *s, int is_same, const struct kept *k,
+                         int rc)
 {
-    struct session *s = find(r, connection);
+    int is_kept = k->len <= r->max_bytes;
 
-    if (s == NULL || *place_of(r, s, k->seq) != k)
-        return rc;
+    if (!is_same)
+        return *place_of(r, s, k->seq) == k ? WSRT_OK : rc;
     if (rc == WSRT_ERR_GONE) {
         start_waiting(r, s);
-        return WSRT_OK;
+        return is_kept ? WSRT_OK : WSRT_ERR_TOO_LARGE;
     }
-    if (s->seq == k->seq)
-        take_back_number(r, s);
+    if (s->seq != k->seq)
+        return is_kept ? WSRT_OK : rc;
+    take_back_number(r, s);
     return rc;
 }
 
@@ -557,6 +580,7 @@ static int send_in_turn(wsrt_resume *r, struct session *s, struct kept *k,
                         const struct sending *out)
 {
     unsigned char id[SESSION_ID];
+    unsigned opens = s->opens;
 
     memcpy(id, s->id, sizeof id);
     s->sending = 1;
@@ -566,7 +590,7 @@ static int send_in_turn(wsrt_resume *r, struct session *s, struct kept *k,
         s->sending = 0;
     if (r->in_line > 0)
         pthread_cond_broadcast(&r->turn);
-    return rc;
+    return s != NULL && rc < 0 ? after_failure(r, s, s->opens == opens, k, rc) : rc;
 }
 
 static int post_locked(wsrt_resume *r, wsrt_span message, const struct sending *out)
@@ -579,13 +603,15 @@ static int post_locked(wsrt_resume *r, wsrt_span message, const struct sending *
     if (k == NULL)
         return WSRT_ERR_NOMEM;
     int rc = WSRT_OK, fits = k->len <= r->max_bytes, away = s->state != LIVE;
-    take_number(r, s, k);
     if (away && !fits)
         rc = WSRT_ERR_TOO_LARGE;
+    if (!has_room(r, s, k->len)) {
+        release(r, k);
+        return fits ? WSRT_ERR_THROTTLED : rc;
+    }
+    take_number(r, s, k);
     if (!away)
         rc = send_in_turn(r, s, k, out);
-    if (!away && rc < 0)
-        rc = after_failure(r, out->connection, k, rc);
     release(r, k);
     return rc;
 }
@@ -609,8 +635,6 @@ static struct kept *next_untold(wsrt_resume *r, wsrt_span connection)
 
     if (s == NULL || s->state != REPLAYING)
         return NULL;
-    if (s->told + 1 < s->first)
-        s->told = s->first - 1; /* came and went while it was held back */
     if (s->told == s->seq) {
         s->state = LIVE;
         return NULL;

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { MANY = 64, MOVED = 4500 };
+enum { MANY = 64, TRY_LATER = 1013, MOVED = 4500 };
 
 /* ---- the sender that numbers ---- */
 
@@ -195,6 +195,15 @@ static void leave_old(wsrt_runtime *rt, const char *old_cstr)
     (void)wsrt_disconnect(rt, old, MOVED, wsrt_span_cstr("session moved")); /* mostly gone */
 }
 
+/* Who was not told all that it missed would not know: it is to come back and resume again. */
+static void send_away(wsrt_context *ctx)
+{
+    wsrt_span id = ctx->event->connection_id;
+
+    (void)wsrt_resume_closed(ctx->rt->resume, id, TRY_LATER);
+    (void)wsrt_disconnect(ctx->rt, id, TRY_LATER, wsrt_span_cstr("not all was sent"));
+}
+
 int wsrt_resume_handler(wsrt_context *ctx, const wsrt_request *req, void *user)
 {
     wsrt_resume_result result = {.struct_size = sizeof result};
@@ -218,12 +227,16 @@ int wsrt_resume_handler(wsrt_context *ctx, const wsrt_request *req, void *user)
     wsrt_session_resumes(ctx->event);
     leave_old(ctx->rt, result.old_connection_id);
     rc = tell(ctx, &result);
+    if (rc != WSRT_OK && result.reason != WSRT_RESUME_RESUMED) {
+        (void)wsrt_resume_closed(ctx->rt->resume, q.connection_id, 1000); /* of no use to anybody */
+        return rc;
+    }
     struct through t = {ctx->rt, WSRT_POST_REPLY, 0};
     if (rc == WSRT_OK)
-        (void)wsrt_resume_replay(ctx->rt->resume, q.connection_id, send_on, &t);
-    else if (result.reason != WSRT_RESUME_RESUMED)
-        (void)wsrt_resume_closed(ctx->rt->resume, q.connection_id, 1000); /* of no use to anybody */
-    return rc;
+        rc = wsrt_resume_replay(ctx->rt->resume, q.connection_id, send_on, &t);
+    if (rc != WSRT_OK)
+        send_away(ctx); /* which is the answer */
+    return WSRT_OK;
 }
 
 /* ---- what the client sends again ---- */

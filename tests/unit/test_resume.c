@@ -321,6 +321,32 @@ START_TEST(a_message_to_a_connection_found_gone_waits)
 }
 END_TEST
 
+/* Its client comes back on the same connection while the message is being sent. */
+static int come_back_and_refuse(const wsrt_span *id, wsrt_span message, void *user)
+{
+    const wsrt_resume_result *before = user;
+
+    (void)id;
+    (void)message;
+    ck_assert_uint_eq(open_as("a", "ann", before->token, 0).missed, 1);
+    ck_assert_int_eq(replay("a"), WSRT_OK);
+    return WSRT_ERR_THROTTLED;
+}
+
+START_TEST(a_message_told_again_while_its_sending_failed_keeps_its_number)
+{
+    wsrt_resume_result first = open_as("a", "ann", "", 0);
+
+    replay("a");
+    line_count = 0;
+    ck_assert_int_eq(
+        wsrt_resume_post(r, TEXT("a"), TEXT("{\"n\":1}"), come_back_and_refuse, &first), WSRT_OK);
+    expect_numbers("a", 1, 1);
+    post_numbers("a", 2, 2);
+    expect_numbers("a", 2, 2);
+}
+END_TEST
+
 START_TEST(a_new_token_resumes_like_the_first)
 {
     wsrt_resume_result result = open_as("a", "ann", "", 0);
@@ -377,6 +403,74 @@ START_TEST(bytes_are_bounded_too)
         ck_assert_int_eq(open_as("b", "ann", first.token, last).reason,
                          last < 2 ? WSRT_RESUME_GAP : WSRT_RESUME_RESUMED);
     }
+}
+END_TEST
+
+START_TEST(what_a_client_was_promised_makes_no_room_for_newer_messages)
+{
+    wsrt_resume_options o = options();
+
+    o.max_messages = 4;
+    make(o);
+    wsrt_resume_result first = open_as("a", "ann", "", 0);
+    replay("a");
+    post_numbers("a", 1, 4);
+    closed("a", 1006);
+    wsrt_resume_result again = open_as("b", "ann", first.token, 1);
+    ck_assert_uint_eq(again.missed, 3);
+    post_numbers("b", 5, 5);
+    ck_assert_int_eq(post("b", "{\"n\":6}"), WSRT_ERR_THROTTLED);
+    line_count = 0;
+    ck_assert_int_eq(replay("b"), WSRT_OK);
+    expect_numbers("b", 2, 5);
+    post_numbers("b", 6, 6);
+    expect_numbers("b", 6, 6);
+}
+END_TEST
+
+START_TEST(nor_do_bytes_that_were_promised)
+{
+    wsrt_resume_options o = options();
+
+    o.max_bytes = 3 * strlen("{\"seq\":1,\"n\":1}");
+    make(o);
+    wsrt_resume_result first = open_as("a", "ann", "", 0);
+    post_numbers("a", 1, 3);
+    closed("a", 1006);
+    open_as("b", "ann", first.token, 1);
+    post_numbers("b", 4, 4);
+    ck_assert_int_eq(post("b", "{\"n\":5}"), WSRT_ERR_THROTTLED);
+    ck_assert_int_eq(post("b", "{\"n\":\"much more than is kept of a whole session\"}"),
+                     WSRT_ERR_TOO_LARGE);
+    line_count = 0;
+    ck_assert_int_eq(replay("b"), WSRT_OK);
+    expect_numbers("b", 2, 4);
+}
+END_TEST
+
+START_TEST(a_message_too_large_to_keep_that_is_refused_leaves_no_number_behind)
+{
+    wsrt_resume_options o = options();
+
+    o.max_bytes = 20;
+    make(o);
+    open_as("a", "ann", "", 0);
+    replay("a");
+    answer = WSRT_ERR_THROTTLED;
+    ck_assert_int_eq(post("a", "{\"n\":\"0123456789\"}"), WSRT_ERR_THROTTLED);
+    answer = WSRT_ERR_GONE;
+    ck_assert_int_eq(post("a", "{\"n\":\"0123456789\"}"), WSRT_ERR_TOO_LARGE);
+    ck_assert_uint_eq(stats().waiting, 1);
+    answer = WSRT_OK;
+    make(o);
+    open_as("a", "ann", "", 0);
+    replay("a");
+    answer = WSRT_ERR_THROTTLED;
+    post("a", "{\"n\":\"0123456789\"}");
+    answer = WSRT_OK;
+    line_count = 0;
+    post_numbers("a", 1, 1);
+    expect_numbers("a", 1, 1);
 }
 END_TEST
 
@@ -795,9 +889,13 @@ static void add_coming_back(Suite *s)
     tcase_add_test(c, a_replay_that_is_cut_off_is_told_the_next_time);
     tcase_add_test(c, a_session_moves_while_its_connection_is_still_open);
     tcase_add_test(c, a_message_to_a_connection_found_gone_waits);
+    tcase_add_test(c, a_message_told_again_while_its_sending_failed_keeps_its_number);
     tcase_add_test(c, a_new_token_resumes_like_the_first);
     tcase_add_test(c, the_last_messages_are_kept_and_older_ones_are_a_gap);
     tcase_add_test(c, bytes_are_bounded_too);
+    tcase_add_test(c, what_a_client_was_promised_makes_no_room_for_newer_messages);
+    tcase_add_test(c, nor_do_bytes_that_were_promised);
+    tcase_add_test(c, a_message_too_large_to_keep_that_is_refused_leaves_no_number_behind);
     tcase_add_test(c, a_message_too_large_to_keep_is_sent_and_leaves_a_gap);
     tcase_add_test(c, sessions_are_bounded);
     suite_add_tcase(s, c);

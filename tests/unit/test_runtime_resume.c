@@ -26,6 +26,7 @@ static int64_t now, wall;
 static int straight; /* 1: the transport has a short way back */
 static int said;     /* times the handler ran */
 static int closed_with;
+static size_t accepted; /* posts, then no more */
 static struct {
     char id[16], text[512];
 } posts[POSTS];
@@ -62,6 +63,8 @@ static int deliver(wsrt_span id, wsrt_span text)
 
     if (p == NULL || !p->open)
         return WSRT_ERR_GONE;
+    if (post_count >= accepted)
+        return WSRT_ERR_THROTTLED;
     ck_assert_uint_lt(post_count, POSTS);
     snprintf(posts[post_count].id, sizeof posts[0].id, "%.*s", (int)id.len, id.ptr);
     snprintf(posts[post_count++].text, sizeof posts[0].text, "%.*s", (int)text.len, text.ptr);
@@ -169,6 +172,7 @@ static void setup(void)
     wall = 1795168800000;
     post_count = 0;
     straight = said = closed_with = 0;
+    accepted = POSTS;
     memset(peers, 0, sizeof peers);
     begin(1);
 }
@@ -419,6 +423,37 @@ START_TEST(a_connection_that_a_session_leaves_open_is_closed_with_4500)
 }
 END_TEST
 
+START_TEST(who_cannot_be_told_all_it_missed_is_closed_and_told_the_next_time)
+{
+    char token[77];
+
+    for (size_t told = 0; told < 3; told++) {
+        struct peer *a = join_with_session(0, "a", "t-ann");
+        memcpy(token, token_of_answer(), sizeof token);
+        leave(a, 1006);
+        shout("{\"n\":1}", 0, NULL);
+        shout("{\"n\":2}", 0, NULL);
+        struct peer *b = join(1, "b", "t-ann");
+        closed_with = 0;
+        post_count = 0;
+        accepted = told;
+        ask(b, token, 0);
+        ck_assert_int_eq(closed_with, 1013);
+        leave(b, 1013);
+        accepted = POSTS;
+        shout("{\"n\":3}", 0, NULL);
+        struct peer *c = join(2, "c", "t-ann");
+        post_count = 0;
+        ask(c, token, 0);
+        ck_assert_ptr_nonnull(strstr(posts[0].text, "\"resumed\":true"));
+        expect_post(1, "c", "{\"seq\":1,\"n\":1}");
+        expect_post(2, "c", "{\"seq\":2,\"n\":2}");
+        expect_post(3, "c", "{\"seq\":3,\"n\":3}");
+        leave(c, 1000);
+    }
+}
+END_TEST
+
 START_TEST(what_has_no_number_does_not_wait_and_leaves_the_record)
 {
     struct peer *a = join_with_session(0, "a", "t-ann");
@@ -498,6 +533,7 @@ Suite *suite(void)
     tcase_add_test(c, a_record_of_who_left_or_has_no_session_is_removed);
     tcase_add_test(c, a_session_is_its_users_alone);
     tcase_add_test(c, a_connection_that_a_session_leaves_open_is_closed_with_4500);
+    tcase_add_test(c, who_cannot_be_told_all_it_missed_is_closed_and_told_the_next_time);
     tcase_add_test(c, what_has_no_number_does_not_wait_and_leaves_the_record);
     tcase_add_test(c, broadcasts_reach_those_with_and_without_a_session);
     tcase_add_test(c, a_request_that_cannot_be_read_is_refused);
