@@ -52,6 +52,16 @@ static void add_service(struct list *l, const wsrt_service_failure *why)
         add_int(l, "nextAttemptTime", why->next_attempt);
 }
 
+/* 0 = it has come. */
+static int64_t time_until(int64_t then, int64_t now)
+{
+    int64_t left;
+
+    if (then <= now)
+        return 0;
+    return __builtin_sub_overflow(then, now, &left) ? INT64_MAX : left;
+}
+
 int wsrt_error_from_service(wsrt_error *e, const wsrt_service_failure *why, wsrt_field *details)
 {
     wsrt_service_failure in;
@@ -69,7 +79,7 @@ int wsrt_error_from_service(wsrt_error *e, const wsrt_service_failure *why, wsrt
     e->type = service_type(&in);
     e->code = open ? wsrt_span_cstr("CIRCUIT_OPEN") : (wsrt_span){0};
     e->http_status = open ? 503 : 0;
-    e->retry_after_ms = open && in.next_attempt > e->wall ? in.next_attempt - e->wall : 0;
+    e->retry_after_ms = open ? time_until(in.next_attempt, e->wall) : 0;
     e->details = l.fields;
     e->detail_count = l.count;
     return WSRT_OK;

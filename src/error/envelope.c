@@ -211,6 +211,21 @@ static void message_value(struct envelope *v)
         put_span(v, default_message(v));
 }
 
+/* Of JSON, which has these in strings only. */
+static void put_without_markup(struct envelope *v, wsrt_span json)
+{
+    for (const char *end = json.ptr + json.len; json.ptr < end; json.ptr++) {
+        if (*json.ptr == '<')
+            PUT(v, "\\u003c");
+        else if (*json.ptr == '>')
+            PUT(v, "\\u003e");
+        else if (*json.ptr == '&')
+            PUT(v, "\\u0026");
+        else
+            put(v, json.ptr, 1);
+    }
+}
+
 static void issues_member(struct envelope *v)
 {
     wsrt_json issues;
@@ -219,7 +234,10 @@ static void issues_member(struct envelope *v)
         issues.kind != WSRT_JSON_ARRAY)
         return;
     PUT(v, ",\"issues\":");
-    put_span(v, issues.text);
+    if ((v->e->flags & WSRT_ERROR_HTML_SAFE) != 0)
+        put_without_markup(v, issues.text);
+    else
+        put_span(v, issues.text);
 }
 
 static void retry_members(struct envelope *v)
@@ -281,8 +299,6 @@ static void detail_member(struct envelope *v, const wsrt_field *f, int *members)
         text_member(v, f->name_cstr, f->text, members);
         return;
     }
-    if (f->kind < WSRT_FIELD_INT || f->kind > WSRT_FIELD_BOOL)
-        return;
     put_name(v, f->name_cstr, members);
     if (f->kind == WSRT_FIELD_INT)
         put_int(v, f->number);
@@ -292,13 +308,30 @@ static void detail_member(struct envelope *v, const wsrt_field *f, int *members)
         put_real(v, f->real);
 }
 
+static int is_kind(const wsrt_field *f)
+{
+    return f->kind == WSRT_FIELD_TEXT || f->kind == WSRT_FIELD_INT || f->kind == WSRT_FIELD_BOOL ||
+           f->kind == WSRT_FIELD_REAL;
+}
+
+/* Of those of one name the first is told. */
+static int is_told(const struct envelope *v, const wsrt_field *f)
+{
+    if (!is_kind(f) || !wsrt_error_detail_allowed(v->e->type, f->name_cstr))
+        return 0;
+    for (const wsrt_field *other = v->e->details; other < f; other++)
+        if (is_kind(other) && strcmp(other->name_cstr, f->name_cstr) == 0)
+            return 0;
+    return 1;
+}
+
 static void details_member(struct envelope *v)
 {
     int members = 0;
 
     PUT(v, ",\"details\":{");
     for (size_t i = 0; i < v->e->detail_count; i++) {
-        if (wsrt_error_detail_allowed(v->e->type, v->e->details[i].name_cstr))
+        if (is_told(v, &v->e->details[i]))
             detail_member(v, &v->e->details[i], &members);
         else
             v->hidden++;
@@ -432,6 +465,11 @@ static void write_minimal(struct envelope *v)
 
 /* ---- the way in ---- */
 
+static int is_nowhere(wsrt_span text)
+{
+    return (text.ptr == NULL) & (text.len > 0);
+}
+
 static int is_valid(const wsrt_error *e)
 {
     const uint32_t known = WSRT_ERROR_RETRYABLE | WSRT_ERROR_NOT_RETRYABLE | WSRT_ERROR_RECONNECT |
@@ -439,10 +477,22 @@ static int is_valid(const wsrt_error *e)
 
     if ((e->flags & ~known) != 0 || (e->details == NULL && e->detail_count > 0))
         return 0;
+    if (is_nowhere(e->code) | is_nowhere(e->message) | is_nowhere(e->correlation_id) |
+        is_nowhere(e->scope) | is_nowhere(e->issues))
+        return 0;
     for (size_t i = 0; i < e->detail_count; i++)
-        if (e->details[i].name_cstr == NULL)
+        if (e->details[i].name_cstr == NULL ||
+            (e->details[i].kind == WSRT_FIELD_TEXT && is_nowhere(e->details[i].text)))
             return 0;
     return 1;
+}
+
+/* What only developers see. */
+static int is_valid_inside(const wsrt_error *e)
+{
+    return !(is_nowhere(e->stack) || is_nowhere(e->request_id) || is_nowhere(e->user_agent) ||
+             is_nowhere(e->source_ip) || is_nowhere(e->stage) || is_nowhere(e->connection_id) ||
+             is_nowhere(e->user_id) || is_nowhere(e->action));
 }
 
 const wsrt_error *wsrt_error_load(wsrt_error *room, const wsrt_error *given)
@@ -480,7 +530,7 @@ int wsrt_error_write(const wsrt_error *e, int form, char *dst, size_t cap, size_
     v = (struct envelope){.e = wsrt_error_load(&room, e), .at = dst, .end = dst, .form = form};
     if (cap > 0)
         v.end += cap;
-    if (v.e == NULL)
+    if (v.e == NULL || (is_for_developers(&v) && !is_valid_inside(v.e)))
         write_minimal(&v);
     else
         render(&v);

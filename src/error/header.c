@@ -12,7 +12,7 @@ static wsrt_span text(const char *text_cstr)
 
 static int is_visible(wsrt_span value)
 {
-    if (value.len == 0 || value.len > VALUE_MOST)
+    if (value.ptr == NULL || value.len == 0 || value.len > VALUE_MOST)
         return 0;
     for (size_t i = 0; i < value.len; i++)
         if (value.ptr[i] <= 0x20 || value.ptr[i] >= 0x7f)

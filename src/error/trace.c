@@ -113,7 +113,7 @@ int wsrt_trace_from_xray(wsrt_span header, wsrt_trace *out)
         stop = stop == NULL ? end : stop;
         if (!read_xray_field(&trace, (wsrt_span){p, (size_t)(stop - p)}))
             return WSRT_ERR_MALFORMED;
-        p = stop + 1;
+        p = stop < end ? stop + 1 : end;
     }
     if (trace.trace_id[0] == '\0')
         return WSRT_ERR_MALFORMED;

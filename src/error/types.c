@@ -3,6 +3,8 @@
 #include <string.h>
 
 #define DATABASE_TEXT "Database temporarily unavailable"
+/* What is known of the breaker around a service, whatever the type of its failure. */
+#define BREAKER "service state failureRate totalRequests nextAttemptTime"
 #define TEXT(literal)                                                                              \
     {                                                                                              \
         "" literal, sizeof(literal) - 1                                                            \
@@ -35,12 +37,12 @@ const struct wsrt_error_row *wsrt_error_row(int type)
         [WSRT_ERROR_RATE_LIMIT] = ROW("RATE_LIMIT_ERROR", "RATE_LIMITED", "Too many requests", 429,
                                       4429, 1, -1, "scope limit remaining"),
         [WSRT_ERROR_TIMEOUT] = ROW("TIMEOUT_ERROR", "TIMEOUT", "The request took too long", 504,
-                                   1013, 1, 1000, "operation timeoutMs elapsedMs"),
-        [WSRT_ERROR_EXTERNAL_SERVICE] = ROW(
-            "EXTERNAL_SERVICE_ERROR", "SERVICE_UNAVAILABLE", "Service temporarily unavailable", 502,
-            1013, 1, 1000, "service operation state failureRate totalRequests nextAttemptTime"),
+                                   1013, 1, 1000, "operation timeoutMs elapsedMs " BREAKER),
+        [WSRT_ERROR_EXTERNAL_SERVICE] =
+            ROW("EXTERNAL_SERVICE_ERROR", "SERVICE_UNAVAILABLE", "Service temporarily unavailable",
+                502, 1013, 1, 1000, "operation " BREAKER),
         [WSRT_ERROR_DATABASE] = ROW("DATABASE_ERROR", "DATABASE_ERROR", DATABASE_TEXT, 500, 1011, 1,
-                                    -1, "engine code operation suggestion"),
+                                    -1, "engine code operation suggestion " BREAKER),
         [WSRT_ERROR_SERVICE_RESTART] = ROW("SERVICE_RESTART", "SERVICE_RESTART",
                                            "The service is restarting", 503, 1012, 1, -1, ""),
         [WSRT_ERROR_PROTOCOL] =

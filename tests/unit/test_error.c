@@ -5,6 +5,7 @@
 #include <wsrt/json.h>
 
 #include <pthread.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
@@ -323,6 +324,52 @@ START_TEST(issues_that_are_no_array_are_left_out)
 }
 END_TEST
 
+START_TEST(markup_is_escaped_in_issues_too)
+{
+    wsrt_error e = plain(WSRT_ERROR_VALIDATION);
+
+    e.issues = TEXT("[{\"path\":\"/<a>\",\"message\":\"a & b\"}]");
+    expect_part(&e, WSRT_ERROR_FORM_CLIENT, "\"path\":\"/<a>\",\"message\":\"a & b\"");
+    e.flags = WSRT_ERROR_HTML_SAFE;
+    expect_part(&e, WSRT_ERROR_FORM_CLIENT,
+                "\"path\":\"/\\u003ca\\u003e\",\"message\":\"a \\u0026 b\"");
+}
+END_TEST
+
+START_TEST(text_that_is_nowhere_gives_the_minimal_envelope)
+{
+    static const size_t public_texts[] = {offsetof(wsrt_error, code), offsetof(wsrt_error, message),
+                                          offsetof(wsrt_error, correlation_id),
+                                          offsetof(wsrt_error, scope),
+                                          offsetof(wsrt_error, issues)};
+    static const size_t texts[] = {
+        offsetof(wsrt_error, stack),      offsetof(wsrt_error, request_id),
+        offsetof(wsrt_error, user_agent), offsetof(wsrt_error, source_ip),
+        offsetof(wsrt_error, stage),      offsetof(wsrt_error, connection_id),
+        offsetof(wsrt_error, user_id),    offsetof(wsrt_error, action)};
+    static const char minimal[] = "{\"success\":false,\"error\":{\"type\":\"INTERNAL_ERROR\","
+                                  "\"message\":\"Internal error\",\"code\":\"INTERNAL_ERROR\"}}";
+    const wsrt_span nowhere = {NULL, 3};
+    wsrt_field detail = {.name_cstr = "kind", .kind = WSRT_FIELD_TEXT, .text = nowhere};
+    wsrt_span name, value;
+
+    for (size_t i = 0; i < COUNT(public_texts) + COUNT(texts); i++) {
+        wsrt_error e = plain(WSRT_ERROR_CONFLICT);
+        size_t at = i < COUNT(public_texts) ? public_texts[i] : texts[i - COUNT(public_texts)];
+        memcpy((char *)&e + at, &nowhere, sizeof nowhere);
+        expect(&e, WSRT_ERROR_FORM_DEVELOPER, minimal);
+        if (i < COUNT(public_texts))
+            expect(&e, WSRT_ERROR_FORM_CLIENT, minimal);
+        for (size_t index = 0; wsrt_error_header(&e, 1, &index, &name, &value) == WSRT_OK;)
+            ck_assert_ptr_nonnull(value.ptr);
+    }
+    wsrt_error e = plain(WSRT_ERROR_CONFLICT);
+    e.details = &detail;
+    e.detail_count = 1;
+    expect(&e, WSRT_ERROR_FORM_DEVELOPER, minimal);
+}
+END_TEST
+
 START_TEST(what_cannot_be_rendered_gives_the_minimal_envelope)
 {
     wsrt_error e = plain(WSRT_ERROR_VALIDATION);
@@ -349,23 +396,53 @@ START_TEST(what_cannot_be_rendered_gives_the_minimal_envelope)
 }
 END_TEST
 
+static void expect_every_size(const wsrt_error *e, int form)
+{
+    char whole[4096];
+    size_t need = 0, len;
+
+    ck_assert_int_eq(wsrt_error_write(e, form, NULL, 0, &need), WSRT_ERR_LIMIT);
+    ck_assert_int_eq(wsrt_error_write(e, form, whole, sizeof whole, NULL), WSRT_OK);
+    for (size_t cap = 0; cap <= need + 1; cap++) {
+        char *room = guarded_copy(out, cap);
+        ck_assert_int_eq(wsrt_error_write(e, form, room, cap, &len),
+                         cap < need ? WSRT_ERR_LIMIT : WSRT_OK);
+        ck_assert_uint_eq(len, need);
+        if (cap >= need)
+            ck_assert_mem_eq(room, whole, need);
+        if (cap > need)
+            ck_assert_int_eq(room[need], '\0');
+        guarded_free(room, cap);
+    }
+}
+
 START_TEST(every_buffer_size_is_served)
 {
-    wsrt_error e = invalid_message();
+    const wsrt_field details[] = {
+        {.name_cstr = "scope", .kind = WSRT_FIELD_TEXT, .text = TEXT("\xff \x1b token=abc \"<\"")},
+        {.name_cstr = "limit", .kind = WSRT_FIELD_INT, .number = INT64_MIN},
+        {.name_cstr = "remaining", .kind = WSRT_FIELD_REAL, .real = -1.2345678901234567e-300}};
+    const wsrt_error all = {.struct_size = sizeof all,
+                            .flags = WSRT_ERROR_RECONNECT | WSRT_ERROR_HTML_SAFE,
+                            .type = WSRT_ERROR_RATE_LIMIT,
+                            .message = TEXT("gr\xc3\xbc\xc3\x9f \xff <a@b.org> \xe2\x80\xa8"),
+                            .correlation_id = TEXT("c-1"),
+                            .wall = INT64_MAX,
+                            .retry_after_ms = INT64_MAX,
+                            .scope = TEXT("user\"\x7f"),
+                            .limit = INT64_MIN,
+                            .remaining = INT64_MAX,
+                            .issues = TEXT("[ \"<&>\" ]"),
+                            .details = details,
+                            .detail_count = COUNT(details),
+                            .stack = TEXT("at f\n\tBearer\tabc"),
+                            .user_agent = TEXT("ua"),
+                            .action = TEXT("say")};
+    const wsrt_error some[] = {invalid_message(), all, {.struct_size = 1}};
 
-    for (int form = WSRT_ERROR_FORM_CLIENT; form <= WSRT_ERROR_FORM_PROBLEM; form++) {
-        size_t need = 0, len;
-        ck_assert_int_eq(wsrt_error_write(&e, form, NULL, 0, &need), WSRT_ERR_LIMIT);
-        for (size_t cap = 0; cap <= need + 1; cap++) {
-            char *room = guarded_copy(out, cap);
-            ck_assert_int_eq(wsrt_error_write(&e, form, room, cap, &len),
-                             cap < need ? WSRT_ERR_LIMIT : WSRT_OK);
-            ck_assert_uint_eq(len, need);
-            if (cap > need)
-                ck_assert_int_eq(room[need], '\0');
-            guarded_free(room, cap);
-        }
-    }
+    for (size_t i = 0; i < COUNT(some); i++)
+        for (int form = WSRT_ERROR_FORM_CLIENT; form <= WSRT_ERROR_FORM_DEVELOPER_FRAME; form++)
+            expect_every_size(&some[i], form);
 }
 END_TEST
 
@@ -625,6 +702,8 @@ Suite *suite(void)
     tcase_add_test(t, codes_that_are_none_give_way_to_the_types);
     tcase_add_test(t, public_text_is_redacted_and_repaired);
     tcase_add_test(t, issues_that_are_no_array_are_left_out);
+    tcase_add_test(t, markup_is_escaped_in_issues_too);
+    tcase_add_test(t, text_that_is_nowhere_gives_the_minimal_envelope);
     tcase_add_test(t, what_cannot_be_rendered_gives_the_minimal_envelope);
     tcase_add_test(t, every_buffer_size_is_served);
     tcase_add_test(t, times_are_written_as_the_calendar_has_them);

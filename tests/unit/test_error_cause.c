@@ -226,6 +226,44 @@ START_TEST(the_type_follows_service_and_status)
 }
 END_TEST
 
+START_TEST(developers_see_the_breakers_numbers_whatever_the_type)
+{
+    static const char *const services[] = {"dynamodb", "cognito", "weather"};
+
+    for (size_t i = 0; i < COUNT(services); i++) {
+        wsrt_service_failure why = open_breaker(services[i]);
+        wsrt_error e = plain(0);
+        uint64_t hidden = 0;
+        char part[256];
+        e.hidden = &hidden;
+        why.status = WSRT_ERR_TIMEOUT;
+        ck_assert_int_eq(wsrt_error_from_service(&e, &why, details), WSRT_OK);
+        snprintf(part, sizeof part,
+                 "\"details\":{\"service\":\"%s\",\"operation\":\"verifyJWT\",\"state\":\"open\","
+                 "\"failureRate\":0.5,\"totalRequests\":10,\"nextAttemptTime\":1700000012345}",
+                 services[i]);
+        expect_part(&e, WSRT_ERROR_FORM_DEVELOPER, part);
+        ck_assert_uint_eq(hidden, 0);
+        expect_no_part(&e, WSRT_ERROR_FORM_CLIENT, "open");
+    }
+}
+END_TEST
+
+START_TEST(an_attempt_at_the_end_of_time_is_waited_for)
+{
+    wsrt_service_failure why = open_breaker("cognito");
+    wsrt_error e = plain(0);
+
+    e.wall = INT64_MIN;
+    why.next_attempt = INT64_MAX;
+    ck_assert_int_eq(wsrt_error_from_service(&e, &why, details), WSRT_OK);
+    ck_assert_int_eq(e.retry_after_ms, INT64_MAX);
+    e.wall = -1;
+    ck_assert_int_eq(wsrt_error_from_service(&e, &why, details), WSRT_OK);
+    ck_assert_int_eq(e.retry_after_ms, INT64_MAX);
+}
+END_TEST
+
 START_TEST(what_is_not_known_of_a_service_is_left_out)
 {
     wsrt_service_failure why = {.struct_size = sizeof why, .status = WSRT_ERR_CIRCUIT_OPEN};
@@ -386,7 +424,9 @@ START_TEST(what_is_hidden_is_counted)
 {
     wsrt_field fields[] = {
         {.name_cstr = "password", .kind = WSRT_FIELD_TEXT, .text = TEXT("x")},
+        {.name_cstr = "kind", .kind = 99},
         {.name_cstr = "kind", .kind = WSRT_FIELD_TEXT, .text = TEXT("a@b.org c@d.org")},
+        {.name_cstr = "kind", .kind = WSRT_FIELD_TEXT, .text = TEXT("another")},
     };
     wsrt_error e = plain(WSRT_ERROR_NOT_FOUND);
     uint64_t hidden = 5;
@@ -398,7 +438,8 @@ START_TEST(what_is_hidden_is_counted)
     render(&e, WSRT_ERROR_FORM_CLIENT);
     ck_assert_uint_eq(hidden, 6);
     render(&e, WSRT_ERROR_FORM_DEVELOPER);
-    ck_assert_uint_eq(hidden, 10);
+    ck_assert_uint_eq(hidden, 12);
+    expect_part(&e, WSRT_ERROR_FORM_DEVELOPER, "\"details\":{\"kind\":\"[redacted] [redacted]\"}");
 }
 END_TEST
 
@@ -610,6 +651,8 @@ Suite *suite(void)
     tcase_add_test(t, an_engine_answers_for_its_own_errors_only);
     tcase_add_test(t, an_open_breaker_tells_clients_when_and_developers_why);
     tcase_add_test(t, the_type_follows_service_and_status);
+    tcase_add_test(t, developers_see_the_breakers_numbers_whatever_the_type);
+    tcase_add_test(t, an_attempt_at_the_end_of_time_is_waited_for);
     tcase_add_test(t, what_is_not_known_of_a_service_is_left_out);
     tcase_add_test(t, a_database_error_carries_its_suggestion_to_developers);
     tcase_add_test(t, a_helper_that_refuses_changes_nothing);
