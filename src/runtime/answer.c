@@ -11,6 +11,19 @@ static int is_developer(const wsrt_context *ctx)
            (ctx->event->flags & WSRT_EVENT_DEVELOPER) != 0;
 }
 
+/* Who did what, as far as it is known without asking the store. */
+static void add_context(wsrt_context *ctx, wsrt_error *e)
+{
+    const wsrt_event *ev = ctx->event;
+    int is_near = ctx->principal_known || ev->principal != NULL || ev->session != NULL;
+    const wsrt_principal *who = is_near ? wsrt_session_principal(ctx) : NULL;
+
+    if (who != NULL)
+        e->user_id = who->user_id;
+    if (ctx->route != NULL)
+        e->action = ctx->route->key;
+}
+
 /* `details` is room for what the error room has to say of a service. */
 static wsrt_error describe(wsrt_context *ctx, int status, wsrt_field *details)
 {
@@ -35,6 +48,10 @@ static wsrt_error describe(wsrt_context *ctx, int status, wsrt_field *details)
         (void)wsrt_error_from_service(&e, &f->service, details);
     else if (status == WSRT_ERR_CIRCUIT_OPEN)
         e.http_status = 503;
+    else if (status == WSRT_ERR_GONE)
+        e.http_status = 410;
+    if (is_developer(ctx))
+        add_context(ctx, &e);
     if (f->limit.scope != 0) {
         e.scope = wsrt_span_cstr(wsrt_scope_name(f->limit.scope));
         e.limit = f->limit.limit;

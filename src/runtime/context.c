@@ -130,13 +130,31 @@ static wsrt_span made(wsrt_context *ctx)
                : wsrt_span_cstr("unavailable");
 }
 
+/* What was offered, as far as it may be seen; of more than an id could be, the length. */
+static void log_replaced(wsrt_context *ctx, wsrt_span offered)
+{
+    enum { MOST_SEEN = 512, MOST_TOLD = 128 };
+    char clean[MOST_SEEN *
+               10]; /* what is hidden or escaped is at most ten bytes for each of its own */
+    size_t len = 0;
+
+    if (offered.len > MOST_SEEN ||
+        wsrt_redact(offered, 0, clean, sizeof clean, &len, NULL) != WSRT_OK)
+        len = 0;
+    const wsrt_field fields[] = {
+        wsrt_text_field("offered", (wsrt_span){clean, len < MOST_TOLD ? len : MOST_TOLD}),
+        wsrt_int_field("length", (int64_t)offered.len),
+    };
+    wsrt_context_log(ctx, WSRT_LEVEL_DEBUG, "correlation_id_replaced", fields, 2);
+}
+
 wsrt_span wsrt_context_correlation_id(wsrt_context *ctx)
 {
     wsrt_span id = ctx->correlation_id;
 
     if (id.len > 0)
         return id;
-    id = offered_in_body(ctx);
+    wsrt_span offered = id = offered_in_body(ctx);
     if (!wsrt_correlation_id_valid(id))
         id = offered_in_headers(ctx);
     if (!wsrt_correlation_id_valid(id))
@@ -144,6 +162,8 @@ wsrt_span wsrt_context_correlation_id(wsrt_context *ctx)
     if (!wsrt_correlation_id_valid(id))
         id = made(ctx);
     ctx->correlation_id = id;
+    if (offered.len > 0 && !wsrt_correlation_id_valid(offered))
+        log_replaced(ctx, offered);
     return id;
 }
 

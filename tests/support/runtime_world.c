@@ -24,8 +24,9 @@ static void world_log(void *user, int level, const char *event, const wsrt_field
     world->fallback_lines += strcmp(event, "fallback") == 0;
     world->unguarded_lines += strcmp(event, "unguarded") == 0;
     world->invalid_lines += strcmp(event, "invalid_message") == 0;
+    world->replaced_lines += strcmp(event, "correlation_id_replaced") == 0;
     if (strcmp(event, "fallback") == 0 || strcmp(event, "unguarded") == 0 ||
-        strcmp(event, "invalid_message") == 0)
+        strcmp(event, "invalid_message") == 0 || strcmp(event, "correlation_id_replaced") == 0)
         for (size_t i = 0; i < n && len < sizeof world->last; i++)
             len += (size_t)snprintf(world->last + len, sizeof world->last - len, "%s=%.*s ",
                                     f[i].name_cstr, (int)f[i].text.len, f[i].text.ptr);

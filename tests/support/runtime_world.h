@@ -30,7 +30,8 @@ struct world {
     size_t fallback_lines;
     size_t unguarded_lines;
     size_t invalid_lines;
-    char last[512];   /* the fields of the latest of these three: name=text, a space after each */
+    size_t replaced_lines;
+    char last[512];   /* the fields of the latest of these four: name=text, a space after each */
     const char *slow; /* posts to this connection are throttled */
 };
 

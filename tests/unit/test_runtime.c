@@ -246,6 +246,77 @@ START_TEST(the_correlation_id_of_the_message_is_echoed)
 }
 END_TEST
 
+static int refuse(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    (void)req;
+    (void)user;
+    return wsrt_fail(ctx, WSRT_ERR_FORBIDDEN, "NOT_TODAY", NULL);
+}
+
+START_TEST(a_correlation_id_that_is_none_is_logged_and_replaced)
+{
+    static int status = WSRT_ERR_NOT_FOUND;
+    wsrt_route r = {.user = &status};
+    char body[800];
+
+    world_add_route("$default", fail_by_status, &r);
+    world_message("c1", NULL, "{\"correlationId\":\"\x1b[2Jtoken=abc d\"}");
+    ck_assert_uint_eq(w.replaced_lines, 0); /* that is no JSON */
+    world_message("c1", NULL, "{\"correlationId\":\"\x7f[2Jtoken=abc d\"}");
+    ck_assert_uint_eq(w.replaced_lines, 1);
+    ck_assert_ptr_nonnull(
+        strstr(w.last, "offered=\\u007f[2Jtoken=[redacted] d length= correlationId=018bcfe5-"));
+    snprintf(body, sizeof body, "{\"correlationId\":\"%0600d\"}", 1);
+    world_message("c1", NULL, body);
+    ck_assert_uint_eq(w.replaced_lines, 2);
+    ck_assert_ptr_nonnull(strstr(w.last, "offered= length="));
+    world_message("c1", NULL, "{}");
+    ck_assert_uint_eq(w.replaced_lines, 2);
+    ck_assert_uint_eq(w.lines, 0);
+}
+END_TEST
+
+START_TEST(a_correlation_id_is_taken_from_the_first_place_that_has_one)
+{
+    static const struct {
+        const char *name, *value, *id;
+    } rows[] = {
+        {"X-Request-ID", "req-1", "req-1"},
+        {"X-Correlation-ID", "corr-1", "corr-1"},
+        {"X-Amzn-Trace-Id", "Root=1-5759e988-bd862e3fe1be46a994272793",
+         "5759e988bd862e3fe1be46a994272793"},
+        {"traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+         "4bf92f3577b34da6a3ce929d0e0e4736"},
+    };
+    wsrt_pair headers[sizeof rows / sizeof rows[0]];
+    char line[128];
+
+    world_add_route("$connect", refuse, NULL);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wsrt_event ev = world_event(WSRT_EVENT_CONNECT, "c1", NULL);
+        headers[i] = (wsrt_pair){wsrt_span_cstr(rows[i].name), wsrt_span_cstr(rows[i].value)};
+        ev.headers = headers;
+        ev.header_count = i + 1;
+        world_dispatch(&ev);
+        snprintf(line, sizeof line, "X-Correlation-ID: %s\n", rows[i].id);
+        ck_assert_msg(strstr(w.headers, line) != NULL, "%s: %s", rows[i].name, w.headers);
+    }
+}
+END_TEST
+
+START_TEST(a_peer_that_is_gone_is_410)
+{
+    static int status = WSRT_ERR_GONE;
+    wsrt_route r = {.user = &status};
+    wsrt_event ev = world_event(WSRT_EVENT_CONNECT, "c1", NULL);
+
+    world_add_route("$connect", fail_by_status, &r);
+    world_dispatch(&ev);
+    ck_assert_int_eq(w.status, 410);
+    ck_assert_ptr_nonnull(strstr(w.body, "\"type\":\"NOT_FOUND\""));
+}
+END_TEST
+
 START_TEST(a_header_outside_of_a_handler_is_refused)
 {
     wsrt_context *none = NULL;
@@ -597,6 +668,9 @@ Suite *suite(void)
     tcase_add_test(t, without_a_sender_the_first_reply_is_the_response);
     tcase_add_test(t, a_handlers_status_becomes_the_matching_envelope);
     tcase_add_test(t, the_correlation_id_of_the_message_is_echoed);
+    tcase_add_test(t, a_correlation_id_that_is_none_is_logged_and_replaced);
+    tcase_add_test(t, a_correlation_id_is_taken_from_the_first_place_that_has_one);
+    tcase_add_test(t, a_peer_that_is_gone_is_410);
     tcase_add_test(t, ids_that_are_made_are_ulids_when_asked);
     tcase_add_test(t, a_handler_cannot_smuggle_a_header);
     tcase_add_test(t, a_header_outside_of_a_handler_is_refused);

@@ -57,15 +57,10 @@ START_TEST(a_failing_service_opens_its_breaker_and_is_left_alone)
 }
 END_TEST
 
-static int refuse(wsrt_context *ctx, const wsrt_request *req, void *user)
-{
-    (void)req;
-    (void)user;
-    return wsrt_fail(ctx, WSRT_ERR_FORBIDDEN, "NOT_TODAY", NULL);
-}
-
 START_TEST(developers_see_more_when_host_and_request_both_say_so)
 {
+    const wsrt_principal ann = {.struct_size = sizeof ann, .user_id = wsrt_span_cstr("ann")};
+
     for (uint32_t host = 0; host <= 1; host++)
         for (uint32_t request = 0; request <= 1; request++) {
             wsrt_runtime_options o = world_options();
@@ -78,6 +73,7 @@ START_TEST(developers_see_more_when_host_and_request_both_say_so)
             wsrt_event ev = world_event(WSRT_EVENT_MESSAGE, "c1", NULL);
             ev.body = wsrt_span_cstr("{}");
             ev.flags = request * WSRT_EVENT_DEVELOPER;
+            ev.principal = &ann;
             world_dispatch(&ev);
             world_expect_error("EXTERNAL_SERVICE_ERROR", "SERVICE_UNAVAILABLE");
             int shown =
@@ -85,7 +81,10 @@ START_TEST(developers_see_more_when_host_and_request_both_say_so)
                                           "\"verifyJWT\",\"state\":\"closed\",\"failureRate\":1,"
                                           "\"totalRequests\":1}") != NULL;
             ck_assert_int_eq(shown, host && request);
-            ck_assert_int_eq(strstr(world_last_post(), "\"debug\"") != NULL, host && request);
+            ck_assert_int_eq(strstr(world_last_post(), "\"debug\":{") != NULL, host && request);
+            ck_assert_int_eq(strstr(world_last_post(), "\"connectionId\":\"c1\",\"userId\":\"ann\","
+                                                       "\"action\":\"$default\"}") != NULL,
+                             host && request);
             ev.kind = WSRT_EVENT_CONNECT;
             world_dispatch(&ev);
             ck_assert_int_eq(w.status, 403);
