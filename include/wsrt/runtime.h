@@ -214,7 +214,8 @@ typedef struct wsrt_route {
     const wsrt_schema *schema; /**< borrowed, outlives the runtime; NULL = the body is not judged */
     wsrt_span any_group;       /**< SIGNED_IN: space-separated, one suffices; empty = any */
     wsrt_span all_scopes;      /**< SIGNED_IN: space-separated, all are needed */
-    wsrt_span operation;       /**< an operation of its own in the monitor; empty = none */
+    wsrt_span operation;       /**< an operation of its own in the monitor; empty = none, but that
+                                    of `$stream` is "stream_processor" then */
     wsrt_rule rule;            /**< the route's rate; zero = the limiter's */
     int32_t access;            /**< a wsrt_access */
     uint32_t reserved;         /**< 0 */

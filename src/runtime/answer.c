@@ -69,6 +69,7 @@ static int render(wsrt_context *ctx, const wsrt_error *e, int form, wsrt_span *o
         char *dst = wsrt_arena_alloc(&ctx->arena, cap);
         if (dst == NULL)
             return WSRT_ERR_NOMEM;
+        *e->hidden = 0;
         int rc = wsrt_error_write(e, form, dst, cap, &len);
         if (rc == WSRT_ERR_LIMIT) {
             cap = len + 1;
@@ -178,13 +179,17 @@ void wsrt_answer_error(wsrt_context *ctx, int status)
         ctx->failure = (struct failure){0}; /* it explains another error than the one returned */
     wsrt_field details[WSRT_ERROR_DETAILS];
     wsrt_error e = describe(ctx, status, details);
+    uint64_t hidden = 0;
     int in_response = answers_in_response(ctx);
     int form = form_of(ctx);
     wsrt_span body = {minimal, sizeof minimal - 1};
 
     if (ctx->event->kind == WSRT_EVENT_CONNECT)
         add_headers(ctx, &e, form);
+    e.hidden = &hidden;
     (void)render(ctx, &e, form, &body); /* without memory the minimal envelope answers */
+    if (hidden > 0)
+        wsrt_count(&ctx->rt->counts.redactions, hidden);
     ctx->response_status =
         e.http_status != 0 ? e.http_status : wsrt_error_type_info(e.type)->http_status;
     if (ctx->response_status >= 500)

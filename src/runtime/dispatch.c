@@ -404,12 +404,13 @@ static void on_message(wsrt_context *ctx)
 }
 
 /* No client sent it: it has no limits, nobody signs in, and the transport judges the answer. It counts
- * as its route's own operation or not at all. */
+ * as its route's own operation. */
 static void on_stream(wsrt_context *ctx)
 {
     int rc = WSRT_ERR_NOT_FOUND;
 
     ctx->route = ctx->rt->on_stream;
+    wsrt_metrics_note_stream(ctx);
     ctx->principal_known = 1;
     ctx->op = (wsrt_op){{0}};
     ctx->op_started = 1;

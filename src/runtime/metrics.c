@@ -1,6 +1,8 @@
 /* What the other rooms and the runtime itself tell the monitor, read when somebody exports. */
 #include "runtime/runtime_internal.h"
 
+#define SECOND_NS INT64_C(1000000000)
+
 /* ---- circuits ----------------------------------------------------------------------------- */
 
 /* One metric of every breaker; NULL = this breaker has none now. */
@@ -179,6 +181,11 @@ static void read_unguarded(wsrt_samples *to, void *user)
     read_count(to, &((const struct metric_source *)user)->rt->counts.unguarded);
 }
 
+static void read_redactions(wsrt_samples *to, void *user)
+{
+    read_count(to, &((const struct metric_source *)user)->rt->counts.redactions);
+}
+
 static void read_stale_removed(wsrt_samples *to, void *user)
 {
     read_count(to, &((const struct metric_source *)user)->rt->counts.stale_removed);
@@ -191,6 +198,35 @@ static void read_resident(wsrt_samples *to, void *user)
 
     if (bytes >= 0)
         (void)wsrt_sample(to, NULL, 0, (double)bytes);
+}
+
+/* Of a stream's last batch, and told for a minute: an age that stayed would be an alarm that stays. */
+static void read_stream_age(wsrt_samples *to, void *user)
+{
+    const wsrt_runtime *rt = ((const struct metric_source *)user)->rt;
+    int64_t at = atomic_load_explicit(&rt->stream.at, memory_order_acquire);
+    wsrt_field label = wsrt_text_field("Handler", wsrt_span_cstr("stream_processor"));
+
+    if (at == INT64_MIN || rt->env.now(rt->env.user) - at >= 60 * SECOND_NS)
+        return;
+    (void)wsrt_sample(to, &label, 1,
+                      (double)atomic_load_explicit(&rt->stream.age, memory_order_relaxed));
+}
+
+/* Records come in their order, so the first is the oldest. */
+void wsrt_metrics_note_stream(wsrt_context *ctx)
+{
+    wsrt_json whole, created;
+    double seconds;
+
+    if (wsrt_json_parse(&whole, ctx->event->body, NULL) != WSRT_OK ||
+        wsrt_json_find(&whole, wsrt_span_cstr("/Records/0/dynamodb/ApproximateCreationDateTime"),
+                       &created) != WSRT_OK ||
+        wsrt_json_double(&created, &seconds) != WSRT_OK || !(seconds > 0 && seconds < 9e12))
+        return;
+    int64_t age = wsrt_context_wall(ctx) - (int64_t)(seconds * 1000 + 0.5);
+    atomic_store_explicit(&ctx->rt->stream.age, age > 0 ? age : 0, memory_order_relaxed);
+    atomic_store_explicit(&ctx->rt->stream.at, ctx->now, memory_order_release);
 }
 
 static const struct {
@@ -207,6 +243,8 @@ static const struct {
     {"StaleConnectionsRemoved", WSRT_SOURCE_COUNTER, read_stale_removed, 0},
     {"UnguardedCalls", WSRT_SOURCE_COUNTER, read_unguarded, 0},
     {"ProcessResidentBytes", WSRT_SOURCE_GAUGE, read_resident, 0},
+    {"StreamIteratorAge", WSRT_SOURCE_GAUGE, read_stream_age, 0},
+    {"Redactions", WSRT_SOURCE_COUNTER, read_redactions, 0},
 };
 enum { OTHERS = sizeof others / sizeof others[0] };
 

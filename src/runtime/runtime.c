@@ -138,6 +138,7 @@ static int fill(wsrt_runtime *rt, const wsrt_runtime_options *o)
     atomic_store(&rt->last_sweep, rt->env.now(rt->env.user));
     rt->resume = o->resume;
     atomic_store(&rt->resume_due, INT64_MAX);
+    atomic_store(&rt->stream.at, INT64_MIN);
     wsrt_sender_settle(rt, o->sender);
     if (o->authenticator != NULL)
         rt->authenticator = *o->authenticator;
@@ -285,6 +286,17 @@ static void find_slots(struct route *r)
     r->slot_count = (size_t)wsrt_schema_slot_count(r->schema);
 }
 
+/* Streams have one that alarms and dashboards know; a monitor that is full does without it. */
+static int find_operation(wsrt_runtime *rt, const wsrt_route *from, int *id)
+{
+    if (from->operation.len > 0)
+        return wsrt_monitor_operation(rt->monitor, from->operation, id);
+    if (!wsrt_span_equal(from->key, wsrt_span_cstr("$stream")))
+        return WSRT_OK;
+    int rc = wsrt_monitor_operation(rt->monitor, wsrt_span_cstr("stream_processor"), id);
+    return rc == WSRT_ERR_LIMIT ? WSRT_OK : rc;
+}
+
 static int make_route(wsrt_runtime *rt, const wsrt_route *from, struct route **out)
 {
     struct route *r = wsrt_mem_zalloc(&rt->allocator, sizeof *r);
@@ -294,8 +306,8 @@ static int make_route(wsrt_runtime *rt, const wsrt_route *from, struct route **o
         return WSRT_ERR_NOMEM;
     rc = copy_text(rt, r, from);
     r->operation = -1;
-    if (rc == WSRT_OK && from->operation.len > 0)
-        rc = wsrt_monitor_operation(rt->monitor, from->operation, &r->operation);
+    if (rc == WSRT_OK)
+        rc = find_operation(rt, from, &r->operation);
     if (rc != WSRT_OK) {
         free_route(rt, r);
         return rc;

@@ -109,7 +109,12 @@ struct wsrt_runtime {
         _Atomic uint64_t send_failures;
         _Atomic uint64_t stale_removed; /* records of connections that had gone or expired */
         _Atomic uint64_t unguarded;     /* calls made without a breaker, for want of room */
+        _Atomic uint64_t redactions;    /* what envelopes would have told */
     } counts;
+    struct {
+        _Atomic int64_t at;  /* monotonic; INT64_MIN = never */
+        _Atomic int64_t age; /* ms: of the oldest record then */
+    } stream;
     struct metric_source sources[CIRCUIT_SOURCES]; /* the first serves all but the circuits */
     wsrt_breaker_listener *listener;
     _Atomic int64_t last_tick;
@@ -169,6 +174,9 @@ int wsrt_selection_apply(const struct selection *s, wsrt_context *ctx, wsrt_span
 
 /* runtime.c */
 struct route *wsrt_route_find(const wsrt_runtime *rt, wsrt_span key);
+
+/* metrics.c */
+void wsrt_metrics_note_stream(wsrt_context *ctx); /* how old the records of its event are */
 
 /* dispatch.c */
 /* Limits, validation and access of the context's route, then its handler. */

@@ -221,6 +221,21 @@ START_TEST(a_stream_counts_as_its_routes_operation_and_as_no_conversation)
 }
 END_TEST
 
+START_TEST(a_stream_without_an_operation_of_its_own_is_the_stream_processor)
+{
+    wsrt_op_totals t = {.struct_size = sizeof t};
+    int id = -1;
+
+    world_add_route("$stream", take_stream, NULL);
+    ck_assert_int_eq(stream("records"), WSRT_OK);
+    ck_assert_int_eq(
+        wsrt_monitor_operation(wsrt_runtime_monitor(w.rt), wsrt_span_cstr("stream_processor"), &id),
+        WSRT_OK);
+    ck_assert_int_eq(wsrt_monitor_totals(wsrt_runtime_monitor(w.rt), id, &t), WSRT_OK);
+    ck_assert_uint_eq(t.count, 1);
+}
+END_TEST
+
 START_TEST(the_shipped_operations_are_counted)
 {
     wsrt_op_totals t = {.struct_size = sizeof t};
@@ -311,6 +326,46 @@ static void expect_line(const char *line)
 {
     ck_assert_msg(strstr(page(), line) != NULL, "no line %s", line);
 }
+
+START_TEST(a_streams_age_is_that_of_its_oldest_record_for_a_minute)
+{
+    static const char series[] =
+        "wsrt_stream_iterator_age_seconds{handler=\"stream_processor\",environment=\"dev\"} ";
+    char body[256], line[160];
+
+    world_add_route("$stream", take_stream, NULL);
+    ck_assert_int_eq(stream("{\"Records\":[{}]}"), WSRT_OK);
+    ck_assert_ptr_null(strstr(page(), series));
+    snprintf(body, sizeof body,
+             "{\"Records\":[{\"dynamodb\":{\"ApproximateCreationDateTime\":%lld.5}},"
+             "{\"dynamodb\":{\"ApproximateCreationDateTime\":%lld}}]}",
+             (long long)w.wall / 1000 - 70, (long long)w.wall / 1000);
+    ck_assert_int_eq(stream(body), WSRT_OK);
+    snprintf(line, sizeof line, "%s%g\n", series, 69.5 + (double)(w.wall % 1000) / 1000);
+    expect_line(line);
+    w.now += INT64_C(59999999999);
+    expect_line(line);
+    w.now++;
+    ck_assert_ptr_null(strstr(page(), series));
+}
+END_TEST
+
+static int fail_with_a_secret(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    (void)req;
+    (void)user;
+    return wsrt_fail(ctx, WSRT_ERR_REJECTED, "BAD", "token=abc by a@b.org");
+}
+
+START_TEST(what_envelopes_hide_is_in_the_metrics)
+{
+    world_add_route("$default", fail_with_a_secret, NULL);
+    expect_line("wsrt_self_redactions_total{environment=\"dev\"} 0\n");
+    world_message("c1", NULL, "{}");
+    ck_assert_ptr_nonnull(strstr(world_last_post(), "token=[redacted] by [redacted]"));
+    expect_line("wsrt_self_redactions_total{environment=\"dev\"} 2\n");
+}
+END_TEST
 
 #define OF_COGNITO "{service=\"cognito\",operation=\"verifyJWT\",environment=\"dev\"} "
 
@@ -441,6 +496,9 @@ Suite *suite(void)
     tcase_add_test(t, a_fallback_is_logged_once_in_ten_seconds_for_each_operation);
     tcase_add_test(t, a_call_that_finds_no_room_for_a_breaker_is_made_counted_and_logged_once);
     tcase_add_test(t, a_stream_counts_as_its_routes_operation_and_as_no_conversation);
+    tcase_add_test(t, a_stream_without_an_operation_of_its_own_is_the_stream_processor);
+    tcase_add_test(t, a_streams_age_is_that_of_its_oldest_record_for_a_minute);
+    tcase_add_test(t, what_envelopes_hide_is_in_the_metrics);
     tcase_add_test(t, the_shipped_operations_are_counted);
     tcase_add_test(t, every_transition_and_rejection_of_a_breaker_is_in_the_metrics_once);
     tcase_add_test(t, without_limits_not_even_a_given_limiter_counts);
