@@ -2,9 +2,13 @@
 #include "server/endpoints.h"
 #include "server/memory.h"
 
+#include <wsrt/json.h>
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { VERSION_ROOM = 1024 };
 
 void wsrt_exchange_answer(const wsrt_exchange *k, wsrt_answer a)
 {
@@ -44,22 +48,47 @@ static void answer_ready(const wsrt_exchange *k)
         k, (wsrt_answer){.status = store && !draining ? 200 : 503, .body = {text, (size_t)n}});
 }
 
-/* The application's name is the host's, so it is escaped no further than JSON needs. */
+/* What this server does and another may not. */
+static void write_features(wsrt_json_writer *w, const wsrt_settings *set)
+{
+    const struct {
+        const char *name_cstr;
+        int is_on;
+    } rows[] = {
+        {"tls", set->has_tls},
+        {"api-gateway", (set->flags & WSRT_SERVER_API_GATEWAY) != 0},
+        {"workers", set->workers > 0},
+        {"publish", set->feed != NULL},
+    };
+
+    wsrt_json_array(w);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].is_on)
+            wsrt_json_string_cstr(w, rows[i].name_cstr);
+    wsrt_json_array_end(w);
+}
+
 static void answer_version(const wsrt_exchange *k)
 {
-    char text[512], app[260];
-    wsrt_span name = k->loop->set->app;
+    const wsrt_settings *set = k->loop->set;
+    char text[VERSION_ROOM];
+    wsrt_json_writer w;
     size_t len = 0;
 
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.ptr[i] == '"' || name.ptr[i] == '\\')
-            app[len++] = '\\';
-        app[len++] = (unsigned char)name.ptr[i] < ' ' ? ' ' : name.ptr[i];
-    }
-    int n = snprintf(text, sizeof text,
-                     "{\"version\":\"%s\",\"abi\":0,\"app\":\"%.*s\",\"features\":[]}",
-                     wsrt_version_string(), (int)len, app);
-    wsrt_exchange_answer(k, (wsrt_answer){.status = 200, .body = {text, (size_t)n}});
+    wsrt_json_writer_init(&w, text, sizeof text, 0);
+    wsrt_json_object(&w);
+    wsrt_json_key(&w, "version");
+    wsrt_json_string_cstr(&w, wsrt_version_string());
+    wsrt_json_key(&w, "abi");
+    wsrt_json_write_int64(&w, 0);
+    wsrt_json_key(&w, "app");
+    wsrt_json_string(&w, set->app);
+    wsrt_json_key(&w, "features");
+    write_features(&w, set);
+    wsrt_json_object_end(&w);
+    int rc = wsrt_json_finish(&w, &len);
+    wsrt_exchange_answer(k,
+                         (wsrt_answer){.status = rc == WSRT_OK ? 200 : 500, .body = {text, len}});
 }
 
 /* ---- metrics -------------------------------------------------------------------------------- */
