@@ -246,3 +246,28 @@ int world_sign_in(wsrt_context *ctx, const wsrt_request *req, void *user)
     int rc = wsrt_authenticate(ctx, token.text);
     return rc == WSRT_OK ? wsrt_reply(ctx, wsrt_context_principal(ctx)->user_id) : rc;
 }
+
+int world_refuse(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    (void)req;
+    (void)user;
+    return wsrt_fail(ctx, WSRT_ERR_FORBIDDEN, "NOT_TODAY", NULL);
+}
+
+int world_take_stream(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    int fails = wsrt_span_equal(req->event->body, wsrt_span_cstr("bad"));
+
+    (void)user;
+    ck_assert_ptr_null(wsrt_context_principal(ctx));
+    ck_assert(wsrt_span_equal(req->route_key, wsrt_span_cstr("$stream")));
+    return fails ? WSRT_ERR_UNAVAILABLE : wsrt_reply(ctx, req->event->body);
+}
+
+int world_stream(const char *body)
+{
+    wsrt_event ev = world_event(WSRT_EVENT_STREAM, NULL, NULL);
+
+    ev.body = wsrt_span_cstr(body);
+    return world_dispatch(&ev);
+}

@@ -62,5 +62,10 @@ void world_add_route(const char *key, wsrt_handler handler, const wsrt_route *mo
 int world_say_route(wsrt_context *ctx, const wsrt_request *req, void *user);
 int world_say_user(wsrt_context *ctx, const wsrt_request *req, void *user);
 int world_sign_in(wsrt_context *ctx, const wsrt_request *req, void *user);
+/* Refuses with NOT_TODAY. */
+int world_refuse(wsrt_context *ctx, const wsrt_request *req, void *user);
+int world_take_stream(wsrt_context *ctx, const wsrt_request *req, void *user);
+
+int world_stream(const char *body); /* dispatched to $stream */
 
 #endif

@@ -246,13 +246,6 @@ START_TEST(the_correlation_id_of_the_message_is_echoed)
 }
 END_TEST
 
-static int refuse(wsrt_context *ctx, const wsrt_request *req, void *user)
-{
-    (void)req;
-    (void)user;
-    return wsrt_fail(ctx, WSRT_ERR_FORBIDDEN, "NOT_TODAY", NULL);
-}
-
 START_TEST(a_correlation_id_that_is_none_is_logged_and_replaced)
 {
     static int status = WSRT_ERR_NOT_FOUND;
@@ -291,7 +284,7 @@ START_TEST(a_correlation_id_is_taken_from_the_first_place_that_has_one)
     wsrt_pair headers[sizeof rows / sizeof rows[0]];
     char line[128];
 
-    world_add_route("$connect", refuse, NULL);
+    world_add_route("$connect", world_refuse, NULL);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         wsrt_event ev = world_event(WSRT_EVENT_CONNECT, "c1", NULL);
         headers[i] = (wsrt_pair){wsrt_span_cstr(rows[i].name), wsrt_span_cstr(rows[i].value)};
@@ -549,29 +542,11 @@ END_TEST
 
 /* ---- streams ---- */
 
-static int take_stream(wsrt_context *ctx, const wsrt_request *req, void *user)
-{
-    int fails = wsrt_span_equal(req->event->body, wsrt_span_cstr("bad"));
-
-    (void)user;
-    ck_assert_ptr_null(wsrt_context_principal(ctx));
-    ck_assert(wsrt_span_equal(req->route_key, wsrt_span_cstr("$stream")));
-    return fails ? WSRT_ERR_UNAVAILABLE : wsrt_reply(ctx, req->event->body);
-}
-
-static int stream(const char *body)
-{
-    wsrt_event ev = world_event(WSRT_EVENT_STREAM, NULL, NULL);
-
-    ev.body = wsrt_span_cstr(body);
-    return world_dispatch(&ev);
-}
-
 START_TEST(a_stream_goes_to_its_own_route_and_is_answered_in_the_response)
 {
-    world_add_route("$stream", take_stream, &(wsrt_route){.access = WSRT_ACCESS_SIGNED_IN});
+    world_add_route("$stream", world_take_stream, &(wsrt_route){.access = WSRT_ACCESS_SIGNED_IN});
     world_add_route("$default", world_say_route, NULL);
-    ck_assert_int_eq(stream("{\"Records\":[]}"), WSRT_OK);
+    ck_assert_int_eq(world_stream("{\"Records\":[]}"), WSRT_OK);
     ck_assert_int_eq(w.status, 200);
     ck_assert_str_eq(w.body, "{\"Records\":[]}");
     ck_assert_uint_eq(w.post_count, 0);
@@ -584,11 +559,11 @@ START_TEST(a_stream_that_fails_or_has_no_route_says_so_by_its_status)
 {
     wsrt_runtime_options o = world_options();
 
-    ck_assert_int_eq(stream("good"), WSRT_OK);
+    ck_assert_int_eq(world_stream("good"), WSRT_OK);
     ck_assert_int_eq(w.status, 404);
     world_begin(&o);
-    world_add_route("$stream", take_stream, NULL);
-    ck_assert_int_eq(stream("bad"), WSRT_OK);
+    world_add_route("$stream", world_take_stream, NULL);
+    ck_assert_int_eq(world_stream("bad"), WSRT_OK);
     ck_assert_int_eq(w.status, 502);
     ck_assert_ptr_nonnull(strstr(w.body, "\"success\":false"));
     ck_assert_uint_eq(w.post_count, 0);

@@ -2,6 +2,7 @@
 #include "runtime_world.h"
 #include "suite.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- guarded calls ---- */
@@ -69,7 +70,7 @@ START_TEST(developers_see_more_when_host_and_request_both_say_so)
             o.flags |= host * WSRT_RUNTIME_DEVELOPER_ERRORS;
             world_begin(&o);
             world_add_route("$default", call_outside, &r);
-            world_add_route("$connect", refuse, NULL);
+            world_add_route("$connect", world_refuse, NULL);
             wsrt_event ev = world_event(WSRT_EVENT_MESSAGE, "c1", NULL);
             ev.body = wsrt_span_cstr("{}");
             ev.flags = request * WSRT_EVENT_DEVELOPER;
@@ -226,8 +227,8 @@ START_TEST(a_stream_without_an_operation_of_its_own_is_the_stream_processor)
     wsrt_op_totals t = {.struct_size = sizeof t};
     int id = -1;
 
-    world_add_route("$stream", take_stream, NULL);
-    ck_assert_int_eq(stream("records"), WSRT_OK);
+    world_add_route("$stream", world_take_stream, NULL);
+    ck_assert_int_eq(world_stream("records"), WSRT_OK);
     ck_assert_int_eq(
         wsrt_monitor_operation(wsrt_runtime_monitor(w.rt), wsrt_span_cstr("stream_processor"), &id),
         WSRT_OK);
@@ -333,14 +334,14 @@ START_TEST(a_streams_age_is_that_of_its_oldest_record_for_a_minute)
         "wsrt_stream_iterator_age_seconds{handler=\"stream_processor\",environment=\"dev\"} ";
     char body[256], line[160];
 
-    world_add_route("$stream", take_stream, NULL);
-    ck_assert_int_eq(stream("{\"Records\":[{}]}"), WSRT_OK);
+    world_add_route("$stream", world_take_stream, NULL);
+    ck_assert_int_eq(world_stream("{\"Records\":[{}]}"), WSRT_OK);
     ck_assert_ptr_null(strstr(page(), series));
     snprintf(body, sizeof body,
              "{\"Records\":[{\"dynamodb\":{\"ApproximateCreationDateTime\":%lld.5}},"
              "{\"dynamodb\":{\"ApproximateCreationDateTime\":%lld}}]}",
              (long long)w.wall / 1000 - 70, (long long)w.wall / 1000);
-    ck_assert_int_eq(stream(body), WSRT_OK);
+    ck_assert_int_eq(world_stream(body), WSRT_OK);
     snprintf(line, sizeof line, "%s%g\n", series, 69.5 + (double)(w.wall % 1000) / 1000);
     expect_line(line);
     w.now += INT64_C(59999999999);
