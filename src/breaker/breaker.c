@@ -390,9 +390,9 @@ static inline int refuse_at_once(wsrt_breaker *b, uint64_t word, int64_t now, ws
 }
 
 /* Where the only stripe of a breaker is. */
-static inline struct window *only_stripe(wsrt_breaker *b)
+static inline struct stripe only_stripe(wsrt_breaker *b)
 {
-    return (struct window *)(b + 1);
+    return stripe_at(b + 1);
 }
 
 int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsrt_rejection *why)
@@ -401,8 +401,6 @@ int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsr
         return WSRT_ERR_INVALID;
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
     if (LIKELY(word_is_closed(word))) {
-        __builtin_prefetch(&only_stripe(b)->buckets[4], 1);
-        __builtin_prefetch(&only_stripe(b)->buckets[BUCKETS - 1], 1);
         out->opaque[0] = permit_valid | word;
         out->opaque[1] = (uint64_t)now;
         return WSRT_OK;
@@ -419,9 +417,9 @@ static inline void note_time(_Atomic int64_t *last, int64_t t)
         atomic_store_explicit(last, t - t % NS_PER_MS, memory_order_relaxed);
 }
 
-static void note_outcome(struct window *w, int64_t t, int outcome)
+static void note_outcome(struct stripe w, int64_t t, int outcome)
 {
-    note_time(outcome == WSRT_FAILURE ? &w->last_failure : &w->last_success, t);
+    note_time(outcome == WSRT_FAILURE ? &w.earlier->last_failure : &w.latest->last_success, t);
 }
 
 /* METRICS_ONLY tells what would have happened, once a window: its word says when the one that was told
@@ -527,7 +525,7 @@ static void judge(wsrt_breaker *b, const struct settings *s, uint64_t word, cons
 
 static void count(wsrt_breaker *b, const struct settings *s, uint64_t word, const struct ending *e)
 {
-    struct window *w = breaker_stripe(b, e->stripe);
+    struct stripe w = breaker_stripe(b, e->stripe);
     int64_t epoch = wsrt_window_epoch(w, s, e->t);
     int failure = e->outcome == WSRT_FAILURE;
     int by_rate = e->slow && s->config.slow_policy == WSRT_SLOW_RATE;
@@ -691,7 +689,7 @@ static inline int may_trip(const wsrt_breaker *b, const struct settings *s)
 /* By far the most calls: not slow, and of a CLOSED breaker. 0 = settle it the long way. A difference of
  * times that wraps round is one of times that go backwards: not slow either. */
 static inline __attribute__((always_inline)) int
-settle_short(wsrt_breaker *b, struct window *w, wsrt_permit *p, int64_t now, uint64_t one)
+settle_short(wsrt_breaker *b, struct stripe w, wsrt_permit *p, int64_t now, uint64_t one)
 {
     uint64_t word = atomic_load_explicit(&b->word, memory_order_acquire);
 
@@ -700,9 +698,9 @@ settle_short(wsrt_breaker *b, struct window *w, wsrt_permit *p, int64_t now, uin
     const struct settings *s = breaker_settings(b);
     int64_t t = (int64_t)((uint64_t)now - (uint64_t)s->base); /* below 0: before it, or too far */
     if (UNLIKELY((uint64_t)now - p->opaque[1] >= s->short_below || t < 0 ||
-                 !window_count(w, s, t, word_generation(word), one)))
+                 !window_count(w.latest, s, t, word_generation(word), one)))
         return 0;
-    note_time(one == 1 ? &w->last_success : &w->last_failure, t);
+    note_time(one == 1 ? &w.latest->last_success : &w.earlier->last_failure, t);
     *p = (wsrt_permit){{0, 0}};
     return 1;
 }

@@ -36,15 +36,34 @@ struct counts {
 
 /* One stripe of the sliding window: ten buckets of one word each,
  *   tag of generation (8 bits) | tag of epoch (8) | failures (24) | successes (24).
- * Before `epoch` moves on, the buckets that are entered anew are emptied, so a bucket's content is
- * never older than one turn and the short tags are unambiguous. */
-struct window {
-    _Atomic uint64_t at;          /* bucket number of the latest record, see place_of() */
+ * Calls are counted into the latest bucket alone, which stands beside what else every call touches; the
+ * nine before it are in places of their own. Before `at` moves on it is marked, the latest bucket is put
+ * away, and those that nobody entered are emptied: a bucket's content is never older than two turns, and
+ * the short tags are unambiguous. */
+enum { EARLIER = BUCKETS - 1 };
+#define MOVING INT64_MIN
+
+struct latest {
+    _Atomic int64_t at;           /* number of this bucket; MOVING is set while it is put away */
     _Atomic int64_t last_success; /* ns, whole milliseconds, see last_time_ms() */
-    _Atomic uint64_t buckets[BUCKETS];
+    _Atomic uint64_t bucket;
+};
+
+struct earlier {
+    _Atomic uint64_t buckets[EARLIER];
     _Atomic int64_t last_failure;
     _Atomic uint64_t past_failures; /* of emptied buckets */
     _Atomic uint64_t past_successes;
+};
+
+struct window {
+    struct latest latest;
+    struct earlier earlier;
+};
+
+struct stripe {
+    struct latest *latest;
+    struct earlier *earlier;
 };
 
 /* In memory: this, padding, the stripes. What every call touches stands last, next to the only stripe.
@@ -389,37 +408,28 @@ static inline uint64_t tag_of(uint64_t bucket)
     return bucket >> EPOCH_TAG_SHIFT << EPOCH_TAG_SHIFT;
 }
 
-/* A bucket number as it is kept: its last decimal digit stands apart, so that the bucket of the latest
- * record is found without a division. Greater numbers are kept as greater ones. */
-static inline uint64_t place_of(int64_t epoch)
+static inline int64_t epoch_at(int64_t at)
 {
-    return (uint64_t)epoch / BUCKETS << 4 | (uint64_t)epoch % BUCKETS;
+    return at & INT64_MAX;
 }
 
-static inline int64_t epoch_at(uint64_t place)
-{
-    return (int64_t)((place >> 4) * BUCKETS + (place & 15));
-}
-
-/* Counts a call the short way: into the bucket of the latest record, if t does not lie behind it and
- * nothing else moves. `one` is one of a counter of the bucket. 0 = take the long way. A product that
- * wraps round is of settings that have gone: then the call is late, or takes the long way. */
-static inline __attribute__((always_inline)) int window_count(struct window *w,
+/* Counts a call the short way: into the latest bucket, if t does not lie behind it and nothing moves.
+ * `one` is one of a counter of the bucket. 0 = take the long way. A product that wraps round is of
+ * settings that have gone: then the call is late, or takes the long way. */
+static inline __attribute__((always_inline)) int window_count(struct latest *w,
                                                               const struct settings *s, int64_t t,
                                                               uint64_t generation, uint64_t one)
 {
     const uint64_t most = one * COUNT_MOST;
-    uint64_t at = atomic_load_explicit(&w->at, memory_order_relaxed);
-    int64_t epoch = epoch_at(at);
+    int64_t epoch = atomic_load_explicit(&w->at, memory_order_relaxed);
     uint64_t since = (uint64_t)t - (uint64_t)(epoch - s->first) * (uint64_t)s->bucket_ns;
 
     if (epoch < s->first || (int64_t)since >= s->bucket_ns)
         return 0;
     uint16_t tag = (uint16_t)(generation << 8 | (uint8_t)epoch);
-    _Atomic uint64_t *slot = &w->buckets[at & 15];
-    uint64_t old = atomic_load(slot), new = old + one;
+    uint64_t old = atomic_load(&w->bucket), new = old + one;
     return (uint16_t)(old >> EPOCH_TAG_SHIFT) == tag && (new &most) != 0 &&
-           atomic_load(&w->at) == at && atomic_compare_exchange_strong(slot, &old, new);
+           atomic_compare_exchange_strong(&w->bucket, &old, new);
 }
 
 #define NEVER (-(int64_t)NS_PER_MS)
@@ -430,33 +440,45 @@ static inline int64_t last_time_ms(const _Atomic int64_t *last)
     return atomic_load_explicit(last, memory_order_relaxed) / NS_PER_MS;
 }
 
-/* No fewer failures than the window holds: of all its buckets, whatever time they are of. */
-static inline uint64_t window_failures_at_most(const struct window *w)
+static inline uint64_t failures_in(uint64_t bucket)
 {
-    uint64_t sum = 0;
+    return bucket >> COUNT_BITS & COUNT_MOST;
+}
 
-    for (size_t i = 0; i < BUCKETS; i++)
-        sum += atomic_load(&w->buckets[i]) >> COUNT_BITS & COUNT_MOST;
+/* No fewer failures than the window holds: of all its buckets, whatever time they are of. The latest is
+ * looked at first, for it is put away before it is emptied. */
+static inline uint64_t window_failures_at_most(struct stripe w)
+{
+    uint64_t sum = failures_in(atomic_load(&w.latest->bucket));
+
+    for (size_t i = 0; i < EARLIER; i++)
+        sum += failures_in(atomic_load(&w.earlier->buckets[i]));
     return sum;
 }
 
-static inline struct window *breaker_stripe(const wsrt_breaker *b, size_t i)
+static inline struct stripe stripe_at(void *room)
 {
-    return (struct window *)((unsigned char *)(uintptr_t)b + 8 * (size_t)b->stripes_at +
-                             i * STRIPE_ROOM);
+    struct window *w = room;
+
+    return (struct stripe){&w->latest, &w->earlier};
 }
 
-static inline struct window *slow_stripe(unsigned char *slow, size_t i)
+static inline struct stripe breaker_stripe(const wsrt_breaker *b, size_t i)
 {
-    return (struct window *)(slow + i * STRIPE_ROOM);
+    return stripe_at((unsigned char *)(uintptr_t)b + 8 * (size_t)b->stripes_at + i * STRIPE_ROOM);
 }
 
-void wsrt_window_init(struct window *w);
+static inline struct stripe slow_stripe(unsigned char *slow, size_t i)
+{
+    return stripe_at(slow + i * STRIPE_ROOM);
+}
+
+void wsrt_window_init(struct stripe w);
 /* The bucket number of an instant, never before the window's own. */
-int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t t);
-void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int failure);
+int64_t wsrt_window_epoch(struct stripe w, const struct settings *s, int64_t t);
+void wsrt_window_add(struct stripe w, int64_t epoch, uint64_t generation, int failure);
 /* Counts what belongs to no window, for the lifetime alone. */
-void wsrt_window_add_past(struct window *w, int failure);
+void wsrt_window_add_past(struct stripe w, int failure);
 struct counts wsrt_window_sum(const wsrt_breaker *b, const struct settings *s, int64_t t,
                               uint64_t generation);
 uint64_t wsrt_window_slow(const wsrt_breaker *b, const struct settings *s, int64_t t,
@@ -471,7 +493,7 @@ struct put {
 };
 
 /* Sets the bucket whose oldest call is of that age; 0 when it is too old, or holds nothing. */
-int wsrt_window_put(struct window *w, const struct settings *s, int64_t t, int64_t age,
+int wsrt_window_put(struct stripe w, const struct settings *s, int64_t t, int64_t age,
                     struct put put);
 struct counts wsrt_window_lifetime(const wsrt_breaker *b);
 /* Retires what older generations counted. */

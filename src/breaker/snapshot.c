@@ -294,7 +294,7 @@ static void restore_window(wsrt_breaker *b, struct entry *e, const wsrt_breaker_
                            int64_t t)
 {
     const struct settings *s = breaker_settings(b);
-    struct window *w = breaker_stripe(b, 0);
+    struct stripe w = breaker_stripe(b, 0);
     uint64_t generation = word_generation(atomic_load(&b->word));
     int64_t age = passed_ms(e, at) * NS_PER_MS + e->phase % s->bucket_ns;
     int counts_on = e->window_ms == s->config.monitoring_window_ms &&
@@ -305,18 +305,18 @@ static void restore_window(wsrt_breaker *b, struct entry *e, const wsrt_breaker_
             e->buckets[i] = (struct counts){0, 0};
     struct counts past = remainder_of(e->lifetime, e->buckets);
     for (size_t i = 0; i <= b->stripe_mask; i++) {
-        atomic_store(&breaker_stripe(b, i)->past_failures, i == 0 ? past.failures : 0);
-        atomic_store(&breaker_stripe(b, i)->past_successes, i == 0 ? past.successes : 0);
+        atomic_store(&breaker_stripe(b, i).earlier->past_failures, i == 0 ? past.failures : 0);
+        atomic_store(&breaker_stripe(b, i).earlier->past_successes, i == 0 ? past.successes : 0);
     }
 }
 
 static void restore_counters(wsrt_breaker *b, const struct entry *e, const wsrt_breaker_clock *at,
                              int64_t t)
 {
-    struct window *w = breaker_stripe(b, 0);
+    struct stripe w = breaker_stripe(b, 0);
 
-    atomic_store(&w->last_failure, NS_PER_MS * time_of(e->last_failure, at, t));
-    atomic_store(&w->last_success, NS_PER_MS * time_of(e->last_success, at, t));
+    atomic_store(&w.earlier->last_failure, NS_PER_MS * time_of(e->last_failure, at, t));
+    atomic_store(&w.latest->last_success, NS_PER_MS * time_of(e->last_success, at, t));
     uint64_t rejected = e->rejected < REJECTED_ZERO / 2 ? e->rejected : REJECTED_ZERO / 2;
     atomic_fetch_add(&b->rejected, rejected - breaker_rejected(b));
     atomic_store(&b->stale, (uint32_t)e->stale);

@@ -26,9 +26,9 @@ static struct last_times last_times(const wsrt_breaker *b)
     struct last_times last = {-1, -1};
 
     for (size_t i = 0; i <= b->stripe_mask; i++) {
-        const struct window *w = breaker_stripe(b, i);
-        int64_t failure = last_time_ms(&w->last_failure);
-        int64_t success = last_time_ms(&w->last_success);
+        struct stripe w = breaker_stripe(b, i);
+        int64_t failure = last_time_ms(&w.earlier->last_failure);
+        int64_t success = last_time_ms(&w.latest->last_success);
         last.failure = failure > last.failure ? failure : last.failure;
         last.success = success > last.success ? success : last.success;
     }

@@ -2,30 +2,55 @@
 #include "base/wide.h"
 #include "breaker/breaker_internal.h"
 
+#include <string.h>
+
 static struct counts counts_of(uint64_t bucket)
 {
-    return (struct counts){bucket >> COUNT_BITS & COUNT_MOST, bucket & COUNT_MOST};
+    return (struct counts){failures_in(bucket), bucket & COUNT_MOST};
 }
 
-static void retire(struct window *w, uint64_t bucket)
+static int is_empty(uint64_t bucket)
+{
+    return bucket << (64 - EPOCH_TAG_SHIFT) == 0;
+}
+
+/* What a bucket is when it was put away or passed over. It has a number, too: nobody may take it for
+ * one that he saw before. */
+static uint64_t empty_bucket(int64_t epoch)
+{
+    return bucket_tag(epoch, 0);
+}
+
+static int is_of(uint64_t bucket, int64_t epoch)
+{
+    return (uint8_t)(bucket >> EPOCH_TAG_SHIFT) == (uint8_t)epoch;
+}
+
+static _Atomic uint64_t *place_for(struct stripe w, int64_t epoch)
+{
+    return &w.earlier->buckets[(uint64_t)epoch % EARLIER];
+}
+
+static void retire(struct stripe w, uint64_t bucket)
 {
     struct counts c = counts_of(bucket);
 
     if (c.failures > 0)
-        atomic_fetch_add_explicit(&w->past_failures, c.failures, memory_order_relaxed);
+        atomic_fetch_add_explicit(&w.earlier->past_failures, c.failures, memory_order_relaxed);
     if (c.successes > 0)
-        atomic_fetch_add_explicit(&w->past_successes, c.successes, memory_order_relaxed);
+        atomic_fetch_add_explicit(&w.earlier->past_successes, c.successes, memory_order_relaxed);
 }
 
-void wsrt_window_init(struct window *w)
+void wsrt_window_init(struct stripe w)
 {
-    atomic_init(&w->at, 0);
-    for (size_t i = 0; i < BUCKETS; i++)
-        atomic_init(&w->buckets[i], 0);
-    atomic_init(&w->past_failures, 0);
-    atomic_init(&w->past_successes, 0);
-    atomic_init(&w->last_failure, NEVER);
-    atomic_init(&w->last_success, NEVER);
+    atomic_init(&w.latest->at, 0);
+    atomic_init(&w.latest->bucket, 0);
+    for (size_t i = 0; i < EARLIER; i++)
+        atomic_init(&w.earlier->buckets[i], 0);
+    atomic_init(&w.earlier->past_failures, 0);
+    atomic_init(&w.earlier->past_successes, 0);
+    atomic_init(&w.earlier->last_failure, NEVER);
+    atomic_init(&w.latest->last_success, NEVER);
 }
 
 /* Buckets of other settings are numbered from a higher start: to this file a new window length is a
@@ -41,85 +66,157 @@ static int64_t epoch_of(const struct settings *s, int64_t t)
     return s->first + epoch;
 }
 
-int64_t wsrt_window_epoch(const struct window *w, const struct settings *s, int64_t t)
+int64_t wsrt_window_epoch(struct stripe w, const struct settings *s, int64_t t)
 {
     int64_t epoch = epoch_of(s, t);
-    int64_t latest = epoch_at(atomic_load_explicit(&w->at, memory_order_relaxed));
+    int64_t latest = epoch_at(atomic_load_explicit(&w.latest->at, memory_order_relaxed));
 
     return epoch < latest ? latest : epoch;
 }
 
-/* Empties the buckets between the latest epoch and a new one, then moves on. Whoever loads a bucket
- * after another thread has moved on finds `at` changed and leaves the bucket alone. */
-static void advance(struct window *w, int64_t to)
+/* Puts the latest bucket away, `at` being marked: first its copy is in its place, then it is emptied.
+ * Several threads may be at it, each finishing what it finds. A copy counts for nothing by itself:
+ * whoever takes the original out accounts for its calls. */
+static void put_away(struct stripe w, int64_t at)
 {
-    uint64_t from = atomic_load(&w->at);
+    int64_t epoch = epoch_at(at);
+    _Atomic uint64_t *place = place_for(w, epoch);
 
-    while (epoch_at(from) < to) {
-        int64_t before = epoch_at(from);
-        int64_t first = to - before > BUCKETS ? to - BUCKETS + 1 : before + 1;
-        uint64_t seen = from;
-        for (int64_t e = first; e <= to && seen == from; e++) {
-            _Atomic uint64_t *slot = &w->buckets[(uint64_t)e % BUCKETS];
-            uint64_t old = atomic_load(slot);
-            seen = atomic_load(&w->at);
-            if (old != 0 && seen == from && atomic_compare_exchange_strong(slot, &old, 0))
-                retire(w, old);
+    for (;;) {
+        uint64_t before = atomic_load(place), bucket = atomic_load(&w.latest->bucket);
+        uint64_t kept = is_empty(bucket) ? empty_bucket(epoch) : bucket;
+        int is_away = bucket == empty_bucket(epoch);
+        if (atomic_load(&w.latest->at) != at || (is_away && is_of(before, epoch)))
+            return;
+        if (before != kept) {
+            uint64_t seen = before;
+            if (!atomic_compare_exchange_strong(place, &seen, kept))
+                continue;
+            if (!is_of(before, epoch))
+                retire(w, before);
         }
-        (void)atomic_compare_exchange_strong(&w->at, &from, place_of(to)); /* reloads if lost */
+        if (is_away ||
+            atomic_compare_exchange_strong(&w.latest->bucket, &bucket, empty_bucket(epoch)))
+            return;
     }
 }
 
-/* Counts into a bucket; 0 when it is full or the window has moved past it meanwhile. */
-static int count_into(struct window *w, int64_t epoch, uint64_t tag, int failure)
+/* Empties the buckets that nobody entered. */
+static void pass_over(struct stripe w, int64_t at, int64_t to)
 {
-    _Atomic uint64_t *slot = &w->buckets[(uint64_t)epoch % BUCKETS];
-    uint64_t one = failure ? (uint64_t)1 << COUNT_BITS : 1;
-    uint64_t mask = failure ? (uint64_t)COUNT_MOST << COUNT_BITS : COUNT_MOST;
-    uint64_t old = atomic_load(slot), new;
+    int64_t first = epoch_at(at) + 1;
 
-    do {
-        if (epoch_at(atomic_load(&w->at)) - epoch >= BUCKETS)
+    for (int64_t e = to - first > EARLIER ? to - EARLIER : first; e < to; e++) {
+        uint64_t before = atomic_load(place_for(w, e));
+        if (atomic_load(&w.latest->at) != at)
+            return;
+        if (before != empty_bucket(e) &&
+            atomic_compare_exchange_strong(place_for(w, e), &before, empty_bucket(e)))
+            retire(w, before);
+    }
+}
+
+static void advance(struct stripe w, int64_t to)
+{
+    int64_t at = atomic_load(&w.latest->at);
+
+    while (epoch_at(at) < to) {
+        if (at >= 0 && !atomic_compare_exchange_strong(&w.latest->at, &at, at | MOVING))
+            continue;
+        at |= MOVING;
+        put_away(w, at);
+        pass_over(w, at, to);
+        if (atomic_compare_exchange_strong(&w.latest->at, &at, to))
+            return;
+    }
+}
+
+/* The bucket holds calls of a later generation than this one: the call is late. */
+static int is_behind(uint64_t generation, uint64_t bucket)
+{
+    return !is_empty(bucket) &&
+           (int8_t)(uint8_t)((bucket >> GENERATION_TAG_SHIFT) - generation) > 0;
+}
+
+/* Counts into the latest bucket; 0 when it is full, or of a later generation. */
+static int count_into(struct stripe w, uint64_t generation, int failure)
+{
+    uint64_t one = failure ? (uint64_t)1 << COUNT_BITS : 1, mask = one * COUNT_MOST;
+
+    for (;;) {
+        int64_t at = atomic_load(&w.latest->at);
+        uint64_t old = atomic_load(&w.latest->bucket), tag = bucket_tag(at, generation);
+        if (at < 0) {
+            advance(w, epoch_at(at) + 1); /* that far time has come, or nobody would be moving it */
+            continue;
+        }
+        if (atomic_load(&w.latest->at) != at)
+            continue;
+        int is_same = tag_of(old) == tag;
+        if (is_same ? (old & mask) == mask : is_behind(generation, old))
             return 0;
-        if (tag_of(old) != tag)
-            new = tag | one;
-        else if ((old & mask) == mask)
-            return 0; /* saturated: only the lifetime goes on */
-        else
-            new = old + one;
-    } while (!atomic_compare_exchange_weak(slot, &old, new));
-    if (tag_of(old) != tag)
-        retire(w, old);
-    return 1;
+        uint64_t before = old;
+        if (!atomic_compare_exchange_strong(&w.latest->bucket, &old, (is_same ? old : tag) + one))
+            continue;
+        if (!is_same)
+            retire(w, before);
+        return 1;
+    }
 }
 
-void wsrt_window_add(struct window *w, int64_t epoch, uint64_t generation, int failure)
+void wsrt_window_add(struct stripe w, int64_t epoch, uint64_t generation, int failure)
 {
-    if (epoch > epoch_at(atomic_load(&w->at)))
-        advance(w, epoch);
-    if (!count_into(w, epoch, bucket_tag(epoch, generation), failure))
-        retire(w, failure ? (uint64_t)1 << COUNT_BITS : 1);
+    advance(w, epoch);
+    if (!count_into(w, generation, failure))
+        retire(w, failure ? (uint64_t)1 << COUNT_BITS : 1); /* only the lifetime goes on */
 }
 
-void wsrt_window_add_past(struct window *w, int failure)
+void wsrt_window_add_past(struct stripe w, int failure)
 {
     retire(w, failure ? (uint64_t)1 << COUNT_BITS : 1);
 }
 
+/* The latest bucket and its number, of one moment. */
+struct view {
+    int64_t epoch;
+    uint64_t bucket;
+};
+
+static struct view look_at(struct stripe w)
+{
+    struct view v;
+    int64_t at;
+
+    do {
+        at = atomic_load(&w.latest->at);
+        v = (struct view){epoch_at(at), atomic_load(&w.latest->bucket)};
+    } while (atomic_load(&w.latest->at) != at);
+    return v;
+}
+
+/* Looked at later than the view: what has been put away since is not met twice, and not missed. */
+static uint64_t bucket_of(struct stripe w, const struct view *v, int64_t epoch)
+{
+    if (epoch == v->epoch && v->bucket != empty_bucket(epoch))
+        return v->bucket;
+    return atomic_load(place_for(w, epoch));
+}
+
+static struct counts counts_if(uint64_t bucket, uint64_t tag)
+{
+    return tag_of(bucket) == tag ? counts_of(bucket) : (struct counts){0, 0};
+}
+
 /* Buckets after the stripe's latest are not entered yet: what stands there is of an earlier turn. */
-static struct counts sum_stripe(const struct window *w, int64_t epoch, uint64_t generation)
+static struct counts sum_stripe(struct stripe w, int64_t epoch, uint64_t generation)
 {
     struct counts total = {0, 0};
-    int64_t latest = epoch_at(atomic_load(&w->at));
-    int64_t newest = epoch < latest ? epoch : latest;
-    size_t slot = (size_t)((uint64_t)newest % BUCKETS);
+    struct view v = look_at(w);
 
-    for (int64_t e = newest; e >= 0 && e > epoch - BUCKETS; e--) {
-        uint64_t bucket = atomic_load(&w->buckets[slot]);
-        uint64_t ours = -(uint64_t)(tag_of(bucket) == bucket_tag(e, generation));
-        total.failures += bucket >> COUNT_BITS & COUNT_MOST & ours;
-        total.successes += bucket & COUNT_MOST & ours;
-        slot = slot == 0 ? BUCKETS - 1 : slot - 1;
+    for (int64_t e = epoch < v.epoch ? epoch : v.epoch; e >= 0 && e > epoch - BUCKETS; e--) {
+        struct counts c = counts_if(bucket_of(w, &v, e), bucket_tag(e, generation));
+        total.failures += c.failures;
+        total.successes += c.successes;
     }
     return total;
 }
@@ -129,16 +226,14 @@ void wsrt_window_read(const wsrt_breaker *b, const struct settings *s, int64_t t
 {
     int64_t now = epoch_of(s, t);
 
-    for (int64_t i = 0; i < BUCKETS; i++) {
-        out[i] = (struct counts){0, 0};
-        for (size_t n = 0; n <= b->stripe_mask; n++) {
-            const struct window *w = breaker_stripe(b, n);
-            uint64_t bucket = atomic_load(&w->buckets[(uint64_t)(now - i) % BUCKETS]);
-            if (epoch_at(atomic_load(&w->at)) < now - i ||
-                tag_of(bucket) != bucket_tag(now - i, generation))
-                continue;
-            out[i].failures += counts_of(bucket).failures;
-            out[i].successes += counts_of(bucket).successes;
+    memset(out, 0, BUCKETS * sizeof *out);
+    for (size_t n = 0; n <= b->stripe_mask; n++) {
+        struct stripe w = breaker_stripe(b, n);
+        struct view v = look_at(w);
+        for (int64_t i = now > v.epoch ? now - v.epoch : 0; i < BUCKETS; i++) {
+            struct counts c = counts_if(bucket_of(w, &v, now - i), bucket_tag(now - i, generation));
+            out[i].failures += c.failures;
+            out[i].successes += c.successes;
         }
     }
 }
@@ -148,7 +243,7 @@ static uint64_t capped(uint64_t count)
     return count < COUNT_MOST ? count : COUNT_MOST;
 }
 
-int wsrt_window_put(struct window *w, const struct settings *s, int64_t t, int64_t age,
+int wsrt_window_put(struct stripe w, const struct settings *s, int64_t t, int64_t age,
                     struct put put)
 {
     int64_t now = wsrt_window_epoch(w, s, t);
@@ -157,12 +252,10 @@ int wsrt_window_put(struct window *w, const struct settings *s, int64_t t, int64
 
     if (now - epoch >= BUCKETS || put.counts.failures + put.counts.successes == 0)
         return 0;
-    if (now > epoch_at(atomic_load(&w->at)))
-        advance(w, now);
+    advance(w, now);
     uint64_t new = bucket_tag(epoch, put.generation) | capped(put.counts.failures) << COUNT_BITS |
                    capped(put.counts.successes);
-    uint64_t old = atomic_exchange(&w->buckets[(uint64_t)epoch % BUCKETS], new);
-    retire(w, old);
+    retire(w, atomic_exchange(epoch == now ? &w.latest->bucket : place_for(w, epoch), new));
     return 1;
 }
 
@@ -175,7 +268,7 @@ struct counts wsrt_window_sum(const wsrt_breaker *b, const struct settings *s, i
     int64_t epoch = epoch_of(s, t);
 
     for (size_t i = 0; i <= b->stripe_mask; i++) {
-        int64_t latest = epoch_at(atomic_load(&breaker_stripe(b, i)->at));
+        int64_t latest = epoch_at(atomic_load(&breaker_stripe(b, i).latest->at));
         epoch = latest > epoch ? latest : epoch;
     }
     for (size_t i = 0; i <= b->stripe_mask; i++) {
@@ -196,7 +289,7 @@ uint64_t wsrt_window_slow(const wsrt_breaker *b, const struct settings *s, int64
     if (slow == NULL)
         return 0;
     for (size_t i = 0; i <= b->stripe_mask; i++) {
-        int64_t latest = epoch_at(atomic_load(&breaker_stripe(b, i)->at));
+        int64_t latest = epoch_at(atomic_load(&breaker_stripe(b, i).latest->at));
         epoch = latest > epoch ? latest : epoch;
     }
     for (size_t i = 0; i <= b->stripe_mask; i++)
@@ -209,26 +302,43 @@ struct counts wsrt_window_lifetime(const wsrt_breaker *b)
     struct counts total = {0, 0};
 
     for (size_t n = 0; n <= b->stripe_mask; n++) {
-        const struct window *w = breaker_stripe(b, n);
-        total.failures += atomic_load_explicit(&w->past_failures, memory_order_relaxed);
-        total.successes += atomic_load_explicit(&w->past_successes, memory_order_relaxed);
-        for (size_t i = 0; i < BUCKETS; i++) {
-            struct counts c = counts_of(atomic_load_explicit(&w->buckets[i], memory_order_relaxed));
+        struct stripe w = breaker_stripe(b, n);
+        uint64_t latest = atomic_load(&w.latest->bucket);
+        struct counts c = counts_of(latest);
+        total.failures += c.failures;
+        total.successes += c.successes;
+        for (size_t i = 0; i < EARLIER; i++) {
+            uint64_t bucket = atomic_load(&w.earlier->buckets[i]);
+            int is_copy = !is_empty(latest) && is_of(latest, (int64_t)(bucket >> EPOCH_TAG_SHIFT));
+            c = is_copy ? (struct counts){0, 0} : counts_of(bucket);
             total.failures += c.failures;
             total.successes += c.successes;
         }
+        total.failures += atomic_load_explicit(&w.earlier->past_failures, memory_order_relaxed);
+        total.successes += atomic_load_explicit(&w.earlier->past_successes, memory_order_relaxed);
     }
     return total;
 }
 
-static void clear_stripe(struct window *w, uint64_t generation)
+/* While a bucket is being put away it and its copy are left alone: the next clearing finds it. An emptied
+ * one keeps its number, and is not taken for one that was put away: that is of generation 0. */
+static void clear_bucket(struct stripe w, _Atomic uint64_t *bucket, uint64_t generation)
 {
-    for (size_t i = 0; i < BUCKETS; i++) {
-        uint64_t old = atomic_load(&w->buckets[i]);
-        if (old != 0 && old >> GENERATION_TAG_SHIFT != (generation & 0xff) &&
-            atomic_compare_exchange_strong(&w->buckets[i], &old, 0))
-            retire(w, old);
-    }
+    int64_t at = atomic_load(&w.latest->at);
+    uint64_t old = atomic_load(bucket);
+    uint64_t empty = bucket_tag((int64_t)(old >> EPOCH_TAG_SHIFT), generation | 1);
+
+    if (at >= 0 && atomic_load(&w.latest->at) == at && !is_empty(old) &&
+        old >> GENERATION_TAG_SHIFT != (generation & 0xff) &&
+        atomic_compare_exchange_strong(bucket, &old, empty))
+        retire(w, old);
+}
+
+static void clear_stripe(struct stripe w, uint64_t generation)
+{
+    clear_bucket(w, &w.latest->bucket, generation);
+    for (size_t i = 0; i < EARLIER; i++)
+        clear_bucket(w, &w.earlier->buckets[i], generation);
 }
 
 void wsrt_window_clear(const wsrt_breaker *b, uint64_t generation)

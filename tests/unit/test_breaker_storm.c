@@ -255,6 +255,71 @@ START_TEST(a_thousand_failures_at_once_open_it_once)
 }
 END_TEST
 
+/* ---- a window that moves under its calls ---- */
+
+enum { RACERS = 8, MOVING_ROUNDS = 300, MOVING_CALLS = 200, BUCKETS_A_ROUND = 9 };
+
+struct moving {
+    wsrt_breaker *b;
+    pthread_barrier_t together;
+    int64_t base; /* of the round */
+    int64_t step; /* from call to call */
+    int rounds;
+    _Atomic int threads;
+};
+
+static void *call_while_it_moves(void *user)
+{
+    struct moving *m = user;
+    uint32_t random = 1 + (uint32_t)atomic_fetch_add(&m->threads, 1);
+
+    for (int round = 0; round < m->rounds; round++) {
+        pthread_barrier_wait(&m->together);
+        for (int i = 0; i < MOVING_CALLS; i++) {
+            wsrt_permit p;
+            int64_t now = m->base + i * m->step;
+            random = random * 1664525 + 1013904223;
+            wsrt_breaker_try_acquire(m->b, now, &p, NULL);
+            if (random >> 27 == 0)
+                sched_yield();
+            wsrt_breaker_record(m->b, &p, now, random >> 31 ? WSRT_SUCCESS : WSRT_FAILURE);
+        }
+        pthread_barrier_wait(&m->together);
+    }
+    return NULL;
+}
+
+/* In some rounds all threads stay within one window, and all that they counted is in it, once. In others
+ * each call opens a bucket. */
+START_TEST(no_call_is_lost_or_met_twice_while_the_window_moves)
+{
+    wsrt_breaker_config c = tripping_at((1 << 24) - 1, 1);
+    c.monitoring_window_ms = 10;
+    struct moving m = {.b = breaker(&c), .rounds = MOVING_ROUNDS};
+    const int64_t steps[] = {ms * BUCKETS_A_ROUND / MOVING_CALLS, ms, ms / 2, 3 * ms};
+    const uint64_t a_round = (uint64_t)RACERS * MOVING_CALLS;
+    pthread_t threads[RACERS];
+
+    pthread_barrier_init(&m.together, NULL, RACERS + 1);
+    for (int i = 0; i < RACERS; i++)
+        pthread_create(&threads[i], NULL, call_while_it_moves, &m);
+    for (int round = 0; round < m.rounds; round++) {
+        m.base += 1000 * ms;
+        m.step = steps[round % 4];
+        pthread_barrier_wait(&m.together);
+        pthread_barrier_wait(&m.together);
+        wsrt_breaker_stats s = stats(m.b, m.base + (BUCKETS_A_ROUND - 1) * ms);
+        if (round % 4 == 0)
+            ck_assert_uint_eq(s.total_requests, a_round);
+        ck_assert_uint_eq(s.lifetime_failures + s.lifetime_successes,
+                          a_round * ((uint64_t)round + 1));
+    }
+    for (int i = 0; i < RACERS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&m.together);
+}
+END_TEST
+
 START_TEST(no_trip_is_missed_between_stripes)
 {
     wsrt_breaker_config c = tripping_at(8, 8);
@@ -611,6 +676,7 @@ Suite *suite(void)
     tcase_add_test(t, a_planted_race_is_found);
     tcase_add_test(t, each_round_of_a_storm_has_exactly_one_probe);
     tcase_add_test(t, a_thousand_failures_at_once_open_it_once);
+    tcase_add_test(t, no_call_is_lost_or_met_twice_while_the_window_moves);
     tcase_add_test(t, no_trip_is_missed_between_stripes);
     tcase_add_test(t, permits_in_flight_at_a_trip_change_nothing_later);
     tcase_add_test(t, a_downstream_that_flaps_is_probed_once_a_recovery_and_no_transition_is_lost);
