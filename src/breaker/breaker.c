@@ -11,7 +11,7 @@ static const uint64_t generation_mask = ((uint64_t)1 << GENERATION_BITS) - 1;
 static const int64_t deadline_max = ((int64_t)1 << GENERATION_SHIFT) - 1;
 static const uint64_t ticket_mask = ((uint64_t)1 << 23) - 1;
 static const uint64_t probe_mask = 1023;
-static const uint32_t run_count = ((uint32_t)1 << 24) - 1;
+static const uint64_t run_count = ((uint64_t)1 << 24) - 1;
 
 /* Layout of a permit: [0] = valid | probe | 0 | generation's low bits (20) | ticket (23) | its high bits
  * (18), [1] = when granted. Without a ticket that is `valid` and the word of a CLOSED breaker. */
@@ -48,7 +48,7 @@ static uint64_t generation_of_permit(const wsrt_permit *p)
 /* The generation of a word with the bits that the word has no room for. */
 uint64_t wsrt_breaker_generation(const wsrt_breaker *b, uint64_t word)
 {
-    uint64_t counted = atomic_load_explicit(&b->transitions, memory_order_acquire);
+    uint64_t counted = atomic_load_explicit(&breaker_ledger(b)->transitions, memory_order_acquire);
     uint64_t ahead = (word_generation(word) - counted) & generation_mask;
 
     /* The counter follows the word, so the word is ahead by a little, or this read of it is old. */
@@ -65,13 +65,12 @@ _Static_assert(WSRT_BREAKER_CLOSED == 0, "the word of a closed breaker starts wi
  * nobody probes for long. */
 static void freshen_probes(wsrt_breaker *b, uint64_t word)
 {
-    uint64_t old = atomic_load(&b->probes);
-    uint64_t behind = (word_generation(word) - (old >> PROBE_GENERATION_SHIFT)) & generation_mask;
+    _Atomic uint64_t *probes = &breaker_ledger(b)->probes;
+    uint64_t old = atomic_load(probes), generation = word_generation(word);
+    uint64_t behind = (generation - (old >> PROBE_GENERATION_SHIFT)) & generation_mask;
 
     if (behind > generation_mask / 4 && behind < generation_mask / 4 * 3)
-        (void)atomic_compare_exchange_strong(&b->probes, &old,
-                                             word_generation(word) << PROBE_GENERATION_SHIFT |
-                                                 (old & ticket_mask));
+        (void)atomic_compare_exchange_strong(probes, &old, generation << PROBE_GENERATION_SHIFT);
 }
 
 static void take_effect(wsrt_breaker *b, uint64_t to, const struct move *m)
@@ -79,11 +78,12 @@ static void take_effect(wsrt_breaker *b, uint64_t to, const struct move *m)
     if (m->growth >= 0)
         atomic_store(&b->growth, (uint16_t)(m->growth > UINT16_MAX ? UINT16_MAX : m->growth));
     if (m->freeze)
-        atomic_store(&b->trip_counts, m->counts.failures << 32 | m->counts.successes);
+        atomic_store(&breaker_ledger(b)->trip_counts,
+                     m->counts.failures << 32 | m->counts.successes);
     if (m->state == WSRT_BREAKER_OPEN)
-        atomic_fetch_add_explicit(&b->opened, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&breaker_ledger(b)->opened, 1, memory_order_relaxed);
     if (m->kind == WSRT_BREAKER_EVENT_PROBE_LOST)
-        atomic_fetch_add_explicit(&b->probes_lost, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&breaker_ledger(b)->probes_lost, 1, memory_order_relaxed);
     if (m->state != WSRT_BREAKER_HALF_OPEN)
         wsrt_window_clear(b, word_generation(to));
     freshen_probes(b, to);
@@ -100,7 +100,7 @@ int wsrt_breaker_move(wsrt_breaker *b, uint64_t from, const struct move *m)
     if (!atomic_compare_exchange_strong(&b->word, &seen, to))
         return 0;
     take_effect(b, to, m);
-    atomic_fetch_add_explicit(&b->transitions, 1, memory_order_release);
+    atomic_fetch_add_explicit(&breaker_ledger(b)->transitions, 1, memory_order_release);
     wsrt_breaker_event event = {
         .kind = m->kind,
         .time = breaker_settings(b)->base + m->t,
@@ -143,7 +143,7 @@ int64_t wsrt_breaker_wait(const struct settings *s, uint32_t growth)
 
 static struct counts frozen(const wsrt_breaker *b)
 {
-    uint64_t both = atomic_load(&b->trip_counts);
+    uint64_t both = atomic_load(&breaker_ledger(b)->trip_counts);
 
     return (struct counts){both >> 32, both & UINT32_MAX};
 }
@@ -189,28 +189,30 @@ static inline uint64_t this_thread(void)
 
 static inline int count_own_rejection(wsrt_breaker *b)
 {
-    uint64_t own = atomic_load_explicit(&b->own_rejected, memory_order_relaxed);
+    uint64_t own = atomic_load_explicit(&breaker_ledger(b)->own_rejected, memory_order_relaxed);
 
     /* Above that it is full, or another thread's. */
     if (UNLIKELY(own - (this_thread() << OWNER_SHIFT) >= OWN_ONE * (uint64_t)REJECTED_MOST))
         return 0;
-    atomic_store_explicit(&b->own_rejected, own + OWN_ONE, memory_order_relaxed);
+    atomic_store_explicit(&breaker_ledger(b)->own_rejected, own + OWN_ONE, memory_order_relaxed);
     return 1;
 }
 
 static void count_rejection(wsrt_breaker *b)
 {
-    uint64_t own = atomic_load(&b->own_rejected), self = this_thread();
+    uint64_t own = atomic_load(&breaker_ledger(b)->own_rejected), self = this_thread();
 
     if (own == 0 && self >> (64 - OWNER_SHIFT) == 0)
-        (void)atomic_compare_exchange_strong(&b->own_rejected, &own, self << OWNER_SHIFT);
+        (void)atomic_compare_exchange_strong(&breaker_ledger(b)->own_rejected, &own,
+                                             self << OWNER_SHIFT);
     if (count_own_rejection(b))
         return;
     if (own >> OWNER_SHIFT == self) { /* full */
-        atomic_fetch_add(&b->rejected, REJECTED_PARITY + REJECTED_MOST);
-        atomic_store(&b->own_rejected, self << OWNER_SHIFT | ((own & OWN_PARITY) ^ OWN_PARITY));
+        atomic_fetch_add(&breaker_ledger(b)->rejected, REJECTED_PARITY + REJECTED_MOST);
+        atomic_store(&breaker_ledger(b)->own_rejected,
+                     self << OWNER_SHIFT | ((own & OWN_PARITY) ^ OWN_PARITY));
     }
-    atomic_fetch_add(&b->rejected, 1);
+    atomic_fetch_add(&breaker_ledger(b)->rejected, 1);
 }
 
 static COLD int reject(wsrt_breaker *b, const struct settings *s, int64_t now,
@@ -266,7 +268,7 @@ enum { PROBE_TAKEN, PROBES_FULL, WORD_CHANGED };
 static int take_probe(wsrt_breaker *b, const struct settings *s, uint64_t word, int64_t t,
                       uint64_t *ticket)
 {
-    uint64_t old = atomic_load(&b->probes), new;
+    uint64_t old = atomic_load(&breaker_ledger(b)->probes), new;
 
     do {
         if (is_outdated(word, old))
@@ -278,7 +280,7 @@ static int take_probe(wsrt_breaker *b, const struct settings *s, uint64_t word, 
             return WORD_CHANGED;
         new += (uint64_t)1 << PROBE_FLIGHT_SHIFT;
         new = (new & ~ticket_mask) | ((new + 1) & ticket_mask);
-    } while (!atomic_compare_exchange_weak(&b->probes, &old, new));
+    } while (!atomic_compare_exchange_weak(&breaker_ledger(b)->probes, &old, new));
     *ticket = new &ticket_mask;
     return PROBE_TAKEN;
 }
@@ -389,12 +391,6 @@ static inline int refuse_at_once(wsrt_breaker *b, uint64_t word, int64_t now, ws
     return 1;
 }
 
-/* Where the only stripe of a breaker is. */
-static inline struct stripe only_stripe(wsrt_breaker *b)
-{
-    return stripe_at(b + 1);
-}
-
 int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsrt_rejection *why)
 {
     if (UNLIKELY(b == NULL || out == NULL))
@@ -447,30 +443,37 @@ static void would_open(wsrt_breaker *b, const struct settings *s, uint64_t word,
     wsrt_breaker_publish(b, &event, 0);
 }
 
-/* The run of failures: tag of generation (8 bits) | count (24). */
-static uint32_t run_tag(uint64_t word)
-{
-    return (uint32_t)(word_generation(word) & 0xff) << 24;
-}
-
+/* The run of failures is kept where the probes are: there are none while it counts. */
 static uint64_t run_of(const wsrt_breaker *b, uint64_t word)
 {
-    uint32_t run = atomic_load(&b->run);
+    uint64_t run = atomic_load(&breaker_ledger(b)->probes);
 
-    return (run & ~run_count) == run_tag(word) ? run & run_count : 0;
+    return run >> PROBE_GENERATION_SHIFT == word_generation(word) ? run & run_count : 0;
 }
 
 static void note_run(wsrt_breaker *b, uint64_t word, int failure)
 {
-    uint32_t old = atomic_load(&b->run), new;
+    _Atomic uint64_t *probes = &breaker_ledger(b)->probes;
+    uint64_t generation = word_generation(word), old = atomic_load(probes), new;
 
     do {
-        new = (old & ~run_count) == run_tag(word) ? old : run_tag(word);
+        if (is_outdated(word, old))
+            return;
+        new = old >> PROBE_GENERATION_SHIFT == generation ? old
+                                                          : generation << PROBE_GENERATION_SHIFT;
         if (!failure)
             new &= ~run_count;
         else if ((new &run_count) != run_count)
             new ++;
-    } while (new != old && !atomic_compare_exchange_weak(&b->run, &old, new));
+    } while (new != old && !atomic_compare_exchange_weak(probes, &old, new));
+}
+
+void wsrt_breaker_forget_run(wsrt_breaker *b)
+{
+    uint64_t word = atomic_load(&b->word);
+
+    if (word_state(word) != WSRT_BREAKER_HALF_OPEN)
+        note_run(b, word, 0);
 }
 
 static int has_tripped(const wsrt_breaker *b, const struct settings *s, uint64_t word,
@@ -532,8 +535,8 @@ static void count(wsrt_breaker *b, const struct settings *s, uint64_t word, cons
 
     wsrt_window_add(w, epoch, word_generation(word), failure);
     if (by_rate)
-        wsrt_window_add(slow_stripe(atomic_load(&b->slow), e->stripe), epoch, word_generation(word),
-                        1);
+        wsrt_window_add(slow_stripe(atomic_load(&breaker_ledger(b)->slow), e->stripe), epoch,
+                        word_generation(word), 1);
     note_outcome(w, e->t, e->outcome);
     if (s->config.mode == WSRT_BREAKER_CONSECUTIVE)
         note_run(b, word, failure);
@@ -552,7 +555,7 @@ static int holds_place(const struct settings *s, uint64_t word, uint64_t probes,
 static int return_probe(wsrt_breaker *b, const struct settings *s, uint64_t word, uint64_t ticket,
                         uint64_t *successes)
 {
-    uint64_t old = atomic_load(&b->probes), new, got;
+    uint64_t old = atomic_load(&breaker_ledger(b)->probes), new, got;
 
     do {
         if (!holds_place(s, word, old, ticket))
@@ -561,7 +564,7 @@ static int return_probe(wsrt_breaker *b, const struct settings *s, uint64_t word
         new = old - ((uint64_t)1 << PROBE_FLIGHT_SHIFT);
         if (successes != NULL && got <= probe_mask)
             new += (uint64_t)1 << PROBE_SUCCESS_SHIFT;
-    } while (!atomic_compare_exchange_weak(&b->probes, &old, new));
+    } while (!atomic_compare_exchange_weak(&breaker_ledger(b)->probes, &old, new));
     if (successes != NULL)
         *successes = got;
     return WSRT_OK;
@@ -594,7 +597,7 @@ static int settle_probe(wsrt_breaker *b, const struct settings *s, uint64_t word
 
     if (e->outcome != WSRT_SUCCESS && e->outcome != WSRT_FAILURE)
         return return_probe(b, s, word, ticket, NULL);
-    if (!holds_place(s, word, atomic_load(&b->probes), ticket) ||
+    if (!holds_place(s, word, atomic_load(&breaker_ledger(b)->probes), ticket) ||
         (success && needed > 1 && return_probe(b, s, word, ticket, &successes) != WSRT_OK))
         return WSRT_STALE;
     if ((!success || successes >= needed) && !end_round(b, word, e->t, success))
@@ -636,7 +639,7 @@ static int settle_live(wsrt_breaker *b, const wsrt_permit *p, uint64_t word, int
     if ((outcome == WSRT_SUCCESS || outcome == WSRT_FAILURE) && is_slow(s, p, now)) {
         int policy = s->config.slow_policy;
         e.slow = 1;
-        atomic_fetch_add_explicit(&b->slow_total, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&breaker_ledger(b)->slow_total, 1, memory_order_relaxed);
         if (policy == WSRT_SLOW_FAILURE || (policy == WSRT_SLOW_RATE && probe != 0))
             e.outcome = WSRT_FAILURE;
     }
@@ -645,7 +648,7 @@ static int settle_live(wsrt_breaker *b, const wsrt_permit *p, uint64_t word, int
     else if (e.outcome == WSRT_SUCCESS || e.outcome == WSRT_FAILURE)
         count(b, s, word, &e);
     if (rc == WSRT_OK && outcome == WSRT_IGNORED)
-        atomic_fetch_add_explicit(&b->ignored, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&breaker_ledger(b)->ignored, 1, memory_order_relaxed);
     if (rc == WSRT_OK && settings_share(s))
         wsrt_fleet_settled(b, e.outcome == WSRT_FAILURE);
     return rc;
@@ -661,7 +664,7 @@ static COLD int settle(wsrt_breaker *b, wsrt_permit *p, int64_t now, int outcome
     else if (word_state(word) != WSRT_BREAKER_DISABLED)
         rc = settle_live(b, p, word, now, outcome);
     if (rc == WSRT_STALE)
-        atomic_fetch_add_explicit(&b->stale, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&breaker_ledger(b)->stale, 1, memory_order_relaxed);
     *p = (wsrt_permit){{0, 0}};
     return rc;
 }

@@ -8,6 +8,7 @@
 #include <stdatomic.h>
 
 enum { BUCKETS = 10, STRIPES_MAX = 8, STRIPE_ROOM = 128, NS_PER_MS = 1000000 };
+enum { LINE = 64, BATCH = 16 };
 /* Settings of another window length number their buckets from a higher start, see window.c. */
 enum { SERIAL_SHIFT = 44, SERIAL_MAX = (1 << 18) - 1 };
 
@@ -66,43 +67,64 @@ struct stripe {
     struct earlier *earlier;
 };
 
-/* In memory: this, padding, the stripes. What every call touches stands last, next to the only stripe.
+/* What every call touches, and every look-up by name: one line of the cache. Where the rest is its place
+ * in memory says:
+ *   one stripe:   earlier[BATCH] | ledger[BATCH] | breaker[BATCH] | shared[BATCH], the first two backwards
+ *   more stripes: ledger | breaker | windows | shared
  * A block that was a breaker's is only ever another one's again, until the registry is freed. */
 struct wsrt_breaker {
-    /* Probes of HALF_OPEN: generation (20) | in flight (10) | successes (10) | ticket (24). */
-    _Atomic uint64_t probes;
+    _Alignas(LINE) struct latest latest; /* of the only stripe */
+    /* state (3 bits) | generation (20) | deadline, ms since the registry's creation (41).
+     * CLOSED: 18 more bits of the generation, so that it alone is what a permit goes by.
+     * OPEN: when a probe may go. HALF_OPEN: when the probes' lease ends. METRICS_ONLY: when it may tell
+     * again that it would have opened. */
+    _Atomic uint64_t word;
+    _Atomic(const struct settings *) settings;
+    union {
+        char *key;                 /* lengths of service and operation, a byte each; both texts */
+        struct wsrt_breaker *next; /* of those that are gone */
+    };
+    _Atomic uint64_t used;       /* when it was asked for last, by the registry's count */
+    _Atomic uint32_t references; /* see registry.c */
+    _Atomic uint16_t growth;     /* openings in a row */
+    uint8_t index;               /* in its batch */
+    uint8_t stripe_mask;         /* number of stripes - 1 */
+};
+
+_Static_assert(sizeof(struct wsrt_breaker) == LINE, "a breaker is one line");
+
+/* The rest, of which a call that fails or is refused touches a part. */
+struct ledger {
+    /* HALF_OPEN: generation (20) | in flight (10) | successes (10) | 0 | ticket (23).
+     * CLOSED: generation (20) | 0 | failures in a row (24), for WSRT_BREAKER_CONSECUTIVE. */
+    _Alignas(8) _Atomic uint64_t probes;
+    _Atomic uint64_t transitions;  /* all generations; its low bits are the word's */
     _Atomic uint64_t trip_counts;  /* the window at the instant of the trip: failures | successes */
     _Atomic(unsigned char *) slow; /* windows of slow calls, once WSRT_SLOW_RATE was set */
     _Atomic uint64_t slow_total;
     _Atomic uint64_t ignored;
     _Atomic uint64_t rejected;     /* but for those lately of one thread, see breaker_rejected(): */
     _Atomic uint64_t own_rejected; /* 0 = of none yet */
-    _Atomic uint32_t run;          /* failures in a row, for WSRT_BREAKER_CONSECUTIVE */
     _Atomic uint32_t opened;
     _Atomic uint32_t stale;
     _Atomic uint32_t config_mismatch;
     _Atomic uint32_t probes_lost;
-    uint32_t published;      /* generation of the latest event; under the events' lock */
-    uint32_t pins;           /* events and readers that need the key, and PIN_EVICTED */
-    _Atomic uint16_t growth; /* openings in a row */
-    _Atomic uint64_t used;   /* when it was asked for last, by the registry's count */
-    union {
-        char *key;                 /* service and operation */
-        struct wsrt_breaker *next; /* of those that are gone */
-    };
-    _Atomic uint32_t references; /* see registry.c */
-    uint8_t service_len;
-    uint8_t operation_len;
-    uint8_t stripes_at;  /* in units of 8 bytes from here */
-    uint8_t stripe_mask; /* number of stripes - 1 */
-    _Atomic(const struct settings *) settings;
-    _Atomic uint64_t transitions; /* all generations; its low bits are the word's */
-    /* state (3 bits) | generation (20) | deadline, ms since the registry's creation (41).
-     * CLOSED: 18 more bits of the generation, so that it alone is what a permit goes by.
-     * OPEN: when a probe may go. HALF_OPEN: when the probes' lease ends. METRICS_ONLY: when it may tell
-     * again that it would have opened. */
-    _Atomic uint64_t word;
+    uint32_t published; /* generation of the latest event; under the events' lock */
+    uint32_t pins;      /* events and readers that need the key, and PIN_EVICTED */
 };
+
+static inline struct ledger *breaker_ledger(const wsrt_breaker *b)
+{
+    return (struct ledger *)(uintptr_t)(b - b->index) - b->index - 1;
+}
+
+/* Of a breaker with one stripe. */
+static inline struct earlier *breaker_earlier(const wsrt_breaker *b)
+{
+    struct ledger *last = (struct ledger *)(uintptr_t)(b - b->index) - BATCH;
+
+    return (struct earlier *)last - b->index - 1;
+}
 
 enum { PIN_EVICTED = 1 << 30 };
 
@@ -116,12 +138,13 @@ enum { OWN_PARITY = 1, OWN_ONE = 2 };
 
 static inline uint64_t breaker_rejected(const wsrt_breaker *b)
 {
-    uint64_t own, before, others = atomic_load_explicit(&b->rejected, memory_order_acquire);
+    const struct ledger *l = breaker_ledger(b);
+    uint64_t own, before, others = atomic_load_explicit(&l->rejected, memory_order_acquire);
 
     do { /* twice moved, the parity would be the old one */
         before = others;
-        own = atomic_load_explicit(&b->own_rejected, memory_order_acquire);
-        others = atomic_load_explicit(&b->rejected, memory_order_acquire);
+        own = atomic_load_explicit(&l->own_rejected, memory_order_acquire);
+        others = atomic_load_explicit(&l->rejected, memory_order_acquire);
     } while (((others - before) & ~REJECTED_PARITY) >= REJECTED_MOST);
     int moved = (own & OWN_PARITY) != others >> 63;
 
@@ -129,10 +152,10 @@ static inline uint64_t breaker_rejected(const wsrt_breaker *b)
            (moved ? 0 : own / OWN_ONE & REJECTED_MOST);
 }
 
-/* What a breaker knows of the shared state; in registries with a store it lies before the breaker.
+/* What a breaker knows of the shared state; only in registries with a store there is room for it.
  * Whoever set `busy` talks to the store; what is not atomic is of that thread. */
 struct shared {
-    _Alignas(16) _Atomic int busy;
+    _Alignas(8) _Atomic int busy;
     _Atomic int pending; /* a change of state is to be written */
     _Atomic int local;   /* by hand: the fleet neither hears of it nor changes it */
     int dirty;           /* the latest change of state could not be written */
@@ -178,6 +201,12 @@ struct events {
 
 struct document;
 
+/* Memory of one batch of breakers with one stripe, or of one with more. */
+struct block {
+    struct block *next;
+    size_t size;
+};
+
 enum { SETTINGS_CHAINS = 64 };
 
 /* hint: hash of the key (32 bits) | how far behind the breaker the key is (32), for both to be fetched
@@ -213,7 +242,10 @@ struct wsrt_breakers {
     size_t idle_count;
     size_t credit; /* how many may be looked at for eviction */
     _Atomic uint64_t uses;
-    wsrt_breaker *gone[4]; /* blocks of 1, 2, 4 and 8 stripes; under the events' lock */
+    struct block *blocks;
+    wsrt_breaker *fresh; /* of the latest batch, `fresh_count` that were nobody's yet */
+    size_t fresh_count;
+    wsrt_breaker *gone[4]; /* of 1, 2, 4 and 8 stripes; under the events' lock */
     struct document *document;
     struct settings *settings[SETTINGS_CHAINS];
     struct events events;
@@ -301,6 +333,8 @@ struct move {
     struct counts counts;
 };
 
+/* Failures in a row so far are none. */
+void wsrt_breaker_forget_run(wsrt_breaker *b);
 /* Makes the change if the word still is `from`, and tells it; 0 when another thread was first. */
 int wsrt_breaker_move(wsrt_breaker *b, uint64_t from, const struct move *m);
 uint64_t wsrt_breaker_generation(const wsrt_breaker *b, uint64_t word);
@@ -319,7 +353,9 @@ static inline int settings_share(const struct settings *s)
 
 static inline struct shared *breaker_shared(const wsrt_breaker *b)
 {
-    return (struct shared *)(uintptr_t)b - 1;
+    if (b->stripe_mask == 0)
+        return (struct shared *)(uintptr_t)(b - b->index + BATCH) + b->index;
+    return (struct shared *)((uintptr_t)(b + 1) + ((size_t)b->stripe_mask + 1) * STRIPE_ROOM);
 }
 
 int wsrt_fleet_init(wsrt_breakers *r, const wsrt_breakers_options *o);
@@ -463,9 +499,16 @@ static inline struct stripe stripe_at(void *room)
     return (struct stripe){&w->latest, &w->earlier};
 }
 
+static inline struct stripe only_stripe(wsrt_breaker *b)
+{
+    return (struct stripe){&b->latest, breaker_earlier(b)};
+}
+
 static inline struct stripe breaker_stripe(const wsrt_breaker *b, size_t i)
 {
-    return stripe_at((unsigned char *)(uintptr_t)b + 8 * (size_t)b->stripes_at + i * STRIPE_ROOM);
+    if (b->stripe_mask == 0)
+        return only_stripe((wsrt_breaker *)(uintptr_t)b);
+    return stripe_at((unsigned char *)(uintptr_t)(b + 1) + i * STRIPE_ROOM);
 }
 
 static inline struct stripe slow_stripe(unsigned char *slow, size_t i)

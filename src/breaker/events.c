@@ -56,17 +56,17 @@ int wsrt_breaker_events_init(wsrt_breakers *r, uint32_t capacity)
 
 static void unpin(wsrt_breakers *r, wsrt_breaker *b)
 {
-    if (b != NULL && --b->pins == PIN_EVICTED)
+    if (b != NULL && --breaker_ledger(b)->pins == PIN_EVICTED)
         wsrt_breaker_destroy(r, b);
 }
 
 void wsrt_breaker_evict(wsrt_breakers *r, wsrt_breaker *b)
 {
     pthread_mutex_lock(&r->events.lock);
-    if (b->pins == 0)
+    if (breaker_ledger(b)->pins == 0)
         wsrt_breaker_destroy(r, b);
     else
-        b->pins |= PIN_EVICTED;
+        breaker_ledger(b)->pins |= PIN_EVICTED;
     pthread_mutex_unlock(&r->events.lock);
 }
 
@@ -105,7 +105,7 @@ static struct event_slot *append(wsrt_breaker *b, const wsrt_breaker_event *even
     struct event_slot *slot = slot_of(&r->events, r->events.end);
 
     unpin(r, slot->breaker);
-    b->pins++;
+    breaker_ledger(b)->pins++;
     *slot = (struct event_slot){.breaker = b, .generation = (uint32_t)generation};
     if (event != NULL)
         slot->event = *event;
@@ -129,14 +129,14 @@ static void fill_reserved(struct events *e, const wsrt_breaker *b, const wsrt_br
 static void append_change(struct events *e, wsrt_breaker *b, const wsrt_breaker_event *event,
                           uint64_t generation)
 {
-    if ((int32_t)((uint32_t)generation - b->published) <= 0) {
+    if ((int32_t)((uint32_t)generation - breaker_ledger(b)->published) <= 0) {
         fill_reserved(e, b, event, generation);
         return;
     }
-    for (uint32_t g = b->published + 1; g != (uint32_t)generation; g++)
+    for (uint32_t g = breaker_ledger(b)->published + 1; g != (uint32_t)generation; g++)
         append(b, NULL, g)->awaited = 1;
     append(b, event, generation);
-    b->published = (uint32_t)generation;
+    breaker_ledger(b)->published = (uint32_t)generation;
 }
 
 /* The next event after `seen`: 1 and the event; 0 when there is none yet, or it is awaited. The
@@ -154,7 +154,7 @@ static int next_event(struct events *e, uint64_t seen, wsrt_breaker_event *out, 
     } else {
         *out = slot_of(e, seen + 1)->event;
         *b = slot_of(e, seen + 1)->breaker;
-        (*b)->pins++;
+        breaker_ledger(*b)->pins++;
         out->service = wsrt_breaker_service(*b);
         out->operation = wsrt_breaker_operation(*b);
     }

@@ -13,7 +13,7 @@
 
 #include <string.h>
 
-enum { DEFAULT_CAP = 10000, FIRST_PLACES = 64, KEY_MOST = 255, UNIT = 8, LOOKS = 16 };
+enum { DEFAULT_CAP = 10000, FIRST_PLACES = 64, KEY_MOST = 255, KEY_HEAD = 2, LOOKS = 16 };
 
 _Static_assert(sizeof(struct window) <= STRIPE_ROOM, "stripes lie side by side");
 
@@ -102,36 +102,27 @@ int wsrt_breakers_new(wsrt_breakers **out, const wsrt_breakers_options *opts)
     return WSRT_OK;
 }
 
-/* ---- one breaker's memory: itself, its stripes; its key ---- */
+/* ---- one breaker's memory, and its key ---- */
 
-/* Several stripes lie on lines of their own, wherever the allocator put the breaker: it aligns to 16
- * bytes, or to 8. */
-static size_t size_of(size_t stripes)
+static size_t key_part(const wsrt_breaker *b, int part)
 {
-    return stripes == 1 ? sizeof(wsrt_breaker) + sizeof(struct window)
-                        : sizeof(wsrt_breaker) + (stripes + 1) * STRIPE_ROOM - UNIT;
+    return (unsigned char)b->key[part];
 }
 
-static size_t key_len(const wsrt_breaker *b)
+static size_t size_of_key(const wsrt_breaker *b)
 {
-    return (size_t)b->service_len + b->operation_len;
+    return KEY_HEAD + key_part(b, 0) + key_part(b, 1);
 }
 
 wsrt_span wsrt_breaker_service(const wsrt_breaker *b)
 {
-    return b == NULL ? (wsrt_span){NULL, 0} : (wsrt_span){b->key, b->service_len};
+    return b == NULL ? (wsrt_span){NULL, 0} : (wsrt_span){b->key + KEY_HEAD, key_part(b, 0)};
 }
 
 wsrt_span wsrt_breaker_operation(const wsrt_breaker *b)
 {
     return b == NULL ? (wsrt_span){NULL, 0}
-                     : (wsrt_span){b->key + b->service_len, b->operation_len};
-}
-
-/* What the shared state takes, before the breaker. */
-static size_t room_before(const wsrt_breakers *r)
-{
-    return r->fleet.ops.load != NULL ? sizeof(struct shared) : 0;
+                     : (wsrt_span){b->key + KEY_HEAD + key_part(b, 0), key_part(b, 1)};
 }
 
 static wsrt_breaker **gone_like(wsrt_breakers *r, size_t stripes)
@@ -144,17 +135,18 @@ void wsrt_breaker_destroy(wsrt_breakers *r, wsrt_breaker *b)
     size_t stripes = (size_t)b->stripe_mask + 1;
     wsrt_breaker **gone = gone_like(r, stripes);
 
-    wsrt_mem_free(&r->allocator, atomic_load(&b->slow), stripes * STRIPE_ROOM);
-    wsrt_mem_free(&r->allocator, b->key, key_len(b));
+    wsrt_mem_free(&r->allocator, atomic_load(&breaker_ledger(b)->slow), stripes * STRIPE_ROOM);
+    if (b->key != NULL)
+        wsrt_mem_free(&r->allocator, b->key, size_of_key(b));
     b->next = *gone;
     *gone = b;
 }
 
-static void free_blocks(wsrt_breakers *r, size_t stripes)
+static void free_blocks(const wsrt_breakers *r)
 {
-    for (wsrt_breaker *b = *gone_like(r, stripes), *next; b != NULL; b = next) {
-        next = b->next;
-        wsrt_mem_free(&r->allocator, (char *)b - room_before(r), size_of(stripes) + room_before(r));
+    for (struct block *block = r->blocks, *next; block != NULL; block = next) {
+        next = block->next;
+        wsrt_mem_free(&r->allocator, block, block->size);
     }
 }
 
@@ -178,8 +170,7 @@ void wsrt_breakers_free(wsrt_breakers *r)
     for (size_t i = 0; i <= t->mask; i++)
         if (breaker_at(t, i) != NULL)
             wsrt_breaker_destroy(r, breaker_at(t, i));
-    for (size_t stripes = 1; stripes <= STRIPES_MAX; stripes *= 2)
-        free_blocks(r, stripes);
+    free_blocks(r);
     free_settings(r);
     wsrt_breaker_document_free(r->document, &r->allocator);
     pthread_mutex_destroy(&r->lock);
@@ -365,8 +356,9 @@ static inline int is_name(const char *text, wsrt_span name)
 
 static inline int has_key(const wsrt_breaker *b, wsrt_span service, wsrt_span operation)
 {
-    return b->service_len == service.len && b->operation_len == operation.len &&
-           is_name(b->key, service) && is_name(b->key + service.len, operation);
+    return key_part(b, 0) == service.len && key_part(b, 1) == operation.len &&
+           is_name(b->key + KEY_HEAD, service) &&
+           is_name(b->key + KEY_HEAD + service.len, operation);
 }
 
 static inline uint64_t hint_at(const struct table *t, size_t i)
@@ -525,7 +517,56 @@ static int make_room(wsrt_breakers *r)
 
 /* ---- creation ---- */
 
-static wsrt_breaker *new_block(wsrt_breakers *r, size_t stripes)
+/* Breakers side by side, with `before` bytes in front of them and `behind` after them; NULL without
+ * memory. Allocators align to 16 bytes, or to 8. */
+static wsrt_breaker *new_block(wsrt_breakers *r, size_t before, size_t count, size_t behind)
+{
+    size_t head = sizeof(struct block) + before;
+    size_t size = head + LINE - 8 + count * sizeof(wsrt_breaker) + behind;
+    struct block *block = wsrt_mem_zalloc(&r->allocator, size);
+
+    if (block == NULL)
+        return NULL;
+    *block = (struct block){r->blocks, size};
+    r->blocks = block;
+    wsrt_breaker *first = (wsrt_breaker *)(((uintptr_t)block + head + LINE - 1) / LINE * LINE);
+    for (size_t i = 0; i < count; i++) {
+        first[i].index = (uint8_t)i;
+        atomic_init(&first[i].references, gone_for_good);
+    }
+    return first;
+}
+
+static size_t room_for_shared(const wsrt_breakers *r)
+{
+    return r->fleet.ops.load != NULL ? sizeof(struct shared) : 0;
+}
+
+static wsrt_breaker *new_striped(wsrt_breakers *r, size_t stripes)
+{
+    wsrt_breaker *b =
+        new_block(r, sizeof(struct ledger), 1, stripes * STRIPE_ROOM + room_for_shared(r));
+
+    if (b != NULL)
+        b->stripe_mask = (uint8_t)(stripes - 1);
+    return b;
+}
+
+static wsrt_breaker *new_plain(wsrt_breakers *r)
+{
+    if (r->fresh_count == 0) {
+        r->fresh = new_block(r, BATCH * (sizeof(struct earlier) + sizeof(struct ledger)), BATCH,
+                             BATCH * room_for_shared(r));
+        if (r->fresh == NULL)
+            return NULL;
+        r->fresh_count = BATCH;
+    }
+    r->fresh_count--;
+    return r->fresh++;
+}
+
+/* One that is gone, or memory that was nobody's. */
+static wsrt_breaker *new_room(wsrt_breakers *r, size_t stripes)
 {
     wsrt_breaker **gone = gone_like(r, stripes);
 
@@ -536,62 +577,50 @@ static wsrt_breaker *new_block(wsrt_breakers *r, size_t stripes)
     pthread_mutex_unlock(&r->events.lock);
     if (b != NULL)
         return b;
-    char *block = wsrt_mem_zalloc(&r->allocator, room_before(r) + size_of(stripes));
-    if (block == NULL)
-        return NULL;
-    b = (wsrt_breaker *)(void *)(block + room_before(r));
-    atomic_init(&b->references, gone_for_good);
-    return b;
+    return stripes == 1 ? new_plain(r) : new_striped(r, stripes);
 }
 
-/* Everything but the references, at which others may be looking. */
-static void clear(const wsrt_breakers *r, wsrt_breaker *b, size_t stripes)
+/* Everything but the references, at which others may be looking, and what is fixed by the place. */
+static void clear(const wsrt_breakers *r, wsrt_breaker *b)
 {
-    size_t before = room_before(r) + offsetof(wsrt_breaker, references);
-    size_t rest = offsetof(wsrt_breaker, references) + sizeof b->references;
-
-    memset((char *)b - room_before(r), 0, before);
-    memset((char *)b + rest, 0, size_of(stripes) - rest);
+    memset(breaker_ledger(b), 0, sizeof(struct ledger));
+    if (room_for_shared(r) != 0)
+        memset(breaker_shared(b), 0, sizeof(struct shared));
+    memset((void *)b, 0, offsetof(wsrt_breaker, references));
+    atomic_init(&b->growth, 0);
 }
 
-static void init(wsrt_breaker *b, size_t stripes, const struct settings *s)
+static void init(wsrt_breaker *b, const struct settings *s)
 {
-    uintptr_t at = (uintptr_t)b + sizeof *b;
-
-    if (stripes > 1)
-        at = (at + STRIPE_ROOM - 1) / STRIPE_ROOM * STRIPE_ROOM;
-    b->stripes_at = (uint8_t)((at - (uintptr_t)b) / UNIT);
-    b->stripe_mask = (uint8_t)(stripes - 1);
     atomic_init(&b->settings, s);
-    atomic_init(&b->rejected, REJECTED_ZERO);
+    atomic_init(&breaker_ledger(b)->rejected, REJECTED_ZERO);
     if (settings_share(s))
         atomic_init(&b->word, (uint64_t)STATE_UNSEEN << STATE_SHIFT);
-    for (size_t i = 0; i < stripes; i++)
+    for (size_t i = 0; i <= b->stripe_mask; i++)
         wsrt_window_init(breaker_stripe(b, i));
 }
 
 static int set_key(const wsrt_breakers *r, wsrt_breaker *b, wsrt_span service, wsrt_span operation)
 {
-    b->service_len = (uint8_t)service.len;
-    b->operation_len = (uint8_t)operation.len;
-    b->key = wsrt_mem_alloc(&r->allocator, key_len(b));
+    b->key = wsrt_mem_alloc(&r->allocator, KEY_HEAD + service.len + operation.len);
     if (b->key == NULL)
         return WSRT_ERR_NOMEM;
-    memcpy(b->key, service.ptr, service.len);
-    memcpy(b->key + service.len, operation.ptr, operation.len);
+    b->key[0] = (char)(unsigned char)service.len;
+    b->key[1] = (char)(unsigned char)operation.len;
+    memcpy(b->key + KEY_HEAD, service.ptr, service.len);
+    memcpy(b->key + KEY_HEAD + service.len, operation.ptr, operation.len);
     return WSRT_OK;
 }
 
 static wsrt_breaker *new_breaker(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
                                  const struct settings *s)
 {
-    size_t stripes = (size_t)s->config.stripes;
-    wsrt_breaker *b = new_block(r, stripes);
+    wsrt_breaker *b = new_room(r, (size_t)s->config.stripes);
 
     if (b == NULL)
         return NULL;
-    clear(r, b, stripes);
-    init(b, stripes, s);
+    clear(r, b);
+    init(b, s);
     if (set_key(r, b, service, operation) == WSRT_OK &&
         wsrt_breaker_slow_room(r, b, s) == WSRT_OK) {
         atomic_store(&b->references, 0);
@@ -640,7 +669,7 @@ static void tell_mismatch(wsrt_breakers *r, wsrt_breaker *b)
     wsrt_breaker_event event = {.kind = WSRT_BREAKER_EVENT_CONFIG_DIFFERS,
                                 .time = r->env.now(r->env.user)};
 
-    if (atomic_fetch_add(&b->config_mismatch, 1) == 0)
+    if (atomic_fetch_add(&breaker_ledger(b)->config_mismatch, 1) == 0)
         wsrt_breaker_publish(b, &event, 0);
 }
 

@@ -48,14 +48,14 @@ int wsrt_breaker_slow_room(wsrt_breakers *r, wsrt_breaker *b, const struct setti
 {
     size_t stripes = (size_t)b->stripe_mask + 1;
 
-    if (s->config.slow_policy != WSRT_SLOW_RATE || atomic_load(&b->slow) != NULL)
+    if (s->config.slow_policy != WSRT_SLOW_RATE || atomic_load(&breaker_ledger(b)->slow) != NULL)
         return WSRT_OK;
     unsigned char *slow = wsrt_mem_zalloc(&r->allocator, stripes * STRIPE_ROOM);
     if (slow == NULL)
         return WSRT_ERR_NOMEM;
     for (size_t i = 0; i < stripes; i++)
         wsrt_window_init(slow_stripe(slow, i));
-    atomic_store(&b->slow, slow);
+    atomic_store(&breaker_ledger(b)->slow, slow);
     return WSRT_OK;
 }
 
@@ -65,7 +65,7 @@ int wsrt_breaker_slow_room(wsrt_breakers *r, wsrt_breaker *b, const struct setti
 static void exchange(wsrt_breaker *b, const struct settings *s)
 {
     if (breaker_settings(b)->config.mode != s->config.mode)
-        atomic_store(&b->run, 0);
+        wsrt_breaker_forget_run(b);
     atomic_store(&b->settings, s);
 }
 

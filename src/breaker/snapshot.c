@@ -123,13 +123,13 @@ static void save_stats(wsrt_breaker *b, const wsrt_breaker_clock *at, struct ent
 static void save_entry(wsrt_breaker *b, const wsrt_breaker_clock *at, unsigned char *out)
 {
     const struct settings *s = breaker_settings(b);
-    uint64_t word = atomic_load(&b->word), trip = atomic_load(&b->trip_counts);
+    uint64_t word = atomic_load(&b->word), trip = atomic_load(&breaker_ledger(b)->trip_counts);
     int64_t t = breaker_time(s, at->now);
     struct tape tape = {.out = out};
     struct entry e = {
         .state = (uint64_t)word_state(word),
-        .service_len = b->service_len,
-        .operation_len = b->operation_len,
+        .service_len = wsrt_breaker_service(b).len,
+        .operation_len = wsrt_breaker_operation(b).len,
         .growth = atomic_load(&b->growth),
         .wait_left = word_state(word) == WSRT_BREAKER_OPEN ? word_left(word, t) : 0,
         .wall = at->wall,
@@ -141,13 +141,13 @@ static void save_entry(wsrt_breaker *b, const wsrt_breaker_clock *at, unsigned c
     save_stats(b, at, &e);
     wsrt_window_read(b, s, t, word_generation(word), e.buckets);
     walk(&tape, &e);
-    memcpy(out + FIXED, wsrt_breaker_service(b).ptr, b->service_len);
-    memcpy(out + FIXED + b->service_len, wsrt_breaker_operation(b).ptr, b->operation_len);
+    memcpy(out + FIXED, wsrt_breaker_service(b).ptr, e.service_len);
+    memcpy(out + FIXED + e.service_len, wsrt_breaker_operation(b).ptr, e.operation_len);
 }
 
 static size_t entry_size(const wsrt_breaker *b)
 {
-    return FIXED + (size_t)b->service_len + b->operation_len;
+    return FIXED + wsrt_breaker_service(b).len + wsrt_breaker_operation(b).len;
 }
 
 static int save_all(wsrt_breaker *const *all, size_t count, const wsrt_breaker_clock *at,
@@ -318,11 +318,11 @@ static void restore_counters(wsrt_breaker *b, const struct entry *e, const wsrt_
     atomic_store(&w.earlier->last_failure, NS_PER_MS * time_of(e->last_failure, at, t));
     atomic_store(&w.latest->last_success, NS_PER_MS * time_of(e->last_success, at, t));
     uint64_t rejected = e->rejected < REJECTED_ZERO / 2 ? e->rejected : REJECTED_ZERO / 2;
-    atomic_fetch_add(&b->rejected, rejected - breaker_rejected(b));
-    atomic_store(&b->stale, (uint32_t)e->stale);
-    atomic_store(&b->slow_total, e->slow);
-    atomic_store(&b->ignored, e->ignored);
-    atomic_store(&b->opened, (uint32_t)e->opened);
+    atomic_fetch_add(&breaker_ledger(b)->rejected, rejected - breaker_rejected(b));
+    atomic_store(&breaker_ledger(b)->stale, (uint32_t)e->stale);
+    atomic_store(&breaker_ledger(b)->slow_total, e->slow);
+    atomic_store(&breaker_ledger(b)->ignored, e->ignored);
+    atomic_store(&breaker_ledger(b)->opened, (uint32_t)e->opened);
 }
 
 /* A probe that was out is lost: its breaker may send the next at once. */

@@ -45,14 +45,14 @@ static void fill_lifetime(const wsrt_breaker *b, wsrt_breaker_stats *s)
     struct counts lifetime = wsrt_window_lifetime(b);
 
     s->rejected = breaker_rejected(b);
-    s->stale = atomic_load(&b->stale);
-    s->slow = atomic_load(&b->slow_total);
-    s->ignored = atomic_load(&b->ignored);
-    s->opened = atomic_load(&b->opened);
-    s->probes_lost = atomic_load(&b->probes_lost);
+    s->stale = atomic_load(&breaker_ledger(b)->stale);
+    s->slow = atomic_load(&breaker_ledger(b)->slow_total);
+    s->ignored = atomic_load(&breaker_ledger(b)->ignored);
+    s->opened = atomic_load(&breaker_ledger(b)->opened);
+    s->probes_lost = atomic_load(&breaker_ledger(b)->probes_lost);
     s->lifetime_failures = lifetime.failures;
     s->lifetime_successes = lifetime.successes;
-    s->config_mismatch = atomic_load(&b->config_mismatch);
+    s->config_mismatch = atomic_load(&breaker_ledger(b)->config_mismatch);
     if (settings_share(breaker_settings(b)))
         s->store_errors = atomic_load(&breaker_shared(b)->errors);
 }

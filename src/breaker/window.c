@@ -282,7 +282,7 @@ struct counts wsrt_window_sum(const wsrt_breaker *b, const struct settings *s, i
 uint64_t wsrt_window_slow(const wsrt_breaker *b, const struct settings *s, int64_t t,
                           uint64_t generation)
 {
-    unsigned char *slow = atomic_load(&b->slow);
+    unsigned char *slow = atomic_load(&breaker_ledger(b)->slow);
     int64_t epoch = epoch_of(s, t);
     uint64_t total = 0;
 
@@ -343,7 +343,7 @@ static void clear_stripe(struct stripe w, uint64_t generation)
 
 void wsrt_window_clear(const wsrt_breaker *b, uint64_t generation)
 {
-    unsigned char *slow = atomic_load(&b->slow);
+    unsigned char *slow = atomic_load(&breaker_ledger(b)->slow);
 
     for (size_t i = 0; i <= b->stripe_mask; i++) {
         clear_stripe(breaker_stripe(b, i), generation);
