@@ -368,7 +368,8 @@ typedef void (*wsrt_source_fn)(wsrt_samples *to, void *user);
 
 /**
  * Adds one series of a source.
- * @param labels  at most 8 WSRT_FIELD_TEXT, named as a source ("Service"), not "Environment"; copied
+ * @param labels  at most 8 WSRT_FIELD_TEXT, named as a source ("Service"), not "Environment", none twice
+ *                in snake case; copied
  * @param value   as the module keeps it: fractions, bytes, Unix milliseconds; NaN and infinity are
  *                dropped and counted
  * @return WSRT_OK; WSRT_ERR_INVALID; WSRT_ERR_NOMEM (the export will say so too). @since 0.1

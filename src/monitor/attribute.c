@@ -227,6 +227,8 @@ struct value *wsrt_error_category(wsrt_monitor *m, int id, wsrt_span text)
 
 int wsrt_category_register(wsrt_monitor *m, int id, wsrt_span name)
 {
+    if (wsrt_span_equal(name, wsrt_span_cstr("other"))) /* it is where all others are counted */
+        return WSRT_OK;
     if (wsrt_value_get(m, id, ERROR_CATEGORY, name) != NULL)
         return WSRT_OK;
     return is_full(m, ERROR_CATEGORY) ? WSRT_ERR_LIMIT : WSRT_ERR_NOMEM;

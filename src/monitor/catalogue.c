@@ -279,13 +279,27 @@ const struct metric *wsrt_metric_find(const char *name)
     return NULL;
 }
 
+static int is_business_family(const struct metric *metric, const char *abroad)
+{
+    static const char before[] = "wsrt_business_";
+    const size_t len = sizeof before - 1;
+
+    return metric->prometheus != NULL && strncmp(metric->prometheus, before, len) == 0 &&
+           strcmp(metric->prometheus + len, abroad) == 0;
+}
+
 int wsrt_metric_is_named(const char *name)
 {
+    char abroad[MAX_FAMILY];
+
+    wsrt_name_abroad(abroad, name);
     for (size_t i = 0; i < METRICS; i++) {
         const char *known = metrics[i].name;
         if (strncmp(known, name, strcspn(known, ".")) == 0 && name[strcspn(known, ".")] == '\0')
             return 1;
         if (metrics[i].service_name != NULL && strcmp(metrics[i].service_name, name) == 0)
+            return 1;
+        if (is_business_family(&metrics[i], abroad))
             return 1;
     }
     return 0;
@@ -300,6 +314,26 @@ void wsrt_snake_case(char *to, const char *name)
         *to++ = upper ? (char)(name[i] - 'A' + 'a') : name[i];
     }
     *to = '\0';
+}
+
+void wsrt_name_abroad(char to[MAX_FAMILY], const char *name)
+{
+    static const char total[] = "_total";
+    const size_t tail = sizeof total - 1;
+
+    wsrt_snake_case(to, name);
+    size_t len = strlen(to);
+    if (len > tail && strcmp(to + len - tail, total) == 0)
+        to[len - tail] = '\0';
+}
+
+int wsrt_is_named_abroad(const char *a, const char *b)
+{
+    char x[MAX_FAMILY], y[MAX_FAMILY];
+
+    wsrt_name_abroad(x, a);
+    wsrt_name_abroad(y, b);
+    return strcmp(x, y) == 0;
 }
 
 /* Of a Prometheus value, per one of CloudWatch's. */

@@ -124,5 +124,9 @@ const struct metric *wsrt_metric_find(const char *name);
 double wsrt_catalogue_limit(int operation, int watched);
 /* "ConnectionsActive" as "connections_active"; `to` holds 2 * strlen(name) + 1 bytes. */
 void wsrt_snake_case(char *to, const char *name);
+/* As Prometheus has it: a name that ends in "Total" is the same without. */
+enum { MAX_FAMILY = 2 * 63 + 1 };
+void wsrt_name_abroad(char to[MAX_FAMILY], const char *name);
+int wsrt_is_named_abroad(const char *a, const char *b);
 
 #endif

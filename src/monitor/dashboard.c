@@ -142,10 +142,9 @@ static void categories(wsrt_json_writer *w, const wsrt_snapshot *s, int id)
         if (v->category != ERROR_CATEGORY || v->operation != id)
             continue;
         wsrt_json_key_span(w, (wsrt_span){v->text, v->len});
-        wsrt_json_write_uint64(w, s->values[i].all);
+        wsrt_json_whole(w, s->values[i].all);
     }
-    wsrt_json_key(w, "other");
-    wsrt_json_write_uint64(w, s->operations[id].sums.overflow[ERROR_CATEGORY]);
+    wsrt_json_count(w, "other", s->operations[id].sums.overflow[ERROR_CATEGORY]);
     wsrt_json_object_end(w);
 }
 

@@ -8,8 +8,9 @@
 
 #include <string.h>
 
-/* Of CloudWatch's values. */
+/* Of CloudWatch's values and names. */
 static const double largest = 0x1p360;
+enum { MOST_NAME = 255 };
 
 static wsrt_span environment_of(const struct data_walk *w)
 {
@@ -25,7 +26,8 @@ static int fits(double v)
 
 static int send(struct data_walk *w, const struct datum *d)
 {
-    if (fits(d->value) && fits(d->sum) && fits(d->least) && fits(d->most))
+    if (fits(d->value) && fits(d->sum) && fits(d->least) && fits(d->most) &&
+        (!d->has_category || strlen(d->name) <= MOST_NAME))
         return w->datum(w, d);
     count_up(&w->export->snapshot->monitor->export_dropped, 1, 1);
     return WSRT_OK;
@@ -226,7 +228,7 @@ static int sample(struct data_walk *w, const struct family *f, const struct samp
 static int fits_as_dimensions(const struct label_set *set)
 {
     for (size_t i = 0; i < set->count; i++)
-        if (set->labels[i].value.len == 0 || set->labels[i].value.len > 1024)
+        if (!wsrt_dimension_fits(set->labels[i].value))
             return 0;
     return 1;
 }
@@ -326,6 +328,10 @@ int wsrt_data_walk(struct data_walk *w)
     struct business all[BUSINESS_METRICS];
     int rc = WSRT_OK;
 
+    if (!wsrt_dimension_fits(environment_of(w))) {
+        count_up(&w->export->snapshot->monitor->export_dropped, 1, 1);
+        return WSRT_OK;
+    }
     wsrt_business_read(w->export->snapshot, all);
     for (int id = 0; rc == WSRT_OK && id < w->export->snapshot->operation_count; id++)
         rc = operation(w, all, id);

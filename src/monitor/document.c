@@ -69,16 +69,22 @@ void wsrt_json_number(wsrt_json_writer *w, const char *name, double v)
     wsrt_json_write_double(w, v);
 }
 
-void wsrt_json_count(wsrt_json_writer *w, const char *name, uint64_t v)
+void wsrt_json_whole(wsrt_json_writer *w, uint64_t v)
 {
-    wsrt_json_key(w, name);
+    char digits[24];
+    size_t at = sizeof digits;
+
     if (v < (uint64_t)1 << 53) {
         wsrt_json_write_uint64(w, v);
         return;
     }
-    char digits[24];
-    size_t at = sizeof digits;
     for (; v > 0; v /= 10)
         digits[--at] = (char)('0' + v % 10);
     wsrt_json_string(w, (wsrt_span){digits + at, sizeof digits - at});
+}
+
+void wsrt_json_count(wsrt_json_writer *w, const char *name, uint64_t v)
+{
+    wsrt_json_key(w, name);
+    wsrt_json_whole(w, v);
 }

@@ -67,6 +67,7 @@ enum {
     MAX_OPERATIONS = 1024,
     MAX_PAGES = MAX_OPERATIONS / PAGE_SERIES - 1,
     MAX_VALUE = 255, /* bytes of a category's value */
+    MAX_DIMENSION = 1024,
     VALUE_BUCKETS = 1024,
     MAX_SOURCES = 4096,
     MAX_SOURCE_NAME = 63,
@@ -453,6 +454,10 @@ int wsrt_is_dimension(const char *name_cstr); /* of the catalogue */
 /* Under the lock: whether a source has the name, as Prometheus would write it. */
 int wsrt_source_is_named(const wsrt_monitor *m, const char *name_cstr);
 int wsrt_own_is_named(const wsrt_monitor *m, const char *name_cstr); /* own.c; the same */
+
+/* sample.c */
+/* CloudWatch takes printable ASCII that is not all blank and does not begin with a colon. */
+int wsrt_dimension_fits(wsrt_span value);
 
 /* read.c: all shards of one operation added up; under the lock */
 struct sums {

@@ -394,19 +394,10 @@ int wsrt_is_dimension(const char *name_cstr)
     return 0;
 }
 
-static int is_same_abroad(const char *a, const char *b)
-{
-    char x[2 * MAX_SOURCE_NAME + 1], y[2 * MAX_SOURCE_NAME + 1];
-
-    wsrt_snake_case(x, a);
-    wsrt_snake_case(y, b);
-    return strcmp(x, y) == 0;
-}
-
 int wsrt_source_is_named(const wsrt_monitor *m, const char *name_cstr)
 {
     for (size_t i = 0; i < m->source_count; i++)
-        if (is_same_abroad(m->sources[i]->name, name_cstr))
+        if (wsrt_is_named_abroad(m->sources[i]->name, name_cstr))
             return 1;
     return 0;
 }
@@ -416,7 +407,7 @@ static int source_fits(const wsrt_monitor *m, const struct source *fresh)
 {
     for (size_t i = 0; i < m->source_count; i++) {
         const struct source *s = m->sources[i];
-        if (is_same_abroad(s->name, fresh->name) &&
+        if (wsrt_is_named_abroad(s->name, fresh->name) &&
             (s->user == fresh->user || s->kind != fresh->kind || strcmp(s->name, fresh->name) != 0))
             return WSRT_ERR_EXISTS;
     }

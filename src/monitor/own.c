@@ -25,22 +25,9 @@ static size_t series_size(size_t len)
     return sizeof(struct own_series) + len;
 }
 
-/* CloudWatch takes printable ASCII that is not all blank and does not begin with a colon. */
-static int can_be_told(wsrt_span value)
-{
-    int seen = 0;
-
-    for (size_t i = 0; i < value.len; i++) {
-        if (value.ptr[i] < ' ' || value.ptr[i] > '~')
-            return 0;
-        seen |= value.ptr[i] != ' ';
-    }
-    return seen && value.len <= MAX_VALUE && value.ptr[0] != ':';
-}
-
 static void add_value(struct own_key *key, wsrt_span value)
 {
-    if (!can_be_told(value)) {
+    if (value.len > MAX_VALUE || !wsrt_dimension_fits(value)) {
         key->is_beyond = 1;
         return;
     }
@@ -353,22 +340,6 @@ int wsrt_own_samples(wsrt_snapshot *s)
 
 /* ---- registration ---- */
 
-static int is_named_abroad(const char *a, const char *b)
-{
-    char x[2 * MAX_SOURCE_NAME + 1], y[2 * MAX_SOURCE_NAME + 1];
-    size_t ends[2];
-
-    wsrt_snake_case(x, a);
-    wsrt_snake_case(y, b);
-    ends[0] = strlen(x);
-    ends[1] = strlen(y);
-    if (ends[0] > 6 && strcmp(x + ends[0] - 6, "_total") == 0)
-        ends[0] -= 6;
-    if (ends[1] > 6 && strcmp(y + ends[1] - 6, "_total") == 0)
-        ends[1] -= 6;
-    return ends[0] == ends[1] && memcmp(x, y, ends[0]) == 0;
-}
-
 /* Names that writers put beside the dimensions, each on its own. */
 static int is_reserved(const char *name)
 {
@@ -387,10 +358,10 @@ static int dimensions_fit(const wsrt_business_metric *b)
     for (uint32_t i = 0; i < b->dimension_count; i++) {
         const char *name = b->dimensions[i];
         if (!wsrt_source_name_fits(name) || is_reserved(name) ||
-            is_named_abroad(name, b->name_cstr))
+            wsrt_is_named_abroad(name, b->name_cstr))
             return 0;
         for (uint32_t k = 0; k < i; k++)
-            if (is_named_abroad(name, b->dimensions[k]))
+            if (wsrt_is_named_abroad(name, b->dimensions[k]))
                 return 0;
     }
     return 1;
@@ -481,12 +452,12 @@ void wsrt_own_free(const wsrt_monitor *m, struct operation *o)
 static int clashes(const struct own_metric *a, const struct own_metric *b)
 {
     for (size_t i = 0; i < b->dimension_count; i++)
-        if (is_named_abroad(a->name, b->dimensions[i]))
+        if (wsrt_is_named_abroad(a->name, b->dimensions[i]))
             return 1;
     for (size_t i = 0; i < a->dimension_count; i++)
-        if (is_named_abroad(b->name, a->dimensions[i]))
+        if (wsrt_is_named_abroad(b->name, a->dimensions[i]))
             return 1;
-    return is_named_abroad(a->name, b->name);
+    return wsrt_is_named_abroad(a->name, b->name);
 }
 
 int wsrt_own_is_named(const wsrt_monitor *m, const char *name_cstr)
@@ -495,7 +466,7 @@ int wsrt_own_is_named(const wsrt_monitor *m, const char *name_cstr)
 
     for (int id = 0; id < operations; id++)
         for (const struct own_metric *o = held(&m->operations[id]->own); o != NULL; o = o->older)
-            if (is_named_abroad(o->name, name_cstr))
+            if (wsrt_is_named_abroad(o->name, name_cstr))
                 return 1;
     return 0;
 }

@@ -43,7 +43,7 @@ static void head(struct page_writer *w, const char *what, const char *text)
     wsrt_text_put(&w->text, what);
     wsrt_text_bytes(&w->text, family_name(w));
     wsrt_text_put(&w->text, " ");
-    wsrt_text_put(&w->text, text);
+    wsrt_text_line(&w->text, wsrt_span_cstr(text), w->open_metrics);
     wsrt_text_put(&w->text, "\n");
 }
 

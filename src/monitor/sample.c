@@ -87,23 +87,26 @@ static const struct label_set *set_of(wsrt_snapshot *s, const wsrt_field *labels
 
 /* ---- sources: called without the lock, over a copy of their list ---- */
 
-/* The label `environment` is the monitor's own. */
-static int label_fits(const wsrt_field *label)
+/* One of another name than those before it; the label `environment` is the monitor's own. */
+static int label_fits(const wsrt_field *labels, size_t which, char names[][MAX_FAMILY])
 {
-    char name[2 * MAX_SOURCE_NAME + 1];
-
-    if (label->kind != WSRT_FIELD_TEXT || !wsrt_source_name_fits(label->name_cstr))
+    if (labels[which].kind != WSRT_FIELD_TEXT || !wsrt_source_name_fits(labels[which].name_cstr))
         return 0;
-    wsrt_snake_case(name, label->name_cstr);
-    return strcmp(name, "environment") != 0;
+    wsrt_snake_case(names[which], labels[which].name_cstr);
+    for (size_t i = 0; i < which; i++)
+        if (strcmp(names[i], names[which]) == 0)
+            return 0;
+    return strcmp(names[which], "environment") != 0;
 }
 
 static int labels_fit(const wsrt_field *labels, size_t count)
 {
+    char names[MAX_LABELS][MAX_FAMILY];
+
     if (count > MAX_LABELS || (count > 0 && labels == NULL))
         return 0;
     for (size_t i = 0; i < count; i++)
-        if (!label_fits(&labels[i]))
+        if (!label_fits(labels, i, names))
             return 0;
     return 1;
 }
@@ -145,7 +148,19 @@ void wsrt_family_name(const struct family *f, char out[FAMILY_NAME])
         return;
     }
     memcpy(out, before, strlen(before));
-    wsrt_snake_case(out + strlen(before), f->name);
+    wsrt_name_abroad(out + strlen(before), f->name);
+}
+
+int wsrt_dimension_fits(wsrt_span value)
+{
+    int seen = 0;
+
+    for (size_t i = 0; i < value.len; i++) {
+        if (value.ptr[i] < ' ' || value.ptr[i] > '~')
+            return 0;
+        seen |= value.ptr[i] != ' ';
+    }
+    return seen && value.len <= MAX_DIMENSION && value.ptr[0] != ':';
 }
 
 int wsrt_sample(wsrt_samples *to, const wsrt_field *labels, size_t count, double value)

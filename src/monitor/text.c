@@ -64,9 +64,9 @@ void wsrt_text_double(struct text *t, double v)
     wsrt_text_bytes(t, (wsrt_span){digits, wsrt_double_text(v, digits)});
 }
 
-static void escaped(struct text *t, char c)
+static void escaped(struct text *t, char c, int quotes)
 {
-    const char *as = c == '"' ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" : NULL;
+    const char *as = c == '"' && quotes ? "\\\"" : c == '\\' ? "\\\\" : c == '\n' ? "\\n" : NULL;
 
     if (as != NULL)
         wsrt_text_put(t, as);
@@ -104,22 +104,27 @@ static size_t plain(wsrt_span value)
     return n;
 }
 
-void wsrt_text_label(struct text *t, wsrt_span value)
+void wsrt_text_line(struct text *t, wsrt_span value, int quotes)
 {
     size_t i = plain(value);
 
-    wsrt_text_put(t, "\"");
     wsrt_text_bytes(t, (wsrt_span){value.ptr, i});
     while (i < value.len) {
         size_t n = sequence((const unsigned char *)value.ptr + i, value.len - i);
         if (n == 1)
-            escaped(t, value.ptr[i]);
+            escaped(t, value.ptr[i], quotes);
         else if (n > 1)
             wsrt_text_bytes(t, (wsrt_span){value.ptr + i, n});
         else
             wsrt_text_put(t, "\xef\xbf\xbd");
         i += n > 0 ? n : 1;
     }
+}
+
+void wsrt_text_label(struct text *t, wsrt_span value)
+{
+    wsrt_text_put(t, "\"");
+    wsrt_text_line(t, value, 1);
     wsrt_text_put(t, "\"");
 }
 

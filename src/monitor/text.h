@@ -37,7 +37,9 @@ static inline void wsrt_text_put(struct text *t, const char *text_cstr)
 void wsrt_text_u64(struct text *t, uint64_t v);
 void wsrt_text_scaled(struct text *t, uint64_t v, unsigned decimals); /* v / 10^decimals, exact */
 void wsrt_text_double(struct text *t, double v);                      /* finite */
-/* A label's value, quoted and escaped; bad UTF-8 becomes U+FFFD. */
+/* On one line: backslashes and newlines are escaped, and `quotes` if so; bad UTF-8 becomes U+FFFD. */
+void wsrt_text_line(struct text *t, wsrt_span value, int quotes);
+/* A label's value, so, between quotes. */
 void wsrt_text_label(struct text *t, wsrt_span value);
 int wsrt_text_finish(struct text *t);
 

@@ -20,6 +20,7 @@ static const char *const names[SETTINGS] = {"flags", "names", "events",      "se
 
 static long settings[SETTINGS] = {[EVENTS] = 400, [SERIES] = 3, [LABEL] = 8, [MEMBER] = 4};
 static char label[4096];
+static const char *operation = "say \"hi\"\\";
 static char long_member[300000];
 
 static void check(int rc)
@@ -42,7 +43,7 @@ static void sample_all(wsrt_samples *to, double value)
     for (long i = 0; i < settings[SERIES]; i++) {
         snprintf(number, sizeof number, "%06ld", i);
         memcpy(label, number, 6);
-        wsrt_field labels[] = {text("Service", label), text("Operation", "say \"hi\"\n\\")};
+        wsrt_field labels[] = {text("Service", label), text("Operation", operation)};
         check(wsrt_sample(to, labels, 2, value + (double)i));
     }
 }
@@ -194,6 +195,8 @@ int main(int argc, char **argv)
                                   text("correlationId", "c-01"), text("password", "secret"),
                                   text("traceId", long_member)};
     options.format = (int32_t)strtol(argv[1], NULL, 10);
+    if (options.format != WSRT_EXPORT_EMF && options.format != WSRT_EXPORT_CLOUDWATCH)
+        operation = "say \"hi\"\n\\"; /* where a dimension may have two lines */
     options.flags = (uint32_t)settings[FLAGS];
     options.names = (int32_t)settings[NAMES];
     if (options.format == WSRT_EXPORT_EMF) {

@@ -340,6 +340,8 @@ START_TEST(a_family_has_one_kind_and_each_user_once)
                      WSRT_ERR_EXISTS);
     ck_assert_int_eq(wsrt_monitor_source(m, "depth", WSRT_SOURCE_GAUGE, one_sample, &b),
                      WSRT_ERR_EXISTS);
+    ck_assert_int_eq(wsrt_monitor_source(m, "depthTotal", WSRT_SOURCE_GAUGE, one_sample, &b),
+                     WSRT_ERR_EXISTS);
     ck_assert_int_eq(wsrt_monitor_source(m, "2nd", WSRT_SOURCE_GAUGE, one_sample, &b),
                      WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_monitor_source(m, "Depth", 3, one_sample, &b), WSRT_ERR_INVALID);
@@ -355,8 +357,11 @@ static void strange_samples(wsrt_samples *to, void *user)
 {
     wsrt_field label = text("Environment", "prod");
     wsrt_field number = {.name_cstr = "Scope", .number = 1, .kind = WSRT_FIELD_INT};
+    const wsrt_field alike[] = {text("tableName", "a"), text("Other", "b"),
+                                text("table_name", "c")};
 
     (void)user;
+    ck_assert_int_eq(wsrt_sample(to, alike, 3, 1), WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_sample(to, &label, 1, 1), WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_sample(to, &number, 1, 1), WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_sample(to, &number, 9, 1), WSRT_ERR_INVALID);
@@ -371,6 +376,73 @@ START_TEST(samples_that_fit_no_export_are_refused_or_dropped)
     ck_assert_double_eq(metric("wsrt_app_temperature{environment=\"dev\"}"), -2.25);
     check_page();
     ck_assert_double_eq(metric("wsrt_self_export_dropped_total{environment=\"dev\"}"), 4);
+}
+END_TEST
+
+static void odd_dimensions(wsrt_samples *to, void *user)
+{
+    static const char *const odd[] = {"K\xc3\xb6ln", "a\nb", ":colon", "   ", "\x7f", "", "told"};
+
+    (void)user;
+    for (size_t i = 0; i < COUNT(odd); i++) {
+        wsrt_field label = text("TableName", odd[i]);
+        ck_assert_int_eq(wsrt_sample(to, &label, 1, 1), WSRT_OK);
+    }
+}
+
+START_TEST(what_is_no_dimension_of_cloudwatch_does_not_spoil_the_rest)
+{
+    static const int formats[] = {WSRT_EXPORT_CLOUDWATCH, WSRT_EXPORT_EMF};
+
+    wsrt_monitor_source(m, "Temperature", WSRT_SOURCE_GAUGE, odd_dimensions, NULL);
+    for (size_t i = 0; i < COUNT(formats); i++) {
+        wsrt_export_options o = {.struct_size = sizeof o, .format = formats[i], .wall = 1};
+        page.len = 0;
+        ck_assert_int_eq(wsrt_monitor_export(m, &o, append, &page), WSRT_OK);
+        page.text[page.len] = '\0';
+        const char *first = strstr(page.text, "TableName");
+        ck_assert_ptr_nonnull(first);
+        ck_assert_ptr_nonnull(strstr(first, "told"));
+        ck_assert_ptr_null(strstr(page.text, "colon"));
+        ck_assert_ptr_null(strstr(page.text, "ln\""));
+    }
+    ck_assert_double_eq(metric("wsrt_self_export_dropped_total{environment=\"dev\"}"), 12);
+}
+END_TEST
+
+START_TEST(an_environment_that_cloudwatch_would_refuse_is_not_told_to_it)
+{
+    wsrt_monitor_options o = options();
+    wsrt_export_options e = {.struct_size = sizeof e, .format = WSRT_EXPORT_CLOUDWATCH, .wall = 1};
+
+    o.environment = wsrt_span_cstr("pr\xc3\xb6"
+                                   "d");
+    remake(o);
+    run(NULL, WSRT_OP_CONVERSATION, MS);
+    page.len = 0;
+    ck_assert_int_eq(wsrt_monitor_export(m, &e, append, &page), WSRT_OK);
+    ck_assert_uint_eq(page.len, 0);
+    ck_assert_double_eq(metric("wsrt_self_export_dropped_total{environment=\"pr\xc3\xb6"
+                               "d\"}"),
+                        1);
+}
+END_TEST
+
+START_TEST(a_category_called_other_is_the_others)
+{
+    wsrt_op op;
+
+    ck_assert_int_eq(wsrt_monitor_error_category(m, WSRT_OP_CONVERSATION, wsrt_span_cstr("other")),
+                     WSRT_OK);
+    wsrt_op_start(m, NULL, WSRT_OP_CONVERSATION, 0, &op);
+    wsrt_op_error(&op, "other");
+    wsrt_op_error(&op, "unheard of");
+    wsrt_op_complete(&op, 1, NULL);
+    ck_assert_double_eq(
+        metric("wsrt_operation_errors_total{handler=\"websocket_conversation\",environment=\"dev\","
+               "category=\"other\"}"),
+        2);
+    check_page();
 }
 END_TEST
 
@@ -481,6 +553,9 @@ Suite *suite(void)
     tcase_add_test(c, sources_of_one_name_make_one_family);
     tcase_add_test(c, a_family_has_one_kind_and_each_user_once);
     tcase_add_test(c, samples_that_fit_no_export_are_refused_or_dropped);
+    tcase_add_test(c, what_is_no_dimension_of_cloudwatch_does_not_spoil_the_rest);
+    tcase_add_test(c, an_environment_that_cloudwatch_would_refuse_is_not_told_to_it);
+    tcase_add_test(c, a_category_called_other_is_the_others);
     tcase_add_test(c, a_sink_that_fails_stops_the_page);
     tcase_add_test(c, no_word_of_a_client_reaches_an_export_or_an_alert);
     suite_add_tcase(s, c);

@@ -263,6 +263,80 @@ START_TEST(a_name_is_one_metrics_and_no_dimensions)
 }
 END_TEST
 
+START_TEST(a_name_that_prometheus_would_write_like_one_of_the_catalogue_is_taken)
+{
+    static const char *const taken[] = {"messages_per_minute", "MessagesPerMinute", "message_types",
+                                        "messageTypesTotal", "averageConnectionDurationSeconds"};
+
+    for (size_t i = 0; i < COUNT(taken); i++)
+        ck_assert_msg(refusal(business(WSRT_BUSINESS_COUNTER, taken[i], "price")) ==
+                          WSRT_ERR_EXISTS,
+                      "%s", taken[i]);
+}
+END_TEST
+
+START_TEST(only_counters_end_in_total)
+{
+    wsrt_export_options o = {.struct_size = sizeof o, .format = WSRT_EXPORT_OPENMETRICS};
+
+    add(business(WSRT_BUSINESS_GAUGE, "openOrdersTotal", "price"));
+    add(business(WSRT_BUSINESS_COUNTER, "madeOrdersTotal", "price"));
+    order_in("Ulm", 2, 1);
+    ck_assert_double_eq(metric(OWN("open_orders", "")), 2);
+    ck_assert_double_eq(metric(OWN("made_orders_total", "")), 2);
+    check_page();
+    page.len = 0;
+    ck_assert_int_eq(wsrt_monitor_export(m, &o, append, &page), WSRT_OK);
+    page.text[page.len] = '\0';
+    ck_assert_ptr_nonnull(strstr(page.text, "# TYPE wsrt_business_open_orders gauge\n"));
+    ck_assert_ptr_nonnull(strstr(page.text, "# TYPE wsrt_business_made_orders counter\n"));
+}
+END_TEST
+
+START_TEST(a_help_text_stays_on_its_line)
+{
+    wsrt_business_metric b = business(WSRT_BUSINESS_COUNTER, "orders", "price");
+    wsrt_export_options o = {.struct_size = sizeof o, .format = WSRT_EXPORT_OPENMETRICS};
+
+    b.help_cstr = "All \"orders\"\\\nwsrt_forged 1\xff";
+    add(b);
+    order_in("Ulm", 2, 1);
+    ck_assert(
+        has("# HELP wsrt_business_orders_total All \"orders\"\\\\\\nwsrt_forged 1\xef\xbf\xbd\n"));
+    check_page();
+    page.len = 0;
+    ck_assert_int_eq(wsrt_monitor_export(m, &o, append, &page), WSRT_OK);
+    page.text[page.len] = '\0';
+    ck_assert_ptr_nonnull(
+        strstr(page.text,
+               "# HELP wsrt_business_orders All \\\"orders\\\"\\\\\\nwsrt_forged 1\xef\xbf\xbd\n"));
+}
+END_TEST
+
+START_TEST(a_category_too_long_for_a_name_of_cloudwatch_is_left_out_and_counted)
+{
+    static const int formats[] = {WSRT_EXPORT_CLOUDWATCH, WSRT_EXPORT_EMF};
+    char town[256];
+
+    add(business(WSRT_BUSINESS_CATEGORY, "orderTown", "town"));
+    for (size_t len = 244; len <= 246; len++) {
+        memset(town, 'a' + (int)(len - 244), len);
+        town[len] = '\0';
+        order_in(town, 1, 1);
+    }
+    for (size_t i = 0; i < COUNT(formats); i++) {
+        wsrt_export_options o = {.struct_size = sizeof o, .format = formats[i], .wall = 1};
+        page.len = 0;
+        ck_assert_int_eq(wsrt_monitor_export(m, &o, append, &page), WSRT_OK);
+        page.text[page.len] = '\0';
+        ck_assert_ptr_nonnull(strstr(page.text, "orderTown.aaa"));
+        ck_assert_ptr_nonnull(strstr(page.text, "orderTown.bbb")); /* 255 bytes */
+        ck_assert_ptr_null(strstr(page.text, "orderTown.ccc"));
+    }
+    ck_assert_double_eq(metric("wsrt_self_export_dropped_total{environment=\"dev\"}"), 2);
+}
+END_TEST
+
 START_TEST(dimensions_up_to_twenty_eight_are_taken)
 {
     static char names[29][8];
@@ -455,6 +529,10 @@ Suite *suite(void)
     tcase_add_test(c, traces_and_free_text_are_never_dimensions);
     tcase_add_test(c, a_name_is_one_metrics_and_no_dimensions);
     tcase_add_test(c, dimensions_up_to_twenty_eight_are_taken);
+    tcase_add_test(c, a_name_that_prometheus_would_write_like_one_of_the_catalogue_is_taken);
+    tcase_add_test(c, only_counters_end_in_total);
+    tcase_add_test(c, a_help_text_stays_on_its_line);
+    tcase_add_test(c, a_category_too_long_for_a_name_of_cloudwatch_is_left_out_and_counted);
     tcase_add_test(c, metrics_that_are_none_are_refused);
     tcase_add_test(c, metrics_are_as_many_as_the_cap_allows);
     tcase_add_test(c, refused_memory_registers_nothing);
