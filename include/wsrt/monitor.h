@@ -594,7 +594,9 @@ WSRT_API int wsrt_monitor_export_to(wsrt_monitor *m, const wsrt_export_options *
 
 /**
  * Adds a binary snapshot of another monitor, or of one that has ended: counts, sums, histograms, values
- * of attributes and the minutes of trends. Records stay records. Metrics of sources are not in it.
+ * of attributes, the minutes of trends, and the application's own metrics, which are registered if they
+ * are not; one that counts something else under the same name stays as it is, and each series lost to it
+ * counts in SeriesDropped. Records stay records. Gauges and metrics of sources are not in it.
  *
  * A snapshot since the start is history: thresholds, rates and trends here do not take it for something
  * that happens now, and its minutes are set back by its age. Merge it once. One of a reader is news of
@@ -602,10 +604,10 @@ WSRT_API int wsrt_monitor_export_to(wsrt_monitor *m, const wsrt_export_options *
  *
  * @param document  of WSRT_EXPORT_BINARY, whole
  * @param wall      Unix ms, now
- * @return WSRT_OK; WSRT_ERR_MALFORMED (no snapshot); WSRT_ERR_VERSION (of another release);
+ * @return WSRT_OK; WSRT_ERR_MALFORMED (no snapshot); WSRT_ERR_VERSION (of a later release);
  *         WSRT_ERR_CORRUPT (cut or changed); WSRT_ERR_UNSUPPORTED (other histogram_bits);
  *         WSRT_ERR_LIMIT (max_operations); WSRT_ERR_NOMEM; WSRT_ERR_INVALID. On failure nothing is
- *         counted, but operations may have been registered. Any thread, but not while
+ *         counted, but operations and metrics may have been registered. Any thread, but not while
  *         wsrt_monitor_tick() or another merge runs. @since 0.1
  */
 WSRT_API int wsrt_monitor_merge(wsrt_monitor *m, wsrt_span document, int64_t wall);

@@ -1,5 +1,6 @@
 #include "json/number.h"
 
+#include "base/double.h"
 #include "base/wide.h"
 #include "json/big.h"
 
@@ -22,22 +23,6 @@ static uint64_t power5(int n)
     for (; n > 0; n--)
         p *= 5;
     return p;
-}
-
-static double from_bits(uint64_t bits)
-{
-    double v;
-
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
-static uint64_t to_bits(double v)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
 }
 
 static int leading_zeros(uint64_t v)
@@ -76,7 +61,7 @@ static int assemble(uint64_t top, int sticky, int exponent, struct nearest *out)
     uint64_t bits = biased == 0 ? kept : ((uint64_t)(biased - 1) << MANTISSA) + kept;
     if (biased > 2046 || bits >= UINT64_C(0x7ff) << MANTISSA)
         return WSRT_ERR_LIMIT;
-    *out = (struct nearest){from_bits(bits), rest == 0 && !sticky};
+    *out = (struct nearest){wsrt_double_of_bits(bits), rest == 0 && !sticky};
     return WSRT_OK;
 }
 
@@ -222,7 +207,7 @@ static int log10_floor(int e)
 
 static int binary_exponent(double v)
 {
-    uint64_t bits = to_bits(v);
+    uint64_t bits = wsrt_double_bits(v);
     int biased = (int)(bits >> MANTISSA);
 
     return biased > 0 ? biased - 1023 : 63 - leading_zeros(bits) - 1074;
@@ -271,7 +256,7 @@ struct printer {
 
 static void printer_init(struct printer *p, double v)
 {
-    uint64_t bits = to_bits(v), fraction = bits & ((UINT64_C(1) << MANTISSA) - 1);
+    uint64_t bits = wsrt_double_bits(v), fraction = bits & ((UINT64_C(1) << MANTISSA) - 1);
     int biased = (int)(bits >> MANTISSA);
     uint64_t mantissa = biased > 0 ? fraction | UINT64_C(1) << MANTISSA : fraction;
     int exponent = (biased > 0 ? biased : 1) - BIAS;

@@ -12,20 +12,13 @@ struct folded {
     uint64_t good[CATEGORIES];
 };
 
-struct pen {
-    struct document to;
-    int status;
-    struct minute_view *minutes; /* room for a ring's */
-    struct folded *folded;       /* by operation */
-};
-
 static void put_bytes(struct pen *p, const void *data, size_t len)
 {
     if (p->status == WSRT_OK)
         p->status = wsrt_document_append(&p->to, data, len);
 }
 
-static void put(struct pen *p, uint64_t n)
+void wsrt_pen_put(struct pen *p, uint64_t n)
 {
     unsigned char bytes[10];
     size_t len = 0;
@@ -36,9 +29,9 @@ static void put(struct pen *p, uint64_t n)
     put_bytes(p, bytes, len);
 }
 
-static void put_text(struct pen *p, const char *text, size_t len)
+void wsrt_pen_text(struct pen *p, const char *text, size_t len)
 {
-    put(p, len);
+    wsrt_pen_put(p, len);
     put_bytes(p, text, len);
 }
 
@@ -47,13 +40,13 @@ static void put_chunks(struct pen *p, const wsrt_snapshot *s, int id)
     const struct operation_view *v = &s->operations[id];
     const uint32_t *counters = v->counters;
 
-    put(p, v->chunk_count);
+    wsrt_pen_put(p, v->chunk_count);
     for (unsigned c = 0; c < s->monitor->chunks; c++) {
         if (v->place[c] == 0)
             continue;
-        put(p, c);
+        wsrt_pen_put(p, c);
         for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
-            put(p, *counters++);
+            wsrt_pen_put(p, *counters++);
     }
 }
 
@@ -62,15 +55,15 @@ static void put_minutes(struct pen *p, const struct export *e, int id)
     struct minute_view *room = p->minutes;
     size_t count = e->is_delta ? 0 : wsrt_ring_read(e->snapshot->monitor, id, room);
 
-    put(p, count);
+    wsrt_pen_put(p, count);
     for (size_t i = 0; i < count; i++) {
-        put(p, room[i].age);
-        put(p, room[i].count);
-        put(p, room[i].errors);
-        put(p, room[i].sum);
-        put(p, room[i].max);
-        put(p, room[i].p50);
-        put(p, room[i].p99);
+        wsrt_pen_put(p, room[i].age);
+        wsrt_pen_put(p, room[i].count);
+        wsrt_pen_put(p, room[i].errors);
+        wsrt_pen_put(p, room[i].sum);
+        wsrt_pen_put(p, room[i].max);
+        wsrt_pen_put(p, room[i].p50);
+        wsrt_pen_put(p, room[i].p99);
     }
 }
 
@@ -78,16 +71,16 @@ static void put_operation(struct pen *p, const struct export *e, int id)
 {
     const struct operation_view *v = &e->snapshot->operations[id];
 
-    put_text(p, v->operation->name, v->operation->name_len);
+    wsrt_pen_text(p, v->operation->name, v->operation->name_len);
     for (unsigned i = 0; i < WINDOW_DURATION; i++)
-        put(p, v->sums.counters[i]);
+        wsrt_pen_put(p, v->sums.counters[i]);
     for (unsigned i = 0; i < NUMBERS; i++) {
-        put(p, v->sums.sum[i]);
-        put(p, v->sums.count[i]);
+        wsrt_pen_put(p, v->sums.sum[i]);
+        wsrt_pen_put(p, v->sums.count[i]);
     }
     for (unsigned i = 0; i < CATEGORIES; i++) {
-        put(p, v->sums.overflow[i] + p->folded[id].all[i]);
-        put(p, v->sums.overflow_good[i] + p->folded[id].good[i]);
+        wsrt_pen_put(p, v->sums.overflow[i] + p->folded[id].all[i]);
+        wsrt_pen_put(p, v->sums.overflow_good[i] + p->folded[id].good[i]);
     }
     put_chunks(p, e->snapshot, id);
     put_minutes(p, e, id);
@@ -118,16 +111,16 @@ static void put_values(struct pen *p, const wsrt_snapshot *s)
 
     for (size_t i = 0; i < s->value_count; i++)
         count += (size_t)is_told(s, &s->values[i]);
-    put(p, count);
+    wsrt_pen_put(p, count);
     for (size_t i = 0; i < s->value_count; i++) {
         const struct value *v = s->values[i].value;
         if (!is_told(s, &s->values[i]))
             continue;
-        put(p, v->operation);
-        put(p, v->category);
-        put_text(p, v->text, v->len);
-        put(p, s->values[i].all);
-        put(p, s->values[i].good);
+        wsrt_pen_put(p, v->operation);
+        wsrt_pen_put(p, v->category);
+        wsrt_pen_text(p, v->text, v->len);
+        wsrt_pen_put(p, s->values[i].all);
+        wsrt_pen_put(p, s->values[i].good);
     }
 }
 
@@ -147,16 +140,17 @@ static void put_all(struct pen *p, const struct export *e)
 
     fold_values(p, s);
     put_bytes(p, BINARY_MAGIC, BINARY_MAGIC_LEN);
-    put(p, BINARY_VERSION);
-    put(p, e->is_delta ? 0 : BINARY_SINCE_START);
-    put(p, s->monitor->bits);
-    put(p, e->options->wall < 0 ? 0 : (uint64_t)e->options->wall);
-    put(p, (uint64_t)s->operation_count);
+    wsrt_pen_put(p, BINARY_VERSION);
+    wsrt_pen_put(p, e->is_delta ? 0 : BINARY_SINCE_START);
+    wsrt_pen_put(p, s->monitor->bits);
+    wsrt_pen_put(p, e->options->wall < 0 ? 0 : (uint64_t)e->options->wall);
+    wsrt_pen_put(p, (uint64_t)s->operation_count);
     for (int id = 0; id < s->operation_count; id++)
         put_operation(p, e, id);
     put_values(p, s);
     for (int i = 0; i < SELVES; i++)
-        put(p, s->self[i]);
+        wsrt_pen_put(p, s->self[i]);
+    wsrt_own_write(p, s);
     if (p->status == WSRT_OK)
         put_hash(p);
 }

@@ -7,17 +7,12 @@
 
 #include <string.h>
 
-struct reader {
-    const unsigned char *p;
-    const unsigned char *end;
-    int is_bad;
-};
-
 /* What is read before anything is added. */
 struct merge {
     wsrt_monitor *monitor;
     struct reader at;
     struct shard shard;
+    int has_metrics;
     int since_start;
     int64_t age; /* of the document, whole minutes */
     int operation_count;
@@ -26,7 +21,7 @@ struct merge {
 
 /* ---- reading ---- */
 
-static uint64_t get(struct reader *r)
+uint64_t wsrt_reader_get(struct reader *r)
 {
     uint64_t n = 0;
 
@@ -42,10 +37,9 @@ static uint64_t get(struct reader *r)
     return 0;
 }
 
-/* At most `most`; anything else is bad, and 0. */
-static uint64_t get_up_to(struct reader *r, uint64_t most)
+uint64_t wsrt_reader_up_to(struct reader *r, uint64_t most)
 {
-    uint64_t n = get(r);
+    uint64_t n = wsrt_reader_get(r);
 
     if (n <= most)
         return n;
@@ -53,9 +47,9 @@ static uint64_t get_up_to(struct reader *r, uint64_t most)
     return 0;
 }
 
-static wsrt_span get_text(struct reader *r)
+wsrt_span wsrt_reader_text(struct reader *r)
 {
-    size_t len = (size_t)get_up_to(r, MAX_VALUE);
+    size_t len = (size_t)wsrt_reader_up_to(r, MAX_VALUE);
 
     if (r->is_bad || len > (size_t)(r->end - r->p)) {
         r->is_bad = 1;
@@ -74,7 +68,7 @@ static int check_frame(wsrt_span document)
     if (document.len <= BINARY_MAGIC_LEN + BINARY_HASH_LEN ||
         memcmp(p, BINARY_MAGIC, BINARY_MAGIC_LEN) != 0)
         return WSRT_ERR_MALFORMED;
-    if (p[BINARY_MAGIC_LEN] != BINARY_VERSION)
+    if (p[BINARY_MAGIC_LEN] == 0 || p[BINARY_MAGIC_LEN] > BINARY_VERSION)
         return WSRT_ERR_VERSION;
     for (int i = 0; i < BINARY_HASH_LEN; i++)
         hash |= (uint64_t)p[body + (size_t)i] << (8 * i);
@@ -88,7 +82,7 @@ static int take_numbers(struct merge *g, struct series *s)
     struct numbers *numbers = wsrt_tally_numbers(g->monitor, &s->tally);
 
     for (int i = 0; i < NUMBERS; i++) {
-        uint64_t sum = get(&g->at), count = get(&g->at);
+        uint64_t sum = wsrt_reader_get(&g->at), count = wsrt_reader_get(&g->at);
         if (numbers == NULL)
             return WSRT_ERR_NOMEM;
         count_sum(&numbers->sum[i], sum, 0);
@@ -99,29 +93,29 @@ static int take_numbers(struct merge *g, struct series *s)
 
 static int take_chunks(struct merge *g, struct series *s)
 {
-    uint64_t count = get_up_to(&g->at, g->monitor->chunks);
+    uint64_t count = wsrt_reader_up_to(&g->at, g->monitor->chunks);
 
     for (; count > 0 && !g->at.is_bad; count--) {
-        unsigned index = (unsigned)get_up_to(&g->at, g->monitor->chunks - 1);
+        unsigned index = (unsigned)wsrt_reader_up_to(&g->at, g->monitor->chunks - 1);
         struct chunk *chunk = wsrt_series_touch(g->monitor, s, index);
         if (chunk == NULL)
             return WSRT_ERR_NOMEM;
         for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
-            count_narrow(&chunk->counters[i], (uint32_t)get_up_to(&g->at, UINT32_MAX), 0);
+            count_narrow(&chunk->counters[i], (uint32_t)wsrt_reader_up_to(&g->at, UINT32_MAX), 0);
     }
     return WSRT_OK;
 }
 
 static struct minute_view get_minute(struct reader *r)
 {
-    struct minute_view m = {.age = get(r)};
+    struct minute_view m = {.age = wsrt_reader_get(r)};
 
-    m.count = get_up_to(r, UINT32_MAX);
-    m.errors = get_up_to(r, UINT32_MAX);
-    m.sum = get(r);
-    m.max = get(r);
-    m.p50 = get(r);
-    m.p99 = get(r);
+    m.count = wsrt_reader_up_to(r, UINT32_MAX);
+    m.errors = wsrt_reader_up_to(r, UINT32_MAX);
+    m.sum = wsrt_reader_get(r);
+    m.max = wsrt_reader_get(r);
+    m.p50 = wsrt_reader_get(r);
+    m.p99 = wsrt_reader_get(r);
     return m;
 }
 
@@ -132,7 +126,7 @@ static void take_counters(struct merge *g, struct series *s)
     counter *c = s->tally.counters;
 
     for (unsigned i = 0; i < WINDOW_DURATION; i++)
-        atomic_store_explicit(&c[i], get(&g->at), memory_order_relaxed);
+        atomic_store_explicit(&c[i], wsrt_reader_get(&g->at), memory_order_relaxed);
     if (g->since_start)
         return;
     if (counted(&c[DURATION_MAX]) > 0)
@@ -143,7 +137,7 @@ static void take_counters(struct merge *g, struct series *s)
 
 static int prepare_operation(struct merge *g, int index)
 {
-    wsrt_span name = get_text(&g->at);
+    wsrt_span name = wsrt_reader_text(&g->at);
     int rc = WSRT_OK;
 
     if (g->at.is_bad)
@@ -157,10 +151,10 @@ static int prepare_operation(struct merge *g, int index)
     take_counters(g, s);
     rc = take_numbers(g, s);
     for (unsigned i = 0; i < 2 * CATEGORIES; i++)
-        (void)get(&g->at);
+        (void)wsrt_reader_get(&g->at);
     if (rc == WSRT_OK)
         rc = take_chunks(g, s);
-    uint64_t minutes = get_up_to(&g->at, TREND_MINUTES);
+    uint64_t minutes = wsrt_reader_up_to(&g->at, TREND_MINUTES);
     for (uint64_t i = 0; i < minutes && !g->at.is_bad; i++)
         (void)get_minute(&g->at);
     if (rc == WSRT_OK && g->since_start && g->monitor->has_trends)
@@ -171,14 +165,14 @@ static int prepare_operation(struct merge *g, int index)
 /* Values are made now and counted later; one beyond the caps is counted as all such are. */
 static void prepare_values(struct merge *g)
 {
-    uint64_t count = get(&g->at);
+    uint64_t count = wsrt_reader_get(&g->at);
 
     for (; count > 0 && !g->at.is_bad; count--) {
-        uint64_t place = get(&g->at);
-        int category = (int)get_up_to(&g->at, CATEGORIES - 1);
-        wsrt_span text = get_text(&g->at);
-        (void)get(&g->at);
-        (void)get(&g->at);
+        uint64_t place = wsrt_reader_get(&g->at);
+        int category = (int)wsrt_reader_up_to(&g->at, CATEGORIES - 1);
+        wsrt_span text = wsrt_reader_text(&g->at);
+        (void)wsrt_reader_get(&g->at);
+        (void)wsrt_reader_get(&g->at);
         if (place >= (uint64_t)g->operation_count)
             g->at.is_bad = 1;
         if (!g->at.is_bad)
@@ -186,8 +180,14 @@ static void prepare_values(struct merge *g)
     }
 }
 
+static struct merged merged_of(const struct merge *g)
+{
+    return (struct merged){g->monitor, g->ids, g->operation_count};
+}
+
 static int prepare(struct merge *g)
 {
+    const struct merged to = merged_of(g);
     int rc = WSRT_OK;
 
     for (int i = 0; rc == WSRT_OK && i < g->operation_count; i++)
@@ -196,7 +196,11 @@ static int prepare(struct merge *g)
         return rc;
     prepare_values(g);
     for (int i = 0; i < SELVES; i++)
-        (void)get(&g->at);
+        (void)wsrt_reader_get(&g->at);
+    if (g->has_metrics)
+        rc = wsrt_own_prepare(&g->at, &to);
+    if (rc != WSRT_OK)
+        return rc;
     return g->at.is_bad || g->at.p != g->at.end ? WSRT_ERR_CORRUPT : WSRT_OK;
 }
 
@@ -206,10 +210,10 @@ static uint64_t skip_chunks(struct reader *r)
 {
     uint64_t total = 0;
 
-    for (uint64_t count = get(r); count > 0; count--) {
-        (void)get(r);
+    for (uint64_t count = wsrt_reader_get(r); count > 0; count--) {
+        (void)wsrt_reader_get(r);
         for (unsigned i = 0; i < CHUNK_COUNTERS; i++)
-            total += get(r);
+            total += wsrt_reader_get(r);
     }
     return total;
 }
@@ -217,8 +221,8 @@ static uint64_t skip_chunks(struct reader *r)
 static void add_overflows(struct merge *g, struct operation *o)
 {
     for (int i = 0; i < CATEGORIES; i++) {
-        count_up(&o->overflow[i].all, get(&g->at), 1);
-        count_up(&o->overflow[i].good, get(&g->at), 1);
+        count_up(&o->overflow[i].all, wsrt_reader_get(&g->at), 1);
+        count_up(&o->overflow[i].good, wsrt_reader_get(&g->at), 1);
     }
 }
 
@@ -227,14 +231,14 @@ static void add_operation(struct merge *g, int id)
     wsrt_monitor *m = g->monitor;
     uint64_t counters[WINDOW_DURATION];
 
-    (void)get_text(&g->at);
+    (void)wsrt_reader_text(&g->at);
     for (unsigned i = 0; i < WINDOW_DURATION; i++)
-        counters[i] = get(&g->at);
+        counters[i] = wsrt_reader_get(&g->at);
     for (unsigned i = 0; i < 2 * NUMBERS; i++)
-        (void)get(&g->at);
+        (void)wsrt_reader_get(&g->at);
     add_overflows(g, m->operations[id]);
     uint64_t count = skip_chunks(&g->at);
-    for (uint64_t minutes = get(&g->at); minutes > 0; minutes--) {
+    for (uint64_t minutes = wsrt_reader_get(&g->at); minutes > 0; minutes--) {
         struct minute_view minute = get_minute(&g->at);
         minute.age += (uint64_t)g->age;
         wsrt_ring_merge(m, id, &minute);
@@ -249,13 +253,13 @@ static void add_values(struct merge *g)
 {
     wsrt_monitor *m = g->monitor;
 
-    for (uint64_t count = get(&g->at); count > 0; count--) {
-        int id = g->ids[get(&g->at)];
-        int category = (int)get(&g->at);
-        struct value *v = wsrt_value_find(m, id, category, get_text(&g->at));
+    for (uint64_t count = wsrt_reader_get(&g->at); count > 0; count--) {
+        int id = g->ids[wsrt_reader_get(&g->at)];
+        int category = (int)wsrt_reader_get(&g->at);
+        struct value *v = wsrt_value_find(m, id, category, wsrt_reader_text(&g->at));
         struct outcome_count *to = v != NULL ? &v->count : &m->operations[id]->overflow[category];
-        count_up(&to->all, get(&g->at), 1);
-        count_up(&to->good, get(&g->at), 1);
+        count_up(&to->all, wsrt_reader_get(&g->at), 1);
+        count_up(&to->good, wsrt_reader_get(&g->at), 1);
     }
 }
 
@@ -271,12 +275,13 @@ static void add_self(struct merge *g)
     };
 
     for (int i = 0; i < SELVES; i++)
-        count_up(to[i], get(&g->at), 1);
+        count_up(to[i], wsrt_reader_get(&g->at), 1);
 }
 
 static void add_all(struct merge *g)
 {
     wsrt_monitor *m = g->monitor;
+    const struct merged to = merged_of(g);
 
     pthread_mutex_lock(&m->lock);
     wsrt_shard_fold(&m->retired, &g->shard);
@@ -285,6 +290,8 @@ static void add_all(struct merge *g)
     add_values(g);
     pthread_mutex_unlock(&m->lock);
     add_self(g);
+    if (g->has_metrics)
+        wsrt_own_merge(&g->at, &to);
     if (g->since_start)
         wsrt_minutes_rebase(m);
 }
@@ -321,11 +328,12 @@ int wsrt_monitor_merge(wsrt_monitor *m, wsrt_span document, int64_t wall)
     if (rc != WSRT_OK)
         return rc;
     g.at = (struct reader){p + BINARY_MAGIC_LEN + 1, p + document.len - BINARY_HASH_LEN, 0};
-    g.since_start = (int)get_up_to(&g.at, BINARY_SINCE_START);
-    uint64_t bits = get_up_to(&g.at, HISTOGRAM_MAX_BITS);
-    int64_t then = (int64_t)get_up_to(&g.at, INT64_MAX);
+    g.has_metrics = p[BINARY_MAGIC_LEN] > BINARY_WITHOUT_METRICS;
+    g.since_start = (int)wsrt_reader_up_to(&g.at, BINARY_SINCE_START);
+    uint64_t bits = wsrt_reader_up_to(&g.at, HISTOGRAM_MAX_BITS);
+    int64_t then = (int64_t)wsrt_reader_up_to(&g.at, INT64_MAX);
     g.age = wall > then ? (wall - then) / 60000 : 0;
-    g.operation_count = (int)get_up_to(&g.at, MAX_OPERATIONS);
+    g.operation_count = (int)wsrt_reader_up_to(&g.at, MAX_OPERATIONS);
     if (g.at.is_bad)
         return WSRT_ERR_CORRUPT;
     return bits != m->bits ? WSRT_ERR_UNSUPPORTED : merge(&g);

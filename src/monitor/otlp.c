@@ -5,6 +5,8 @@
 #include "monitor/catalogue.h"
 #include "monitor/document.h"
 
+#include "base/double.h"
+
 #include <string.h>
 
 enum { TEMPORALITY_DELTA = 1, TEMPORALITY_CUMULATIVE = 2 };
@@ -195,12 +197,9 @@ static int index_of(double v)
                                         1.5422108254079407,
                                         1.681792830507429,
                                         1.8340080864093424};
-    uint64_t bits;
-
-    memcpy(&bits, &v, sizeof bits);
+    uint64_t bits = wsrt_double_bits(v);
     int exponent = (int)(bits >> 52 & 0x7ff) - 1023;
-    bits = (bits & 0xfffffffffffffull) | 0x3ff0000000000000ull;
-    memcpy(&v, &bits, sizeof v);
+    v = wsrt_double_of_bits((bits & 0xfffffffffffffull) | 0x3ff0000000000000ull);
     int step = STEPS - 1;
     while (step >= 0 && v <= steps[step])
         step--;

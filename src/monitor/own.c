@@ -4,6 +4,7 @@
 #include "monitor/document.h"
 
 #include "base/alloc.h"
+#include "base/double.h"
 #include "base/hash.h"
 #include "base/options.h"
 
@@ -101,18 +102,39 @@ static struct own_series *add_series(wsrt_monitor *m, struct own_metric *metric,
     return found;
 }
 
+/* NULL likewise, and for what no export could carry. */
 static struct own_series *series_of(wsrt_monitor *m, struct own_metric *metric,
                                     const struct own_key *key)
 {
     uint64_t hash = wsrt_hash(m->key, key->text, key->len);
     struct own_series *s = key->is_beyond ? NULL : find(metric, hash, key);
 
-    if (s == NULL && !key->is_beyond)
-        s = add_series(m, metric, hash, key);
+    return s != NULL || key->is_beyond ? s : add_series(m, metric, hash, key);
+}
+
+/* The overflow's where there is no other. */
+static struct own_series *any_series_of(wsrt_monitor *m, struct own_metric *metric,
+                                        const struct own_key *key)
+{
+    struct own_series *s = series_of(m, metric, key);
+
     if (s != NULL)
         return s;
     count_up(&m->series_dropped, 1, 1);
     return metric->overflow;
+}
+
+struct own_series *wsrt_own_series(wsrt_monitor *m, struct own_metric *metric,
+                                   const wsrt_span *values, size_t count)
+{
+    struct own_key key; /* as when it is counted */
+
+    key.len = 0;
+    key.is_beyond = 0;
+    for (size_t i = 0; i < count; i++)
+        add_value(&key, values[i]);
+    struct own_series *s = series_of(m, metric, &key);
+    return s != NULL ? s : metric->overflow;
 }
 
 /* ---- counting ---- */
@@ -141,27 +163,12 @@ static int number_of(const wsrt_field *f, double *out)
     return (f->kind == WSRT_FIELD_INT || f->kind == WSRT_FIELD_REAL) && is_finite(*out);
 }
 
-static double as_double(uint64_t bits)
-{
-    double v;
-
-    memcpy(&v, &bits, sizeof v);
-    return v;
-}
-
-static uint64_t as_bits(double v)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-
 static void add_number(_Atomic uint64_t *sum, double n)
 {
     uint64_t old = counted(sum);
 
-    while (!atomic_compare_exchange_weak_explicit(sum, &old, as_bits(as_double(old) + n),
+    while (!atomic_compare_exchange_weak_explicit(sum, &old,
+                                                  wsrt_double_bits(wsrt_double_of_bits(old) + n),
                                                   memory_order_relaxed, memory_order_relaxed)) {
     }
 }
@@ -203,12 +210,12 @@ static void count_metric(wsrt_monitor *m, struct own_metric *metric,
     }
     if (metric->kind == WSRT_BUSINESS_CATEGORY)
         add_value(&key, text_of(f));
-    struct own_series *s = series_of(m, metric, &key);
+    struct own_series *s = any_series_of(m, metric, &key);
     count_up(&s->all, 1, 1);
     if (good)
         count_up(&s->good, 1, 1);
     if (metric->kind == WSRT_BUSINESS_GAUGE)
-        atomic_store_explicit(&s->sum, as_bits(amount), memory_order_relaxed);
+        atomic_store_explicit(&s->sum, wsrt_double_bits(amount), memory_order_relaxed);
     else
         add_number(&s->sum, amount);
 }
@@ -254,7 +261,16 @@ void wsrt_own_values(const struct own_metric *metric, const struct own_series *s
 
 double wsrt_own_sum(const struct own_series *s)
 {
-    return as_double(counted(&s->sum));
+    return wsrt_double_of_bits(counted(&s->sum));
+}
+
+void wsrt_own_add(const struct own_metric *metric, struct own_series *s, uint64_t all, double sum)
+{
+    count_up(&s->all, all, 1);
+    if (metric->kind != WSRT_BUSINESS_RATIO)
+        add_number(&s->sum, sum);
+    else if (sum >= 0 && sum < 0x1p63)
+        count_up(&s->good, (uint64_t)sum, 1);
 }
 
 /* ---- into a snapshot ---- */

@@ -56,4 +56,10 @@ void wsrt_own_values(const struct own_metric *metric, const struct own_series *s
                      wsrt_span out[MAX_OWN_DIMENSIONS + 1]);
 double wsrt_own_sum(const struct own_series *s);
 
+/* The series of such values, made if it is not there; that of the overflow where it cannot be. */
+struct own_series *wsrt_own_series(wsrt_monitor *m, struct own_metric *metric,
+                                   const wsrt_span *values, size_t count);
+/* So many more completions; of a ratio `sum` are successes. */
+void wsrt_own_add(const struct own_metric *metric, struct own_series *s, uint64_t all, double sum);
+
 #endif

@@ -1,5 +1,7 @@
 #include "monitor_rig.h"
 
+#include "base/hash.h"
+
 /* ---- monitors that write themselves down, and one that reads ---- */
 
 static unsigned char document[1 << 20];
@@ -44,13 +46,47 @@ static void note(const wsrt_alert *alert, void *user)
     alerts[alert_count++] = *alert;
 }
 
-static wsrt_monitor *new_monitor(void)
+static wsrt_monitor *bare_monitor(void)
 {
     wsrt_monitor_options o = options();
     wsrt_monitor *out;
 
     o.on_alert = note;
     ck_assert_int_eq(wsrt_monitor_new(&out, &o), WSRT_OK);
+    return out;
+}
+
+static int register_own(wsrt_monitor *on, int kind, const char *name, const char *attribute)
+{
+    static const char *const by[] = {"town", "size"};
+    const wsrt_business_metric b = {.struct_size = sizeof b,
+                                    .kind = kind,
+                                    .operation = WSRT_OP_CONVERSATION,
+                                    .name_cstr = name,
+                                    .attribute_cstr = attribute,
+                                    .help_cstr = "Told by \"work\".",
+                                    .unit_cstr = kind == WSRT_BUSINESS_AVERAGE ? "Bytes" : NULL,
+                                    .dimensions = by,
+                                    .dimension_count =
+                                        kind == WSRT_BUSINESS_RATIO ? 0 : (uint32_t)kind % 3};
+
+    return wsrt_monitor_business(on, &b);
+}
+
+/* Of each kind that adds up. */
+static void register_all(wsrt_monitor *on)
+{
+    ck_assert_int_eq(register_own(on, WSRT_BUSINESS_COUNTER, "orders", "price"), WSRT_OK);
+    ck_assert_int_eq(register_own(on, WSRT_BUSINESS_RATIO, "orderSuccess", "town"), WSRT_OK);
+    ck_assert_int_eq(register_own(on, WSRT_BUSINESS_AVERAGE, "meanPrice", "price"), WSRT_OK);
+    ck_assert_int_eq(register_own(on, WSRT_BUSINESS_CATEGORY, "orderTown", "town"), WSRT_OK);
+}
+
+static wsrt_monitor *new_monitor(void)
+{
+    wsrt_monitor *out = bare_monitor();
+
+    register_all(out);
     return out;
 }
 
@@ -69,6 +105,11 @@ static void work(wsrt_monitor *on, int seed)
         text("messageType", seed % 2 == 0 ? "auth" : "message"),
         {.name_cstr = "messageLength", .number = seed, .kind = WSRT_FIELD_INT},
         text("nonsense", "dropped"),
+        text("town", seed % 3 == 0   ? "Ulm"
+                     : seed % 7 == 0 ? "K\xc3\xb6ln"
+                                     : "Bern"),
+        text("size", seed % 4 == 0 ? "" : "large"),
+        {.name_cstr = "price", .number = 3 * seed, .kind = WSRT_FIELD_INT},
     };
     wsrt_op_result r = {.struct_size = sizeof r,
                         .success = seed % 5 != 0,
@@ -172,6 +213,93 @@ START_TEST(deltas_of_a_reader_add_up_to_all)
     m = merged;
     expect_kept_page();
     wsrt_monitor_reader_free(reader);
+    wsrt_monitor_free(from);
+    wsrt_monitor_free(mine);
+}
+END_TEST
+
+START_TEST(a_monitor_learns_of_metrics_that_it_had_not_heard_of)
+{
+    wsrt_monitor *mine = m;
+
+    for (int seed = 0; seed < 30; seed++)
+        work(mine, seed);
+    keep_page();
+    write_down(mine, NULL, 0);
+    m = bare_monitor();
+    ck_assert_int_eq(merge(), WSRT_OK);
+    expect_kept_page();
+    ck_assert_int_eq(register_own(m, WSRT_BUSINESS_COUNTER, "orders", "price"), WSRT_ERR_EXISTS);
+    wsrt_monitor_free(mine);
+}
+END_TEST
+
+START_TEST(a_metric_that_counts_something_else_keeps_its_numbers)
+{
+    static const char total[] =
+        "wsrt_business_orders_total{handler=\"websocket_conversation\",environment=\"dev\"}";
+    wsrt_monitor *from = m;
+    double dropped;
+
+    work(from, 1);
+    write_down(from, NULL, 0);
+    m = bare_monitor();
+    const wsrt_business_metric b = {.struct_size = sizeof b,
+                                    .kind = WSRT_BUSINESS_COUNTER,
+                                    .name_cstr = "orders",
+                                    .attribute_cstr = "price"};
+    ck_assert_int_eq(wsrt_monitor_business(m, &b), WSRT_OK);
+    work(m, 2);
+    dropped = metric("wsrt_self_series_dropped_total{environment=\"dev\"}");
+    ck_assert_int_eq(merge(), WSRT_OK);
+    ck_assert_double_eq(metric(total), 6);
+    ck_assert_double_eq(metric("wsrt_self_series_dropped_total{environment=\"dev\"}"), dropped + 1);
+    ck_assert(has("wsrt_business_mean_price{"));
+    wsrt_monitor_free(from);
+}
+END_TEST
+
+START_TEST(gauges_stay_where_they_were_told)
+{
+    wsrt_monitor *from = m;
+
+    ck_assert_int_eq(register_own(from, WSRT_BUSINESS_GAUGE, "lastPrice", "price"), WSRT_OK);
+    work(from, 1);
+    ck_assert(has("wsrt_business_last_price{"));
+    write_down(from, NULL, 0);
+    m = new_monitor();
+    ck_assert_int_eq(merge(), WSRT_OK);
+    ck_assert(!has("wsrt_business_last_price{"));
+    wsrt_monitor_free(from);
+}
+END_TEST
+
+/* Version 1 ended before the metrics, of which a bare monitor tells that there are none. */
+START_TEST(a_document_of_the_first_version_is_read)
+{
+    wsrt_monitor *from = bare_monitor();
+    uint64_t hash;
+
+    for (int seed = 0; seed < 30; seed++)
+        work(from, seed);
+    write_down(from, NULL, 0);
+    ck_assert_uint_eq(document[7], 2);
+    ck_assert_uint_eq(document[document_len - 9], 0);
+    document[7] = 1;
+    document_len -= 9;
+    hash = wsrt_hash(0, document, document_len);
+    for (int i = 0; i < 8; i++)
+        document[document_len++] = (unsigned char)(hash >> (8 * i));
+    wsrt_monitor *mine = m;
+    m = from;
+    keep_page();
+    m = bare_monitor();
+    ck_assert_int_eq(merge(), WSRT_OK);
+    expect_kept_page();
+    document[7] = 3;
+    ck_assert_int_eq(merge(), WSRT_ERR_VERSION);
+    document[7] = 0;
+    ck_assert_int_eq(merge(), WSRT_ERR_VERSION);
     wsrt_monitor_free(from);
     wsrt_monitor_free(mine);
 }
@@ -450,6 +578,10 @@ Suite *suite(void)
     tcase_set_timeout(c, 60);
     tcase_add_test(c, snapshots_of_two_add_up_to_one_that_saw_all);
     tcase_add_test(c, deltas_of_a_reader_add_up_to_all);
+    tcase_add_test(c, a_monitor_learns_of_metrics_that_it_had_not_heard_of);
+    tcase_add_test(c, a_metric_that_counts_something_else_keeps_its_numbers);
+    tcase_add_test(c, gauges_stay_where_they_were_told);
+    tcase_add_test(c, a_document_of_the_first_version_is_read);
     tcase_add_test(c, operations_under_way_add_up_too);
     tcase_add_test(c, what_was_counted_without_memory_is_in_the_snapshot);
     tcase_add_test(c, values_beyond_the_caps_are_counted_together);
