@@ -95,33 +95,41 @@ static int magnitude(const wsrt_decimal *d, uint64_t *out)
     return WSRT_OK;
 }
 
-int wsrt_json_int64(const wsrt_json *value, int64_t *out)
+/* Of zero there is no negative. */
+static int read_whole(const wsrt_json *value, uint64_t *n, int *negative)
 {
     wsrt_decimal d;
-    uint64_t n;
 
-    if (out == NULL || !load(value, &d))
+    if (!load(value, &d))
         return WSRT_ERR_INVALID;
-    int rc = magnitude(&d, &n);
+    int rc = magnitude(&d, n);
+    *negative = rc == WSRT_OK && d.negative && *n > 0;
+    return rc;
+}
+
+int wsrt_json_int64(const wsrt_json *value, int64_t *out)
+{
+    uint64_t n;
+    int negative;
+
+    int rc = out == NULL ? WSRT_ERR_INVALID : read_whole(value, &n, &negative);
     if (rc < 0)
         return rc;
-    if (n > (uint64_t)INT64_MAX + (d.negative ? 1 : 0))
+    if (n > (uint64_t)INT64_MAX + (negative ? 1 : 0))
         return WSRT_ERR_LIMIT;
-    *out = d.negative && n > 0 ? -(int64_t)(n - 1) - 1 : (int64_t)n;
+    *out = negative ? -(int64_t)(n - 1) - 1 : (int64_t)n;
     return WSRT_OK;
 }
 
 int wsrt_json_uint64(const wsrt_json *value, uint64_t *out)
 {
-    wsrt_decimal d;
     uint64_t n;
+    int negative;
 
-    if (out == NULL || !load(value, &d))
-        return WSRT_ERR_INVALID;
-    int rc = magnitude(&d, &n);
+    int rc = out == NULL ? WSRT_ERR_INVALID : read_whole(value, &n, &negative);
     if (rc < 0)
         return rc;
-    if (d.negative && n > 0)
+    if (negative)
         return WSRT_ERR_LIMIT;
     *out = n;
     return WSRT_OK;

@@ -9,26 +9,26 @@ enum { WORD = 8 };
 #define EACH_BYTE(b) (0x0101010101010101u * (uint64_t)(b))
 #define HIGH_BITS EACH_BYTE(0x80)
 
-static uint64_t load(const char *p)
+/* `n` is a constant wherever it is called. */
+static inline uint64_t load_some(const char *p, size_t n)
 {
-    uint64_t word;
+    uint64_t word = 0;
 
-    memcpy(&word, p, sizeof word);
+    memcpy(&word, p, n);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     word = __builtin_bswap64(word);
 #endif
     return word;
 }
 
+static uint64_t load(const char *p)
+{
+    return load_some(p, WORD);
+}
+
 static uint64_t load_half(const char *p)
 {
-    uint32_t half;
-
-    memcpy(&half, p, sizeof half);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    half = __builtin_bswap32(half);
-#endif
-    return half;
+    return load_some(p, WORD / 2);
 }
 
 /* 1 to 7 bytes, zeros behind them. */

@@ -1,6 +1,7 @@
 #include "monitor/document.h"
 
 #include "base/alloc.h"
+#include "json/number.h"
 
 #include <string.h>
 
@@ -69,18 +70,19 @@ void wsrt_json_number(wsrt_json_writer *w, const char *name, double v)
     wsrt_json_write_double(w, v);
 }
 
+void wsrt_json_digits(wsrt_json_writer *w, uint64_t v)
+{
+    char text[WSRT_NUMBER_TEXT];
+
+    wsrt_json_string(w, (wsrt_span){text, wsrt_uint64_text(v, text)});
+}
+
 void wsrt_json_whole(wsrt_json_writer *w, uint64_t v)
 {
-    char digits[24];
-    size_t at = sizeof digits;
-
-    if (v < (uint64_t)1 << 53) {
+    if (v < (uint64_t)1 << 53)
         wsrt_json_write_uint64(w, v);
-        return;
-    }
-    for (; v > 0; v /= 10)
-        digits[--at] = (char)('0' + v % 10);
-    wsrt_json_string(w, (wsrt_span){digits + at, sizeof digits - at});
+    else
+        wsrt_json_digits(w, v);
 }
 
 void wsrt_json_count(wsrt_json_writer *w, const char *name, uint64_t v)

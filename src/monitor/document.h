@@ -36,7 +36,8 @@ int wsrt_document_send(struct document *d, const struct export *e);
 /* JSON pieces the formats share. */
 void wsrt_json_member(wsrt_json_writer *w, const char *name, wsrt_span value);
 void wsrt_json_number(wsrt_json_writer *w, const char *name, double v);
-/* As a string where a double could not hold it. */
+/* As a string; and so where a double could not hold it. */
+void wsrt_json_digits(wsrt_json_writer *w, uint64_t v);
 void wsrt_json_whole(wsrt_json_writer *w, uint64_t v);
 void wsrt_json_count(wsrt_json_writer *w, const char *name, uint64_t v);
 

@@ -20,21 +20,10 @@ struct otlp {
 
 /* ---- pieces ---- */
 
-static void put_u64(wsrt_json_writer *w, uint64_t v)
-{
-    char digits[24];
-    size_t at = sizeof digits;
-
-    do
-        digits[--at] = (char)('0' + v % 10);
-    while ((v /= 10) > 0);
-    wsrt_json_string(w, (wsrt_span){digits + at, sizeof digits - at});
-}
-
 static void whole(wsrt_json_writer *w, const char *name, uint64_t v)
 {
     wsrt_json_key(w, name);
-    put_u64(w, v);
+    wsrt_json_digits(w, v);
 }
 
 static uint64_t nanoseconds(int64_t ms)
@@ -182,7 +171,7 @@ static void explicit_buckets(const struct otlp *o, int id)
     wsrt_json_key(o->json, "bucketCounts");
     wsrt_json_array(o->json);
     for (int i = 0; i <= BOUNDS; i++)
-        put_u64(o->json, in[i]);
+        wsrt_json_digits(o->json, in[i]);
     wsrt_json_array_end(o->json);
 }
 
@@ -240,7 +229,7 @@ static void exponential_buckets(const struct otlp *o, int id)
     wsrt_json_key(o->json, "bucketCounts");
     wsrt_json_array(o->json);
     for (int i = low; i < high; i++)
-        put_u64(o->json, in[i]);
+        wsrt_json_digits(o->json, in[i]);
     wsrt_json_array_end(o->json);
     wsrt_json_object_end(o->json);
 }
@@ -285,7 +274,7 @@ static void amounts(const struct otlp *o, enum metric_id metric, unsigned which,
         totals(o, c[which + 1], (double)c[which] / unit);
         wsrt_json_key(o->json, "bucketCounts");
         wsrt_json_array(o->json);
-        put_u64(o->json, c[which + 1]);
+        wsrt_json_digits(o->json, c[which + 1]);
         wsrt_json_array_end(o->json);
         end_point(o);
     }

@@ -1,6 +1,7 @@
 #include "monitor/text.h"
 
 #include "json/number.h"
+#include "json/scan.h"
 
 #include <string.h>
 
@@ -74,25 +75,6 @@ static void escaped(struct text *t, char c, int quotes)
         wsrt_text_bytes(t, (wsrt_span){&c, 1});
 }
 
-/* Bytes of the UTF-8 sequence that begins at p; 0 = none is valid there. */
-static size_t sequence(const unsigned char *p, size_t len)
-{
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : 2;
-    uint32_t point = n == 1 ? p[0] : p[0] & (0x7fu >> n);
-
-    if ((n > 1 && (p[0] < 0xc2 || p[0] > 0xf4)) || n > len)
-        return 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-        point = point << 6 | (p[i] & 0x3fu);
-    }
-    if ((n == 3 && (point < 0x800 || (point >= 0xd800 && point < 0xe000))) ||
-        (n == 4 && (point < 0x10000 || point > 0x10ffff)))
-        return 0;
-    return n;
-}
-
 /* So many bytes from the front need no look of their own. */
 static size_t plain(wsrt_span value)
 {
@@ -110,14 +92,14 @@ void wsrt_text_line(struct text *t, wsrt_span value, int quotes)
 
     wsrt_text_bytes(t, (wsrt_span){value.ptr, i});
     while (i < value.len) {
-        size_t n = sequence((const unsigned char *)value.ptr + i, value.len - i);
+        int n = wsrt_scan_utf8(value.ptr + i, value.ptr + value.len);
         if (n == 1)
             escaped(t, value.ptr[i], quotes);
         else if (n > 1)
-            wsrt_text_bytes(t, (wsrt_span){value.ptr + i, n});
+            wsrt_text_bytes(t, (wsrt_span){value.ptr + i, (size_t)n});
         else
             wsrt_text_put(t, "\xef\xbf\xbd");
-        i += n > 0 ? n : 1;
+        i += (size_t)(n > 0 ? n : -n);
     }
 }
 

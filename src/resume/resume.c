@@ -6,6 +6,7 @@
 #include "base/env.h"
 #include "base/hash.h"
 #include "base/options.h"
+#include "json/number.h"
 
 #include <pthread.h>
 #include <string.h>
@@ -241,30 +242,30 @@ static void take_back_number(wsrt_resume *r, struct session *s)
     s->seq--;
 }
 
+static int is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
 /* `{"seq":7,` before what follows the brace. */
 static struct kept *new_kept(const wsrt_resume *r, uint64_t seq, wsrt_span message)
 {
-    static const char name[] = "{\"seq\":";
-    char digits[24];
-    size_t at = sizeof digits, name_len = sizeof name - 1;
-    const char *rest = memchr(message.ptr, '{', message.len);
-    size_t rest_len = message.len - (size_t)(rest + 1 - message.ptr);
-    const char *p = rest + 1, *end = p + rest_len;
+    char head[sizeof "{\"seq\":," + WSRT_NUMBER_TEXT] = "{\"seq\":";
+    const char *rest = (const char *)memchr(message.ptr, '{', message.len) + 1;
+    const char *end = message.ptr + message.len, *p = rest;
+    size_t head_len = strlen(head), rest_len = (size_t)(end - rest);
 
-    while (p < end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+    head_len += wsrt_uint64_text(seq, head + head_len);
+    while (p < end && is_space(*p))
         p++;
     if (p == end || *p != '}')
-        digits[--at] = ',';
-    for (uint64_t n = seq; n > 0; n /= 10)
-        digits[--at] = (char)('0' + n % 10);
-    size_t len = name_len + (sizeof digits - at) + rest_len;
-    struct kept *k = wsrt_mem_alloc(&r->allocator, sizeof *k + len);
+        head[head_len++] = ',';
+    struct kept *k = wsrt_mem_alloc(&r->allocator, sizeof *k + head_len + rest_len);
     if (k == NULL)
         return NULL;
-    *k = (struct kept){.holders = 1, .seq = seq, .len = len};
-    memcpy(k->text, name, name_len);
-    memcpy(k->text + name_len, digits + at, sizeof digits - at);
-    memcpy(k->text + len - rest_len, rest + 1, rest_len);
+    *k = (struct kept){.holders = 1, .seq = seq, .len = head_len + rest_len};
+    memcpy(k->text, head, head_len);
+    memcpy(k->text + head_len, rest, rest_len);
     return k;
 }
 
@@ -272,8 +273,7 @@ static int is_object(wsrt_span text)
 {
     size_t i = 0;
 
-    while (i < text.len && (text.ptr[i] == ' ' || text.ptr[i] == '\t' || text.ptr[i] == '\n' ||
-                            text.ptr[i] == '\r'))
+    while (i < text.len && is_space(text.ptr[i]))
         i++;
     return i < text.len && text.ptr[i] == '{';
 }

@@ -430,7 +430,7 @@ static void live(wsrt_monitor *on, int64_t *minute, int count, int64_t duration)
     }
 }
 
-START_TEST(a_trend_goes_on_after_a_restart)
+static void write_down_ten_hours(void)
 {
     wsrt_monitor *from = new_monitor();
     int64_t minute = 0;
@@ -439,8 +439,13 @@ START_TEST(a_trend_goes_on_after_a_restart)
     live(from, &minute, 600, 10 * MS);
     write_down(from, NULL, 600 * 60000);
     wsrt_monitor_free(from);
+}
 
-    minute = 0;
+START_TEST(a_trend_goes_on_after_a_restart)
+{
+    int64_t minute = 0;
+
+    write_down_ten_hours();
     wsrt_monitor_tick(m, 0, 602 * 60000);
     ck_assert_int_eq(merge_at(602 * 60000), WSRT_OK);
     live(m, &minute, 15, 30 * MS);
@@ -453,15 +458,9 @@ END_TEST
 
 START_TEST(minutes_of_the_day_before_are_too_old)
 {
-    wsrt_monitor *from = new_monitor();
     int64_t minute = 0;
 
-    wsrt_monitor_tick(from, 0, 0);
-    live(from, &minute, 600, 10 * MS);
-    write_down(from, NULL, 600 * 60000);
-    wsrt_monitor_free(from);
-
-    minute = 0;
+    write_down_ten_hours();
     wsrt_monitor_tick(m, 0, 0);
     ck_assert_int_eq(merge_at((600 + 1440) * 60000ll), WSRT_OK);
     live(m, &minute, 30, 30 * MS);
