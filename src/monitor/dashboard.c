@@ -212,62 +212,58 @@ static void business(wsrt_json_writer *w, const wsrt_snapshot *s)
 
 /* ---- metrics of others: one object a set of labels ---- */
 
-static int is_of(const struct family *f, const char *row)
+struct section {
+    wsrt_json_writer *json;
+    const char *name;
+    const char *row; /* of the catalogue */
+};
+
+static int is_of(const struct family *f, const void *user)
 {
-    return strcmp(f->metric == NULL ? "application" : f->metric->row, row) == 0;
+    const struct section *s = user;
+
+    return strcmp(f->metric == NULL ? "application" : f->metric->row, s->row) == 0;
 }
 
-/* 1 when an earlier family of the row has these labels: they were written there. */
-static int was_met(const wsrt_snapshot *s, const char *row, const struct family *until,
-                   const struct sample *like)
+static int labelled(const struct pick *from, void *user)
 {
-    for (const struct family *f = s->families; f != until; f = f->next) {
-        if (!is_of(f, row))
-            continue;
-        for (const struct sample *x = f->samples; x != NULL; x = x->next)
-            if (x->set == like->set)
-                return 1;
-    }
-    for (const struct sample *x = until->samples; x != like; x = x->next)
-        if (x->set == like->set)
-            return 1;
-    return 0;
-}
+    const struct label_set *set = from->sample->set;
+    wsrt_json_writer *w = ((const struct section *)user)->json;
+    double value;
 
-static void labelled(wsrt_json_writer *w, const char *row, const struct family *from,
-                     const struct sample *like)
-{
     wsrt_json_object(w);
     wsrt_json_key(w, "labels");
     wsrt_json_object(w);
-    for (size_t i = 0; i < like->set->count; i++)
-        wsrt_json_member(w, like->set->labels[i].name, like->set->labels[i].value);
+    for (size_t i = 0; i < set->count; i++)
+        wsrt_json_member(w, set->labels[i].name, set->labels[i].value);
     wsrt_json_object_end(w);
     wsrt_json_key(w, "metrics");
     wsrt_json_object(w);
-    for (const struct family *f = from; f != NULL; f = f->next) {
-        const struct sample *x = is_of(f, row) ? f->samples : NULL;
-        double value;
-        for (; x != NULL; x = x->next)
-            if (x->set == like->set && wsrt_sample_value(f, x, &value))
-                wsrt_json_number(w, x->name != NULL ? x->name : f->name, value);
-    }
+    for (const struct pick *p = from; p != NULL; p = p->next)
+        if (wsrt_sample_value(p->family, p->sample, &value))
+            wsrt_json_number(w, p->sample->name != NULL ? p->sample->name : p->family->name, value);
     wsrt_json_object_end(w);
     wsrt_json_object_end(w);
+    return WSRT_OK;
 }
 
-static void others(wsrt_json_writer *w, const wsrt_snapshot *s, const char *name, const char *row)
+static int others(wsrt_json_writer *w, const wsrt_snapshot *s)
 {
-    wsrt_json_key(w, name);
-    wsrt_json_array(w);
-    for (const struct family *f = s->families; f != NULL; f = f->next) {
-        if (!is_of(f, row))
-            continue;
-        for (const struct sample *x = f->samples; x != NULL; x = x->next)
-            if (!was_met(s, row, f, x))
-                labelled(w, row, f, x);
+    static const char *const names[][2] = {
+        {"breakers", "circuit"},        {"limiter", "limiter"}, {"transport", "transport"},
+        {"stream", "stream"},           {"store", "store"},     {"self", "self"},
+        {"application", "application"},
+    };
+    int rc = WSRT_OK;
+
+    for (size_t i = 0; rc == WSRT_OK && i < sizeof names / sizeof names[0]; i++) {
+        struct section one = {w, names[i][0], names[i][1]};
+        wsrt_json_key(w, one.name);
+        wsrt_json_array(w);
+        rc = wsrt_samples_pick(&(struct picking){s, is_of, labelled, &one});
+        wsrt_json_array_end(w);
     }
-    wsrt_json_array_end(w);
+    return rc;
 }
 
 /* ---- what is raised now ---- */
@@ -314,7 +310,7 @@ static void process(wsrt_json_writer *w, const wsrt_snapshot *s)
     wsrt_json_object_end(w);
 }
 
-static void all(wsrt_json_writer *w, const struct export *e)
+static int all(wsrt_json_writer *w, const struct export *e)
 {
     const wsrt_snapshot *s = e->snapshot;
     const wsrt_monitor *m = s->monitor;
@@ -332,15 +328,10 @@ static void all(wsrt_json_writer *w, const struct export *e)
         operation(w, s, id);
     wsrt_json_array_end(w);
     business(w, s);
-    others(w, s, "breakers", "circuit");
-    others(w, s, "limiter", "limiter");
-    others(w, s, "transport", "transport");
-    others(w, s, "stream", "stream");
-    others(w, s, "store", "store");
-    others(w, s, "self", "self");
-    others(w, s, "application", "application");
+    int rc = others(w, s);
     alerts(w, s);
     wsrt_json_object_end(w);
+    return rc;
 }
 
 static int pass_on(void *user, const void *data, size_t len)
@@ -360,6 +351,6 @@ int wsrt_export_dashboard(const struct export *e)
     if (e->options->flags & WSRT_EXPORT_HTML_SAFE)
         flags |= WSRT_JSON_HTML_SAFE;
     wsrt_json_writer_sink(&w, buf, sizeof buf, flags, pass_on, &sink);
-    all(&w, e);
-    return wsrt_json_finish(&w, NULL);
+    int rc = all(&w, e);
+    return rc == WSRT_OK ? wsrt_json_finish(&w, NULL) : rc;
 }

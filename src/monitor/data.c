@@ -4,8 +4,6 @@
 #include "monitor/catalogue.h"
 #include "monitor/own.h"
 
-#include "base/alloc.h"
-
 #include <string.h>
 
 /* Of CloudWatch's values and names. */
@@ -180,15 +178,9 @@ static int operation(struct data_walk *w, const struct business *all, int id)
 
 /* ---- metrics of others, those of the same labels together ---- */
 
-/* A sample that is published; behind it the next one of the same labels. */
-struct pick {
-    const struct family *family;
-    const struct sample *sample;
-    struct pick *next;
-};
-
-static int is_published(const struct family *f)
+static int is_published(const struct family *f, const void *user)
 {
+    (void)user;
     return f->metric == NULL || f->metric->cloudwatch != NULL;
 }
 
@@ -241,8 +233,9 @@ static int refuse(struct data_walk *w, const struct pick *from)
     return WSRT_OK;
 }
 
-static int labelled(struct data_walk *w, const struct pick *from)
+static int labelled(const struct pick *from, void *user)
 {
+    struct data_walk *w = user;
     struct dimension dimensions[MAX_DATUM_DIMENSIONS];
     const struct label_set *set = from->sample->set;
     size_t n = set->count;
@@ -258,55 +251,9 @@ static int labelled(struct data_walk *w, const struct pick *from)
     return rc == WSRT_OK ? w->end(w) : rc;
 }
 
-static size_t published(const wsrt_snapshot *s)
-{
-    size_t count = 0;
-
-    for (const struct family *f = s->families; f != NULL; f = f->next)
-        for (const struct sample *x = is_published(f) ? f->samples : NULL; x != NULL; x = x->next)
-            count++;
-    return count;
-}
-
-/* Chains what has the same labels; `last` holds an empty place for each set. */
-static void chain(const wsrt_snapshot *s, struct pick *picks, struct pick **last)
-{
-    for (const struct family *f = s->families; f != NULL; f = f->next) {
-        const struct sample *x = is_published(f) ? f->samples : NULL;
-        for (; x != NULL; x = x->next) {
-            struct pick *p = picks++, **end = &last[x->set->number];
-            *p = (struct pick){f, x, NULL};
-            if (*end != NULL)
-                (*end)->next = p;
-            *end = p;
-        }
-    }
-}
-
 static int others(struct data_walk *w)
 {
-    const wsrt_snapshot *s = w->export->snapshot;
-    const wsrt_allocator *a = &s->monitor->allocator;
-    size_t count = published(s), sets = s->sets.count;
-    size_t size = count * sizeof(struct pick) + sets * sizeof(struct pick *);
-    int rc = WSRT_OK;
-
-    if (count == 0)
-        return WSRT_OK;
-    struct pick *picks = wsrt_mem_zalloc(a, size);
-    if (picks == NULL)
-        return WSRT_ERR_NOMEM;
-    struct pick **last = (struct pick **)(void *)(picks + count);
-    chain(s, picks, last);
-    memset(last, 0, sets * sizeof *last);
-    for (size_t i = 0; rc == WSRT_OK && i < count; i++) {
-        struct pick **told = &last[picks[i].sample->set->number];
-        if (*told == NULL)
-            rc = labelled(w, &picks[i]);
-        *told = &picks[i];
-    }
-    wsrt_mem_free(a, picks, size);
-    return rc;
+    return wsrt_samples_pick(&(struct picking){w->export->snapshot, is_published, labelled, w});
 }
 
 static int self(struct data_walk *w)

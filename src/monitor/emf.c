@@ -121,8 +121,22 @@ static void redacted(const struct emf *f, wsrt_json_writer *w, const wsrt_field 
     wsrt_mem_free(&m->allocator, clean, cap);
 }
 
+/* A dimension or a metric of the line says more than a plain member of its name. */
+static int is_told(const struct emf *f, const char *name)
+{
+    for (size_t i = 0; name != NULL && i < f->dimension_count; i++)
+        if (strcmp(f->dimensions[i].name, name) == 0)
+            return 1;
+    for (size_t i = 0; name != NULL && i < f->target_count; i++)
+        if (strcmp(f->targets[i].name, name) == 0)
+            return 1;
+    return 0;
+}
+
 static void member(const struct emf *f, wsrt_json_writer *w, const wsrt_field *field)
 {
+    if (is_told(f, field->name_cstr))
+        return;
     switch (wsrt_attribute_use(f->walk.export->snapshot->monitor, field->name_cstr)) {
     case USE_HASHED:
         if (field->kind == WSRT_FIELD_TEXT)
@@ -212,17 +226,16 @@ static int finish_line(struct emf *f)
 
 static int send_targets(struct emf *f)
 {
-    size_t count = f->target_count;
-
-    f->target_count = 0;
-    if (count == 0)
+    if (f->target_count == 0)
         return WSRT_OK;
     wsrt_document_begin(&f->line);
     wsrt_json_object(&f->line.json);
-    directive(f, &f->line.json, f->targets, count);
-    for (size_t i = 0; i < count; i++)
+    directive(f, &f->line.json, f->targets, f->target_count);
+    for (size_t i = 0; i < f->target_count; i++)
         target(f, &f->line.json, &f->targets[i]);
-    return finish_line(f);
+    int rc = finish_line(f);
+    f->target_count = 0;
+    return rc;
 }
 
 /* ---- values that are repeated: lines of their own, a hundred numbers each ---- */

@@ -3,6 +3,7 @@
 #include "monitor/own.h"
 #include "monitor/document.h"
 
+#include "base/alloc.h"
 #include "base/hash.h"
 
 #include <string.h>
@@ -249,6 +250,59 @@ int wsrt_samples_take(wsrt_snapshot *s)
     for (size_t i = 0; rc == WSRT_OK && i < count && i < room; i++)
         rc = read_source(s, &sources[i]);
     return rc == WSRT_OK ? wsrt_own_samples(s) : rc;
+}
+
+/* ---- by labels ---- */
+
+static size_t wanted(const struct picking *how)
+{
+    size_t count = 0;
+
+    for (const struct family *f = how->snapshot->families; f != NULL; f = f->next)
+        for (const struct sample *x = how->wants(f, how->user) ? f->samples : NULL; x != NULL;
+             x = x->next)
+            count++;
+    return count;
+}
+
+/* `last` holds an empty place for each set. */
+static void chain(const struct picking *how, struct pick *picks, struct pick **last)
+{
+    for (const struct family *f = how->snapshot->families; f != NULL; f = f->next) {
+        const struct sample *x = how->wants(f, how->user) ? f->samples : NULL;
+        for (; x != NULL; x = x->next) {
+            struct pick *p = picks++, **end = &last[x->set->number];
+            *p = (struct pick){f, x, NULL};
+            if (*end != NULL)
+                (*end)->next = p;
+            *end = p;
+        }
+    }
+}
+
+int wsrt_samples_pick(const struct picking *how)
+{
+    const wsrt_allocator *a = &how->snapshot->monitor->allocator;
+    size_t count = wanted(how), sets = how->snapshot->sets.count;
+    size_t size = count * sizeof(struct pick) + sets * sizeof(struct pick *);
+    int rc = WSRT_OK;
+
+    if (count == 0)
+        return WSRT_OK;
+    struct pick *picks = wsrt_mem_zalloc(a, size);
+    if (picks == NULL)
+        return WSRT_ERR_NOMEM;
+    struct pick **last = (struct pick **)(void *)(picks + count);
+    chain(how, picks, last);
+    memset(last, 0, sets * sizeof *last);
+    for (size_t i = 0; rc >= 0 && i < count; i++) {
+        struct pick **told = &last[picks[i].sample->set->number];
+        if (*told == NULL)
+            rc = how->take(&picks[i], how->user);
+        *told = &picks[i];
+    }
+    wsrt_mem_free(a, picks, size);
+    return rc < 0 ? rc : WSRT_OK;
 }
 
 /* ---- what is new since another snapshot ---- */

@@ -123,6 +123,21 @@ struct sample *wsrt_family_add(wsrt_snapshot *s, struct family *f, const wsrt_fi
                                size_t count, double number);
 int wsrt_samples_take(wsrt_snapshot *s);
 int wsrt_samples_since(wsrt_snapshot *now, wsrt_snapshot *delta, const wsrt_snapshot *base);
+/* A sample that is wanted, and behind it the next one of the same labels. */
+struct pick {
+    const struct family *family;
+    const struct sample *sample;
+    struct pick *next;
+};
+struct picking {
+    const wsrt_snapshot *snapshot;
+    int (*wants)(const struct family *f, const void *user);
+    int (*take)(const struct pick *first, void *user); /* a negative status ends it */
+    void *user;
+};
+/* Hands on the samples of the families that are wanted, those of the same labels at once, in the order
+ * of the first of them. Time grows with their number. WSRT_ERR_NOMEM, or what `take` said. */
+int wsrt_samples_pick(const struct picking *how);
 /* From the arena, zeroed; NULL = refused. */
 void *wsrt_snapshot_room(wsrt_snapshot *s, size_t count, size_t size);
 void *wsrt_snapshot_copy(wsrt_snapshot *s, const void *from, size_t size);

@@ -2,6 +2,7 @@
 #include "monitor_rig.h"
 
 #include <pthread.h>
+#include <time.h>
 
 static wsrt_business_metric business(int kind, const char *name, const char *attribute)
 {
@@ -337,6 +338,80 @@ START_TEST(a_category_too_long_for_a_name_of_cloudwatch_is_left_out_and_counted)
 }
 END_TEST
 
+static size_t times(const char *part)
+{
+    size_t n = 0;
+
+    for (const char *at = page.text; (at = strstr(at, part)) != NULL; at++)
+        n++;
+    return n;
+}
+
+START_TEST(a_line_of_emf_has_each_name_once)
+{
+    static const char *const by[] = {"routeKey"};
+    wsrt_business_metric b = business(WSRT_BUSINESS_COUNTER, "action", "price");
+    const wsrt_field attrs[] = {text("routeKey", "buy"), number("price", 2)};
+    const wsrt_field about[] = {text("routeKey", "sell"), text("action", "x"),
+                                text("traceId", "t")};
+    const wsrt_export_options o = {.struct_size = sizeof o,
+                                   .format = WSRT_EXPORT_EMF,
+                                   .wall = 1,
+                                   .members = about,
+                                   .member_count = COUNT(about)};
+
+    b.dimensions = by;
+    b.dimension_count = 1;
+    add(b);
+    order(attrs, 2, 1);
+    page.len = 0;
+    ck_assert_int_eq(wsrt_monitor_export(m, &o, append, &page), WSRT_OK);
+    page.text[page.len] = '\0';
+    size_t lines = times("\n");
+    ck_assert_uint_eq(times("\"traceId\":\"t\""), lines);
+    ck_assert_uint_eq(times("\"routeKey\":\"buy\""), 1);
+    ck_assert_uint_eq(times("\"routeKey\":\"sell\""), lines - 1);
+    ck_assert_uint_eq(times("\"action\":2"), 1);
+    ck_assert_uint_eq(times("\"action\":\"x\""), lines - 1);
+}
+END_TEST
+
+static int swallow(const void *data, size_t len, void *user)
+{
+    (void)data, (void)len, (void)user;
+    return WSRT_OK;
+}
+
+/* CPU time of the best of three. */
+static double cost_of_a_dashboard(int towns)
+{
+    const wsrt_export_options o = {.struct_size = sizeof o, .format = WSRT_EXPORT_DASHBOARD};
+    double best = 1e9;
+    char town[16];
+
+    remake(options());
+    add_by_town();
+    for (int i = 0; i < towns; i++) {
+        snprintf(town, sizeof town, "t%d", i);
+        order_in(town, 1, 1);
+    }
+    for (int i = 0; i < 3; i++) {
+        clock_t from = clock();
+        ck_assert_int_eq(wsrt_monitor_export(m, &o, swallow, NULL), WSRT_OK);
+        double took = (double)(clock() - from) / CLOCKS_PER_SEC;
+        best = took < best ? took : best;
+    }
+    return best;
+}
+
+START_TEST(the_time_of_a_dashboard_grows_with_its_series_and_no_faster)
+{
+    double small = cost_of_a_dashboard(600), large = cost_of_a_dashboard(9600);
+
+    ck_assert_msg(large < 64 * (small + 1e-4), "%g, then %g", small, large);
+}
+END_TEST
+
 START_TEST(dimensions_up_to_twenty_eight_are_taken)
 {
     static char names[29][8];
@@ -533,6 +608,8 @@ Suite *suite(void)
     tcase_add_test(c, only_counters_end_in_total);
     tcase_add_test(c, a_help_text_stays_on_its_line);
     tcase_add_test(c, a_category_too_long_for_a_name_of_cloudwatch_is_left_out_and_counted);
+    tcase_add_test(c, a_line_of_emf_has_each_name_once);
+    tcase_add_test(c, the_time_of_a_dashboard_grows_with_its_series_and_no_faster);
     tcase_add_test(c, metrics_that_are_none_are_refused);
     tcase_add_test(c, metrics_are_as_many_as_the_cap_allows);
     tcase_add_test(c, refused_memory_registers_nothing);
