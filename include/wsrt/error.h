@@ -73,7 +73,7 @@ typedef enum wsrt_error_flag {
 
 /**
  * An error to be rendered. Everything is borrowed during the call. Zero members are left out or
- * taken from the type's row. @since 0.1
+ * taken from the type's row; text that is nowhere, NULL with a length, is as good as empty. @since 0.1
  */
 typedef struct wsrt_error {
     uint32_t struct_size; /**< sizeof(wsrt_error) */

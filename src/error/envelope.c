@@ -73,9 +73,15 @@ static void put_id(struct envelope *v, const char *before, size_t len)
 
 /* ---- what the error says, or its row ---- */
 
+/* What a caller forgot to point at is as good as empty. */
+static int has_text(wsrt_span text)
+{
+    return text.len > 0 && text.ptr != NULL;
+}
+
 static int is_code(wsrt_span code)
 {
-    if (code.len == 0 || code.len > CODE_MOST)
+    if (!has_text(code) || code.len > CODE_MOST)
         return 0;
     for (size_t i = 0; i < code.len; i++) {
         char c = code.ptr[i];
@@ -101,7 +107,8 @@ static wsrt_span default_message(const struct envelope *v)
 {
     for (size_t i = 0; names_outside_service(v->e->type) && i < v->e->detail_count; i++) {
         const wsrt_field *f = &v->e->details[i];
-        if (f->kind != WSRT_FIELD_TEXT || strcmp(f->name_cstr, "service") != 0)
+        if (f->kind != WSRT_FIELD_TEXT || strcmp(f->name_cstr, "service") != 0 ||
+            !has_text(f->text))
             continue;
         const struct wsrt_service_row *service = wsrt_error_service(f->text);
         if (service != NULL)
@@ -205,7 +212,7 @@ static void put_free_text(struct envelope *v, wsrt_span text)
 
 static void message_value(struct envelope *v)
 {
-    if (v->e->message.len > 0)
+    if (has_text(v->e->message))
         put_free_text(v, v->e->message);
     else
         put_span(v, default_message(v));
@@ -230,7 +237,7 @@ static void issues_member(struct envelope *v)
 {
     wsrt_json issues;
 
-    if (v->e->issues.len == 0 || wsrt_json_parse(&issues, v->e->issues, NULL) < 0 ||
+    if (!has_text(v->e->issues) || wsrt_json_parse(&issues, v->e->issues, NULL) < 0 ||
         issues.kind != WSRT_JSON_ARRAY)
         return;
     PUT(v, ",\"issues\":");
@@ -257,7 +264,7 @@ static void retry_members(struct envelope *v)
 
 static void limit_members(struct envelope *v)
 {
-    if (v->e->scope.len == 0)
+    if (!has_text(v->e->scope))
         return;
     PUT(v, ",\"scope\":\"");
     put_escaped(v, v->e->scope);
@@ -289,7 +296,7 @@ static void text_member(struct envelope *v, const char *name, wsrt_span text, in
 
 static void optional_member(struct envelope *v, const char *name, wsrt_span text, int *members)
 {
-    if (text.len > 0)
+    if (has_text(text))
         text_member(v, name, text, members);
 }
 
@@ -310,8 +317,8 @@ static void detail_member(struct envelope *v, const wsrt_field *f, int *members)
 
 static int is_kind(const wsrt_field *f)
 {
-    return f->kind == WSRT_FIELD_TEXT || f->kind == WSRT_FIELD_INT || f->kind == WSRT_FIELD_BOOL ||
-           f->kind == WSRT_FIELD_REAL;
+    return (f->kind == WSRT_FIELD_TEXT && (f->text.len == 0 || has_text(f->text))) ||
+           f->kind == WSRT_FIELD_INT || f->kind == WSRT_FIELD_BOOL || f->kind == WSRT_FIELD_REAL;
 }
 
 /* Of those of one name the first is told. */
@@ -357,7 +364,7 @@ static void debug_member(struct envelope *v)
 static void developer_members(struct envelope *v)
 {
     details_member(v);
-    if (v->e->stack.len > 0) {
+    if (has_text(v->e->stack)) {
         PUT(v, ",\"stack\":\"");
         put_free_text(v, v->e->stack);
         PUT(v, "\"");
@@ -372,7 +379,7 @@ static void what_members(struct envelope *v)
 {
     wsrt_span code = wsrt_error_code(v->e, v->row);
 
-    if (v->e->message.len == 0 && code.ptr == v->row->code.ptr &&
+    if (!has_text(v->e->message) && code.ptr == v->row->code.ptr &&
         default_message(v).ptr == v->row->message.ptr) {
         put_span(v, v->row->usual);
         return;
@@ -465,11 +472,6 @@ static void write_minimal(struct envelope *v)
 
 /* ---- the way in ---- */
 
-static int is_nowhere(wsrt_span text)
-{
-    return (text.ptr == NULL) & (text.len > 0);
-}
-
 static int is_valid(const wsrt_error *e)
 {
     const uint32_t known = WSRT_ERROR_RETRYABLE | WSRT_ERROR_NOT_RETRYABLE | WSRT_ERROR_RECONNECT |
@@ -477,22 +479,10 @@ static int is_valid(const wsrt_error *e)
 
     if ((e->flags & ~known) != 0 || (e->details == NULL && e->detail_count > 0))
         return 0;
-    if (is_nowhere(e->code) | is_nowhere(e->message) | is_nowhere(e->correlation_id) |
-        is_nowhere(e->scope) | is_nowhere(e->issues))
-        return 0;
     for (size_t i = 0; i < e->detail_count; i++)
-        if (e->details[i].name_cstr == NULL ||
-            (e->details[i].kind == WSRT_FIELD_TEXT && is_nowhere(e->details[i].text)))
+        if (e->details[i].name_cstr == NULL)
             return 0;
     return 1;
-}
-
-/* What only developers see. */
-static int is_valid_inside(const wsrt_error *e)
-{
-    return !(is_nowhere(e->stack) || is_nowhere(e->request_id) || is_nowhere(e->user_agent) ||
-             is_nowhere(e->source_ip) || is_nowhere(e->stage) || is_nowhere(e->connection_id) ||
-             is_nowhere(e->user_id) || is_nowhere(e->action));
 }
 
 const wsrt_error *wsrt_error_load(wsrt_error *room, const wsrt_error *given)
@@ -530,7 +520,7 @@ int wsrt_error_write(const wsrt_error *e, int form, char *dst, size_t cap, size_
     v = (struct envelope){.e = wsrt_error_load(&room, e), .at = dst, .end = dst, .form = form};
     if (cap > 0)
         v.end += cap;
-    if (v.e == NULL || (is_for_developers(&v) && !is_valid_inside(v.e)))
+    if (v.e == NULL)
         write_minimal(&v);
     else
         render(&v);

@@ -23,7 +23,7 @@ int wsrt_correlation_id_valid(wsrt_span offered)
     size_t i = 0;
     wsrt_block valid = wsrt_block_of('\xff');
 
-    if (offered.len == 0 || offered.len > WSRT_CORRELATION_ID_MAX)
+    if (offered.ptr == NULL || offered.len == 0 || offered.len > WSRT_CORRELATION_ID_MAX)
         return 0;
     for (; offered.len - i > WSRT_BLOCK; i += WSRT_BLOCK)
         valid &= id_bytes(wsrt_block_load(offered.ptr + i));

@@ -336,37 +336,40 @@ START_TEST(markup_is_escaped_in_issues_too)
 }
 END_TEST
 
-START_TEST(text_that_is_nowhere_gives_the_minimal_envelope)
+START_TEST(text_that_is_nowhere_is_as_good_as_empty)
 {
-    static const size_t public_texts[] = {offsetof(wsrt_error, code), offsetof(wsrt_error, message),
-                                          offsetof(wsrt_error, correlation_id),
-                                          offsetof(wsrt_error, scope),
-                                          offsetof(wsrt_error, issues)};
     static const size_t texts[] = {
-        offsetof(wsrt_error, stack),      offsetof(wsrt_error, request_id),
-        offsetof(wsrt_error, user_agent), offsetof(wsrt_error, source_ip),
-        offsetof(wsrt_error, stage),      offsetof(wsrt_error, connection_id),
-        offsetof(wsrt_error, user_id),    offsetof(wsrt_error, action)};
-    static const char minimal[] = "{\"success\":false,\"error\":{\"type\":\"INTERNAL_ERROR\","
-                                  "\"message\":\"Internal error\",\"code\":\"INTERNAL_ERROR\"}}";
-    const wsrt_span nowhere = {NULL, 3};
+        offsetof(wsrt_error, code),          offsetof(wsrt_error, message),
+        offsetof(wsrt_error, scope),         offsetof(wsrt_error, issues),
+        offsetof(wsrt_error, stack),         offsetof(wsrt_error, request_id),
+        offsetof(wsrt_error, user_agent),    offsetof(wsrt_error, source_ip),
+        offsetof(wsrt_error, stage),         offsetof(wsrt_error, connection_id),
+        offsetof(wsrt_error, user_id),       offsetof(wsrt_error, action),
+        offsetof(wsrt_error, correlation_id)};
+    const wsrt_span nowhere = {NULL, 3}, empty = {NULL, 0};
     wsrt_field detail = {.name_cstr = "kind", .kind = WSRT_FIELD_TEXT, .text = nowhere};
+    wsrt_field service = {.name_cstr = "service", .kind = WSRT_FIELD_TEXT, .text = {NULL, 7}};
     wsrt_span name, value;
+    char want[4096];
 
-    for (size_t i = 0; i < COUNT(public_texts) + COUNT(texts); i++) {
-        wsrt_error e = plain(WSRT_ERROR_CONFLICT);
-        size_t at = i < COUNT(public_texts) ? public_texts[i] : texts[i - COUNT(public_texts)];
-        memcpy((char *)&e + at, &nowhere, sizeof nowhere);
-        expect(&e, WSRT_ERROR_FORM_DEVELOPER, minimal);
-        if (i < COUNT(public_texts))
-            expect(&e, WSRT_ERROR_FORM_CLIENT, minimal);
-        for (size_t index = 0; wsrt_error_header(&e, 1, &index, &name, &value) == WSRT_OK;)
-            ck_assert_ptr_nonnull(value.ptr);
-    }
+    for (size_t i = 0; i < COUNT(texts); i++)
+        for (int form = WSRT_ERROR_FORM_CLIENT; form <= WSRT_ERROR_FORM_DEVELOPER_FRAME; form++) {
+            wsrt_error e = plain(WSRT_ERROR_CONFLICT);
+            memcpy((char *)&e + texts[i], &empty, sizeof empty);
+            ck_assert_int_eq(wsrt_error_write(&e, form, want, sizeof want, NULL), WSRT_OK);
+            memcpy((char *)&e + texts[i], &nowhere, sizeof nowhere);
+            expect(&e, form, want);
+            for (size_t index = 0; wsrt_error_header(&e, form, &index, &name, &value) == WSRT_OK;)
+                ck_assert_ptr_nonnull(value.ptr);
+        }
     wsrt_error e = plain(WSRT_ERROR_CONFLICT);
     e.details = &detail;
     e.detail_count = 1;
-    expect(&e, WSRT_ERROR_FORM_DEVELOPER, minimal);
+    expect_part(&e, WSRT_ERROR_FORM_DEVELOPER, "\"details\":{}");
+    e = plain(WSRT_ERROR_EXTERNAL_SERVICE);
+    e.details = &service;
+    e.detail_count = 1;
+    expect_part(&e, WSRT_ERROR_FORM_DEVELOPER, "\"Service temporarily unavailable\"");
 }
 END_TEST
 
@@ -703,7 +706,7 @@ Suite *suite(void)
     tcase_add_test(t, public_text_is_redacted_and_repaired);
     tcase_add_test(t, issues_that_are_no_array_are_left_out);
     tcase_add_test(t, markup_is_escaped_in_issues_too);
-    tcase_add_test(t, text_that_is_nowhere_gives_the_minimal_envelope);
+    tcase_add_test(t, text_that_is_nowhere_is_as_good_as_empty);
     tcase_add_test(t, what_cannot_be_rendered_gives_the_minimal_envelope);
     tcase_add_test(t, every_buffer_size_is_served);
     tcase_add_test(t, times_are_written_as_the_calendar_has_them);
