@@ -262,6 +262,14 @@ export class Client {
       else if (!asked) socket.close(4401, "refused"); // not a second time with what was just refused
     }
     this.#emit("error", new WsrtError(error));
+    if (error.reconnect) this.#drop(socket);
+  }
+
+  // Gives a connection up without waiting for it to close.
+  #drop(socket) {
+    socket.onclose = socket.onmessage = null;
+    socket.close();
+    this.#closed(socket, 1006, "");
   }
 
   #settle(message) {
@@ -292,6 +300,7 @@ export class Client {
     this.#signedIn = false;
     clearTimeout(this.#timer);
     const next = this.#rules.closed(this.#opts.now(), socket.status ?? code, reason, this.#hint);
+    this.#hint = 0; // it was for this attempt
     if (next.action === "stop") return this.#end(reason || `closed with ${code}`);
     if (next.action === "refresh" && typeof this.#opts.token !== "function") return this.#end("the token was refused");
     this.#become("connecting");
@@ -325,10 +334,7 @@ export class Client {
       this.#write({ type: "ping", data: { action: "keepalive" } });
     if (action === "handover" && !this.#spare) this.#connect(true);
     if (action === "dead") {
-      const socket = this.#socket ?? this.#spare;
-      socket.onclose = socket.onmessage = null;
-      socket.close();
-      this.#closed(socket, 1006, "");
+      this.#drop(this.#socket ?? this.#spare);
     } else if (action !== "nothing") {
       this.#schedule();
     } else if (next !== Infinity) {

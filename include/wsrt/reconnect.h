@@ -105,7 +105,7 @@ typedef struct wsrt_reconnect_close {
     uint32_t struct_size; /**< sizeof(wsrt_reconnect_close) */
     int32_t code;     /**< close code; 1006 without one; the HTTP status of a refused handshake */
     wsrt_span reason; /**< of the close frame; `reconnect_ms=N` is a hint */
-    int64_t hint_ms;  /**< retryAfter of the last envelope; 0 = none; above an hour = an hour */
+    int64_t hint_ms;  /**< retryAfter of the last envelope, told once; 0 = none; at most an hour */
 } wsrt_reconnect_close;
 
 /**

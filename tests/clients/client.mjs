@@ -46,6 +46,60 @@ test("an unknown profile is refused", () => {
   assert.throws(() => new Reconnect({ profile: "none" }), TypeError);
 });
 
+// ---- a client whose sockets and timers the test holds ----
+
+function held(body) {
+  const sockets = [], timers = [], real = globalThis.setTimeout;
+  class Held {
+    readyState = 1;
+    constructor() { sockets.push(this); }
+    send() {}
+    close(code) { this.closedWith = code; }
+  }
+  globalThis.setTimeout = (run, ms) => { timers.push({ run, ms }); return timers.length; };
+  try {
+    return body({ sockets, timers, WebSocket: Held });
+  } finally {
+    globalThis.setTimeout = real;
+  }
+}
+
+const told = (error) => ({ data: JSON.stringify({ type: "error", error }) });
+
+test("a hint of the server's counts for one attempt, so that who is away is left in peace", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    let now = 0;
+    new Client("ws://x", { WebSocket, seed: 7, resume: false, now: () => now }).open();
+    const rules = new Reconnect({ seed: 7 });
+    sockets[0].onopen();
+    rules.opened(0);
+    sockets[0].onmessage(told({ code: "RATE_LIMITED", retryAfter: 50 }));
+    rules.heard(0);
+    for (const hint of [50, 0, 0, 0]) {
+      now += 60000;
+      sockets.at(-1).onclose({ code: 1006, reason: "" });
+      const { ms, run } = timers.at(-1);
+      assert.equal(ms, rules.closed(now, 1006, "", hint).delay);
+      run();
+    }
+  });
+});
+
+test("an envelope that says so makes it reconnect, where a server cannot close with a reason", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, profile: "gateway", now: () => 0 });
+    client.open();
+    sockets[0].onopen();
+    sockets[0].onmessage(told({ code: "SERVICE_RESTART", retryAfter: 400, reconnect: true }));
+    assert.equal(client.state, "connecting");
+    assert.ok("closedWith" in sockets[0]);
+    const { ms, run } = timers.at(-1);
+    assert.ok(ms >= 400 && ms <= 600, String(ms));
+    run();
+    assert.equal(sockets.length, 2);
+  });
+});
+
 // ---- filters ----
 
 test("a filter holds here for what it holds for in the server", () => {
