@@ -24,7 +24,6 @@ export class Client {
     this.#url = url;
     this.#opts = { token, WebSocket, protocols, maxQueue, resume, now };
     this.#rules = new Reconnect({ profile, seed });
-    globalThis.addEventListener?.("online", this.#online);
   }
 
   get state() { return this.#state; }
@@ -50,6 +49,8 @@ export class Client {
   // Connects and goes on connecting until close().
   open() {
     if (this.#state !== "closed") return this;
+    this.#rules.leaving = false;
+    globalThis.addEventListener?.("online", this.#online);
     this.#become("connecting");
     this.#connect();
     return this;
@@ -60,7 +61,6 @@ export class Client {
     this.#rules.leave();
     clearTimeout(this.#retry);
     clearTimeout(this.#timer);
-    globalThis.removeEventListener?.("online", this.#online);
     this.#spare?.close(1000);
     if (this.#socket) this.#socket.close(1000);
     else this.#end("closed by us");
@@ -69,7 +69,7 @@ export class Client {
   // Sends a message of the protocol, or keeps it until there is a connection. Returns its correlation id.
   send(message) {
     const full = { correlationId: newId(), ...message };
-    if (this.#state === "open" && this.#socket) this.#give(full);
+    if (this.#state === "open" && this.#socket?.readyState === 1) this.#give(full);
     else if (this.#queue.length < this.#opts.maxQueue) this.#queue.push(full);
     else throw new WsrtError({ code: "QUEUE_FULL", message: "too much waits to be sent" });
     return full.correlationId;
@@ -308,6 +308,7 @@ export class Client {
   }
 
   #end(reason) {
+    globalThis.removeEventListener?.("online", this.#online);
     this.#socket = undefined;
     clearTimeout(this.#timer);
     for (const { reject, timer } of this.#pending.values()) {

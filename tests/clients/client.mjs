@@ -52,8 +52,9 @@ function held(body) {
   const sockets = [], timers = [], real = globalThis.setTimeout;
   class Held {
     readyState = 1;
+    sent = [];
     constructor() { sockets.push(this); }
-    send() {}
+    send(text) { this.sent.push(text); }
     close(code) { this.closedWith = code; }
   }
   globalThis.setTimeout = (run, ms) => { timers.push({ run, ms }); return timers.length; };
@@ -82,6 +83,37 @@ test("a hint of the server's counts for one attempt, so that who is away is left
       assert.equal(ms, rules.closed(now, 1006, "", hint).delay);
       run();
     }
+  });
+});
+
+test("a client that left can be opened again, and goes on trying as before", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 });
+    client.open();
+    sockets[0].onopen();
+    client.close();
+    sockets[0].onclose({ code: 1000, reason: "" });
+    assert.equal(client.state, "closed");
+    client.open();
+    sockets[1].onclose({ code: 1006, reason: "" });
+    assert.equal(client.state, "connecting");
+    timers.at(-1).run();
+    assert.equal(sockets.length, 3);
+  });
+});
+
+test("what is sent into a connection that is closing waits for the next one", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 });
+    client.open();
+    sockets[0].onopen();
+    sockets[0].readyState = 2;
+    const id = client.send({ type: "message" });
+    assert.equal(sockets[0].sent.length, 0);
+    sockets[0].onclose({ code: 1006, reason: "" });
+    timers.at(-1).run();
+    sockets[1].onopen();
+    assert.deepEqual(sockets[1].sent.map((m) => JSON.parse(m).correlationId), [id]);
   });
 });
 
