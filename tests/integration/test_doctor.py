@@ -82,6 +82,8 @@ def faults_of_the_configuration_are_findings_and_the_rest_is_looked_at():
         path.write_text('{"loops":99,"app":"ecko"}', encoding="utf-8")
         found = _ask("--config", str(path))
         equal((found[0]["result"], found[0]["text"]), ("fail", "2 faults, told above"))
+        path.write_text('{"loops":99}', encoding="utf-8")
+        equal(_ask("--config", str(path))[0]["text"], "1 fault, told above")
         equal([f["check"] for f in found], CHECKS)
         path.write_text('{"require-auth":true}', encoding="utf-8")
         finding = _finding("config", "fail", "--config", str(path))
@@ -165,7 +167,7 @@ def certificates_are_judged_with_their_key_chain_and_end():
         (folder / "mixed.pem").write_text(text["server.pem"] + text["other.pem"])
         _openssl(folder, "req", "-x509", "-new", "-key", "ca.key", "-days", "90", "-subj", "/CN=x",
                  "-out", "self.pem")
-        table = [("chain.pem", "server.key", "warn", "ends in [12] days", "kill -HUP"),
+        table = [("chain.pem", "server.key", "warn", "ends in (1 day|2 days)$", "kill -HUP"),
                  ("mixed.pem", "server.key", "fail", "the issuer of certificate 1 is not behind it", "cat"),
                  ("self.pem", "ca.key", "warn", "signed by itself", "authority"),
                  ("server.pem", "second.key", "fail", "the key does not belong", "openssl x509"),
@@ -180,6 +182,9 @@ def certificates_are_judged_with_their_key_chain_and_end():
         (folder / "ca.key").chmod(0o644)
         found = [f for f in _ask(*_tls(folder, "self.pem", "ca.key")) if f["check"] == "tls"][-1]
         expect("can be read by everybody" in found["text"] and "chmod 640" in found["try"], found)
+        (folder / "ca.key").chmod(0o620)
+        found = [f for f in _ask(*_tls(folder, "self.pem", "ca.key")) if f["check"] == "tls"][-1]
+        expect("can be changed by others" in found["text"], found)
 
 
 def a_chain_that_is_well_is_told():

@@ -11,10 +11,14 @@ enum { STEP_MS = 500, FAREWELL_MS = 5000, KEY_MOST = 129 };
 
 static const char option[] = "--metrics-cloudwatch";
 
+/* Functions of libwsrt-aws, which is looked for when it is wanted. */
+typedef int (*new_aws_fn)(wsrt_aws **out, const wsrt_aws_options *opts);
+typedef int (*new_sink_fn)(wsrt_aws_metrics **out, wsrt_aws *a, wsrt_monitor *m,
+                           const wsrt_aws_metrics_options *opts);
+
 /* ---- making --------------------------------------------------------------------------------- */
 
-static int open_aws(wsrt_aws **out, const char *region, const wsrt_env *env,
-                    int (*new_aws)(wsrt_aws **out, const wsrt_aws_options *opts))
+static int open_aws(wsrt_aws **out, const char *region, const wsrt_env *env, new_aws_fn new_aws)
 {
     wsrt_aws_options o = {.struct_size = sizeof o, .env = env};
 
@@ -36,7 +40,7 @@ static int explain(int rc)
 
 /* ---- the thread ----------------------------------------------------------------------------- */
 
-static void wait(struct cloudwatch *c, uint32_t ms)
+static void rest(struct cloudwatch *c, uint32_t ms)
 {
     struct timespec until;
 
@@ -59,7 +63,7 @@ static void *work(void *user)
         (void)c->step(c->sink, STEP_MS, &next_ms);
         pthread_mutex_lock(&c->lock);
         if (!c->is_ending && next_ms > 0)
-            wait(c, next_ms);
+            rest(c, next_ms);
     }
     pthread_mutex_unlock(&c->lock);
     return NULL;
@@ -83,9 +87,8 @@ int cloudwatch_open(struct cloudwatch *c, const char *region, int64_t interval_m
                     const wsrt_env *env, wsrt_monitor *monitor)
 {
     wsrt_aws_metrics_options o = {.struct_size = sizeof o, .interval_ms = (uint32_t)interval_ms};
-    int (*new_aws)(wsrt_aws * *out, const wsrt_aws_options *opts);
-    int (*new_sink)(wsrt_aws_metrics * *out, wsrt_aws * a, wsrt_monitor * m,
-                    const wsrt_aws_metrics_options *opts);
+    new_aws_fn new_aws;
+    new_sink_fn new_sink;
     const struct aws_function wanted[] = {
         {"wsrt_aws_new", &new_aws},          {"wsrt_aws_free", &c->free_aws},
         {"wsrt_aws_metrics_new", &new_sink}, {"wsrt_aws_metrics_free", &c->free_sink},
@@ -124,7 +127,7 @@ void cloudwatch_close(struct cloudwatch *c)
 
 int cloudwatch_check(const char *region)
 {
-    int (*new_aws)(wsrt_aws * *out, const wsrt_aws_options *opts);
+    new_aws_fn new_aws;
     int (*credentials)(wsrt_aws * a, char *access_key, size_t cap);
     void (*free_aws)(wsrt_aws * aws);
     const struct aws_function wanted[] = {{"wsrt_aws_new", &new_aws},

@@ -26,7 +26,8 @@ static void check_config(struct doctor *d)
 
     complaints_go_to(note_fault, d);
     if (d->options->faults > 0)
-        complain(0, "%d faults, told above", d->options->faults);
+        complain(0, "%d fault%s, told above", d->options->faults,
+                 d->options->faults == 1 ? "" : "s");
     if (serve_check(d->options) == 0)
         service_try(d->options);
     if (d->settings->breakers != NULL)

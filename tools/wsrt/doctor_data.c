@@ -58,7 +58,8 @@ static void judge_chain(struct doctor *d, const char *path)
                      "%s: the issuer of certificate %d is not behind it", path, chain.misplaced);
         findings_try(&d->report, "cat server.pem issuer.pem > %s", path);
     } else if (days < DAYS_LEFT) {
-        findings_add(&d->report, FINDING_WARN, "tls", "%s ends in %" PRId64 " days", path, days);
+        findings_add(&d->report, FINDING_WARN, "tls", "%s ends in %" PRId64 " day%s", path, days,
+                     days == 1 ? "" : "s");
         findings_try(&d->report, "certbot renew, then kill -HUP of the server");
     } else if (chain.self_signed || chain.certificates == 1) {
         findings_add(&d->report, FINDING_WARN, "tls",
@@ -80,7 +81,8 @@ static void judge_key_file(struct doctor *d, const char *path)
 
     if (stat(path, &at) != 0 || (at.st_mode & (S_IRWXO | S_IWGRP)) == 0)
         return;
-    findings_add(&d->report, FINDING_WARN, "tls", "%s can be read by everybody", path);
+    findings_add(&d->report, FINDING_WARN, "tls", "%s can be %s", path,
+                 (at.st_mode & S_IROTH) != 0 ? "read by everybody" : "changed by others");
     findings_try(&d->report, "chmod 640 %s", path);
 }
 

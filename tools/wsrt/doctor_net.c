@@ -158,10 +158,12 @@ static int is_heard(const char *path)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     size_t len = strlen(path);
-    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-    if (fd < 0 || len < 2 || len >= sizeof to.sun_path)
-        return fd >= 0 && close(fd) == 1;
+    if (len < 2 || len >= sizeof to.sun_path)
+        return 0;
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return 0;
     memcpy(to.sun_path, path, len);
     if (path[0] == '@')
         to.sun_path[0] = '\0';
