@@ -445,6 +445,15 @@ int wsrt_output_reply(wsrt_loop *l, int opcode, wsrt_span data)
     return put_reply(l, opcode, data);
 }
 
+/* What came as text was judged when it came. */
+static inline int is_text(const wsrt_loop *l, wsrt_span body)
+{
+    const wsrt_event *ev = &l->event;
+    int came = body.ptr == ev->body.ptr && body.len == ev->body.len;
+
+    return (came && (ev->flags & WSRT_EVENT_BINARY) == 0) || wsrt_utf8_valid(body);
+}
+
 /* The connection being served answers: no look-up, no table. */
 int wsrt_output_answer(void *loop, const char *data, size_t len, uint32_t event_flags)
 {
@@ -454,7 +463,7 @@ int wsrt_output_answer(void *loop, const char *data, size_t len, uint32_t event_
 
     if (len > l->terms->max_message)
         return WSRT_ERR_TOO_LARGE;
-    if (!binary && !wsrt_utf8_valid(body))
+    if (!binary && !is_text(l, body))
         return WSRT_ERR_INVALID;
     if (l->current->state != WSRT_CONN_OPEN)
         return WSRT_ERR_GONE;

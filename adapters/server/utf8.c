@@ -39,19 +39,44 @@ static uint64_t load(const unsigned char *p)
     return word;
 }
 
+/* As many bytes as every processor has a register for; memcpy() is its load. */
+typedef uint64_t wide __attribute__((vector_size(16)));
+
+static wide load_wide(const unsigned char *p)
+{
+    wide words;
+
+    memcpy(&words, p, sizeof words);
+    return words;
+}
+
+static uint64_t high_bits_of_short(const unsigned char *p, size_t len)
+{
+    uint64_t seen = 0;
+
+    if (len >= sizeof seen)
+        return load(p) | load(p + len - sizeof seen);
+    memcpy(&seen, p, len);
+    return seen;
+}
+
 /* Most text is ASCII: whole words, the last one overlapping. */
 static int is_ascii(const unsigned char *p, size_t len)
 {
     const uint64_t high = UINT64_C(0x8080808080808080);
-    uint64_t seen = 0;
+    size_t at = 0;
 
-    if (len < sizeof seen) {
-        memcpy(&seen, p, len);
-        return (seen & high) == 0;
-    }
-    for (size_t at = 0; at + sizeof seen < len; at += sizeof seen)
-        seen |= load(p + at);
-    return ((seen | load(p + len - sizeof seen)) & high) == 0;
+    if (len < sizeof(wide))
+        return (high_bits_of_short(p, len) & high) == 0;
+    wide seen = load_wide(p + len - sizeof seen);
+    if (len <= 2 * sizeof seen)
+        at = len, seen |= load_wide(p);
+    for (; at + 4 * sizeof seen <= len; at += 4 * sizeof seen)
+        seen |= (load_wide(p + at) | load_wide(p + at + 16)) |
+                (load_wide(p + at + 32) | load_wide(p + at + 48));
+    for (; at + sizeof seen < len; at += sizeof seen)
+        seen |= load_wide(p + at);
+    return ((seen[0] | seen[1]) & high) == 0;
 }
 
 int wsrt_utf8_valid(wsrt_span text)

@@ -170,6 +170,30 @@ START_TEST(a_handler_that_disconnects_itself_gets_no_more_messages)
 }
 END_TEST
 
+static int replied[2];
+
+static int reply_half_and_whole(struct rig *r, wsrt_context *ctx, const wsrt_request *req)
+{
+    (void)r;
+    replied[0] = wsrt_reply(ctx, (wsrt_span){req->event->body.ptr, 1});
+    replied[1] = wsrt_reply(ctx, req->event->body);
+    return WSRT_OK;
+}
+
+START_TEST(a_reply_that_cuts_a_character_of_the_message_is_refused)
+{
+    rig_start(&rig, NULL);
+    rig.on_message = reply_half_and_whole;
+    int fd = rig_open(&rig);
+    rig_text(fd, "\xc3\xa9");
+    rig_expect_text(&rig, fd, "\xc3\xa9");
+    ck_assert_int_eq(replied[0], WSRT_ERR_INVALID);
+    ck_assert_int_eq(replied[1], WSRT_OK);
+    close(fd);
+    rig_stop(&rig);
+}
+END_TEST
+
 static int posted_early;
 
 static void post_to_itself(struct rig *r, const wsrt_request *req)
@@ -418,6 +442,7 @@ Suite *suite(void)
     tcase_add_test(t, freeing_a_server_runs_the_outstanding_disconnects);
     tcase_add_test(t, a_handler_that_asks_for_it_closes_with_1011);
     tcase_add_test(t, a_handler_that_disconnects_itself_gets_no_more_messages);
+    tcase_add_test(t, a_reply_that_cuts_a_character_of_the_message_is_refused);
     tcase_add_test(t, a_connection_is_gone_to_the_handler_of_its_own_connect);
     tcase_add_test(t, a_post_that_comes_within_a_turn_keeps_the_loop_awake);
     tcase_add_loop_test(t, a_refusal_of_connect_is_the_answer, 0, 4);

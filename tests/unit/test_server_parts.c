@@ -370,6 +370,22 @@ START_TEST(text_is_utf8_or_it_is_not)
 }
 END_TEST
 
+START_TEST(one_bad_byte_is_found_at_every_place_of_a_text_of_any_length)
+{
+    for (size_t len = 1; len <= 200; len++) {
+        char *text = malloc(len); /* a read beyond is a sanitizer's finding */
+        memset(text, 'a', len);
+        ck_assert_int_eq(wsrt_utf8_valid((wsrt_span){text, len}), 1);
+        for (size_t at = 0; at < len; at++) {
+            text[at] = (char)0x80;
+            ck_assert_int_eq(wsrt_utf8_valid((wsrt_span){text, len}), 0);
+            text[at] = 'a';
+        }
+        free(text);
+    }
+}
+END_TEST
+
 /* ---- settings ------------------------------------------------------------------------------- */
 
 static wsrt_runtime *rt;
@@ -553,6 +569,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_host_is_trusted_by_name_address_or_loopback, 0, ROWS(hosts));
     tcase_add_loop_test(t, an_origin_is_allowed_when_it_is_our_own_or_named, 0, ROWS(origin_rows));
     tcase_add_loop_test(t, text_is_utf8_or_it_is_not, 0, ROWS(utf8_rows));
+    tcase_add_test(t, one_bad_byte_is_found_at_every_place_of_a_text_of_any_length);
     tcase_add_test(t, the_defaults_are_those_of_the_manual);
     tcase_add_test(t, api_gateway_has_limits_of_its_own_which_single_settings_override);
     tcase_add_test(t, settings_that_make_no_sense_are_refused_by_name);
