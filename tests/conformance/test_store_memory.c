@@ -348,12 +348,11 @@ END_TEST
 Suite *suite(void)
 {
     Suite *s = suite_create("store_memory");
-    TCase *t = tcase_create("memory");
+    TCase *t = tcase_create("memory"), *many = tcase_create("very many");
 
     suite_add_tcase(s, store_suite(&memory));
     suite_add_tcase(s, latest_suite(&memory_latest));
     tcase_set_timeout(t, 60);
-    tcase_add_test(t, a_hundred_thousand_idle_records_take_at_most_130_bytes_each);
     tcase_add_test(t, the_cap_of_records_is_kept_and_expired_ones_make_room);
     tcase_add_test(t, beyond_the_cap_the_message_that_arrived_first_goes);
     tcase_add_test(t, the_order_of_arrival_survives_messages_that_expire);
@@ -362,5 +361,9 @@ Suite *suite(void)
     tcase_add_test(t, options_without_sense_are_refused);
     tcase_add_loop_test(t, a_refused_allocation_changes_nothing, 0, 2);
     suite_add_tcase(s, t);
+    tcase_set_timeout(many, 60);
+    tcase_set_tags(many, SLOW);
+    tcase_add_test(many, a_hundred_thousand_idle_records_take_at_most_130_bytes_each);
+    suite_add_tcase(s, many);
     return s;
 }

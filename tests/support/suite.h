@@ -6,4 +6,8 @@
 
 Suite *suite(void);
 
+/* A tag for what takes long and what the thread sanitizer finds nothing new in: its lane leaves them out,
+ * by CK_EXCLUDE_TAGS. */
+#define SLOW "slow"
+
 #endif

@@ -649,7 +649,7 @@ END_TEST
 Suite *suite(void)
 {
     Suite *s = suite_create("breaker");
-    TCase *t = tcase_create("breaker");
+    TCase *t = tcase_create("breaker"), *many = tcase_create("very many");
 
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_set_timeout(t, 60);
@@ -666,7 +666,6 @@ Suite *suite(void)
     tcase_add_test(t, an_overdue_probe_still_decides_while_nobody_asks);
     tcase_add_test(t, late_answers_to_calls_sent_before_the_trip_are_stale);
     tcase_add_test(t, settling_a_permit_twice_changes_nothing);
-    tcase_add_test(t, a_permit_stays_stale_across_the_wrap_of_the_generation);
     tcase_add_test(t, slow_successes_count_as_failures_only_when_strictly_slower);
     tcase_add_test(t, observed_slowness_moves_only_the_lifetime_counter);
     tcase_add_test(t, an_event_counts_for_nine_tenths_of_the_window_and_not_after_all_of_it);
@@ -678,12 +677,17 @@ Suite *suite(void)
     tcase_add_test(t, several_probes_and_several_successes_can_be_asked_for);
     tcase_add_test(t, settings_out_of_range_are_refused);
     tcase_add_test(t, keys_are_two_names_with_lengths);
-    tcase_add_test(t, each_of_very_many_names_finds_its_own);
     tcase_add_test(t, the_first_settings_of_a_key_stay_and_others_are_told);
     tcase_add_test(t, a_full_registry_refuses_new_keys_and_serves_old_ones);
     tcase_add_test(t, every_allocation_may_fail);
     tcase_add_test(t, however_many_arrive_together_exactly_one_probes);
     tcase_add_test(t, no_record_is_lost_between_threads);
     suite_add_tcase(s, t);
+    tcase_add_checked_fixture(many, set_up, tear_down);
+    tcase_set_timeout(many, 60);
+    tcase_set_tags(many, SLOW);
+    tcase_add_test(many, a_permit_stays_stale_across_the_wrap_of_the_generation);
+    tcase_add_test(many, each_of_very_many_names_finds_its_own);
+    suite_add_tcase(s, many);
     return s;
 }

@@ -669,7 +669,7 @@ END_TEST
 Suite *suite(void)
 {
     Suite *s = suite_create("breaker_storm");
-    TCase *t = tcase_create("storm");
+    TCase *t = tcase_create("storm"), *flood = tcase_create("flood");
 
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_set_timeout(t, 600);
@@ -680,11 +680,15 @@ Suite *suite(void)
     tcase_add_test(t, no_trip_is_missed_between_stripes);
     tcase_add_test(t, permits_in_flight_at_a_trip_change_nothing_later);
     tcase_add_test(t, a_downstream_that_flaps_is_probed_once_a_recovery_and_no_transition_is_lost);
-    tcase_add_test(t, every_rejection_of_two_threads_is_counted_and_the_count_never_falls);
     tcase_add_test(t, changes_by_several_threads_are_told_in_the_order_they_were_made);
     tcase_add_test(t, a_listener_that_left_is_never_called_again);
     tcase_add_test(t, whoever_asks_by_name_while_keys_come_and_go_gets_the_breaker_of_that_name);
     tcase_add_test(t, calls_settings_readers_and_eviction_live_together);
     suite_add_tcase(s, t);
+    tcase_add_checked_fixture(flood, set_up, tear_down);
+    tcase_set_timeout(flood, 600);
+    tcase_set_tags(flood, SLOW);
+    tcase_add_test(flood, every_rejection_of_two_threads_is_counted_and_the_count_never_falls);
+    suite_add_tcase(s, flood);
     return s;
 }

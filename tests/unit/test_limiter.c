@@ -986,7 +986,7 @@ END_TEST
 Suite *suite(void)
 {
     Suite *s = suite_create("limiter");
-    TCase *t = tcase_create("limiter");
+    TCase *t = tcase_create("limiter"), *many = tcase_create("very many");
 
     tcase_set_timeout(t, 60);
     tcase_add_loop_test(t, a_scope_has_its_default_burst_and_rate, 0,
@@ -1017,12 +1017,15 @@ Suite *suite(void)
     tcase_add_test(t, a_full_table_admits_counts_and_never_grows);
     tcase_add_test(t, idle_keys_make_room_for_new_ones);
     tcase_add_test(t, a_key_that_lost_its_slot_gains_nothing_when_time_goes_back);
-    tcase_add_test(t, a_million_keys_fit_in_24_megabytes);
     tcase_add_loop_test(t, a_refused_allocation_leaves_no_limiter_behind, 0, 2);
-    tcase_add_loop_test(t, every_answer_equals_the_oracles, 0, sizeof models / sizeof models[0]);
-    tcase_add_test(t, every_answer_for_several_scopes_equals_the_models);
     tcase_add_test(t, two_threads_together_admit_what_one_would);
     tcase_add_test(t, two_threads_that_bring_the_same_new_keys_share_one_slot_a_key);
     suite_add_tcase(s, t);
+    tcase_set_timeout(many, 60);
+    tcase_set_tags(many, SLOW);
+    tcase_add_test(many, a_million_keys_fit_in_24_megabytes);
+    tcase_add_loop_test(many, every_answer_equals_the_oracles, 0, sizeof models / sizeof models[0]);
+    tcase_add_test(many, every_answer_for_several_scopes_equals_the_models);
+    suite_add_tcase(s, many);
     return s;
 }

@@ -763,7 +763,6 @@ static void add_reading_cases(TCase *c)
 {
     tcase_add_test(c, every_bucket_holds_its_own_bounds);
     tcase_add_loop_test(c, a_recorder_and_the_shared_shard_count_in_the_same_bucket, 4, 8);
-    tcase_add_loop_test(c, quantiles_are_within_their_error_of_an_exact_sort, 0, 16);
     tcase_add_test(c, quantiles_of_nothing_are_zero_and_of_nonsense_refused);
     tcase_add_test(c, extremes_are_exact_in_count_sum_and_maximum);
     tcase_add_test(c, what_a_recorder_counted_outlives_it);
@@ -773,12 +772,17 @@ static void add_reading_cases(TCase *c)
 Suite *suite(void)
 {
     Suite *s = suite_create("monitor");
-    TCase *c = tcase_create("monitor");
+    TCase *c = tcase_create("monitor"), *many = tcase_create("very many");
 
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 60);
     add_operation_cases(c);
     add_reading_cases(c);
     suite_add_tcase(s, c);
+    tcase_add_checked_fixture(many, setup, teardown);
+    tcase_set_timeout(many, 60);
+    tcase_set_tags(many, SLOW);
+    tcase_add_loop_test(many, quantiles_are_within_their_error_of_an_exact_sort, 0, 16);
+    suite_add_tcase(s, many);
     return s;
 }

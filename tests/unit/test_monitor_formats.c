@@ -755,7 +755,7 @@ END_TEST
 Suite *suite(void)
 {
     Suite *s = suite_create("monitor_formats");
-    TCase *c = tcase_create("monitor_formats");
+    TCase *c = tcase_create("monitor_formats"), *days = tcase_create("days");
 
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_set_timeout(c, 60);
@@ -774,13 +774,17 @@ Suite *suite(void)
     tcase_add_test(c, exports_that_are_none_are_refused);
     tcase_add_loop_test(c, refused_memory_makes_every_export_fail_clean, 0, 2 * WSRT_EXPORT_BINARY);
     tcase_add_test(c, joined_values_keep_their_count_and_sum);
-    tcase_add_test(c, a_day_that_slows_down_is_told_once_a_level);
-    tcase_add_test(c, a_level_of_a_trend_holds_down_to_nine_tenths_of_its_limit);
     tcase_add_test(c, a_trend_needs_sixty_minutes_and_thirty_completions);
     tcase_add_test(c, a_slope_is_told_in_percent_an_hour);
-    tcase_add_test(c, error_rates_must_also_rise_by_two_hundredths);
     tcase_add_test(c, minutes_older_than_a_day_are_forgotten);
     tcase_add_test(c, trends_that_are_off_take_no_memory);
     suite_add_tcase(s, c);
+    tcase_add_checked_fixture(days, setup, teardown);
+    tcase_set_timeout(days, 60);
+    tcase_set_tags(days, SLOW);
+    tcase_add_test(days, a_day_that_slows_down_is_told_once_a_level);
+    tcase_add_test(days, a_level_of_a_trend_holds_down_to_nine_tenths_of_its_limit);
+    tcase_add_test(days, error_rates_must_also_rise_by_two_hundredths);
+    suite_add_tcase(s, days);
     return s;
 }

@@ -842,7 +842,7 @@ END_TEST
 Suite *suite(void)
 {
     Suite *s = suite_create("sqlite");
-    TCase *t = tcase_create("sqlite");
+    TCase *t = tcase_create("sqlite"), *full = tcase_create("full");
 
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, setup, teardown);
@@ -870,10 +870,14 @@ Suite *suite(void)
     tcase_add_test(t,
                    a_failed_sync_behind_a_lazy_commit_ends_writing_until_the_file_is_opened_again);
     tcase_add_test(t, another_process_lock_is_told_and_reads_go_on);
-    tcase_add_test(t, a_database_at_its_cap_refuses_and_reads_on);
     tcase_add_test(t, options_without_sense_are_refused);
     tcase_add_loop_test(t, a_refused_allocation_of_ours_leaves_nothing_behind, 0, 2);
     tcase_add_loop_test(t, sqlite_without_memory_loses_nothing_that_was_acknowledged, 0, 2);
     suite_add_tcase(s, t);
+    tcase_set_timeout(full, 60);
+    tcase_set_tags(full, SLOW);
+    tcase_add_checked_fixture(full, setup, teardown);
+    tcase_add_test(full, a_database_at_its_cap_refuses_and_reads_on);
+    suite_add_tcase(s, full);
     return s;
 }

@@ -23,6 +23,7 @@ Suite *suite_create(const char *name);
 TCase *tcase_create(const char *name);
 void suite_add_tcase(Suite *s, TCase *tc);
 void tcase_set_timeout(TCase *tc, double seconds); /* the program's own limit holds instead */
+void tcase_set_tags(TCase *tc, const char *tags);  /* every case runs */
 void tcase_add_checked_fixture(TCase *tc, SFun setup, SFun teardown);
 void tcase_add_unchecked_fixture(TCase *tc, SFun setup, SFun teardown);
 void minicheck_add(TCase *tc, const TTest *test, int first, int end);
