@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORK = 2000000 }; /* less than a schema may spend: many small patterns tell more */
+/* Less than a schema may spend, and short: many small patterns tell more. */
+enum { WORK = 2000000, WORK_OF_BYTES = 200000, MADE_OF = 64, LONGEST = 256 };
 
 static int run(const uint32_t *words, const char *text, size_t len)
 {
@@ -51,11 +52,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct wsrt_pattern_error why;
     wsrt_allocator libc;
     wsrt_arena arena;
-    uint64_t work = WORK;
+    uint64_t work = WORK_OF_BYTES;
 
+    size = size < LONGEST ? size : LONGEST;
     wsrt_allocator_load(&libc, NULL);
     wsrt_arena_init(&arena, &libc, NULL, 0);
-    if (pattern_case_make(&c, data, size < 200 ? size : 200))
+    if (pattern_case_make(&c, data, size < MADE_OF ? size : MADE_OF))
         agree(&arena, &c);
     struct wsrt_pattern *p =
         wsrt_pattern_new(&arena, (wsrt_span){(const char *)data, size}, &work, &why);

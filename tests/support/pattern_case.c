@@ -13,6 +13,7 @@ struct maker {
     size_t cap;
     uint32_t points[MOST_POINTS];
     unsigned count;
+    uint32_t ends_of_words; /* places between a character of words and another */
     int depth;
     unsigned steps;
 };
@@ -160,6 +161,8 @@ static uint32_t repeat(struct maker *m, uint32_t from, int loud)
          i++) {
         m->used = begin;
         at = atom(m, at, 0);
+        if (i > counts[how].least && (at & ~sum) == 0)
+            break; /* from places that it has been at, it comes to no others */
         sum |= i >= counts[how].least ? at : 0;
     }
     m->used = end;
@@ -170,8 +173,8 @@ static uint32_t piece(struct maker *m, uint32_t from, int loud)
 {
     static const char *const places[] = {"^", "$", "\\b", "\\B"};
     unsigned kind = next_byte(m) % 16;
-    uint32_t allowed[4] = {1, (uint32_t)1 << m->count, word_places(m),
-                           all_places(m) & ~word_places(m)};
+    uint32_t allowed[4] = {1, (uint32_t)1 << m->count, m->ends_of_words,
+                           all_places(m) & ~m->ends_of_words};
 
     if (kind >= 4)
         return repeat(m, from, loud);
@@ -210,6 +213,7 @@ int pattern_case_make(struct pattern_case *out, const uint8_t *data, size_t size
         m.points[i] = alphabet[letter].point;
         put(&m, alphabet[letter].text);
     }
+    m.ends_of_words = word_places(&m);
     m.out = out->pattern;
     m.len = 0;
     m.cap = sizeof out->pattern;
