@@ -109,6 +109,22 @@ static double three_scopes(struct rig *r)
     return (double)(bench_cpu() - start) / r->calls;
 }
 
+/* As the runtime asks for a message of somebody without a user: route and stage are off, and what
+ * refuses is to be told. */
+static double refuse_beside_off(struct rig *r)
+{
+    wsrt_limit_key keys[3] = {r->keys[1],
+                              {.scope = WSRT_SCOPE_ROUTE, .key = wsrt_span_cstr("$default")},
+                              {.scope = WSRT_SCOPE_CONNECT, .key = wsrt_span_cstr("dev")}};
+    wsrt_limit_result out;
+    int64_t start = bench_cpu(), sum = 0;
+
+    for (int i = r->calls; i > 0; i--)
+        sum += wsrt_limiter_check(r->limiter, keys, 3, 1, r->now, &out);
+    result = sum;
+    return (double)(bench_cpu() - start) / r->calls;
+}
+
 /* ---- two threads ---- */
 
 struct worker {
@@ -187,6 +203,7 @@ static struct variant {
     {"refuse", refuse, 0.15, {0}},
     {"admit_from_table", admit_from_table, 0, {0}},
     {"admit_three_scopes", three_scopes, 0, {0}},
+    {"refuse_beside_two_off", refuse_beside_off, 0, {0}},
     {"admit_two_threads", admit_on_two, 0, {0}},
     {"refuse_two_threads", refuse_on_two, 0, {0}},
     {"admit_two_threads_one_cell", admit_shared, 0, {0}},
@@ -221,6 +238,7 @@ static void setup(struct rig *r, struct heap *heap, struct cells *cells)
 
     o.connection = o.user = o.stage = (wsrt_rule){1e9, BURST, 0};
     o.ping = (wsrt_rule){0.000001, 1, 0};
+    o.connect.flags = WSRT_RULE_OFF;
     if (wsrt_limiter_new(&r->limiter, &o) != WSRT_OK)
         exit(1);
     r->keys[0] = (wsrt_limit_key){.scope = WSRT_SCOPE_CONNECTION, .cell = &cells->open};

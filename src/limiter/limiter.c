@@ -497,6 +497,26 @@ static int check_one(wsrt_limiter *l, const wsrt_limit_key *key, uint32_t n, uin
     return charged ? WSRT_OK : WSRT_ERR_RATE_LIMITED;
 }
 
+/* Where all scopes but one are off, as for a connection without a user, that one is asked alone; NULL =
+ * all are to be looked at, if only to find what is wrong with them. */
+static const wsrt_limit_key *only_limited(const wsrt_limiter *l, const wsrt_limit_key *keys,
+                                          size_t count)
+{
+    const wsrt_limit_key *only = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t scope = scope_of(&keys[i]);
+        if (scope - 1 >= SCOPES - 1 || keys[i].rule != NULL)
+            return NULL;
+        if (rule_of(l, (int)scope)->step == 0)
+            continue;
+        if (only != NULL)
+            return NULL;
+        only = &keys[i];
+    }
+    return only;
+}
+
 /* Apart, so that its frame costs the commonest request nothing. */
 __attribute__((noinline)) static int check_any(wsrt_limiter *l, const wsrt_limit_key *keys,
                                                size_t count, uint32_t n, int64_t time,
@@ -506,8 +526,9 @@ __attribute__((noinline)) static int check_any(wsrt_limiter *l, const wsrt_limit
 
     if (l == NULL || count > MOST_KEYS || (keys == NULL && count > 0))
         return WSRT_ERR_INVALID;
-    if (count == 1 && n > 0)
-        return check_one(l, keys, n, now, out);
+    const wsrt_limit_key *only = n > 0 ? only_limited(l, keys, count) : NULL;
+    if (only != NULL)
+        return check_one(l, only, n, now, out);
     return check_all(l, keys, count, n, now, out);
 }
 

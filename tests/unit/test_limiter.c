@@ -352,6 +352,31 @@ START_TEST(a_refusing_scope_leaves_the_others_untouched)
 }
 END_TEST
 
+START_TEST(beside_scopes_that_are_off_a_limited_one_answers_as_alone)
+{
+    wsrt_limiter_cell c = {0}, alone = {0};
+    wsrt_limit_key keys[] = {named_key(WSRT_SCOPE_ROUTE, "r"), cell_key(WSRT_SCOPE_CONNECTION, &c),
+                             named_key(WSRT_SCOPE_STAGE, "")};
+    wsrt_limit_key same = cell_key(WSRT_SCOPE_CONNECTION, &alone);
+    const wsrt_rule own = {1, 30, 0};
+    wsrt_limit_result r, s;
+    wsrt_limiter *l = make(NULL);
+
+    for (int i = 0; i < 22; i++) {
+        int rc = wsrt_limiter_check(l, &same, 1, 1, i, &s);
+        ck_assert_int_eq(wsrt_limiter_check(l, keys, 3, 1, i, &r), rc);
+        ck_assert_mem_eq(&r, &s, sizeof r);
+        ck_assert_uint_eq(c.tat, alone.tat);
+    }
+    ck_assert_uint_eq(stats_of(l).refused[WSRT_SCOPE_CONNECTION], 4);
+    ck_assert_uint_eq(stats_of(l).keys, 0);
+    keys[0].rule = &own; /* on, for this key */
+    ck_assert_int_eq(wsrt_limiter_check(l, keys, 3, 1, 100 * SECOND, &r), WSRT_OK);
+    ck_assert_uint_eq(stats_of(l).keys, 1);
+    wsrt_limiter_free(l);
+}
+END_TEST
+
 START_TEST(of_several_refusing_scopes_the_longest_wait_is_told)
 {
     wsrt_limiter_cell c = {0}, u = {0};
@@ -1008,6 +1033,7 @@ Suite *suite(void)
     tcase_add_test(t, asking_for_no_unit_tells_what_is_left_and_charges_nothing);
     tcase_add_test(t, an_admitted_request_names_its_tightest_scope);
     tcase_add_test(t, a_refusing_scope_leaves_the_others_untouched);
+    tcase_add_test(t, beside_scopes_that_are_off_a_limited_one_answers_as_alone);
     tcase_add_test(t, of_several_refusing_scopes_the_longest_wait_is_told);
     tcase_add_test(t, a_scope_that_fails_while_charging_gives_the_others_their_units_back);
     tcase_add_test(t, a_dry_run_counts_and_admits);
