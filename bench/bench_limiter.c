@@ -131,6 +131,7 @@ struct worker {
     struct rig rig;
     double (*run)(struct rig *r);
     pthread_barrier_t *together;
+    int number;
     double ns;
 };
 
@@ -138,6 +139,7 @@ static void *work(void *user)
 {
     struct worker *w = user;
 
+    bench_own_processor(w->number);
     pthread_barrier_wait(w->together);
     w->ns = w->run(&w->rig);
     return NULL;
@@ -154,7 +156,7 @@ static double on_threads(struct rig *r, double (*run)(struct rig *), int shared)
 
     pthread_barrier_init(&together, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
-        workers[i] = (struct worker){.rig = *r, .run = run, .together = &together};
+        workers[i] = (struct worker){.rig = *r, .run = run, .together = &together, .number = i};
         if (!shared) {
             workers[i].rig.keys[0].cell = &cells[i].open;
             workers[i].rig.keys[1].cell = &cells[i].shut;

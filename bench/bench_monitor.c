@@ -90,6 +90,7 @@ static void *other_thread(void *user)
 
     if (wsrt_recorder_new(&own, monitor) != WSRT_OK)
         abort();
+    bench_own_processor(0);
     pthread_barrier_wait(&together);
     operations(own);
     wsrt_recorder_free(own);

@@ -115,15 +115,15 @@ struct ledger {
 
 static inline struct ledger *breaker_ledger(const wsrt_breaker *b)
 {
-    return (struct ledger *)(uintptr_t)(b - b->index) - b->index - 1;
+    return (struct ledger *)((uintptr_t)b - b->index * (sizeof *b + sizeof(struct ledger))) - 1;
 }
 
 /* Of a breaker with one stripe. */
 static inline struct earlier *breaker_earlier(const wsrt_breaker *b)
 {
-    struct ledger *last = (struct ledger *)(uintptr_t)(b - b->index) - BATCH;
-
-    return (struct earlier *)last - b->index - 1;
+    return (struct earlier *)((uintptr_t)b - BATCH * sizeof(struct ledger) -
+                              b->index * (sizeof *b + sizeof(struct earlier))) -
+           1;
 }
 
 enum { PIN_EVICTED = 1 << 30 };
