@@ -33,6 +33,24 @@ static inline struct bench bench_start(int argc, char **argv)
     return b;
 }
 
+/* What a subject holds in bytes, and how often it asked for more: an allocator's `user`. */
+struct bench_heap {
+    size_t live, calls;
+};
+
+static inline void *bench_realloc(void *user, void *ptr, size_t old_size, size_t new_size)
+{
+    struct bench_heap *h = user;
+
+    h->live += new_size - old_size;
+    h->calls += new_size > old_size;
+    if (new_size == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return realloc(ptr, new_size);
+}
+
 /* CPU nanoseconds of this thread: neighbours do not count. */
 static inline int64_t bench_cpu(void)
 {

@@ -16,13 +16,9 @@
 enum { ROUNDS = 51, CALLS = 40000, QUICK_CALLS = 100, BULK = 1000000 };
 enum { MANY = 10000, NAMED = 8000, FEW = 200, NAME_LEN = 16 };
 
-struct counter {
-    size_t live, calls;
-};
-
 struct rig {
     wsrt_breakers *registry, *named;
-    struct counter heap;
+    struct bench_heap heap;
     wsrt_breaker *closed, *open, *failing, *crowded, *striped;
     wsrt_breaker *many[MANY];
     char names[NAMED][NAME_LEN];
@@ -40,19 +36,6 @@ struct variant {
 
 static _Atomic uint64_t floor_word;
 static volatile int64_t sink;
-
-static void *counting_realloc(void *user, void *ptr, size_t old_size, size_t new_size)
-{
-    struct counter *c = user;
-
-    c->live += new_size - old_size;
-    c->calls += new_size > old_size;
-    if (new_size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return realloc(ptr, new_size);
-}
 
 static int64_t read_clock(clockid_t which)
 {
@@ -286,7 +269,7 @@ static wsrt_breaker_config patient(int stripes)
 static void make_rig(struct rig *rig, int quick)
 {
     wsrt_breakers_options o = {.struct_size = sizeof o,
-                               .allocator = {counting_realloc, &rig->heap},
+                               .allocator = {bench_realloc, &rig->heap},
                                .now = read_clock(CLOCK_MONOTONIC),
                                .max_breakers = 100000};
     wsrt_breaker_config plain = patient(1), striped = patient(4);

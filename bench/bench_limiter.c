@@ -12,10 +12,6 @@
 enum { ROUNDS = 25, CALLS = 400000, QUICK_CALLS = 2000, THREADS = 2, KEYS = 1000000 };
 enum { BURST = 1 << 20 }; /* at a unit a nanosecond */
 
-struct heap {
-    size_t live, calls;
-};
-
 /* Each thread has its own; a line of the cache apart. */
 struct cells {
     _Alignas(64) wsrt_limiter_cell open;
@@ -31,19 +27,6 @@ struct rig {
 };
 
 static volatile int64_t result;
-
-static void *counting_realloc(void *user, void *ptr, size_t old_size, size_t new_size)
-{
-    struct heap *h = user;
-
-    h->live += new_size - old_size;
-    h->calls += new_size > old_size;
-    if (new_size == 0) {
-        free(ptr);
-        return NULL;
-    }
-    return realloc(ptr, new_size);
-}
 
 /* ---- one thread ---- */
 
@@ -233,10 +216,10 @@ static int ratio_row(struct bench *b, const struct variant *v)
     return row(b, v->name, bench_median(ratios, ROUNDS), v->most > 0 ? v->most : -1, "clock reads");
 }
 
-static void setup(struct rig *r, struct heap *heap, struct cells *cells)
+static void setup(struct rig *r, struct bench_heap *heap, struct cells *cells)
 {
     wsrt_limiter_options o = {
-        .struct_size = sizeof o, .max_keys = KEYS, .allocator = {counting_realloc, heap}};
+        .struct_size = sizeof o, .max_keys = KEYS, .allocator = {bench_realloc, heap}};
 
     o.connection = o.user = o.stage = (wsrt_rule){1e9, BURST, 0};
     o.ping = (wsrt_rule){0.000001, 1, 0};
@@ -252,7 +235,7 @@ int main(int argc, char **argv)
 {
     static struct cells cells;
     struct bench b = bench_start(argc, argv);
-    struct heap heap = {0, 0};
+    struct bench_heap heap = {0, 0};
     struct rig r = {.calls = b.quick ? QUICK_CALLS : CALLS};
     double floor_ns[ROUNDS];
     int check = 0, missed = 0;

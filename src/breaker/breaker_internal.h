@@ -413,8 +413,9 @@ const struct layer *wsrt_breaker_document_layer(const struct document *d, wsrt_s
 
 /* Under the events' lock. */
 void wsrt_breaker_destroy(wsrt_breakers *r, wsrt_breaker *b);
-/* A reference to every breaker, in memory of the registry; under its lock. */
+/* A reference to every breaker, in memory of the registry. */
 int wsrt_breakers_hold_all(wsrt_breakers *r, wsrt_breaker ***out, size_t *count);
+int wsrt_breakers_hold_locked(wsrt_breakers *r, wsrt_breaker ***out, size_t *count);
 void wsrt_breakers_let_go(wsrt_breakers *r, wsrt_breaker **all, size_t count);
 
 /* ---- settings.c: under the registry's lock ---- */

@@ -729,7 +729,7 @@ int wsrt_breakers_find(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
 
 /* ---- all of them ---- */
 
-int wsrt_breakers_hold_all(wsrt_breakers *r, wsrt_breaker ***out, size_t *count)
+int wsrt_breakers_hold_locked(wsrt_breakers *r, wsrt_breaker ***out, size_t *count)
 {
     wsrt_breaker **all = wsrt_mem_alloc(&r->allocator, r->count * sizeof(wsrt_breaker *));
     size_t n = 0;
@@ -749,6 +749,14 @@ int wsrt_breakers_hold_all(wsrt_breakers *r, wsrt_breaker ***out, size_t *count)
     return WSRT_OK;
 }
 
+int wsrt_breakers_hold_all(wsrt_breakers *r, wsrt_breaker ***out, size_t *count)
+{
+    pthread_mutex_lock(&r->lock);
+    int rc = wsrt_breakers_hold_locked(r, out, count);
+    pthread_mutex_unlock(&r->lock);
+    return rc;
+}
+
 void wsrt_breakers_let_go(wsrt_breakers *r, wsrt_breaker **all, size_t count)
 {
     for (size_t i = 0; i < count; i++)
@@ -763,9 +771,7 @@ int wsrt_breakers_foreach(wsrt_breakers *r, int (*fn)(wsrt_breaker *b, void *use
 
     if (r == NULL || fn == NULL)
         return WSRT_ERR_INVALID;
-    pthread_mutex_lock(&r->lock);
     int rc = wsrt_breakers_hold_all(r, &all, &count);
-    pthread_mutex_unlock(&r->lock);
     if (rc != WSRT_OK)
         return rc;
     for (size_t i = 0; i < count && rc == WSRT_OK; i++)

@@ -129,7 +129,7 @@ struct exchange {
 /* Everything that can fail; nothing of it shows. */
 static int prepare(wsrt_breakers *r, struct exchange *x)
 {
-    int rc = wsrt_breakers_hold_all(r, &x->all, &x->count);
+    int rc = wsrt_breakers_hold_locked(r, &x->all, &x->count);
 
     if (rc != WSRT_OK || x->count == 0)
         return rc;

@@ -123,13 +123,14 @@ static void save_stats(wsrt_breaker *b, const wsrt_breaker_clock *at, struct ent
 static void save_entry(wsrt_breaker *b, const wsrt_breaker_clock *at, unsigned char *out)
 {
     const struct settings *s = breaker_settings(b);
+    wsrt_span service = wsrt_breaker_service(b), operation = wsrt_breaker_operation(b);
     uint64_t word = atomic_load(&b->word), trip = atomic_load(&breaker_ledger(b)->trip_counts);
     int64_t t = breaker_time(s, at->now);
     struct tape tape = {.out = out};
     struct entry e = {
         .state = (uint64_t)word_state(word),
-        .service_len = wsrt_breaker_service(b).len,
-        .operation_len = wsrt_breaker_operation(b).len,
+        .service_len = service.len,
+        .operation_len = operation.len,
         .growth = atomic_load(&b->growth),
         .wait_left = word_state(word) == WSRT_BREAKER_OPEN ? word_left(word, t) : 0,
         .wall = at->wall,
@@ -141,8 +142,8 @@ static void save_entry(wsrt_breaker *b, const wsrt_breaker_clock *at, unsigned c
     save_stats(b, at, &e);
     wsrt_window_read(b, s, t, word_generation(word), e.buckets);
     walk(&tape, &e);
-    memcpy(out + FIXED, wsrt_breaker_service(b).ptr, e.service_len);
-    memcpy(out + FIXED + e.service_len, wsrt_breaker_operation(b).ptr, e.operation_len);
+    memcpy(out + FIXED, service.ptr, service.len);
+    memcpy(out + FIXED + service.len, operation.ptr, operation.len);
 }
 
 static size_t entry_size(const wsrt_breaker *b)
@@ -195,9 +196,7 @@ int wsrt_breakers_save(wsrt_breakers *r, const wsrt_breaker_clock *at, void *buf
 
     if (r == NULL || at == NULL || (buf == NULL && cap > 0))
         return WSRT_ERR_INVALID;
-    pthread_mutex_lock(&r->lock);
     int rc = wsrt_breakers_hold_all(r, &all, &count);
-    pthread_mutex_unlock(&r->lock);
     if (rc != WSRT_OK)
         return rc;
     rc = save_all(all, count, at, &room);
