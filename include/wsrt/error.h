@@ -113,7 +113,8 @@ typedef struct wsrt_error {
  * connectionId, userId, action; what is known} at the end of the error. Problem: `type` is
  * `urn:wsrt:error:` and the type's name in lower case with dashes. A text detail "service" that
  * names cognito, apigateway-management or dynamodb chooses the default text. A correlation id that
- * is not wsrt_correlation_id_valid() is left out. @since 0.1
+ * is not wsrt_correlation_id_valid() is left out. Of SERVICE_RESTART retryAfter is up to ten seconds,
+ * by the correlation id, so that not everybody comes back at once. @since 0.1
  */
 typedef enum wsrt_error_form {
     WSRT_ERROR_FORM_CLIENT = 1,          /**< HTTP body for clients */

@@ -3,6 +3,7 @@
 #include "error/redact.h"
 
 #include "base/date.h"
+#include "base/hash.h"
 #include "base/options.h"
 #include "json/number.h"
 #include "json/write.h"
@@ -124,12 +125,23 @@ static int retryable(const struct envelope *v)
     return (v->e->flags & WSRT_ERROR_RETRYABLE) != 0 || v->row->info.retryable;
 }
 
+/* All who are sent away by a restart would come back at once: up to ten seconds by the id. */
+static int64_t spread(const struct envelope *v)
+{
+    enum { MOST = 10000 };
+    wsrt_span id = v->e->correlation_id;
+
+    return v->id_valid ? 1 + (int64_t)(wsrt_hash(0, id.ptr, id.len) % MOST) : -1;
+}
+
 /* Milliseconds; -1 = none. */
 static int64_t retry_after(const struct envelope *v)
 {
     if (v->e->retry_after_ms != 0)
         return v->e->retry_after_ms > 0 ? v->e->retry_after_ms : -1;
-    return retryable(v) ? v->row->info.retry_after_ms : -1;
+    if (!retryable(v))
+        return -1;
+    return v->e->type == WSRT_ERROR_SERVICE_RESTART ? spread(v) : v->row->info.retry_after_ms;
 }
 
 static int is_frame(const struct envelope *v)

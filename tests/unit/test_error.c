@@ -232,6 +232,34 @@ START_TEST(retry_members_follow_the_type_unless_the_error_says_otherwise)
 }
 END_TEST
 
+static int64_t wait_after_a_restart(const char *id)
+{
+    wsrt_error e = plain(WSRT_ERROR_SERVICE_RESTART);
+
+    e.correlation_id = wsrt_span_cstr(id);
+    ck_assert_int_eq(wsrt_error_write(&e, WSRT_ERROR_FORM_FRAME, out, sizeof out, NULL), WSRT_OK);
+    const char *at = strstr(out, "\"retryAfter\":");
+    ck_assert_msg(at != NULL, "%s", out);
+    return strtoll(at + strlen("\"retryAfter\":"), NULL, 10);
+}
+
+START_TEST(who_is_sent_away_by_a_restart_comes_back_within_ten_seconds_but_not_at_once)
+{
+    int tenths[10] = {0};
+    char id[16];
+
+    for (int i = 0; i < 10000; i++) {
+        snprintf(id, sizeof id, "c-%d", i);
+        int64_t wait = wait_after_a_restart(id);
+        ck_assert_int_eq(wait_after_a_restart(id), wait);
+        ck_assert(wait > 0 && wait <= 10000);
+        tenths[(wait - 1) / 1000]++;
+    }
+    for (int i = 0; i < 10; i++)
+        ck_assert(tenths[i] > 880 && tenths[i] < 1120);
+}
+END_TEST
+
 START_TEST(a_limit_is_named_with_its_scope)
 {
     wsrt_error e = plain(WSRT_ERROR_RATE_LIMIT);
@@ -700,6 +728,7 @@ Suite *suite(void)
     tcase_add_test(t, the_developer_form_adds_details_stack_and_debug);
     tcase_add_test(t, the_problem_form_is_rfc_9457);
     tcase_add_test(t, retry_members_follow_the_type_unless_the_error_says_otherwise);
+    tcase_add_test(t, who_is_sent_away_by_a_restart_comes_back_within_ten_seconds_but_not_at_once);
     tcase_add_test(t, a_limit_is_named_with_its_scope);
     tcase_add_test(t, a_named_outside_service_has_a_text_of_its_own);
     tcase_add_test(t, codes_that_are_none_give_way_to_the_types);
