@@ -407,6 +407,8 @@ def a_bad_file_is_told_with_pointer_and_rule():
         (widget(place={"x": 0, "y": 0, "depth": 1}), ": /widgets/1/place/depth: unknown member"),
         ({"limits": []}, ": /limits: is not an object"),
         ({"limits": {"a b": {}}}, ": /limits/a b: is not 1 to 255 letters"),
+        ('{"limits": {"a\\u0000b": {}}}', ": /limits/a\\u0000b: is not 1 to 255 letters"),
+        (widget(operations=["a\0b"]), ": /widgets/1/operations/0: is not 1 to 255 letters"),
         ({"limits": {"a": 1}}, ": /limits/a: is not an object"),
         ({"limits": {"a": {"speed": 1}}}, ": /limits/a/speed: unknown member"),
         ({"limits": {"a": {"duration": 0}}}, ": /limits/a/duration: is not a number above 0"),

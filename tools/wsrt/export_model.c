@@ -55,7 +55,7 @@ int is_text(wsrt_span s, const char *text)
 int export_operation_fits(wsrt_span name)
 {
     for (size_t i = 0; i < name.len; i++)
-        if (!isalnum((unsigned char)name.ptr[i]) && strchr("_.-", name.ptr[i]) == NULL)
+        if (!isalnum((unsigned char)name.ptr[i]) && memchr("_.-", name.ptr[i], 3) == NULL)
             return 0;
     return name.len > 0 && name.len <= 255;
 }
