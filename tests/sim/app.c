@@ -19,6 +19,15 @@ static struct {
 
 /* ---- the store, with its faults ----------------------------------------------------------- */
 
+static void dawdle(void)
+{
+    if (!fiber_inside())
+        return;
+    if (plan.store_slow > 0 && dice_chance(DICE_APP, 300))
+        fiber_sleep(dice_between(DICE_APP, 1, plan.store_slow) * SIM_MS);
+    fiber_pause();
+}
+
 /* A status, if the store is to fail now. Time passes either way. */
 static int trouble(void)
 {
@@ -27,9 +36,7 @@ static int trouble(void)
 
     if (!fiber_inside())
         return WSRT_OK;
-    if (plan.store_slow > 0 && dice_chance(DICE_APP, 300))
-        fiber_sleep(dice_between(DICE_APP, 1, plan.store_slow) * SIM_MS);
-    fiber_pause();
+    dawdle();
     if (!dice_chance(DICE_APP, plan.store_bad))
         return WSRT_OK;
     work.faults++;
@@ -49,6 +56,9 @@ static int store_put(void *self, const wsrt_record *r, int if_absent, int64_t no
         return rc;
     ledger_found(r->connection_id, since, "put");
     ledger_put(r->connection_id);
+    if (planted == PLANT_ARRIVING && dice_chance(DICE_APP, 100))
+        ledger_removing(r->connection_id);
+    dawdle(); /* others see it before its caller does */
     return rc;
 }
 

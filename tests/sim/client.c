@@ -386,6 +386,14 @@ static void dial_later(struct client *k, int64_t least_ms, int64_t most_ms)
         world_later(dice_between(DICE_CLIENTS, least_ms, most_ms) * SIM_MS, dial, k, 0);
 }
 
+int clients_ask(int c)
+{
+    for (int i = 0; i < plan.clients; i++)
+        if (room.clients[i].c == c && room.clients[i].wire != NULL)
+            return room.clients[i].state == ASKING;
+    return 0;
+}
+
 void clients_rest(void)
 {
     room.resting = 1;

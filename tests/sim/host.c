@@ -25,6 +25,7 @@ static struct {
     wsrt_server *server;
     struct disk_image *image;
     int life, ending;
+    int closing; /* the server has been told to end */
     int publishers[PUBLISHERS];
 } host;
 
@@ -232,10 +233,16 @@ static void end_life(void *user, uint64_t life)
     if (host.server == NULL || host.life != (int)life)
         return;
     world_note("ends", plan.abrupt, 0);
+    host.closing = 1;
     if (plan.abrupt || host.image != NULL)
         wsrt_server_stop(host.server);
     else
         must(wsrt_server_drain(host.server, NULL), "drain");
+}
+
+int host_serves(void)
+{
+    return host.server != NULL && !host.closing;
 }
 
 static void cut_power(void)

@@ -10,6 +10,8 @@
 
 enum { MOST_NUMBER = 256, USERS = 8, STORED = 1, PROMISED = 2, PAGE = 16, ROOM = 128 * 1024 };
 
+#define PATIENCE (INT64_C(9000) * SIM_MS) /* the server's with a handshake is ten seconds */
+
 /* Units that come back with time, as a limit is defined. */
 struct bucket {
     int64_t since;
@@ -20,6 +22,7 @@ struct connection {
     char id[LEDGER_TEXT];
     int user, connects, disconnects, life;
     int put, removing;
+    int64_t dialled;
     int put_at_cut, removed_at_cut;
     uint64_t removed; /* when; 0 = it was not */
     int64_t last;     /* number of the last message that the application saw */
@@ -43,7 +46,8 @@ int ledger_dialled(int user)
 {
     if (ledger.count == LEDGER_CONNECTIONS - 8) /* others send under the last numbers */
         return -1;
-    ledger.connections[ledger.count] = (struct connection){.user = user, .life = ledger.life};
+    ledger.connections[ledger.count] =
+        (struct connection){.user = user, .life = ledger.life, .dialled = world_now()};
     return ledger.count++;
 }
 
@@ -166,9 +170,22 @@ void ledger_put(wsrt_span id)
     known(id, "the store")->put = 1;
 }
 
+/* Nothing but the end of its time may part a client from its server before the 101. */
+static int arrives(const struct connection *k)
+{
+    return k->put && k->disconnects == 0 && plan.call_bad == 0 && plan.memory_bad == 0 &&
+           host_serves() && world_now() - k->dialled < PATIENCE &&
+           clients_ask((int)(k - ledger.connections));
+}
+
 void ledger_removing(wsrt_span id)
 {
-    known(id, "a removal")->removing = 1;
+    struct connection *k = known(id, "a removal");
+
+    if (arrives(k))
+        violated("arriving", "the record of %s is given up, and its client waits for the 101",
+                 k->id);
+    k->removing = 1;
 }
 
 void ledger_removed(wsrt_span id, int rc)

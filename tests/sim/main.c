@@ -23,6 +23,7 @@ static const char *const plants[PLANTS] = {
     [PLANT_BURST] = "burst",
     [PLANT_RECORDED] = "recorded",
     [PLANT_MEMORY] = "memory",
+    [PLANT_ARRIVING] = "arriving",
 };
 
 /* Seeds differ in kind, too: some are calm, some have every fault there is. */

@@ -45,6 +45,7 @@ enum sim_plant {
     PLANT_BURST,        /* the limiter lets one more message through */
     PLANT_RECORDED,     /* a call goes past the breaker */
     PLANT_MEMORY,       /* a block is forgotten */
+    PLANT_ARRIVING,     /* a record is taken for a peer's that is gone */
     PLANTS
 };
 
@@ -160,6 +161,7 @@ void disk_restore(struct disk_image *image); /* with no file open; frees it */
 /* ---- client.c ----------------------------------------------------------------------------- */
 
 void clients_begin(void);
+int clients_ask(int c);    /* that connection's client waits for its 101 */
 void clients_rest(void);   /* they dial no more */
 void clients_forget(void); /* those of another seed */
 
@@ -173,7 +175,8 @@ void app_begin(void);
 void app_routes(struct wsrt_runtime *rt);
 /* Puts the seed's slowness and faults, and the ledger, between the runtime and its store. */
 void app_wrap(struct wsrt_store *store, struct wsrt_history *history);
-void host_run(void); /* a whole seed */
+void host_run(void);   /* a whole seed */
+int host_serves(void); /* and is not about to end */
 
 /* ---- ledger.c ----------------------------------------------------------------------------- */
 

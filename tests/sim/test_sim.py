@@ -13,7 +13,8 @@ from tap import check, plan  # noqa: E402
 SIM = sys.argv[1]
 SEEDS = int(os.environ.get("WSRT_SIM_SEEDS") or os.environ.get("WSRT_SIM_USUAL", "2000"))
 SPEED = int(os.environ.get("WSRT_SIM_SPEED", "0"))
-PLANTS = ["acknowledged", "resurrected", "order", "probes", "burst", "recorded", "memory"]
+PLANTS = ["acknowledged", "resurrected", "order", "probes", "burst", "recorded", "memory",
+          "arriving"]
 FOUND_WITHIN = 100
 THINGS = ["connections", "messages", "acknowledged", "calls", "probes", "sessions resumed",
           "power cuts", "restarts", "allocations refused", "faults"]
