@@ -425,6 +425,25 @@ START_TEST(more_connections_than_allowed_get_503)
 }
 END_TEST
 
+START_TEST(limits_are_judged_behind_the_origin_and_before_the_application)
+{
+    char request[512];
+
+    rig_start_with(&rig, (wsrt_server_options){.max_connections = 1});
+    int a = rig_open(&rig), b = rig_adopt(&rig);
+    int len = snprintf(request, sizeof request, "%.*sOrigin: http://evil.example\r\n\r\n",
+                       (int)strlen(rig_upgrade) - 2, rig_upgrade);
+    rig_send(b, request, (size_t)len);
+    rig_expect_answer(&rig, b, "HTTP/1.1 403 ", "");
+    rig_send(b, rig_upgrade, strlen(rig_upgrade));
+    rig_expect_answer(&rig, b, "HTTP/1.1 503 ", "");
+    ck_assert_int_eq(rig.connects, 1);
+    close(a);
+    close(b);
+    rig_stop(&rig);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("server_conn");
@@ -455,6 +474,7 @@ Suite *suite(void)
     tcase_add_test(t, an_upgrade_may_arrive_byte_by_byte);
     tcase_add_test(t, more_connections_of_an_address_than_allowed_get_429);
     tcase_add_test(t, more_connections_than_allowed_get_503);
+    tcase_add_test(t, limits_are_judged_behind_the_origin_and_before_the_application);
     suite_add_tcase(s, t);
     return s;
 }
