@@ -79,6 +79,7 @@ int wsrt_box_connect(wsrt_loop *l, wsrt_conn *c, const char *accept)
         return WSRT_ERR_NOMEM;
     }
     fill(j, l->head);
+    j->flags = c->trust & WSRT_TRUST_DEVELOPER;
     memcpy(j->accept, accept, sizeof j->accept);
     c->box = b;
     c->state = WSRT_CONN_CONNECTING;

@@ -1,6 +1,7 @@
 /* The CONNECT event of an upgrade, and what becomes of the application's answer. With workers the
  * event is dispatched on one of them, and the loop hears of the answer later. */
 #include "server/connect.h"
+#include "server/endpoints.h"
 #include "server/workers.h"
 
 #include <string.h>
@@ -280,7 +281,8 @@ static void connect_now(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req
     wsrt_connect_room room = {l->pairs, l->query, l->text};
     wsrt_inline i = {l, c, {0}};
     wsrt_connecting u = {l->server, req, accept, give_now, &i};
-    wsrt_event ev = {.connection_id = {c->id, WSRT_ID_LEN},
+    wsrt_event ev = {.flags = c->trust & WSRT_TRUST_DEVELOPER,
+                     .connection_id = {c->id, WSRT_ID_LEN},
                      .stage = l->set->stage,
                      .source_ip = wsrt_input_ip(l, c),
                      .session = &c->session,
@@ -299,8 +301,18 @@ static void connect_now(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req
     settle(l, c, &i.verdict);
 }
 
+/* Who could ask for the paths that manage the server may see as much in its errors. */
+static void note_developer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
+{
+    const wsrt_exchange k = {.loop = l, .conn = c, .req = req};
+
+    if (wsrt_guard_judge(&k, WSRT_GUARD_OWN_PAGES) == 0)
+        c->trust |= WSRT_TRUST_DEVELOPER;
+}
+
 void wsrt_connect(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, const char *accept)
 {
+    note_developer(l, c, req);
     if (wsrt_conn_new_id(l, c) != WSRT_OK) {
         fail(l, c);
         return;

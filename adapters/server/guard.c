@@ -67,7 +67,7 @@ static int is_elsewhere(const wsrt_exchange *k)
 {
     const wsrt_terms *terms = k->loop->terms;
 
-    if (k->conn->is_admin)
+    if ((k->conn->trust & WSRT_TRUST_ADMIN) != 0)
         return 0;
     return k->loop->set->admin.count > 0 || (terms->management == WSRT_MANAGEMENT_LOOPBACK &&
                                              (terms->proxies.count > 0 || terms->proxies.local));

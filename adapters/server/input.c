@@ -91,6 +91,7 @@ static __attribute__((noinline)) void leave_to_workers(wsrt_loop *l, wsrt_span b
 {
     uint32_t flags = opcode == WSRT_WS_OP_BINARY ? WSRT_EVENT_BINARY : 0;
 
+    flags |= l->current->trust & WSRT_TRUST_DEVELOPER;
     if (wsrt_box_message(l, l->current, body, flags) != WSRT_OK)
         out_of_memory(l, l->current);
 }
@@ -110,7 +111,8 @@ static inline void dispatch_message(wsrt_loop *l, wsrt_span body, int opcode)
         return;
     }
     l->event.body = body;
-    l->event.flags = WSRT_EVENT_SETTLES | (opcode == WSRT_WS_OP_BINARY);
+    l->event.flags = WSRT_EVENT_SETTLES | (l->current->trust & WSRT_TRUST_DEVELOPER) |
+                     (uint32_t)(opcode == WSRT_WS_OP_BINARY);
     int rc = wsrt_runtime_dispatch(l->server->runtime, &l->event, answer_message, l);
     wsrt_times_note(&l->times, l->routed);
     if (rc != WSRT_OK)

@@ -81,6 +81,13 @@ typedef struct wsrt_letter {
 
 /* ---- connections (conn.c) ------------------------------------------------------------------- */
 
+/* What a connection may besides others'. */
+enum wsrt_trust {
+    WSRT_TRUST_ADMIN = 1, /* came by a listener for those who manage */
+    WSRT_TRUST_DEVELOPER =
+        WSRT_EVENT_DEVELOPER, /* might manage: sees what errors tell developers */
+};
+
 typedef enum wsrt_conn_state {
     WSRT_CONN_FREE = 0,
     WSRT_CONN_HTTP,      /* reads a request's head */
@@ -150,7 +157,7 @@ typedef struct wsrt_conn {
     uint8_t flags;
     uint8_t interest;  /* what epoll watches */
     uint8_t is_unix;   /* has no address; other threads read it */
-    uint8_t is_admin;  /* came by a listener for those who manage */
+    uint8_t trust;     /* bits of wsrt_trust */
     uint8_t forwarded; /* `ip` is whom a proxy speaks for */
 } wsrt_conn;
 

@@ -425,6 +425,6 @@ void wsrt_listen_accept(wsrt_loop *l, size_t index)
             setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
         wsrt_conn *c = wsrt_listen_adopt(l, fd, is_unix ? NULL : ip_of(&a, ip));
         if (c != NULL)
-            c->is_admin = l->server->listeners[index].is_admin != 0;
+            c->trust = l->server->listeners[index].is_admin ? WSRT_TRUST_ADMIN : 0;
     }
 }

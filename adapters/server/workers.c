@@ -125,6 +125,7 @@ static int run_connect(wsrt_worker *w, const wsrt_job *j)
     /* It has been read before: it is whole, and good. */
     if (wsrt_http_parse_request(j->bytes, j->len, &limits, &scanned, &w->request) != WSRT_HTTP_DONE)
         return WSRT_ERR_INTERNAL;
+    w->event.flags = j->flags;
     atomic_store_explicit(&w->box->connecting, pthread_self(), memory_order_relaxed);
     int rc = wsrt_connect_dispatch(&u, &room, &w->event);
     atomic_store_explicit(&w->box->connecting, (pthread_t)0, memory_order_relaxed);

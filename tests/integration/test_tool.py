@@ -645,9 +645,18 @@ def the_chat_limits_rates_unless_told_not_to():
             equal("error" in types, limited)
 
 
-def developer_errors_is_accepted():
-    with Serve("--developer-errors", "--app", "echo") as server:
-        equal(server.end(), OK)
+def developer_errors_are_for_programs_that_might_manage_the_server_and_only_when_it_allows_them():
+    for allowed in (False, True):
+        for workers in ("0", "1"):
+            flags = ("--developer-errors",) if allowed else ()
+            with Serve("--app", "chat", "--workers", workers, *flags) as server:
+                for header, local in ((), True), (("--header", "X-Forwarded-For: 192.0.2.1"), False):
+                    done = wsrt("connect", "--send", '{"type":"nope"}', "--expect", "1", *header,
+                                server.url)
+                    error = json.loads(done.stdout)["error"]
+                    equal("debug" in error, allowed and local, f"{flags} {header} {workers}")
+                    equal("details" in error, allowed and local)
+                equal(server.end(), OK)
 
 
 # ---- serve: logs ----
