@@ -128,7 +128,7 @@ def check_names_file_line_pointer_and_rule_of_every_fault():
         '5: /lifetime: is neither a duration such as "10s" nor a number of seconds',
         "6: /app: 'ecko' is not one of chat|dashboard|echo",
         "6: /max-per-ip: is not a whole number",
-        "6: /drain-timeout: is not a whole number",
+        "6: /drain-timeout: is negative",
         "7: /admin/0: is not a string",
         "7: /dev-token/0: '…' is not TOKEN=USER"])
 

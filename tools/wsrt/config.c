@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NAME_MOST = 64, PLACE_MOST = 512 };
+enum { NAME_MOST = 64, PLACE_MOST = 512, NUMBER_MOST = 24 };
 
 static const char file_suffix[] = "-file";
 
@@ -55,30 +55,52 @@ static int wrong(struct reader *r, const struct spot *s, const char *rule)
 
 /* ---- values ---- */
 
+static char *room_for(struct reader *r, size_t len)
+{
+    char *text = option_keep(r->o, len + 1);
+
+    if (text == NULL)
+        complain(TOOL_INTERNAL, "out of memory");
+    return text;
+}
+
+static const char *take_string(struct reader *r, const struct spot *s)
+{
+    size_t len = 0;
+
+    wsrt_json_text(s->json, NULL, 0, &len);
+    char *text = room_for(r, len);
+    if (text == NULL)
+        return NULL;
+    wsrt_json_text(s->json, text, len, NULL);
+    if (memchr(text, '\0', len) == NULL)
+        return text;
+    wrong(r, s, "holds a zero byte");
+    return NULL;
+}
+
+static const char *take_number(struct reader *r, const struct spot *s)
+{
+    int64_t number = 0;
+
+    if (wsrt_json_int64(s->json, &number) != WSRT_OK) {
+        wrong(r, s, "is not a whole number");
+        return NULL;
+    }
+    if (number < 0) {
+        wrong(r, s, "is negative");
+        return NULL;
+    }
+    char *text = room_for(r, NUMBER_MOST);
+    if (text != NULL)
+        snprintf(text, NUMBER_MOST, "%" PRId64, number);
+    return text;
+}
+
 /* The text of a string or of a number, kept; NULL once it was complained about. */
 static const char *take_text(struct reader *r, const struct spot *s)
 {
-    const wsrt_json *json = s->json;
-    size_t len = 0;
-
-    if (json->kind == WSRT_JSON_STRING)
-        wsrt_json_text(json, NULL, 0, &len);
-    char *text = option_keep(r->o, (json->kind == WSRT_JSON_STRING ? len : 24) + 1);
-    int64_t number = 0;
-    if (text == NULL) {
-        complain(TOOL_INTERNAL, "out of memory");
-    } else if (json->kind == WSRT_JSON_STRING) {
-        wsrt_json_text(json, text, len, NULL);
-        if (memchr(text, '\0', len) == NULL)
-            return text;
-        wrong(r, s, "holds a zero byte");
-    } else if (wsrt_json_int64(json, &number) != WSRT_OK || number < 0) {
-        wrong(r, s, "is not a whole number");
-    } else {
-        snprintf(text, 24, "%" PRId64, number);
-        return text;
-    }
-    return NULL;
+    return s->json->kind == WSRT_JSON_STRING ? take_string(r, s) : take_number(r, s);
 }
 
 static int store(struct reader *r, size_t i, const struct spot *s)
