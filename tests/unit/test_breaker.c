@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const int64_t ms = 1000000;
@@ -349,6 +350,120 @@ START_TEST(counts_do_not_come_back_after_silence_of_any_length)
 }
 END_TEST
 
+/* A nanosecond before, at, and a millisecond after each of them. */
+START_TEST(each_boundary_is_where_it_is_said_to_be)
+{
+    static const struct {
+        int64_t off;
+        int is_over, is_beyond;
+    } rows[] = {{-1, 0, 0}, {0, 1, 0}, {1000000, 1, 1}};
+    const int64_t wait = 1000 * ms, lease = 1000 * ms, slow = 100 * ms, window = 10000 * ms;
+    wsrt_breaker_config c = quick();
+
+    c.expected_response_time_ms = slow / ms;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        tear_down();
+        set_up();
+        wsrt_breaker *b = tripped(0), *other = breaker("other", &c);
+        ck_assert_int_eq(rejected(b, wait + rows[i].off, NULL),
+                         rows[i].is_over ? 0 : WSRT_REJECT_OPEN);
+        wsrt_breaker_control(b, WSRT_BREAKER_TRIP, wait / ms, 0);
+        acquire(b, wait);
+        ck_assert_int_eq(rejected(b, wait + lease + rows[i].off, NULL),
+                         rows[i].is_over ? 0 : WSRT_REJECT_PROBE_BUSY);
+        wsrt_permit p = acquire(other, 0);
+        wsrt_breaker_record(other, &p, slow + rows[i].off, WSRT_SUCCESS);
+        ck_assert_uint_eq(stats(other, slow).slow, (uint64_t)rows[i].is_beyond);
+        int64_t end = window / 10 * 9 + slow + rows[i].off;
+        ck_assert_uint_eq(stats(other, end).total_requests, 1);
+        end = slow + rows[i].off + window;
+        ck_assert_uint_eq(stats(other, end).total_requests, 0);
+        ck_assert_uint_eq(stats(other, end + ms).total_requests, 0);
+    }
+}
+END_TEST
+
+/* Whole milliseconds, and never early. */
+START_TEST(a_wait_that_begins_within_a_millisecond_ends_after_one)
+{
+    wsrt_breaker *b = tripped(1);
+
+    ck_assert_int_eq(rejected(b, 1000 * ms + 1, NULL), WSRT_REJECT_OPEN);
+    ck_assert_int_eq(rejected(b, 1001 * ms - 1, NULL), WSRT_REJECT_OPEN);
+    ck_assert_int_eq(rejected(b, 1001 * ms, NULL), 0);
+}
+END_TEST
+
+static int is_armed;
+
+static void *heap_of_before(void *user, void *ptr, size_t old_size, size_t new_size)
+{
+    (void)user;
+    (void)old_size;
+    if (is_armed)
+        ck_abort_msg("a call asks for memory or gives some back");
+    if (new_size == 0) {
+        free(ptr);
+        return NULL;
+    }
+    return realloc(ptr, new_size);
+}
+
+START_TEST(no_call_asks_for_memory_however_it_ends)
+{
+    wsrt_breakers_options o = {.struct_size = sizeof o, .allocator = {heap_of_before, NULL}};
+    wsrt_breaker_config c = quick();
+
+    tear_down();
+    ck_assert_int_eq(wsrt_breakers_new(&registry, &o), WSRT_OK);
+    c.slow_policy = WSRT_SLOW_RATE;
+    c.expected_response_time_ms = 100;
+    wsrt_breaker *b = breaker("svc", &c);
+    is_armed = 1;
+    for (int64_t now = 0; now < 60000 * ms; now += 700 * ms) {
+        wsrt_permit p = {{0, 0}};
+        if (wsrt_breaker_try_acquire(b, now, &p, NULL) != WSRT_OK)
+            continue;
+        int64_t turn = now / (700 * ms);
+        if (turn % 7 == 0)
+            wsrt_breaker_release(b, &p, now);
+        else
+            wsrt_breaker_record(b, &p, now + turn % 3 * 90 * ms, 1 + (int)(turn % 5 % 3));
+    }
+    is_armed = 0;
+    ck_assert_uint_gt(stats(b, 60000 * ms).opened, 1);
+    ck_assert_uint_gt(stats(b, 60000 * ms).rejected, 1);
+    ck_assert_uint_gt(stats(b, 60000 * ms).slow, 1);
+}
+END_TEST
+
+/* All calls of one instant. WSRT_BUCKET_CALLS makes it more. */
+START_TEST(a_full_bucket_stays_full_and_carries_into_nothing)
+{
+    static const int outcomes[] = {WSRT_SUCCESS, WSRT_FAILURE};
+    const char *text = getenv("WSRT_BUCKET_CALLS");
+    const uint64_t calls = text != NULL ? strtoull(text, NULL, 0) : (1 << 24) + 1000;
+    const uint64_t most = (1 << 24) - 1;
+    wsrt_breaker_config c = quick();
+    wsrt_permit p;
+
+    c.failure_threshold = (1 << 24) - 1;
+    c.min_failure_rate = 1;
+    wsrt_breaker *b = breaker("svc", &c);
+    for (size_t i = 0; i < 2; i++) {
+        for (uint64_t n = 0; n < calls; n++) {
+            wsrt_breaker_try_acquire(b, 0, &p, NULL);
+            wsrt_breaker_record(b, &p, 0, outcomes[i]);
+        }
+        ck_assert_uint_eq(stats(b, 0).success_count, most);
+        ck_assert_uint_eq(stats(b, 0).failure_count, i == 0 ? 0 : most);
+    }
+    ck_assert_int_eq(stats(b, 0).state, WSRT_BREAKER_CLOSED); /* not all have failed */
+    ck_assert_uint_eq(stats(b, 0).lifetime_successes, calls);
+    ck_assert_uint_eq(stats(b, 0).lifetime_failures, calls);
+}
+END_TEST
+
 START_TEST(time_going_backwards_counts_as_no_time_passed)
 {
     wsrt_breaker_config c = quick();
@@ -670,6 +785,9 @@ Suite *suite(void)
     tcase_add_test(t, observed_slowness_moves_only_the_lifetime_counter);
     tcase_add_test(t, an_event_counts_for_nine_tenths_of_the_window_and_not_after_all_of_it);
     tcase_add_test(t, counts_do_not_come_back_after_silence_of_any_length);
+    tcase_add_test(t, each_boundary_is_where_it_is_said_to_be);
+    tcase_add_test(t, a_wait_that_begins_within_a_millisecond_ends_after_one);
+    tcase_add_test(t, no_call_asks_for_memory_however_it_ends);
     tcase_add_test(t, time_going_backwards_counts_as_no_time_passed);
     tcase_add_test(t, consecutive_mode_wants_the_failures_in_a_row);
     tcase_add_test(t, a_minimum_failure_rate_is_needed_too);
@@ -688,6 +806,7 @@ Suite *suite(void)
     tcase_set_tags(many, SLOW);
     tcase_add_test(many, a_permit_stays_stale_across_the_wrap_of_the_generation);
     tcase_add_test(many, each_of_very_many_names_finds_its_own);
+    tcase_add_test(many, a_full_bucket_stays_full_and_carries_into_nothing);
     suite_add_tcase(s, many);
     return s;
 }
