@@ -62,6 +62,8 @@ static uint64_t play(uint64_t seed)
 {
     world_begin(seed);
     plan = draw();
+    if (world_starves)
+        plan.memory_bad = (int)dice_between(DICE_PLAN, 20, 200);
     world_note("loops, workers", plan.loops, plan.workers);
     world_note("store, sessions", plan.sqlite, plan.sessions);
     fibers_begin();
@@ -105,7 +107,9 @@ static void report(uint64_t all, double took)
 
 static int usage(void)
 {
-    fputs("usage: wsrt-sim --seed A[..B] [--hash] [--trace] [--plant=NAME]\n", stderr);
+    fputs("usage: wsrt-sim --seed A[..B] [--hash] [--trace] [--starve] [--plant=NAME]\n"
+          "--starve: memory is refused whatever the seed says\n",
+          stderr);
     return 2;
 }
 
@@ -133,6 +137,8 @@ int main(int argc, char **argv)
             hashes = 1;
         } else if (strcmp(argv[i], "--trace") == 0) {
             world_tells = 1;
+        } else if (strcmp(argv[i], "--starve") == 0) {
+            world_starves = 1;
         } else if (strncmp(argv[i], "--plant=", 8) == 0 && find_plant(argv[i] + 8) >= 0) {
             planted_name = argv[i] + 8;
             planted = (enum sim_plant)find_plant(planted_name);

@@ -74,6 +74,7 @@ extern struct sim_plan plan;
 extern enum sim_plant planted;
 extern const char *planted_name; /* of `planted`, as it was asked for */
 extern int world_tells;          /* everything, on stdout */
+extern int world_starves;        /* memory is refused in every seed */
 
 void world_begin(uint64_t seed);
 uint64_t world_hash(void);

@@ -1,6 +1,6 @@
 """The simulator: seeds hold, tell the same story again, and the lies planted in it are found.
 
-WSRT_SIM_SEEDS says how many seeds, else WSRT_SIM_USUAL; WSRT_SIM_SPEED how many seconds one second of
+WSRT_SIM_SEEDS says how many seeds, else WSRT_SIM_USUAL; WSRT_SIM_HOW more words, as --starve; WSRT_SIM_SPEED how many seconds one second of
 CPU is to play at least."""
 import os
 import re
@@ -29,7 +29,8 @@ def sim(*words):
 def play(seeds, jobs):
     """Plays seeds 1 to `seeds` in as many processes as it has processors."""
     part = -(-seeds // jobs)
-    runs = [subprocess.Popen([SIM, "--seed", f"{first}..{min(first + part - 1, seeds)}"],
+    how = os.environ.get("WSRT_SIM_HOW", "").split()
+    runs = [subprocess.Popen([SIM, *how, "--seed", f"{first}..{min(first + part - 1, seeds)}"],
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                              errors="replace")
             for first in range(1, seeds + 1, part)]

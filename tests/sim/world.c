@@ -19,7 +19,8 @@ struct event {
 struct sim_plan plan;
 enum sim_plant planted;
 struct sim_work work;
-int world_tells; /* --trace */
+int world_tells;   /* --trace */
+int world_starves; /* --starve */
 const char *planted_name;
 
 static struct world {
@@ -199,7 +200,7 @@ void violated(const char *invariant, const char *format, ...)
     printf("seed %llu: %s: %s (after %.3f s, %llu seeds before it)\nrepeat: wsrt-sim --seed %llu",
            (unsigned long long)world.seed, invariant, why, (double)(world.now - first_moment) / 1e9,
            (unsigned long long)work.seeds, (unsigned long long)world.seed);
-    printf("%s%s --trace\n",
+    printf("%s%s%s --trace\n", world_starves ? " --starve" : "",
            planted == PLANT_NONE ? "" : " --plant=", planted == PLANT_NONE ? "" : planted_name);
     fflush(stdout);
     _exit(1); /* what is under way cannot be taken apart in order */
