@@ -163,8 +163,7 @@ START_TEST(a_server_of_several_loops_cannot_be_stepped)
     ck_assert_int_eq(wsrt_server_fd(host.server), WSRT_ERR_UNSUPPORTED);
     ck_assert_int_eq(wsrt_server_timeout(host.server), WSRT_ERR_UNSUPPORTED);
     ck_assert_int_eq(wsrt_server_step(host.server), WSRT_ERR_UNSUPPORTED);
-    wsrt_server_free(host.server);
-    wsrt_runtime_free(host.rt);
+    host_free();
 }
 END_TEST
 
