@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_PLANS = 64, MAX_RESULTS = 64, BUFFER = 1 << 20, PATIENCE_S = 10 };
+enum { MAX_PLANS = 256, MAX_RESULTS = 64, BUFFER = 1 << 20, PATIENCE_S = 10 };
 
 struct runtime_api {
     pthread_t thread;
