@@ -32,14 +32,18 @@ static struct {
     const char *call;
     int fatal; /* the how many-th; 0 = none */
     atomic_int made;
+    useconds_t moment_us; /* between the call and the end */
 } death;
 
 static void enter(const char *call)
 {
     if (death.call == NULL || strcmp(call, death.call) != 0)
         return;
-    if (atomic_fetch_add(&death.made, 1) + 1 == death.fatal)
-        kill(getpid(), SIGKILL);
+    if (atomic_fetch_add(&death.made, 1) + 1 != death.fatal)
+        return;
+    if (death.moment_us > 0) /* other threads say what they hold for stored */
+        usleep(death.moment_us);
+    kill(getpid(), SIGKILL);
 }
 
 #define OVERRIDES __attribute__((visibility("default")))
@@ -101,6 +105,7 @@ int main(int argc, char **argv)
     run.steps = atoi(argv[3]);
     death.fatal = atoi(argv[5]);
     death.call = argv[4];
+    death.moment_us = count > 1 ? 5000 : 0;
     run.early = argc > 6;
     if (wsrt_sqlite_store_new(&db, wsrt_span_cstr(argv[1]), NULL, &why) != WSRT_OK) {
         fprintf(stderr, "%s\n", why.text);
