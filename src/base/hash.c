@@ -32,6 +32,18 @@ static void sip_word(struct sip *s, uint64_t word)
     s->a ^= word;
 }
 
+/* Little-endian on every machine: blobs that one has written another one reads. */
+static uint64_t whole_word(const unsigned char *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
 /* What is left of the bytes, and in the highest byte how many they were. */
 static uint64_t last_word(const unsigned char *p, size_t left, size_t len)
 {
@@ -50,11 +62,8 @@ uint64_t wsrt_hash(uint64_t key, const void *data, size_t len)
                     key ^ 0x6c7967656e657261u, key2 ^ 0x7465646279746573u};
     size_t left = len;
 
-    for (; left >= 8; left -= 8, p += 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        sip_word(&s, word);
-    }
+    for (; left >= 8; left -= 8, p += 8)
+        sip_word(&s, whole_word(p));
     sip_word(&s, last_word(p, left, len));
     s.c ^= 0xff;
     sip_round(&s);
