@@ -5,8 +5,6 @@
 #include "base/options.h"
 #include "limiter/table.h"
 
-#include <stddef.h>
-
 enum { SCOPES = 7, MOST_KEYS = 8, MOST_BURST = 1 << 24, DEFAULT_KEYS = 65536, TRIES = 8 };
 enum { LANES = 16, LINE = 64 };
 
@@ -31,7 +29,7 @@ struct lane {
     uint64_t refused[8];
 };
 
-_Static_assert(sizeof(struct lane) == LINE, "what a cell's address picks is a multiple of a line");
+_Static_assert(sizeof(struct lane) == LINE, "lanes do not share lines");
 
 struct kept_rule {
     struct kept_rule *next;
@@ -251,13 +249,9 @@ static void count_one(uint64_t *counter)
     __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
 }
 
-/* From where the scope's limit is: so the compiler works out one address for both. */
 static inline void count_in_lane(wsrt_limiter *l, const wsrt_limiter_cell *cell, uint64_t scope)
 {
-    char *limit = (char *)&l->closed[scope];
-    const size_t to_lanes = offsetof(wsrt_limiter, lanes) - offsetof(wsrt_limiter, closed);
-    size_t lane = (uintptr_t)cell & (LANES - 1) * sizeof(struct lane);
-    uint64_t *counter = (uint64_t *)(void *)(limit + lane + to_lanes);
+    uint64_t *counter = &l->lanes[(uintptr_t)cell / LINE % LANES].refused[scope];
 
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + 1, __ATOMIC_RELAXED);
 }
