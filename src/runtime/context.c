@@ -134,8 +134,7 @@ static wsrt_span made(wsrt_context *ctx)
 static void log_replaced(wsrt_context *ctx, wsrt_span offered)
 {
     enum { MOST_SEEN = 512, MOST_TOLD = 128 };
-    char clean[MOST_SEEN *
-               10]; /* what is hidden or escaped is at most ten bytes for each of its own */
+    char clean[MOST_SEEN * 10]; /* ten bytes for one, when it is hidden */
     size_t len = 0;
 
     if (offered.len > MOST_SEEN ||

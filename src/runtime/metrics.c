@@ -213,14 +213,14 @@ static void read_stream_age(wsrt_samples *to, void *user)
                       (double)atomic_load_explicit(&rt->stream.age, memory_order_relaxed));
 }
 
-/* Records come in their order, so the first is the oldest. */
+/* Records come in their order, so the first is the oldest: of the batch no more is read than that. */
 void wsrt_metrics_note_stream(wsrt_context *ctx)
 {
-    wsrt_json whole, created;
+    const wsrt_json whole = {.text = ctx->event->body, .kind = WSRT_JSON_OBJECT};
+    wsrt_json created;
     double seconds;
 
-    if (wsrt_json_parse(&whole, ctx->event->body, NULL) != WSRT_OK ||
-        wsrt_json_find(&whole, wsrt_span_cstr("/Records/0/dynamodb/ApproximateCreationDateTime"),
+    if (wsrt_json_find(&whole, wsrt_span_cstr("/Records/0/dynamodb/ApproximateCreationDateTime"),
                        &created) != WSRT_OK ||
         wsrt_json_double(&created, &seconds) != WSRT_OK || !(seconds > 0 && seconds < 9e12))
         return;
