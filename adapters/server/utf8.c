@@ -69,8 +69,10 @@ static int is_ascii(const unsigned char *p, size_t len)
     if (len < sizeof(wide))
         return (high_bits_of_short(p, len) & high) == 0;
     wide seen = load_wide(p + len - sizeof seen);
-    if (len <= 2 * sizeof seen)
-        at = len, seen |= load_wide(p);
+    if (len <= 2 * sizeof seen) {
+        seen |= load_wide(p);
+        at = len;
+    }
     for (; at + 4 * sizeof seen <= len; at += 4 * sizeof seen)
         seen |= (load_wide(p + at) | load_wide(p + at + 16)) |
                 (load_wide(p + at + 32) | load_wide(p + at + 48));

@@ -109,8 +109,8 @@ typedef struct wsrt_static_auth wsrt_static_auth;
  * @param count      1..1024
  * @param allocator  NULL = libc
  * @return WSRT_OK; WSRT_ERR_INVALID (no token, no principal, an empty token or user id, a token
- *         twice, more text than WSRT_AUTH_TEXT_MAX); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM. The object is
- *         immutable: any thread. @since 0.1
+ *         twice, more text than WSRT_AUTH_TEXT_MAX); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM. The object
+ *         is immutable: any thread. @since 0.1
  */
 WSRT_API int wsrt_static_auth_new(wsrt_static_auth **out, const wsrt_static_token *tokens,
                                   size_t count, const wsrt_allocator *allocator);

@@ -150,8 +150,8 @@ WSRT_API int wsrt_mock_delay(wsrt_mock *m, int part, int64_t ns);
 /* ---- events ------------------------------------------------------------------------------- */
 
 /**
- * Fills an event as a transport would: kind, id, body, source 192.0.2.1, the mock's time; a DISCONNECT has code 1000. Change what the test is about, then
- * wsrt_mock_dispatch() it.
+ * Fills an event as a transport would: kind, id, body, source 192.0.2.1, the mock's time; a DISCONNECT
+ * has code 1000. Change what the test is about, then wsrt_mock_dispatch() it.
  * @param ev         overwritten; borrows `id_cstr` and `body_cstr`
  * @param kind       a wsrt_event_kind
  * @param body_cstr  NULL = none

@@ -245,9 +245,9 @@ typedef struct wsrt_memory_store_options {
 
 /**
  * Connections, history and latest values in memory, thread-safe: one lock, constant time a call, about
- * 100 bytes a connection besides its text. Nothing is durable; flush does nothing. A call of expire looks at no
- * more than 65,536 records. Fields that break a rule of wsrt_record, wsrt_history_entry or
- * wsrt_latest_entry are WSRT_ERR_INVALID. @since 0.1
+ * 100 bytes a connection besides its text. Nothing is durable; flush does nothing. A call of expire
+ * looks at no more than 65,536 records. Fields that break a rule of wsrt_record, wsrt_history_entry
+ * or wsrt_latest_entry are WSRT_ERR_INVALID. @since 0.1
  */
 typedef struct wsrt_memory_store wsrt_memory_store;
 
@@ -265,7 +265,8 @@ WSRT_API int wsrt_memory_store_new(wsrt_memory_store **out, const wsrt_memory_st
  *  thread. @since 0.1 */
 WSRT_API void wsrt_memory_store_connections(wsrt_memory_store *m, wsrt_store *out);
 
-/** Its history interface, valid as long as the object; NULL arguments do nothing. Any thread. @since 0.1 */
+/** Its history interface, valid as long as the object; NULL arguments do nothing. Any thread.
+ *  @since 0.1 */
 WSRT_API void wsrt_memory_store_history(wsrt_memory_store *m, wsrt_history *out);
 
 /** Its table of latest values, valid as long as the object; NULL arguments do nothing. Any thread.

@@ -270,7 +270,6 @@ static int park(wsrt_breakers *r, wsrt_breaker *b)
 static __attribute__((noinline)) void release_parked(wsrt_breaker *b)
 {
     wsrt_breakers *r = breaker_settings(b)->registry;
-
     uint32_t held, left;
 
     pthread_mutex_lock(&r->lock);
