@@ -112,6 +112,21 @@ static int read_once(size_t room)
     return is_more;
 }
 
+/* Reads what has come, and what comes of the rest meanwhile. */
+static void read_on(size_t room)
+{
+    while (read_once(room))
+        wsrt_tls_flush(w.from);
+}
+
+/* Until nothing is held on either side. */
+static void read_all(size_t room)
+{
+    do
+        wsrt_tls_flush(w.from);
+    while (read_once(room) || wsrt_tls_unsent(w.from) > 0);
+}
+
 static void expect_all(void)
 {
     ck_assert_uint_eq(w.got_len, w.sent_len);
@@ -146,12 +161,9 @@ START_TEST(records_of_all_sizes_come_whole_into_rooms_of_all_sizes)
         if (round % 3 == 0)
             read_once(rooms[_i]);
         else
-            while (read_once(rooms[_i]))
-                wsrt_tls_flush(w.from);
+            read_on(rooms[_i]);
     }
-    do
-        wsrt_tls_flush(w.from);
-    while (read_once(rooms[_i]) || wsrt_tls_unsent(w.from) > 0);
+    read_all(rooms[_i]);
     expect_all();
 }
 END_TEST
@@ -161,12 +173,9 @@ START_TEST(many_small_records_come_whole)
     for (int round = 0; round < 20; round++) {
         for (int i = 0; i < 400; i++)
             write_record(1 + (size_t)i % 40);
-        while (read_once(rooms[_i]))
-            wsrt_tls_flush(w.from);
+        read_on(rooms[_i]);
     }
-    do
-        wsrt_tls_flush(w.from);
-    while (read_once(rooms[_i]) || wsrt_tls_unsent(w.from) > 0);
+    read_all(rooms[_i]);
     expect_all();
 }
 END_TEST
