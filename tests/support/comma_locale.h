@@ -1,4 +1,5 @@
-/* A locale that writes 1,5; made here, since few machines have one. setlocale(LC_ALL, "C") ends it. */
+/* A locale that writes 1,5; made here, since few machines have one, in the program's byte order,
+ * which may be an emulator's. setlocale(LC_ALL, "C") ends it. */
 #ifndef WSRT_TEST_COMMA_LOCALE_H
 #define WSRT_TEST_COMMA_LOCALE_H
 
@@ -10,10 +11,12 @@
 
 static inline void use_comma_locale(void)
 {
+    const char *order = __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? "big" : "little";
     char folder[] = "/tmp/wsrt-locale-XXXXXX", command[200], text[16];
 
     ck_assert_ptr_nonnull(mkdtemp(folder));
-    snprintf(command, sizeof command, "localedef -c -i de_DE -f UTF-8 %s/de_DE.UTF-8 2>/dev/null",
+    snprintf(command, sizeof command,
+             "localedef --%s-endian -c -i de_DE -f UTF-8 %s/de_DE.UTF-8 2>/dev/null", order,
              folder);
     ck_assert_int_eq(system(command), 0);
     setenv("LOCPATH", folder, 1);
