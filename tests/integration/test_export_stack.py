@@ -13,9 +13,8 @@ USAGE = 2
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 API = "arn:aws:execute-api:eu-west-1:111122223333:<api>"
 POSTS = ("execute-api:ManageConnections", f"{API}/dev/POST/@connections/*")
-# Every right that a function has, by the shape of the table of connections; written down here a second
-# time on purpose.
-RIGHTS = {
+# Every right that a function has, written down here a second time on purpose.
+_IN_ANY_SHAPE = {
     "connect": {("dynamodb:PutItem", "<connections.arn>")},
     "disconnect": {("dynamodb:DeleteItem", "<connections.arn>")},
     "chat": {("dynamodb:PutItem", "<messages.arn>"), ("dynamodb:Query", "<messages.arn>"),
@@ -31,8 +30,12 @@ RIGHTS = {
                          ("dynamodb:ListStreams", "*"), POSTS},
     "authorizer": set(),
 }
-BY_SHAPE = {"A": ("dynamodb:Scan", "<connections.arn>"),
+_LISTING = {"A": ("dynamodb:Scan", "<connections.arn>"),
             "B": ("dynamodb:Query", "<connections.arn>/index/connected-index")}
+# By the shape of the table of connections, which two of them list.
+RIGHTS = {shape: {name: rights | ({listing} if name in ("chat", "stream-processor") else set())
+                  for name, rights in _IN_ANY_SHAPE.items()}
+          for shape, listing in _LISTING.items()}
 VARIANTS = [(shape, on) for shape in "AB" for on in (True, False)]
 
 
@@ -57,9 +60,7 @@ def each_function_has_the_rights_of_the_list_and_nothing_more():
             wanted = {f"<role {name}>": rights | {
                 (action, f"<loggroup {name}>")
                 for action in ("logs:CreateLogStream", "logs:PutLogEvents")}
-                for name, rights in RIGHTS.items() if on or name != "authorizer"}
-            for name in ("chat", "stream-processor"):
-                wanted[f"<role {name}>"].add(BY_SHAPE[shape])
+                for name, rights in RIGHTS[shape].items() if on or name != "authorizer"}
             equal(stack["roles"], wanted, f"shape {shape}, authentication {on}")
 
 

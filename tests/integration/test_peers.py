@@ -9,7 +9,7 @@ import tempfile
 
 from exported import VARIANTS, body_of_cloudformation, export
 from stacked import of_cloudformation
-from test_export_stack import BY_SHAPE, RIGHTS
+from test_export_stack import RIGHTS
 from toolcase import cases_of, equal, expect, main
 
 PEERS = pathlib.Path(__file__).resolve().parent.parent / "peers"
@@ -73,8 +73,7 @@ def the_rights_that_the_cdk_reads_are_those_of_the_list():
         for role, rights in stack["roles"].items():
             name = role[6:-1]
             own = {r for r in rights if r[1] != f"<loggroup {name}>"}
-            more = {BY_SHAPE[shape]} if name == "stream-processor" else set()
-            equal(own, RIGHTS[name] | more, f"{name}, shape {shape}")
+            equal(own, RIGHTS[shape][name], f"{name}, shape {shape}")
 
 
 def the_cdk_refuses_a_function_that_is_wrong():
