@@ -118,7 +118,7 @@ static const char *name_of(const wsrt_ws_event *event)
 
 static void note_piece(struct connection *c, const wsrt_ws_event *event)
 {
-    demand(event->left <= c->limits->max_frame);
+    demand(event->left <= (event->last ? 0 : c->limits->max_frame));
     add_bytes(&c->message, event->payload.ptr, event->payload.len);
     demand(c->message.len <= c->limits->max_message);
     if (!event->last) {
@@ -137,7 +137,8 @@ static void note_event(struct connection *c, int kind, const wsrt_ws_event *even
     demand(!c->over);
     switch (kind) {
     case WSRT_WS_MESSAGE:
-        demand(c->message.len == 0 && len <= c->limits->max_frame && event->last);
+        demand(c->message.len == 0 && len <= c->limits->max_frame);
+        demand(event->last && event->left == 0);
         note_payload(c, name_of(event), ptr, len);
         break;
     case WSRT_WS_PIECE:

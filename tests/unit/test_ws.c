@@ -524,6 +524,21 @@ START_TEST(close_payloads_carry_code_and_reason)
 }
 END_TEST
 
+START_TEST(a_reason_of_123_bytes_is_whole_and_a_longer_one_is_cut_there)
+{
+    unsigned char out[WSRT_WS_CONTROL_MAX];
+    char reason[WSRT_WS_CONTROL_MAX + 1];
+
+    memset(reason, 'x', sizeof reason);
+    for (size_t len = 122; len <= sizeof reason; len++) {
+        size_t wanted = len < 123 ? len : 123;
+        memset(out, 0, sizeof out);
+        ck_assert_uint_eq(wsrt_ws_close_payload(out, 1000, (wsrt_span){reason, len}), 2 + wanted);
+        ck_assert_mem_eq(out + 2, reason, wanted);
+    }
+}
+END_TEST
+
 START_TEST(long_reasons_are_cut_between_characters)
 {
     for (size_t lead = 0; lead < 4; lead++) {
@@ -565,6 +580,7 @@ Suite *suite(void)
     tcase_add_test(t, caps_hold_for_short_messages_too);
     tcase_add_test(t, headers_have_the_shortest_length_and_are_read_back);
     tcase_add_test(t, close_payloads_carry_code_and_reason);
+    tcase_add_test(t, a_reason_of_123_bytes_is_whole_and_a_longer_one_is_cut_there);
     tcase_add_test(t, long_reasons_are_cut_between_characters);
     suite_add_tcase(s, t);
     return s;
