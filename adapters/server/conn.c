@@ -376,6 +376,14 @@ void wsrt_conn_closed_by_peer(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_sp
     wsrt_conn_finish(l, c, DISCARD_MOST);
 }
 
+/* How long the rest may take to leave: an answer's reader has as long as one who asks. */
+static uint32_t finish_ticks(const wsrt_loop *l, const wsrt_conn *c)
+{
+    int answers = (c->flags & WSRT_CONN_SERVED) != 0 && !wsrt_conn_has_opened(c);
+
+    return answers ? l->terms->keep_alive : l->terms->close;
+}
+
 /* Sends what is queued, shuts down, then discards up to `discard` bytes: closing with unread input
  * would reset the connection and destroy what was sent last. */
 void wsrt_conn_finish(wsrt_loop *l, wsrt_conn *c, uint32_t discard)
@@ -384,7 +392,7 @@ void wsrt_conn_finish(wsrt_loop *l, wsrt_conn *c, uint32_t discard)
         return;
     c->discard = discard;
     c->flags &= (uint8_t)~WSRT_CONN_UNREAD;
-    enter(l, c, WSRT_CONN_FINISHING, l->terms->close);
+    enter(l, c, WSRT_CONN_FINISHING, finish_ticks(l, c));
     wsrt_conn_watch(l, c);
     if (c->out == NULL && c != l->current)
         wsrt_conn_sent_all(l, c);
@@ -442,6 +450,17 @@ void wsrt_conn_lost(wsrt_loop *l, wsrt_conn *c)
         wsrt_conn_withdraw(l, c);
     c->state = WSRT_CONN_LINGER;
     retire(l, c, WSRT_CONN_DOOMED);
+}
+
+/* Nothing more is asked of it by HTTP; who has asked may still be reading the answers. */
+void wsrt_conn_heard_all(wsrt_loop *l, wsrt_conn *c)
+{
+    int answers = c->state == WSRT_CONN_HTTP || c->state == WSRT_CONN_BODY;
+
+    if (answers && (c->out != NULL || wsrt_conn_holds(c)))
+        wsrt_conn_finish(l, c, DISCARD_MOST);
+    else
+        wsrt_conn_lost(l, c);
 }
 
 void wsrt_conn_reset(wsrt_loop *l, wsrt_conn *c)
@@ -626,7 +645,7 @@ void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c)
         break;
     case WSRT_CONN_CLOSING:
     case WSRT_CONN_FINISHING:
-        if (passed(l, c->since, terms->close, &next))
+        if (passed(l, c->since, finish_ticks(l, c), &next))
             wsrt_conn_reset(l, c);
         break;
     case WSRT_CONN_LINGER:

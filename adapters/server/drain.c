@@ -62,7 +62,7 @@ static void close_batch(wsrt_loop *l)
             closed++;
         } else if (c->state == WSRT_CONN_HANDSHAKE ||
                    (c->state == WSRT_CONN_HTTP && c->in == NULL)) {
-            wsrt_conn_lost(l, c); /* no request is under way */
+            wsrt_conn_heard_all(l, c); /* no request is under way, perhaps an answer is */
         }
     }
     wsrt_conn_retire(l);

@@ -156,6 +156,16 @@ static void await_body(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req,
         put_text(l, "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
+/* Whether the next request has its turn: one whose client reads no answers waits until it does. */
+static int may_serve(wsrt_loop *l, wsrt_conn *c, int served)
+{
+    if (l->tx_len >= WSRT_TX_FLUSH)
+        wsrt_output_flush(l);
+    l->more = served == WSRT_TURN_MESSAGES;
+    return !l->more && (c->flags & WSRT_CONN_UNREAD) == 0 &&
+           (c->state == WSRT_CONN_HTTP || c->state == WSRT_CONN_BODY);
+}
+
 /* Serves the requests in the input in their order; returns the bytes used. What follows the head of
  * an upgrade is not HTTP any more. */
 size_t wsrt_http_input(wsrt_loop *l, wsrt_conn *c, char *buf, size_t len)
@@ -164,7 +174,7 @@ size_t wsrt_http_input(wsrt_loop *l, wsrt_conn *c, char *buf, size_t len)
     wsrt_http_request *req = &l->request;
     size_t at = 0;
 
-    while (at < len && (c->state == WSRT_CONN_HTTP || c->state == WSRT_CONN_BODY)) {
+    for (int served = 0; at < len && may_serve(l, c, served); served++) {
         int rc = wsrt_http_parse_request(buf + at, len - at, &limits, &l->scanned, req);
         if (rc == WSRT_HTTP_MORE)
             return at;

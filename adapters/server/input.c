@@ -442,10 +442,12 @@ static void read_more(wsrt_loop *l, wsrt_conn *c)
     ssize_t n = receive(l, c, buf + have, room);
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
         return;
-    if (n <= 0) {
+    if (n == 0)
+        wsrt_conn_heard_all(l, c);
+    if (n < 0)
         wsrt_conn_lost(l, c);
+    if (n <= 0)
         return;
-    }
     if (buf != l->rx) {
         in->end += (uint32_t)n;
         if (in->end < in->need)

@@ -378,6 +378,7 @@ void wsrt_conn_fail(wsrt_loop *l, wsrt_conn *c, uint16_t code, const char *reaso
 void wsrt_conn_closed_by_peer(wsrt_loop *l, wsrt_conn *c, uint16_t code, wsrt_span reason);
 void wsrt_conn_finish(wsrt_loop *l, wsrt_conn *c, uint32_t discard);
 void wsrt_conn_lost(wsrt_loop *l, wsrt_conn *c);
+void wsrt_conn_heard_all(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_reset(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_sent_all(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_ready(wsrt_loop *l, wsrt_conn *c);
