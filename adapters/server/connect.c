@@ -306,6 +306,7 @@ static void note_developer(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *
 {
     const wsrt_exchange k = {.loop = l, .conn = c, .req = req};
 
+    c->trust &= (uint8_t)~WSRT_TRUST_DEVELOPER; /* an earlier request's */
     if (wsrt_guard_judge(&k, WSRT_GUARD_OWN_PAGES) == 0)
         c->trust |= WSRT_TRUST_DEVELOPER;
 }

@@ -189,37 +189,32 @@ static void answer_publish(const wsrt_exchange *k)
 /* ---- which ---------------------------------------------------------------------------------- */
 
 typedef struct endpoint {
-    const char *path; /* without the first slash */
+    const char *path;
     void (*answer)(const wsrt_exchange *k);
     int posts; /* 1 = takes POST, else GET and HEAD */
 } endpoint;
 
 static const endpoint endpoints[] = {
-    {"api/publish", answer_publish, 1}, {"healthz", answer_health, 0},
-    {"metrics", answer_metrics, 0},     {"readyz", answer_ready, 0},
-    {"version", answer_version, 0},
+    {"/api/publish", answer_publish, 1}, {"/healthz", answer_health, 0},
+    {"/metrics", answer_metrics, 0},     {"/readyz", answer_ready, 0},
+    {"/version", answer_version, 0},
 };
 
-/* Segment by segment, since an escaped slash separates nothing. */
-static int is_path(wsrt_loop *l, wsrt_span path, const char *wanted)
+int wsrt_path_is(wsrt_loop *l, wsrt_span path, wsrt_span wanted)
 {
-    wsrt_span segment;
+    wsrt_span segment, name;
 
-    while (wsrt_http_segment(&path, &segment)) {
-        size_t len = strcspn(wanted, "/");
-        if (len == 0 || segment.len > sizeof l->text ||
-            !wsrt_span_equal((wsrt_span){l->text, wsrt_http_unescape(l->text, segment)},
-                             (wsrt_span){wanted, len}))
+    while (wsrt_http_segment(&path, &segment))
+        if (!wsrt_http_segment(&wanted, &name) || segment.len > sizeof l->text ||
+            !wsrt_span_equal((wsrt_span){l->text, wsrt_http_unescape(l->text, segment)}, name))
             return 0;
-        wanted += len + (wanted[len] == '/');
-    }
-    return wanted[0] == '\0';
+    return wanted.len == 0;
 }
 
 static const endpoint *find_endpoint(wsrt_loop *l, wsrt_span path)
 {
     for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++)
-        if (is_path(l, path, endpoints[i].path))
+        if (wsrt_path_is(l, path, wsrt_span_cstr(endpoints[i].path)))
             return &endpoints[i];
     return NULL;
 }

@@ -24,10 +24,11 @@ static int has_traces(const wsrt_exchange *k)
 static int comes_from_a_page(const wsrt_exchange *k, int flags)
 {
     wsrt_span origin;
+    size_t origins = wsrt_http_find(&k->req->fields, "Origin", &origin);
 
-    if (wsrt_http_find(&k->req->fields, "Origin", &origin) == 0)
+    if (origins == 0)
         return 0;
-    return (flags & WSRT_GUARD_OWN_PAGES) == 0 ||
+    return (flags & WSRT_GUARD_OWN_PAGES) == 0 || origins > 1 ||
            !wsrt_origin_is_own(k->loop, origin, k->req->host);
 }
 

@@ -249,12 +249,12 @@ int wsrt_host_answer(const wsrt_exchange *k)
     const wsrt_settings *set = k->loop->set;
 
     for (size_t i = 0; i < set->document_count; i++)
-        if (wsrt_span_equal(k->req->path, document_at(set, i)->path)) {
+        if (wsrt_path_is(k->loop, k->req->path, document_at(set, i)->path)) {
             answer_document(k, document_at(set, i));
             return 1;
         }
     for (size_t i = 0; i < set->action_count; i++)
-        if (wsrt_span_equal(k->req->path, action_at(set, i)->path)) {
+        if (wsrt_path_is(k->loop, k->req->path, action_at(set, i)->path)) {
             answer_action(k, action_at(set, i));
             return 1;
         }

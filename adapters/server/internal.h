@@ -275,6 +275,7 @@ typedef struct wsrt_loop {
     int accepting;      /* listeners are watched */
     int64_t accept_due; /* INT64_MAX, or when to go on accepting */
     int64_t trouble_logged;
+    int64_t origin_logged;
     struct {
         wsrt_drain_stage stage;
         uint32_t slot;

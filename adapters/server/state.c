@@ -140,8 +140,8 @@ static void refuse(const wsrt_exchange *k, int status, const char *extra_cstr)
 
 int wsrt_state_answer(const wsrt_exchange *k)
 {
-    int state = wsrt_span_equal(k->req->path, wsrt_span_cstr("/api/state"));
-    int breakers = wsrt_span_equal(k->req->path, wsrt_span_cstr("/api/breakers"));
+    int state = wsrt_path_is(k->loop, k->req->path, wsrt_span_cstr("/api/state"));
+    int breakers = wsrt_path_is(k->loop, k->req->path, wsrt_span_cstr("/api/breakers"));
     int reads = k->head_only || wsrt_exchange_is(k, "GET");
 
     if (!state && !breakers)

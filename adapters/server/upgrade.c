@@ -1,12 +1,15 @@
 /* From HTTP to WebSocket: the checks in their order. */
 #include "server/connect.h"
 
+static const int64_t log_every_ns = 1000000000;
+
 static void refuse(wsrt_loop *l, wsrt_conn *c, int status, const char *extra_cstr)
 {
     wsrt_connect_refuse(
         l, c,
         &(wsrt_answer){.status = status,
                        .extra_cstr = extra_cstr,
+                       .head_only = wsrt_span_equal(l->request.method, wsrt_span_cstr("HEAD")),
                        .close = status == 500 || c->forwarded || !l->request.keep_alive});
 }
 
@@ -48,14 +51,23 @@ static int find_source(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req)
     return wsrt_conn_forward(l, c, source);
 }
 
+/* Once a second, since who asks decides how often. */
+static void log_refusal(wsrt_loop *l, wsrt_span origin)
+{
+    if (l->origin_logged != 0 && l->now - l->origin_logged < log_every_ns)
+        return;
+    l->origin_logged = l->now;
+    wsrt_loop_log(l, WSRT_LEVEL_WARN, "server.origin_refused", "add_allow_origin", origin);
+}
+
 static int origin_refused(wsrt_loop *l, const wsrt_http_request *req)
 {
     wsrt_span origin = {NULL, 0};
+    size_t origins = wsrt_http_find(&req->fields, "Origin", &origin);
 
-    if (wsrt_http_find(&req->fields, "Origin", &origin) == 0 ||
-        wsrt_origin_allowed(l, origin, req->host))
+    if (origins == 0 || (origins == 1 && wsrt_origin_allowed(l, origin, req->host)))
         return 0;
-    wsrt_loop_log(l, WSRT_LEVEL_WARN, "server.origin_refused", "add_allow_origin", origin);
+    log_refusal(l, origin);
     return 1;
 }
 

@@ -1,7 +1,9 @@
-/* HTTP as hostile or hasty clients speak it: what they do not read, how they leave. */
+/* HTTP as hostile or hasty clients speak it: what they do not read, how they leave, whom they pretend
+ * to be. */
 #include "server_rig.h"
 #include "suite.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,14 +18,28 @@ enum { EARLY = 10, LATE = 250, PAGE = 60000 };
         text, sizeof text - 1                                                                      \
     }
 #define HOST "Host: localhost\r\n"
+#define WS "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
 static const char ask_page[] = "GET /page HTTP/1.1\r\n" HOST "\r\n";
+static const unsigned char here[16] = {[10] = 0xff, [11] = 0xff, 127, 0, 0, 1};
 
 static char text[PAGE];
 static wsrt_server_document page = {.struct_size = sizeof page,
                                     .path = SPAN("/page"),
                                     .type = SPAN("text/plain"),
                                     .body = {text, sizeof text}};
+
+static int start_action(wsrt_span body, struct wsrt_json_writer *w, void *user)
+{
+    (void)body;
+    (void)w;
+    (void)user;
+    return 204;
+}
+
+static wsrt_server_action action = {
+    .struct_size = sizeof action, .path = SPAN("/api/start"), .run = start_action};
 
 /* With a document that no socket takes several of. */
 static void start_with(wsrt_server_options o)
@@ -32,6 +48,8 @@ static void start_with(wsrt_server_options o)
     o.struct_size = sizeof o;
     o.documents = &page;
     o.document_count = 1;
+    o.actions = &action;
+    o.action_count = 1;
     rig_start(&rig, &o);
 }
 
@@ -211,6 +229,134 @@ START_TEST(a_drain_ends_a_connection_that_asks_for_nothing_at_once)
 }
 END_TEST
 
+/* ---- whom they pretend to be ---------------------------------------------------------------- */
+
+static const char *const head_rows[] = {
+    "HEAD /healthz HTTP/1.1\r\n" HOST "\r\n",
+    "HEAD /nope HTTP/1.1\r\n" HOST "\r\n",
+    "HEAD / HTTP/1.1\r\n" HOST "\r\n",
+    "HEAD / HTTP/1.1\r\n" HOST WS KEY "\r\n",
+    "HEAD /prod/@connections/x HTTP/1.1\r\n" HOST "\r\n",
+    "HEAD /api/state HTTP/1.1\r\n" HOST "\r\n",
+    "HEAD /api/publish HTTP/1.1\r\n" HOST "\r\n",
+    "HEAD /api/start HTTP/1.1\r\n" HOST "\r\n",
+};
+
+/* A body would be taken for the beginning of the next answer. */
+START_TEST(no_answer_to_head_has_a_body)
+{
+    char got[8192];
+    int ended;
+
+    start();
+    int fd = rig_adopt_from(&rig, here);
+    rig_send(fd, head_rows[_i], strlen(head_rows[_i]));
+    size_t len = rig_read(&rig, fd, got, sizeof got - 1, &ended);
+    got[len] = '\0';
+    ck_assert_int_eq(strncmp(got, "HTTP/1.1 ", 9), 0);
+    ck_assert_ptr_nonnull(strstr(got, "\r\nContent-Length: "));
+    ck_assert_ptr_eq(strstr(got, "\r\n\r\n") + 4, got + len);
+    ck_assert_int_eq(ended, 0);
+    close(fd);
+    rig_stop(&rig);
+}
+END_TEST
+
+static const struct {
+    const char *request;
+    int status;
+} path_rows[] = {
+    {"GET /%61pi/state HTTP/1.1\r\n" HOST "\r\n", 200},
+    {"GET /api/br%65akers HTTP/1.1\r\n" HOST "\r\n", 200},
+    {"GET /p%61ge HTTP/1.1\r\n" HOST "\r\n", 200},
+    {"POST /api/st%61rt HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", 204},
+    {"GET /api%2Fstate HTTP/1.1\r\n" HOST "\r\n", 404},
+    {"GET /api/state/ HTTP/1.1\r\n" HOST "\r\n", 404},
+    {"GET /api/%2573tate HTTP/1.1\r\n" HOST "\r\n", 404},
+    {"GET /page/x HTTP/1.1\r\n" HOST "\r\n", 404},
+    {"OPTIONS * HTTP/1.1\r\n" HOST "\r\n", 404},
+    {"OPTIONS /api/state HTTP/1.1\r\n" HOST "\r\n", 405},
+};
+
+START_TEST(every_path_is_decoded_once_and_matched_exactly)
+{
+    static char got[PAGE + 1024];
+
+    start();
+    const char *request = path_rows[_i].request;
+    ck_assert_msg(rig_ask(&rig, request, strlen(request), got, sizeof got) == path_rows[_i].status,
+                  "%s%s", request, got);
+    rig_stop(&rig);
+}
+END_TEST
+
+static const char *const origin_rows[] = {
+    "Origin: http://localhost\r\nOrigin: http://evil.example\r\n",
+    "Origin: http://evil.example\r\nOrigin: http://localhost\r\n",
+};
+
+START_TEST(who_names_two_origins_is_of_neither)
+{
+    char request[512], got[4096];
+
+    start();
+    int len = snprintf(request, sizeof request, "GET / HTTP/1.1\r\n" HOST WS KEY "%s\r\n",
+                       origin_rows[_i]);
+    ck_assert_int_eq(rig_ask(&rig, request, (size_t)len, got, sizeof got), 403);
+    len = snprintf(request, sizeof request, "GET /api/state HTTP/1.1\r\n" HOST "%s\r\n",
+                   origin_rows[_i]);
+    ck_assert_int_eq(rig_ask(&rig, request, (size_t)len, got, sizeof got), 403);
+    ck_assert_int_eq(rig.connects, 0);
+    rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(a_crowd_of_refused_origins_is_logged_once_a_second)
+{
+    const char foreign[] = "GET / HTTP/1.1\r\n" HOST WS KEY "Origin: http://evil.example\r\n\r\n";
+    size_t len;
+    int ended;
+
+    start();
+    int fd = rig_adopt(&rig);
+    send_requests(fd, foreign, 50);
+    ck_assert_int_eq(count_in_answers(fd, "HTTP/1.1 403 ", &len, &ended), 50);
+    ck_assert_int_eq(rig.warnings, 1);
+    ck_assert_str_eq(rig.event, "server.origin_refused");
+    rig_advance(&rig, 1000);
+    send_requests(fd, foreign, 1);
+    rig_steps(&rig, 3);
+    ck_assert_int_eq(rig.warnings, 2);
+    close(fd);
+    rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(what_a_request_may_see_its_successor_may_not)
+{
+    const char trusted[] =
+        "GET / HTTP/1.1\r\n" HOST WS KEY "Authorization: Bearer 0123456789abcdef\r\n\r\n";
+    wsrt_server_options o = {.management = WSRT_MANAGEMENT_BEARER,
+                             .management_token = wsrt_span_cstr("0123456789abcdef")};
+
+    start_with(o);
+    rig.connect_status = 403;
+    int fd = rig_adopt(&rig);
+    rig_send(fd, trusted, sizeof trusted - 1);
+    rig_expect_answer(&rig, fd, "HTTP/1.1 403 ", "");
+    ck_assert_uint_ne(rig_conn(&rig)->trust & WSRT_TRUST_DEVELOPER, 0);
+    rig_send(fd, rig_upgrade, strlen(rig_upgrade));
+    rig_expect_answer(&rig, fd, "HTTP/1.1 403 ", "");
+    ck_assert_uint_eq(rig_conn(&rig)->trust & WSRT_TRUST_DEVELOPER, 0);
+    close(fd);
+    rig_steps(&rig, 2);
+    rig.connects = 0; /* refused ones have no DISCONNECT */
+    rig_stop(&rig);
+}
+END_TEST
+
+#define ROWS(table) (int)(sizeof table / sizeof table[0])
+
 Suite *suite(void)
 {
     Suite *s = suite_create("server_http");
@@ -224,6 +370,11 @@ Suite *suite(void)
     tcase_add_test(t, an_answer_that_closes_may_be_read_as_slowly_as_any_other);
     tcase_add_test(t, a_drain_lets_an_answer_end_that_is_on_its_way);
     tcase_add_test(t, a_drain_ends_a_connection_that_asks_for_nothing_at_once);
+    tcase_add_loop_test(t, no_answer_to_head_has_a_body, 0, ROWS(head_rows));
+    tcase_add_loop_test(t, every_path_is_decoded_once_and_matched_exactly, 0, ROWS(path_rows));
+    tcase_add_loop_test(t, who_names_two_origins_is_of_neither, 0, ROWS(origin_rows));
+    tcase_add_test(t, a_crowd_of_refused_origins_is_logged_once_a_second);
+    tcase_add_test(t, what_a_request_may_see_its_successor_may_not);
     suite_add_tcase(s, t);
     return s;
 }
