@@ -89,11 +89,11 @@ int wsrt_conn_forward(wsrt_loop *l, wsrt_conn *c, const unsigned char *source)
     return WSRT_OK;
 }
 
-/* Connections of this one's address, on all loops. */
-uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c)
+/* Connections of an address, on all loops. */
+uint32_t wsrt_conn_peers(const wsrt_loop *l, const unsigned char *ip)
 {
     pthread_mutex_lock(&l->server->peers_lock);
-    uint32_t n = wsrt_peers_count(&l->server->peers, c->ip);
+    uint32_t n = wsrt_peers_count(&l->server->peers, ip);
     pthread_mutex_unlock(&l->server->peers_lock);
     return n;
 }

@@ -393,7 +393,7 @@ void wsrt_conn_unhold(wsrt_loop *l, wsrt_conn *c);
 int wsrt_conn_new_id(wsrt_loop *l, wsrt_conn *c);
 wsrt_loop *wsrt_conn_loop_of(const wsrt_server *s, wsrt_span id);
 int wsrt_conn_forward(wsrt_loop *l, wsrt_conn *c, const unsigned char *source);
-uint32_t wsrt_conn_peers(const wsrt_loop *l, const wsrt_conn *c);
+uint32_t wsrt_conn_peers(const wsrt_loop *l, const unsigned char *ip);
 void wsrt_conn_undo_connect(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_announce(wsrt_loop *l, wsrt_conn *c);
 void wsrt_conn_withdraw(wsrt_loop *l, wsrt_conn *c);
@@ -440,6 +440,7 @@ int wsrt_upgrade_try(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req);
 int wsrt_host_trusted(const wsrt_loop *l, wsrt_span host);
 int wsrt_origin_is_own(const wsrt_loop *l, wsrt_span origin, wsrt_span host);
 int wsrt_origin_allowed(const wsrt_loop *l, wsrt_span origin, wsrt_span host);
+int wsrt_ip_is_loopback(const unsigned char ip[16]);
 int wsrt_peer_is_local(const wsrt_conn *c);
 
 /* utf8.c */

@@ -382,15 +382,31 @@ static const unsigned char *ip_of(const address *a, unsigned char ip[16])
     return ip;
 }
 
+/* A few more than may become WebSockets are let in, to be told so. */
+static int has_place(uint32_t used, uint32_t most)
+{
+    return used < (uint64_t)most + most / 16 + 16;
+}
+
+/* Who asks for nothing takes a place, too: no address may take them all. */
+static int is_let_in(wsrt_loop *l, const unsigned char *ip)
+{
+    uint32_t used = atomic_load_explicit(&l->server->used, memory_order_relaxed);
+
+    if (!has_place(used, l->terms->max_connections))
+        return 0;
+    if (ip == NULL || has_place(wsrt_conn_peers(l, ip), l->terms->max_per_ip) ||
+        wsrt_ip_is_loopback(ip) || wsrt_proxies_have(&l->terms->proxies, ip))
+        return 1;
+    wsrt_series_limited(&l->series, WSRT_LIMIT_PER_IP);
+    return 0;
+}
+
 /* Serves a connected descriptor, or closes it. `ip` NULL = a unix socket. */
 wsrt_conn *wsrt_listen_adopt(wsrt_loop *l, int fd, const unsigned char *ip)
 {
-    uint32_t most = l->terms->max_connections;
-    wsrt_conn *c = NULL;
+    wsrt_conn *c = is_let_in(l, ip) ? wsrt_conn_new(l, fd, ip) : NULL;
 
-    /* A few more than may become WebSockets are let in, to be told so. */
-    if (atomic_load_explicit(&l->server->used, memory_order_relaxed) < most + most / 16 + 16)
-        c = wsrt_conn_new(l, fd, ip);
     if (c == NULL)
         close(fd);
     else if (l->tls != NULL && ip != NULL)

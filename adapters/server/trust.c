@@ -178,13 +178,15 @@ int wsrt_origin_allowed(const wsrt_loop *l, wsrt_span text, wsrt_span host)
 
 /* ---- peers ---------------------------------------------------------------------------------- */
 
-int wsrt_peer_is_local(const wsrt_conn *c)
+int wsrt_ip_is_loopback(const unsigned char ip[16])
 {
     static const unsigned char v4[12] = {[10] = 0xff, [11] = 0xff};
     static const unsigned char v6[16] = {[15] = 1};
 
-    if (c->is_unix)
-        return 1;
-    return (memcmp(c->ip, v4, sizeof v4) == 0 && c->ip[12] == 127) ||
-           memcmp(c->ip, v6, sizeof v6) == 0;
+    return (memcmp(ip, v4, sizeof v4) == 0 && ip[12] == 127) || memcmp(ip, v6, sizeof v6) == 0;
+}
+
+int wsrt_peer_is_local(const wsrt_conn *c)
+{
+    return c->is_unix || wsrt_ip_is_loopback(c->ip);
 }

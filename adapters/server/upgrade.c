@@ -33,7 +33,7 @@ static int is_proxy(const wsrt_loop *l, const wsrt_conn *c)
 static int over_peer_limit(wsrt_loop *l, const wsrt_conn *c)
 {
     if ((!c->forwarded && wsrt_peer_is_local(c)) || is_proxy(l, c) ||
-        wsrt_conn_peers(l, c) <= l->terms->max_per_ip)
+        wsrt_conn_peers(l, c->ip) <= l->terms->max_per_ip)
         return 0;
     wsrt_series_limited(&l->series, WSRT_LIMIT_PER_IP);
     return 1;

@@ -332,6 +332,58 @@ START_TEST(a_crowd_of_refused_origins_is_logged_once_a_second)
 }
 END_TEST
 
+/* Of an address of the documentation's. */
+static wsrt_conn *come_in(int *fd)
+{
+    static const unsigned char ip[16] = {[10] = 0xff, [11] = 0xff, 192, 0, 2, 7};
+    int pair[2];
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
+    *fd = pair[0];
+    return wsrt_listen_adopt(&rig.server->loops[0], pair[1], ip);
+}
+
+START_TEST(an_address_that_asks_for_nothing_cannot_take_every_place)
+{
+    enum { MOST = 32, FEW = MOST + MOST / 16 + 16 };
+    int fds[FEW + 1];
+
+    start_with((wsrt_server_options){.max_connections = 1000, .max_per_ip = MOST});
+    for (int i = 0; i < FEW; i++)
+        ck_assert_ptr_nonnull(come_in(&fds[i]));
+    ck_assert_ptr_null(come_in(&fds[FEW]));
+    int other = rig_open(&rig);
+    for (int i = 0; i <= FEW; i++)
+        close(fds[i]);
+    rig_steps(&rig, 3);
+    ck_assert_ptr_nonnull(come_in(&fds[0]));
+    close(fds[0]);
+    close(other);
+    rig_stop(&rig);
+}
+END_TEST
+
+static const struct {
+    const char *proxy_cstr;
+    int64_t max_per_ip;
+} free_rows[] = {{"192.0.2.0/24", 2}, {"198.51.100.1", -1}};
+
+START_TEST(a_proxy_may_bring_any_number_and_so_may_all_where_the_limit_is_off)
+{
+    wsrt_span proxy = wsrt_span_cstr(free_rows[_i].proxy_cstr);
+    int fds[40];
+
+    start_with((wsrt_server_options){.max_per_ip = free_rows[_i].max_per_ip,
+                                     .trusted_proxies = &proxy,
+                                     .trusted_proxy_count = 1});
+    for (int i = 0; i < 40; i++)
+        ck_assert_ptr_nonnull(come_in(&fds[i]));
+    for (int i = 0; i < 40; i++)
+        close(fds[i]);
+    rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(what_a_request_may_see_its_successor_may_not)
 {
     const char trusted[] =
@@ -374,6 +426,9 @@ Suite *suite(void)
     tcase_add_loop_test(t, every_path_is_decoded_once_and_matched_exactly, 0, ROWS(path_rows));
     tcase_add_loop_test(t, who_names_two_origins_is_of_neither, 0, ROWS(origin_rows));
     tcase_add_test(t, a_crowd_of_refused_origins_is_logged_once_a_second);
+    tcase_add_test(t, an_address_that_asks_for_nothing_cannot_take_every_place);
+    tcase_add_loop_test(t, a_proxy_may_bring_any_number_and_so_may_all_where_the_limit_is_off, 0,
+                        ROWS(free_rows));
     tcase_add_test(t, what_a_request_may_see_its_successor_may_not);
     suite_add_tcase(s, t);
     return s;
