@@ -83,6 +83,9 @@ int wsrt_box_connect(wsrt_loop *l, wsrt_conn *c, const char *accept)
     memcpy(j->accept, accept, sizeof j->accept);
     c->box = b;
     c->state = WSRT_CONN_CONNECTING;
+    if ((c->flags & WSRT_CONN_SERVED) != 0)
+        c->since = wsrt_stamp(l); /* one that asked before has its time from here on */
+    wsrt_conn_need(l, c, c->since + l->terms->handshake);
     wsrt_conn_announce(l, c);
     wsrt_conn_hold(l, c);
     wsrt_crew_add(b, j);

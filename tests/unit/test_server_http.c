@@ -3,6 +3,9 @@
 #include "server_rig.h"
 #include "suite.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -407,6 +410,67 @@ START_TEST(what_a_request_may_see_its_successor_may_not)
 }
 END_TEST
 
+/* ---- how long they may take ----------------------------------------------------------------- */
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static atomic_int inside;
+
+static void wait_at_gate(struct rig *r, const wsrt_request *req)
+{
+    (void)r;
+    (void)req;
+    atomic_store(&inside, 1);
+    pthread_mutex_lock(&gate);
+    pthread_mutex_unlock(&gate);
+}
+
+/* A connection that asked for something else before, and whose CONNECT a worker has now. */
+static int connect_late(void)
+{
+    const char health[] = "GET /healthz HTTP/1.1\r\n" HOST "\r\n";
+
+    start_with((wsrt_server_options){.workers = 1});
+    rig.on_connect = wait_at_gate;
+    atomic_store(&inside, 0);
+    pthread_mutex_lock(&gate);
+    int fd = rig_adopt(&rig);
+    rig_send(fd, health, sizeof health - 1);
+    rig_expect_answer(&rig, fd, "HTTP/1.1 200 ", "ok");
+    rig_advance(&rig, 30000 - 100);
+    rig_send(fd, rig_upgrade, strlen(rig_upgrade));
+    while (atomic_load(&inside) == 0) {
+        rig_steps(&rig, 1);
+        sched_yield();
+    }
+    return fd;
+}
+
+START_TEST(the_time_of_a_connect_begins_with_its_request)
+{
+    int fd = connect_late();
+
+    rig_advance(&rig, 10000 - EARLY);
+    ck_assert_uint_eq(rig.server->loops[0].used, 1);
+    pthread_mutex_unlock(&gate);
+    rig_expect_answer(&rig, fd, "HTTP/1.1 101 ", "");
+    close(fd);
+    rig_stop(&rig);
+}
+END_TEST
+
+START_TEST(the_time_of_a_connect_is_ten_seconds)
+{
+    int fd = connect_late();
+
+    rig_advance(&rig, 10000 + LATE);
+    ck_assert_uint_eq(rig.server->loops[0].used, 0);
+    pthread_mutex_unlock(&gate);
+    close(fd);
+    rig_stop(&rig);
+    ck_assert_int_eq(rig.code, 1006);
+}
+END_TEST
+
 #define ROWS(table) (int)(sizeof table / sizeof table[0])
 
 Suite *suite(void)
@@ -430,6 +494,8 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_proxy_may_bring_any_number_and_so_may_all_where_the_limit_is_off, 0,
                         ROWS(free_rows));
     tcase_add_test(t, what_a_request_may_see_its_successor_may_not);
+    tcase_add_test(t, the_time_of_a_connect_begins_with_its_request);
+    tcase_add_test(t, the_time_of_a_connect_is_ten_seconds);
     suite_add_tcase(s, t);
     return s;
 }
