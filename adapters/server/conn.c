@@ -549,7 +549,7 @@ static void check_ping(wsrt_loop *l, wsrt_conn *c, uint32_t *next)
 {
     if (l->terms->ping == 0)
         return;
-    if ((c->flags & WSRT_CONN_HELD) != 0) { /* what it says is not read */
+    if ((c->flags & WSRT_CONN_UNREAD) != 0) { /* what it says is not read */
         c->flags &= (uint8_t)~WSRT_CONN_PONG_DUE;
         c->ping = wsrt_stamp(l) + wsrt_conn_ping_ticks(l);
     }

@@ -229,6 +229,28 @@ START_TEST(bytes_that_no_one_takes_for_30_seconds_reset_the_connection)
 }
 END_TEST
 
+START_TEST(who_is_not_read_from_owes_no_pong_until_it_is)
+{
+    static char payload[70000];
+    size_t len;
+    int opcode;
+
+    rig_start_with(&rig, (wsrt_server_options){.stall_ms = -1, .idle_ms = -1});
+    int fd = rig_open(&rig);
+    fill(WSRT_POST_REPLY);
+    while ((rig_conn(&rig)->flags & WSRT_CONN_PAUSED) == 0)
+        post_big(WSRT_POST_REPLY);
+    rig_advance(&rig, 120000);
+    ck_assert_int_eq(rig.disconnects, 0);
+    while ((opcode = rig_next(&rig, fd, payload, sizeof payload, &len)) >= 0)
+        ck_assert_int_ne(opcode, WSRT_WS_OP_CLOSE);
+    rig_advance(&rig, 27500 + 20000 + 2 * LATE);
+    ck_assert_int_eq(rig.code, 1001);
+    close(fd);
+    rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(who_does_not_read_is_not_read_from)
 {
     rig_start_with(&rig, (wsrt_server_options){.stall_ms = -1});
@@ -391,6 +413,7 @@ Suite *suite(void)
     tcase_add_test(t, under_the_usual_policy_keys_change_nothing);
     tcase_add_test(t, a_queue_that_is_read_again_arrives_whole_and_is_given_back);
     tcase_add_test(t, bytes_that_no_one_takes_for_30_seconds_reset_the_connection);
+    tcase_add_test(t, who_is_not_read_from_owes_no_pong_until_it_is);
     tcase_add_test(t, who_does_not_read_is_not_read_from);
     tcase_add_test(t, who_sends_and_never_reads_costs_the_hard_limit_and_64_kib_at_most);
     tcase_add_test(t, a_full_total_throttles_who_has_a_queue_and_serves_who_has_none);
