@@ -173,7 +173,7 @@ static int watch(wsrt_loop *l, int operation)
         struct epoll_event ev = {.events = EPOLLIN, .data.u64 = WSRT_SLOT_LISTEN + i};
         if (atomic_load_explicit(&s->listeners[i].users, memory_order_relaxed) > 1)
             ev.events |= EPOLLEXCLUSIVE;
-        if (epoll_ctl(l->epoll, operation, l->listen_fds[i], &ev) != 0)
+        if (epoll_ctl(l->epoll, operation, l->listen_fds[i], &ev) != 0 && errno != EEXIST)
             return WSRT_ERR_IO;
     }
     l->accepting = operation == EPOLL_CTL_ADD;
@@ -316,8 +316,8 @@ void wsrt_listen_resume(wsrt_loop *l)
     if (l->now < l->accept_due)
         return;
     l->accept_due = INT64_MAX;
-    if (!l->accepting)
-        watch(l, EPOLL_CTL_ADD);
+    if (!l->accepting && watch(l, EPOLL_CTL_ADD) != WSRT_OK)
+        l->accept_due = l->now + pause_ns;
 }
 
 /* Whether one more may come in now. Each accept is paid for by a share of a second; all loops may be

@@ -594,6 +594,31 @@ START_TEST(accepts_beyond_the_rate_wait_for_their_turn)
 }
 END_TEST
 
+START_TEST(listeners_that_cannot_be_watched_for_now_are_watched_later)
+{
+    int fds[12];
+
+    start_with((wsrt_server_options){.accept_rate = 10});
+    wsrt_loop *l = &rig.server->loops[0];
+    for (int i = 0; i < 12; i++)
+        fds[i] = rig_dial(&rig);
+    rig_steps(&rig, 5);
+    ck_assert_int_eq(l->accepting, 0);
+    rig.now += 150000000;
+    wsrt_loop_read_clock(l);
+    int epoll = l->epoll;
+    l->epoll = -1; /* as when the kernel has no memory */
+    wsrt_listen_resume(l);
+    l->epoll = epoll;
+    ck_assert_int_eq(l->accepting, 0);
+    rig_advance(&rig, 1000);
+    ck_assert_uint_eq(l->used, 12);
+    for (int i = 0; i < 12; i++)
+        close(fds[i]);
+    stop();
+}
+END_TEST
+
 START_TEST(stats_count_what_happened)
 {
     wsrt_server_stats stats = {.struct_size = sizeof stats};
@@ -718,6 +743,7 @@ Suite *suite(void)
     tcase_add_test(t, a_unix_socket_serves_and_is_removed_and_a_dead_one_replaced);
     tcase_add_test(t, descriptors_that_run_out_are_survived_without_spinning);
     tcase_add_test(t, accepts_beyond_the_rate_wait_for_their_turn);
+    tcase_add_test(t, listeners_that_cannot_be_watched_for_now_are_watched_later);
     tcase_add_test(t, stats_count_what_happened);
     tcase_add_test(t, the_sender_tells_when_and_from_where_a_connection_is);
     tcase_add_test(t, posts_of_four_threads_arrive_each_in_its_order);
