@@ -120,6 +120,7 @@ struct wsrt_sqlite_store {
         wsrt_sqlite_link link;
         int trouble;   /* SQLite's code of the transaction under way */
         int waits;     /* its commits wait for the disk; -1 = not set yet */
+        int busy_ms;   /* for a lock of another process's */
         int unsettled; /* something was committed without waiting */
         int refuses;   /* the disk lost something: until the file is opened anew */
         int frames;    /* in the write-ahead log */

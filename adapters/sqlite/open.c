@@ -112,7 +112,8 @@ static int connect(struct opening *o, wsrt_sqlite_link *link)
     if (code != SQLITE_OK)
         return refuse_code(o, link->db == NULL ? code : sqlite3_extended_errcode(link->db));
     sqlite3_extended_result_codes(link->db, 1);
-    sqlite3_busy_timeout(link->db, busy < 0 ? 0 : (int)busy);
+    o->s->writer.busy_ms = busy < 0 ? 0 : (int)busy;
+    sqlite3_busy_timeout(link->db, o->s->writer.busy_ms);
     sqlite3_db_config(link->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(link->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     return WSRT_OK;

@@ -11,7 +11,7 @@
 #define DEFAULT_LATEST ((uint64_t)100000)
 #define MOST ((uint64_t)1 << 31)
 
-enum { LONGEST_PATH = 4000, LONGEST_BUSY_MS = 86400000 };
+enum { LONGEST_PATH = 4000, LONGEST_BUSY_MS = 86400000, LAST_BUSY_MS = 250 };
 
 /* ---- trouble ------------------------------------------------------------------------------ */
 
@@ -233,6 +233,10 @@ void wsrt_sqlite_store_free(wsrt_sqlite_store *s)
 {
     if (s == NULL)
         return;
-    (void)wsrt_sqlite_settle(s); /* the caller asked before, if it matters */
+    if (s->writer.unsettled) { /* the caller asked before, if it matters */
+        if (s->writer.busy_ms > LAST_BUSY_MS)
+            sqlite3_busy_timeout(s->writer.link.db, LAST_BUSY_MS);
+        (void)wsrt_sqlite_settle(s);
+    }
     release(s);
 }

@@ -100,9 +100,10 @@ WSRT_API void wsrt_sqlite_store_latest(wsrt_sqlite_store *s, wsrt_latest *out);
 WSRT_API int wsrt_sqlite_store_purge(wsrt_sqlite_store *s, wsrt_span node, int64_t epoch,
                                      uint64_t *removed);
 
-/** Makes everything durable, closes the file and frees the object; NULL is fine. Where the result
- *  of the last flush matters, call the connection store's flush before. No other thread may be using
- *  it. @since 0.1 */
+/** Makes everything durable, closes the file and frees the object; NULL is fine. Another process's
+ *  lock is waited for at most 250 ms: what is committed stays so, but touches of the last moments
+ *  might not survive a power cut. Where that matters, call the connection store's flush before. No
+ *  other thread may be using it. @since 0.1 */
 WSRT_API void wsrt_sqlite_store_free(wsrt_sqlite_store *s);
 
 #ifdef __cplusplus

@@ -40,6 +40,7 @@ static struct {
         int code, sticky;
     } faults[FAULTY_CALLS];
     int lies;
+    uint64_t waited;
     void (*hear)(void *user, enum faulty_call call);
     void *user;
 } disk = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -358,6 +359,15 @@ static int faulty_delete(sqlite3_vfs *vfs, const char *name, int sync)
     return rc;
 }
 
+static int faulty_sleep(sqlite3_vfs *vfs, int us)
+{
+    (void)vfs;
+    pthread_mutex_lock(&disk.lock);
+    disk.waited += (uint64_t)us;
+    pthread_mutex_unlock(&disk.lock);
+    return us;
+}
+
 void faulty_install(void)
 {
     disk.real = sqlite3_vfs_find(NULL);
@@ -367,6 +377,7 @@ void faulty_install(void)
     disk.vfs.szOsFile = (int)sizeof(struct file) + disk.real->szOsFile;
     disk.vfs.xOpen = faulty_open;
     disk.vfs.xDelete = faulty_delete;
+    disk.vfs.xSleep = faulty_sleep;
     sqlite3_vfs_register(&disk.vfs, 1);
 }
 
@@ -382,6 +393,7 @@ void faulty_remove(void)
     memset(disk.files, 0, sizeof disk.files);
     memset(disk.faults, 0, sizeof disk.faults);
     disk.lies = 0;
+    disk.waited = 0;
     disk.hear = NULL;
 }
 
@@ -397,6 +409,14 @@ void faulty_fail(enum faulty_call call, size_t nth, int code, int sticky)
 void faulty_lie(int on)
 {
     disk.lies = on;
+}
+
+uint64_t faulty_waited(void)
+{
+    pthread_mutex_lock(&disk.lock);
+    uint64_t waited = disk.waited;
+    pthread_mutex_unlock(&disk.lock);
+    return waited;
 }
 
 void faulty_watch(void (*hear)(void *user, enum faulty_call call), void *user)

@@ -20,6 +20,9 @@ void faulty_lie(int on);
 /* Hears of every write and sync before it happens; NULL = nobody. It may call faulty_cut(). */
 void faulty_watch(void (*hear)(void *user, enum faulty_call call), void *user);
 
+/* How long SQLite has waited for others' locks, in microseconds; nobody really waits. */
+uint64_t faulty_waited(void);
+
 /* Writes to `folder` what a power cut now might leave of every file: what was synced, and of each
  * write since all, nothing, or some of its sectors. */
 void faulty_cut(const char *folder, uint64_t *random);

@@ -658,6 +658,46 @@ START_TEST(another_process_lock_is_told_and_reads_go_on)
 }
 END_TEST
 
+/* Closes while another process holds the lock; returns the milliseconds it was waited for. */
+static uint64_t close_locked(void)
+{
+    sqlite3 *other;
+
+    ck_assert_int_eq(sqlite3_open(path, &other), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    uint64_t before = faulty_waited();
+    close_db();
+    uint64_t waited = faulty_waited() - before;
+    ck_assert_int_eq(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(other);
+    open_db();
+    ck_assert(is_there("a"));
+    return waited / 1000;
+}
+
+START_TEST(the_end_waits_for_no_lock_when_everything_is_durable)
+{
+    close_db();
+    open_with(&(wsrt_sqlite_store_options){.busy_ms = 5000});
+    ck_assert_int_eq(put_id("a"), WSRT_OK);
+    ck_assert_uint_eq(close_locked(), 0);
+    ck_assert_str_eq(heard.text, "");
+}
+END_TEST
+
+START_TEST(the_end_waits_for_a_lock_a_quarter_of_a_second)
+{
+    close_db();
+    open_with(&(wsrt_sqlite_store_options){.busy_ms = 5000});
+    ck_assert_int_eq(put_id("a"), WSRT_OK);
+    ck_assert_int_eq(touch_id("a", NOW * 1000), WSRT_OK);
+    uint64_t waited = close_locked();
+    ck_assert_uint_ge(waited, 200);
+    ck_assert_uint_le(waited, 250);
+    ck_assert_str_eq(heard.text, "store_failed ");
+}
+END_TEST
+
 START_TEST(a_database_at_its_cap_refuses_and_reads_on)
 {
     char id[16];
@@ -870,6 +910,8 @@ Suite *suite(void)
     tcase_add_test(t,
                    a_failed_sync_behind_a_lazy_commit_ends_writing_until_the_file_is_opened_again);
     tcase_add_test(t, another_process_lock_is_told_and_reads_go_on);
+    tcase_add_test(t, the_end_waits_for_no_lock_when_everything_is_durable);
+    tcase_add_test(t, the_end_waits_for_a_lock_a_quarter_of_a_second);
     tcase_add_test(t, options_without_sense_are_refused);
     tcase_add_loop_test(t, a_refused_allocation_of_ours_leaves_nothing_behind, 0, 2);
     tcase_add_loop_test(t, sqlite_without_memory_loses_nothing_that_was_acknowledged, 0, 2);
