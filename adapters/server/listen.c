@@ -258,14 +258,28 @@ static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
     return rc;
 }
 
-int wsrt_listen_all(wsrt_server *s)
+static int listen_at_each(wsrt_server *s, wsrt_texts addresses, int is_admin)
 {
     int rc = WSRT_OK;
 
-    for (size_t i = 0; i < s->set.listen.count && rc == WSRT_OK; i++)
-        rc = listen_at(s, s->set.listen.items[i], 0);
-    for (size_t i = 0; i < s->set.admin.count && rc == WSRT_OK; i++)
-        rc = listen_at(s, s->set.admin.items[i], 1);
+    for (size_t i = 0; i < addresses.count && rc == WSRT_OK; i++) {
+        rc = listen_at(s, addresses.items[i], is_admin);
+        if (rc == WSRT_OK)
+            continue;
+        int why = errno;
+        wsrt_loop_log(&s->loops[0], WSRT_LEVEL_ERROR, "server.listen_failed", "address",
+                      addresses.items[i]);
+        errno = why;
+    }
+    return rc;
+}
+
+int wsrt_listen_all(wsrt_server *s)
+{
+    int rc = listen_at_each(s, s->set.listen, 0);
+
+    if (rc == WSRT_OK)
+        rc = listen_at_each(s, s->set.admin, 1);
     for (uint32_t k = 0; k < s->loop_count && rc == WSRT_OK; k++) {
         s->loops[k].spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
         rc = s->loops[k].spare < 0 ? WSRT_ERR_IO : watch(&s->loops[k], EPOLL_CTL_ADD);

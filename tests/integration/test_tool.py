@@ -141,6 +141,10 @@ def bad_values_are_usage_errors_that_name_the_option():
     table = [
         ("serve", "--listen", "nowhere"), ("serve", "--listen", "127.0.0.1:65536"),
         ("serve", "--listen", "127.0.0.1:x"), ("serve", "--listen", "unix:"),
+        ("serve", "--listen", "localhost:0"), ("serve", "--listen", "256.0.0.1:0"),
+        ("serve", "--listen", "127.1:0"), ("serve", "--listen", "::1:0"),
+        ("serve", "--listen", "[::1%lo]:0"), ("serve", "--listen", "[127.0.0.1]:0"),
+        ("serve", "--admin", "localhost:0"), ("demo", "--listen", "localhost:0"),
         ("serve", "--app", "cha"), ("serve", "--app", ""), ("serve", "--stage", ""),
         ("serve", "--allow-origin", "example.com"), ("serve", "--host", ""),
         ("serve", "--store", "file"), ("serve", "--store", "sqlite:"),
@@ -310,6 +314,20 @@ def a_port_in_use_is_unavailable():
         _complains(done, UNAVAILABLE, f"cannot listen on {address}: Address already in use")
 
 
+def of_several_addresses_the_one_in_use_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = "127.0.0.1:%d" % taken.getsockname()[1]
+        for option in ("--listen", "--admin"):
+            done = wsrt("serve", "--listen", "127.0.0.1:0", option, address, "--quiet")
+            _complains(done, UNAVAILABLE, f"cannot listen on {address}: Address already in use")
+
+
+def a_setting_that_the_server_refuses_is_named():
+    done = wsrt("serve", "--listen", "127.0.0.1:0", "--trusted-proxy", "10.0.0.0/33")
+    equal(done.returncode, CONFIG)
+    expect(done.stderr.endswith("the server refuses what --trusted-proxy says\n"), done.stderr)
+
+
 def an_address_of_another_machine_is_unavailable():
     _complains(wsrt("serve", "--listen", "192.0.2.1:0", "--insecure", "--quiet"), UNAVAILABLE,
                "cannot listen on 192.0.2.1:0")
@@ -326,6 +344,9 @@ def a_bind_beyond_loopback_is_refused_with_three_lines_of_help():
         equal((done.returncode, done.stdout), (CONFIG, ""))
         equal(done.stderr.count("\n"), 3, done.stderr)
         expect(address in done.stderr and "--insecure" in done.stderr, done.stderr)
+        done = wsrt("serve", "--listen", "127.0.0.1:0", "--admin", address)
+        equal((done.returncode, done.stdout, done.stderr.count("\n")), (CONFIG, "", 3))
+        expect(address in done.stderr, done.stderr)
 
 
 def insecure_binds_beyond_loopback():
@@ -803,7 +824,9 @@ def a_token_comes_from_its_variable_or_from_a_file():
 
 def bad_urls_are_usage_errors():
     for url in ("http://127.0.0.1/", "127.0.0.1:80", "ws://", "ws://:80/", "ws://h:port/",
-                "wss://", "ws+unix:", "ws://a b/"):
+                "wss://", "ws+unix:", "ws://a b/", "ws://127.0.0.1:0/", "ws://127.0.0.1:65536/",
+                "ws://[::1/", "ws://::1/", "ws://[h]:1/", "ws://user@127.0.0.1:1/",
+                "ws://user:word@127.0.0.1:1/"):
         _complains(wsrt("connect", url), USAGE, "wsrt: ")
 
 

@@ -67,6 +67,23 @@ static int url_parse_unix(struct url *url, const char *text, const char *path)
     return 0;
 }
 
+/* A name, or an address, of IPv6 between brackets; whose user it is to be has no place in it. */
+static int is_host(const char *host, size_t len)
+{
+    int brackets = len > 2 && host[0] == '[' && host[len - 1] == ']';
+
+    if (brackets)
+        return strspn(host + 1, "0123456789abcdefABCDEF:.") == len - 2;
+    return len > 0 && strcspn(host, "[]@:") >= len;
+}
+
+static int is_port(const char *text)
+{
+    int64_t port = parse_integer(text);
+
+    return port > 0 && port <= 65535;
+}
+
 int url_parse(struct url *url, const char *text)
 {
     memset(url, 0, sizeof *url);
@@ -83,7 +100,7 @@ int url_parse(struct url *url, const char *text)
         colon = NULL;
     size_t host_len = colon == NULL ? len : (size_t)(colon - host);
     size_t port_len = colon == NULL ? 0 : len - host_len - 1;
-    if (host_len == 0 || host_len >= sizeof url->host || port_len >= sizeof url->port ||
+    if (!is_host(host, host_len) || host_len >= sizeof url->host || port_len >= sizeof url->port ||
         strlen(target) + 2 > sizeof url->target || strpbrk(text, " \r\n") != NULL)
         return bad_url(text);
     memcpy(url->host, host, host_len);
@@ -93,7 +110,7 @@ int url_parse(struct url *url, const char *text)
                           : "80");
     snprintf(url->target, sizeof url->target, "%s%.*s", *target == '/' ? "" : "/",
              (int)strcspn(target, "#"), target);
-    return parse_integer(url->port) < 0 ? bad_url(text) : 0;
+    return is_port(url->port) ? 0 : bad_url(text);
 }
 
 static int wait_for(int fd, short events, int64_t deadline)

@@ -1,10 +1,29 @@
 /* The option table: parser, help and names of environment variables all come from here. */
 #include "commands.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
 
 /* ---- judgements of single values ---- */
+
+/* A number: which of a name's addresses is meant would be anybody's guess. */
+static int is_address(const char *value, size_t len)
+{
+    int brackets = len > 2 && value[0] == '[' && value[len - 1] == ']';
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[16];
+
+    if (brackets) {
+        value++;
+        len -= 2;
+    }
+    if (len >= sizeof text)
+        return 0;
+    memcpy(text, value, len);
+    text[len] = '\0';
+    return inet_pton(brackets ? AF_INET6 : AF_INET, text, address) == 1;
+}
 
 const char *check_listen(const char *value)
 {
@@ -15,7 +34,11 @@ const char *check_listen(const char *value)
     if (colon == NULL || colon == value)
         return "is not ADDR:PORT, [V6]:PORT or unix:PATH";
     int64_t port = parse_integer(colon + 1);
-    return port < 0 || port > 65535 ? "has no port between 0 and 65535" : NULL;
+    if (port < 0 || port > 65535)
+        return "has no port between 0 and 65535";
+    return is_address(value, (size_t)(colon - value))
+               ? NULL
+               : "begins with no address such as 127.0.0.1 or [::1]";
 }
 
 static const char *check_demo_listen(const char *value)

@@ -72,7 +72,12 @@ static void note_refusal(struct live *l, const wsrt_field *fields, size_t count)
 void live_log(void *user, int level, const char *event_cstr, const wsrt_field *fields, size_t count)
 {
     struct live *l = user;
+    int fails = strcmp(event_cstr, "server.listen_failed") == 0;
 
+    if (fails || strcmp(event_cstr, "server.settings_refused") == 0)
+        keep(l->fault, sizeof l->fault, fields[0].text);
+    if (fails)
+        return; /* whoever starts it says so */
     if (l->runtime != NULL && strcmp(event_cstr, "invalid_message") == 0)
         note_refusal(l, fields, count);
     log_write(&l->log, level, event_cstr, fields, count);

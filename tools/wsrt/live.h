@@ -12,7 +12,7 @@
 /* Of the monitor's snapshot and of the list of connections, in bytes. */
 enum { LIVE_SNAPSHOT = 64 * 1024, LIVE_LIST = 24 * 1024 };
 
-enum { LIVE_REFUSALS = 32, LIVE_EVENTS = 64, LIVE_TEXT = 96 };
+enum { LIVE_REFUSALS = 32, LIVE_EVENTS = 64, LIVE_TEXT = 96, LIVE_FAULT = 256 };
 
 /* A message that a schema refused; no value of the client's is in it. */
 struct live_refusal {
@@ -35,6 +35,7 @@ struct live_event {
 
 struct live {
     struct log log;
+    char fault[LIVE_FAULT]; /* the setting or address that the server refused last; "" = none */
     const char *app;
     wsrt_runtime *runtime;
     /* Adds what the host knows besides; NULL = nothing. Under no lock. */

@@ -25,7 +25,7 @@ int serve_broken(const struct options *o, const char *name, const char *format, 
 
 static int is_local(wsrt_span listen)
 {
-    static const char *const local[] = {"127.", "[::1]:", "localhost:", "unix:", "fd:"};
+    static const char *const local[] = {"127.", "[::1]:", "unix:", "fd:"};
 
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
         if (strncmp(listen.ptr, local[i], strlen(local[i])) == 0)
@@ -39,25 +39,32 @@ int serve_knows_callers(const struct serve_settings *s)
     return s->jwks != NULL && s->issuer != NULL && s->audiences.count > 0;
 }
 
+static int is_exposed(const struct options *o, const char *option, const struct text_list *at)
+{
+    const struct serve_settings *s = o->settings;
+
+    for (size_t i = 0; i < at->count; i++) {
+        if (is_local(at->items[i]))
+            continue;
+        serve_broken(o, option, "%s is reachable from other machines, and %s", at->items[i].ptr,
+                     s->jwks == NULL ? "nobody is asked for a token"
+                                     : "a token may be of any issuer or audience");
+        advise("ask for tokens with --jwks FILE|URL --issuer TEXT --audience TEXT, listen on "
+               "127.0.0.1");
+        advise("behind a proxy that does so, or say --insecure to serve anyone who can connect");
+        return 1;
+    }
+    return 0;
+}
+
 static int check_exposure(const struct options *o)
 {
     const struct serve_settings *s = o->settings;
 
     if (s->insecure || serve_knows_callers(s))
         return 0;
-    for (size_t i = 0; i < s->listen.count; i++) {
-        if (is_local(s->listen.items[i]))
-            continue;
-        serve_broken(o, "listen", "%s is reachable from other machines, and %s",
-                     s->listen.items[i].ptr,
-                     s->jwks == NULL ? "nobody is asked for a token"
-                                     : "a token may be of any issuer or audience");
-        advise("ask for tokens with --jwks FILE|URL --issuer TEXT --audience TEXT, listen on "
-               "127.0.0.1");
-        advise("behind a proxy that does so, or say --insecure to serve anyone who can connect");
-        return TOOL_CONFIG;
-    }
-    return 0;
+    return is_exposed(o, "listen", &s->listen) || is_exposed(o, "admin", &s->admin) ? TOOL_CONFIG
+                                                                                    : 0;
 }
 
 static int check_auth(const struct options *o)

@@ -189,20 +189,37 @@ static int explain_tls(const struct serve_settings *s, int rc)
                     s->tls_key);
 }
 
-static int explain_bind(const struct serve_settings *s, int rc, int error)
+static const char *option_of(const char *setting)
 {
-    int creating = error == ENOENT || error == ENOTDIR || error == EROFS;
-    const char *first = s->listen.items[0].ptr;
+    static const char *const pairs[][2] = {{"hosts", "host"},
+                                           {"origins", "allow-origin"},
+                                           {"trusted_proxies", "trusted-proxy"},
+                                           {"management_token", "management"},
+                                           {"management_access_key", "management"},
+                                           {"management_secret_key", "management"}};
 
-    if (rc == WSRT_ERR_IO && creating && strncmp(first, "unix:", 5) == 0)
-        return complain(TOOL_NO_CREATE, "cannot create %s: %s", first, strerror(error));
-    if (rc == WSRT_ERR_IO)
-        return complain(TOOL_UNAVAILABLE, "cannot listen on %s%s: %s", first,
-                        s->listen.count > 1 ? " and the others" : "", strerror(error));
+    for (size_t i = 0; i < COUNT(pairs); i++)
+        if (strcmp(setting, pairs[i][0]) == 0)
+            return pairs[i][1];
+    return setting;
+}
+
+/* What was refused is an address or a setting. */
+static int explain_start(const struct service *v, int rc, int error)
+{
+    const struct serve_settings *s = v->settings;
+    int creating = error == ENOENT || error == ENOTDIR || error == EROFS;
+    const char *refused = v->live.fault;
+
+    if (rc == WSRT_ERR_IO && creating && strncmp(refused, "unix:", 5) == 0)
+        return complain(TOOL_NO_CREATE, "cannot create %s: %s", refused, strerror(error));
+    if (rc == WSRT_ERR_IO && *refused != '\0')
+        return complain(TOOL_UNAVAILABLE, "cannot listen on %s: %s", refused, strerror(error));
+    if (rc == WSRT_ERR_INVALID && strchr(refused, ':') != NULL)
+        return complain(TOOL_CONFIG, "cannot listen on %s: it is no socket for that", refused);
     if (rc == WSRT_ERR_INVALID)
-        return complain(TOOL_CONFIG, "the server refuses these settings: --listen, --admin, "
-                                     "--host, --allow-origin or --trusted-proxy is not what it can "
-                                     "use");
+        return serve_broken(v->options, option_of(refused), "the server refuses what --%s says",
+                            option_of(refused));
     if (s->tls_cert != NULL && (rc == WSRT_ERR_REJECTED || rc == WSRT_ERR_UNSUPPORTED))
         return explain_tls(s, rc);
     return complain(TOOL_INTERNAL, "cannot start: %s", wsrt_status_name(rc));
@@ -294,7 +311,7 @@ static int make_server(struct service *v)
     service_options(v, v->settings, &opts);
     errno = 0;
     int rc = wsrt_server_new(&v->server, v->runtime, &opts);
-    return rc == WSRT_OK ? 0 : explain_bind(v->settings, rc, errno);
+    return rc == WSRT_OK ? 0 : explain_start(v, rc, errno);
 }
 
 static int make_cloudwatch(struct service *v)
@@ -321,21 +338,6 @@ static void note_setting(void *user, int level, const char *event_cstr, const ws
     if (count > 0 && strcmp(event_cstr, "server.settings_refused") == 0)
         snprintf(r->setting, sizeof r->setting, "%.*s", (int)fields[0].text.len,
                  fields[0].text.ptr);
-}
-
-static const char *option_of(const char *setting)
-{
-    static const char *const pairs[][2] = {{"hosts", "host"},
-                                           {"origins", "allow-origin"},
-                                           {"trusted_proxies", "trusted-proxy"},
-                                           {"management_token", "management"},
-                                           {"management_access_key", "management"},
-                                           {"management_secret_key", "management"}};
-
-    for (size_t i = 0; i < COUNT(pairs); i++)
-        if (strcmp(setting, pairs[i][0]) == 0)
-            return pairs[i][1];
-    return setting;
 }
 
 static int try_server(struct service *v, const struct refusal *r)
