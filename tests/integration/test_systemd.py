@@ -84,6 +84,23 @@ def the_watchdog_hears_of_loops_that_turn_and_of_no_others():
             manager.told_of("WATCHDOG")
 
 
+def a_manager_that_does_not_listen_holds_nobody_up():
+    with Manager() as manager:
+        env = {**manager.env, "WATCHDOG_USEC": "400000"}
+        with Serve("--app", "echo", env=env) as server:
+            manager.told_of("WATCHDOG")
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+                other.setblocking(False)
+                with contextlib.suppress(BlockingIOError):
+                    while True:
+                        other.sendto(b"x=y", manager.env["NOTIFY_SOCKET"])
+            end = time.monotonic() + 1
+            while time.monotonic() < end:  # in which the server has its pulses
+                done = wsrt("connect", "--send", "x", "--expect", "1", server.url, timeout=PATIENCE)
+                equal(done.stdout, "x\n", done.stderr)
+            equal(server.end(timeout=PATIENCE), 0)
+
+
 def another_process_s_watchdog_is_not_fed():
     with Manager() as manager:
         env = {**manager.env, "WATCHDOG_USEC": "400000", "WATCHDOG_PID": "1"}

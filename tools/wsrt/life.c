@@ -26,7 +26,7 @@ static void on_signal(int number)
 
     last_signal = number;
     if (signal_count++ == 0) {
-        manager_tell(signalled_manager, "STOPPING=1\nSTATUS=draining");
+        manager_mention(signalled_manager, "STOPPING=1\nSTATUS=draining");
         (void)wsrt_server_drain(signalled_server, NULL);
     } else {
         wsrt_server_stop(signalled_server);

@@ -244,7 +244,7 @@ static void tell_alive(void *user)
         return;
     snprintf(text, sizeof text, "WATCHDOG=1\nSTATUS=%s, %llu connections",
              stats.draining ? "draining" : "serving", (unsigned long long)stats.open);
-    manager_tell(&v->manager, text);
+    manager_mention(&v->manager, text);
 }
 
 static void add_secrets(wsrt_server_options *opts, const struct serve_settings *s)

@@ -60,14 +60,24 @@ void manager_close(struct manager *m)
     m->fd = -1;
 }
 
-void manager_tell(const struct manager *m, const char *text)
+static void tell(const struct manager *m, const char *text, int flags)
 {
     int saved = errno;
 
     if (m != NULL && m->fd >= 0)
-        (void)sendto(m->fd, text, strlen(text), MSG_NOSIGNAL, (const struct sockaddr *)&m->to,
-                     m->len);
+        (void)sendto(m->fd, text, strlen(text), MSG_NOSIGNAL | flags,
+                     (const struct sockaddr *)&m->to, m->len);
     errno = saved;
+}
+
+void manager_tell(const struct manager *m, const char *text)
+{
+    tell(m, text, 0);
+}
+
+void manager_mention(const struct manager *m, const char *text)
+{
+    tell(m, text, MSG_DONTWAIT);
 }
 
 void manager_tell_reloading(const struct manager *m)
