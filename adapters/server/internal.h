@@ -19,6 +19,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 enum {
     WSRT_SLAB_CHUNK = 256,
@@ -311,6 +312,8 @@ typedef struct wsrt_listener {
     int is_unix;
     int is_admin;
     int is_given; /* as a descriptor: its file, if any, is not ours to remove */
+    dev_t device; /* of a socket's file that is ours */
+    ino_t file;   /* likewise; 0 = none */
     size_t len;
     char address[WSRT_ADDRESS_MAX]; /* "127.0.0.1:40123", "unix:PATH" */
 } wsrt_listener;

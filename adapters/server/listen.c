@@ -230,6 +230,27 @@ static int take_descriptor(wsrt_span text, address *a, socklen_t *len, int *fd)
     return WSRT_OK;
 }
 
+/* The file of a socket of ours, by which it is known when it is to be removed. */
+static void note_file(wsrt_listener *at, const address *a)
+{
+    struct stat st;
+
+    if (!at->is_unix || at->is_given || stat(a->un.sun_path, &st) != 0)
+        return;
+    at->device = st.st_dev;
+    at->file = st.st_ino;
+}
+
+/* Unless another server has put its own there. */
+static void remove_file(const wsrt_listener *at)
+{
+    const char *path = at->address + strlen("unix:");
+    struct stat st;
+
+    if (at->file != 0 && stat(path, &st) == 0 && st.st_dev == at->device && st.st_ino == at->file)
+        unlink(path);
+}
+
 static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
 {
     wsrt_listener *at = &s->listeners[s->listener_count];
@@ -253,8 +274,10 @@ static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
             fd = open_socket(&a, len, 0);
         rc = fd < 0 ? WSRT_ERR_IO : share(s, i, fd);
     }
-    if (rc == WSRT_OK)
+    if (rc == WSRT_OK) {
+        note_file(at, &a);
         write_address(at, &a);
+    }
     return rc;
 }
 
@@ -300,9 +323,8 @@ static void leave_listener(wsrt_loop *l, size_t i)
         epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, NULL);
     if (shared && atomic_fetch_sub(&at->users, 1) != 1)
         return;
+    remove_file(at); /* while nobody can take it for dead */
     close(fd);
-    if (at->is_unix && !at->is_given && at->len > 0)
-        unlink(at->address + 5);
 }
 
 void wsrt_listen_close(wsrt_loop *l)

@@ -549,6 +549,27 @@ START_TEST(a_unix_socket_serves_and_is_removed_and_a_dead_one_replaced)
 }
 END_TEST
 
+START_TEST(the_file_of_another_servers_socket_stays)
+{
+    char dir[] = "/tmp/wsrt-test-XXXXXX", path[64];
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    snprintf(path, sizeof path, "unix:%s/s", dir);
+    strcpy(to.sun_path, path + 5);
+    wsrt_span listen = wsrt_span_cstr(path);
+    start_with((wsrt_server_options){.listen = &listen, .listen_count = 1});
+    int other = socket(AF_UNIX, SOCK_STREAM, 0);
+    ck_assert_int_eq(unlink(path + 5), 0); /* as somebody does who takes this one for dead */
+    ck_assert_int_eq(bind(other, (struct sockaddr *)&to, sizeof to), 0);
+    rig_stop(&rig);
+    ck_assert_int_eq(access(path + 5, F_OK), 0);
+    close(other);
+    unlink(path + 5);
+    rmdir(dir);
+}
+END_TEST
+
 START_TEST(descriptors_that_run_out_are_survived_without_spinning)
 {
     struct rlimit before, few;
@@ -741,6 +762,7 @@ Suite *suite(void)
     tcase_add_test(t, a_bind_that_others_can_reach_must_be_asked_for);
     tcase_add_test(t, a_port_in_use_is_an_io_error_and_a_second_server_of_a_runtime_exists);
     tcase_add_test(t, a_unix_socket_serves_and_is_removed_and_a_dead_one_replaced);
+    tcase_add_test(t, the_file_of_another_servers_socket_stays);
     tcase_add_test(t, descriptors_that_run_out_are_survived_without_spinning);
     tcase_add_test(t, accepts_beyond_the_rate_wait_for_their_turn);
     tcase_add_test(t, listeners_that_cannot_be_watched_for_now_are_watched_later);
