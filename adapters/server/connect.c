@@ -159,8 +159,10 @@ static void take_response(const wsrt_response *r, void *user)
     wsrt_connecting *u = user;
     wsrt_verdict v = {.accepted = r->status >= 200 && r->status <= 299,
                       .keep_alive = u->req->keep_alive};
-    head h = {.len = 0};
+    head h; /* its bytes would be cleared for nothing */
 
+    h.len = 0;
+    h.bad = 0;
     if (v.accepted)
         put_switch(u, &h);
     put_fields(u, r, &h);

@@ -3,22 +3,35 @@
 
 #include <string.h>
 
+/* Judged for each field of each connect, so by its first letter first. */
+static int is_trace(wsrt_span name)
+{
+    const wsrt_span family = wsrt_span_cstr("X-Forwarded-");
+    wsrt_span begin = {name.ptr, name.len < family.len ? name.len : family.len};
+
+    switch (name.ptr[0] | ('a' ^ 'A')) {
+    case 'f':
+        return wsrt_http_same_text(name, wsrt_span_cstr("Forwarded"));
+    case 'v':
+        return wsrt_http_same_text(name, wsrt_span_cstr("Via"));
+    case 'x':
+        return wsrt_http_same_text(begin, family) ||
+               wsrt_http_same_text(name, wsrt_span_cstr("X-Real-IP"));
+    default:
+        return 0;
+    }
+}
+
 /* Behind a proxy on the same host every peer is local: its traces close the door, and so does a
  * page's Origin. */
 static int has_traces(const wsrt_exchange *k)
 {
     const wsrt_http_fields *fields = &k->req->fields;
-    const wsrt_span family = wsrt_span_cstr("X-Forwarded-");
 
-    for (size_t i = 0; i < fields->count; i++) {
-        wsrt_span name = fields->items[i].name;
-        if (name.len > family.len)
-            name.len = family.len;
-        if (wsrt_http_same_text(name, family))
+    for (size_t i = 0; i < fields->count; i++)
+        if (is_trace(fields->items[i].name))
             return 1;
-    }
-    return wsrt_http_find(fields, "Forwarded", NULL) > 0 ||
-           wsrt_http_find(fields, "Via", NULL) > 0 || wsrt_http_find(fields, "X-Real-IP", NULL) > 0;
+    return 0;
 }
 
 static int comes_from_a_page(const wsrt_exchange *k, int flags)

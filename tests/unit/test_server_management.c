@@ -354,6 +354,11 @@ static const struct {
     {"x-forwarded-proto: https\r\n", 403},
     {"X-Forwarded-Prefix: /x\r\n", 403},
     {"Via: 1.1 x\r\n", 403},
+    {"vIA: 1.1 x\r\n", 403},
+    {"x-real-IP: 1.2.3.4\r\n", 403},
+    {"x-forwarded-client-cert: x\r\n", 403},
+    {"FORWARDED: for=1.2.3.4\r\n", 403},
+    {"Viaduct: x\r\nX-Forwarded: x\r\nForwarded-X: x\r\n", 200},
 };
 
 START_TEST(on_loopback_a_program_may_but_neither_a_page_nor_a_proxy)

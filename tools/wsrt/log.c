@@ -189,11 +189,12 @@ void log_write(void *user, int level, const char *event_cstr, const wsrt_field *
                size_t count)
 {
     const struct log *log = user;
-    struct line line = {.len = 0};
+    struct line line; /* its text would be cleared for nothing */
 
     if (level < __atomic_load_n(&log->level, __ATOMIC_RELAXED) || level < WSRT_LEVEL_TRACE ||
         level > WSRT_LEVEL_ERROR)
         return;
+    line.len = 0;
     if (log->json)
         write_json(&line, level, event_cstr, fields, count);
     else
