@@ -15,8 +15,8 @@ typedef struct wsrt_exchange {
 /* Answers; an answer to HEAD has no body, one to a client that leaves closes. */
 void wsrt_exchange_answer(const wsrt_exchange *k, wsrt_answer a);
 
-/* Whether a request's path is this one: decoded segment by segment, since an escaped slash separates
- * nothing. */
+/* Whether a request's path is this one: decoded segment by segment, since an escaped slash
+ * separates nothing. */
 int wsrt_path_is(wsrt_loop *l, wsrt_span path, wsrt_span wanted);
 
 static inline int wsrt_exchange_is(const wsrt_exchange *k, const char *method_cstr)

@@ -251,10 +251,13 @@ typedef struct wsrt_runtime_options {
     wsrt_breakers *breakers;
     wsrt_limiter *limiter;
     wsrt_monitor *monitor;
-    wsrt_span selection;    /**< route selection expression; empty = "$request.body.type" */
-    wsrt_span node;         /**< this instance's name in records; empty = none */
-    wsrt_span environment;  /**< the default monitor's environment; empty = "dev" */
-    int64_t idle_ttl_s;     /**< a record's life after the last activity; 0 = 600 */
+    wsrt_span selection;   /**< route selection expression; empty = "$request.body.type" */
+    wsrt_span node;        /**< this instance's name in records; empty = none */
+    wsrt_span environment; /**< the default monitor's environment; empty = "dev" */
+    /** A record's life after the last activity, of transports without sessions; 0 = 600. At
+     * least 467: a quarter of it may pass before activity is noted, and clients of API Gateway ping
+     * every 330 s. */
+    int64_t idle_ttl_s;
     int64_t max_lifetime_s; /**< a record never outlives connect + this; 0 = no such cap */
     uint64_t max_message;   /**< bytes of one message; 0 = 131072 */
     /** Messages of one connection refused by the limiter, none admitted between them, that close it with
@@ -271,7 +274,8 @@ typedef struct wsrt_runtime_options {
  * @param out   NULL on failure; give it back with wsrt_runtime_free()
  * @param opts  NULL = defaults
  * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID (a selection expression that is none, a table
- *         without a mandatory function); WSRT_ERR_UNSUPPORTED. @since 0.1
+ *         without a mandatory function, a time to live that is too short, which the log says);
+ *         WSRT_ERR_UNSUPPORTED. @since 0.1
  */
 WSRT_API int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts);
 

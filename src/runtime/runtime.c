@@ -12,6 +12,10 @@ static const int64_t second = 1000000000;
 
 enum { SWEEP_EVERY_S = 60, SWEEP_AT_ONCE = 1000, DEFAULT_TTL_S = 600, DEFAULT_MAX = 131072 };
 
+/* A record's expiry is moved when a quarter of its life is over, and what moves it are the pings of
+ * the gateway's profile: one in 300 s + 10 %, repeated after 10 s without its pong. */
+enum { LEAST_TTL_S = ((300 * 11 / 10 + 2 * 10) * 4 + 2) / 3 };
+
 /* ---- construction ---- */
 
 static int check_interfaces(const wsrt_runtime_options *o)
@@ -151,6 +155,25 @@ static int fill(wsrt_runtime *rt, const wsrt_runtime_options *o)
     return wsrt_metrics_open(rt);
 }
 
+static int check_times(const wsrt_runtime_options *o, const wsrt_env *env)
+{
+    const wsrt_field fields[] = {
+        {.name_cstr = "setting", .kind = WSRT_FIELD_TEXT, .text = wsrt_span_cstr("idle_ttl_s")},
+        {.name_cstr = "rule",
+         .kind = WSRT_FIELD_TEXT,
+         .text = wsrt_span_cstr("at least 467, or records of clients that ping every five minutes "
+                                "expire between two of their messages")},
+    };
+
+    _Static_assert(LEAST_TTL_S == 467, "the rule says so");
+    if (o->max_lifetime_s < 0)
+        return WSRT_ERR_INVALID;
+    if (o->idle_ttl_s == 0 || o->idle_ttl_s >= LEAST_TTL_S)
+        return WSRT_OK;
+    env->log(env->user, WSRT_LEVEL_ERROR, "runtime.setting_refused", fields, 2);
+    return WSRT_ERR_INVALID;
+}
+
 int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts)
 {
     enum {
@@ -171,8 +194,8 @@ int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts)
         return rc;
     if ((o.flags & ~(uint32_t)KNOWN) != 0)
         return WSRT_ERR_UNSUPPORTED;
-    if (o.idle_ttl_s < 0 || o.max_lifetime_s < 0)
-        return WSRT_ERR_INVALID;
+    if ((rc = check_times(&o, &env)) != WSRT_OK)
+        return rc;
     wsrt_runtime *rt = wsrt_mem_zalloc(&allocator, sizeof *rt);
     if (rt == NULL)
         return WSRT_ERR_NOMEM;

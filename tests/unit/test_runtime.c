@@ -77,6 +77,42 @@ START_TEST(selection_expressions_read_body_and_text)
 }
 END_TEST
 
+static char refused[256];
+
+static void note_refused(void *user, int level, const char *event_cstr, const wsrt_field *fields,
+                         size_t count)
+{
+    (void)user;
+    ck_assert_int_eq(level, WSRT_LEVEL_ERROR);
+    ck_assert_str_eq(event_cstr, "runtime.setting_refused");
+    ck_assert_uint_eq(count, 2);
+    snprintf(refused, sizeof refused, "%.*s: %.*s", (int)fields[0].text.len, fields[0].text.ptr,
+             (int)fields[1].text.len, fields[1].text.ptr);
+}
+
+static const struct {
+    int64_t ttl_s;
+    int rc;
+} ttls[] = {{0, WSRT_OK},   {-1, WSRT_ERR_INVALID}, {1, WSRT_ERR_INVALID}, {466, WSRT_ERR_INVALID},
+            {467, WSRT_OK}, {7200, WSRT_OK}};
+
+/* Less the quarter that a touch may be late they are 350 s: a ping and two waits for its pong. */
+START_TEST(a_time_to_live_in_which_a_live_record_could_expire_is_refused_with_its_rule)
+{
+    wsrt_env env = {.struct_size = sizeof env, .log = note_refused};
+    wsrt_runtime_options o = {.struct_size = sizeof o, .env = &env, .idle_ttl_s = ttls[_i].ttl_s};
+    wsrt_runtime *rt;
+
+    refused[0] = '\0';
+    ck_assert_int_eq(wsrt_runtime_new(&rt, &o), ttls[_i].rc);
+    ck_assert_str_eq(refused, ttls[_i].rc == WSRT_OK
+                                  ? ""
+                                  : "idle_ttl_s: at least 467, or records of clients that ping "
+                                    "every five minutes expire between two of their messages");
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
 START_TEST(expressions_that_are_none_are_refused)
 {
     static const char *const bad[] = {"$request.body.",
@@ -635,6 +671,9 @@ Suite *suite(void)
     tcase_add_test(t, an_event_hears_which_route_took_it);
     tcase_add_test(t, selection_expressions_read_body_and_text);
     tcase_add_test(t, expressions_that_are_none_are_refused);
+    tcase_add_loop_test(t,
+                        a_time_to_live_in_which_a_live_record_could_expire_is_refused_with_its_rule,
+                        0, (int)(sizeof ttls / sizeof ttls[0]));
     tcase_add_test(t, without_a_route_the_client_is_told);
     tcase_add_test(t, in_gateway_mode_no_route_is_forbidden_in_the_gateways_words);
     tcase_add_test(t, routes_are_checked_when_they_are_added);

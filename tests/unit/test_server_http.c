@@ -1,5 +1,5 @@
-/* HTTP as hostile or hasty clients speak it: what they do not read, how they leave, whom they pretend
- * to be. */
+/* HTTP as hostile or hasty clients speak it: what they do not read, how they leave, whom they
+ * pretend to be. */
 #include "server_rig.h"
 #include "suite.h"
 

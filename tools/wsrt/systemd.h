@@ -19,8 +19,8 @@ struct manager {
 void manager_find(struct manager *m);
 void manager_close(struct manager *m);
 
-/* Sends "NAME=VALUE" lines; NULL is nobody. Async-signal-safe. Where the loop may not wait for a manager
- * that has too much to read, it is not told. */
+/* Sends "NAME=VALUE" lines; NULL is nobody. Async-signal-safe. Where a loop may not wait for a
+ * manager that has too much to read, it is not told. */
 void manager_tell(const struct manager *m, const char *text);
 void manager_mention(const struct manager *m, const char *text);
 void manager_tell_reloading(const struct manager *m);
