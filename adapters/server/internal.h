@@ -293,7 +293,11 @@ typedef struct wsrt_loop {
         char *bytes; /* NULL = never asked for */
         size_t len;
         int64_t made;
-    } state;                    /* the text of /api/state */
+    } state; /* the text of /api/state */
+    struct {
+        int64_t asked; /* 0 = never */
+        int works;
+    } store;
     unsigned char entropy[176]; /* for 16 ids of this turn */
     uint32_t entropy_left;
     uint64_t dice; /* spreads pings and reconnects; no secret */

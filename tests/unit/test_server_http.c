@@ -232,6 +232,55 @@ START_TEST(a_drain_ends_a_connection_that_asks_for_nothing_at_once)
 }
 END_TEST
 
+/* ---- what they ask too often ---------------------------------------------------------------- */
+
+static int counted, count_status;
+
+static int count_records(void *self, int64_t now_s, uint64_t *out)
+{
+    (void)self;
+    (void)now_s;
+    counted++;
+    *out = 0;
+    return count_status;
+}
+
+/* The runtime's own store, but for what is asked to know whether it works. */
+static void ask_this_store(wsrt_store_ops *ops)
+{
+    wsrt_store *store = (wsrt_store *)(uintptr_t)wsrt_runtime_store(rig.rt);
+
+    *ops = *store->ops;
+    ops->count = count_records;
+    store->ops = ops;
+    counted = 0;
+    count_status = WSRT_OK;
+}
+
+START_TEST(a_store_is_asked_ten_times_a_second_at_most_whether_it_works)
+{
+    const char ready[] = "GET /readyz HTTP/1.1\r\n" HOST "\r\n";
+    wsrt_store_ops ops;
+    size_t len;
+    int ended;
+
+    start();
+    ask_this_store(&ops);
+    int fd = rig_adopt(&rig);
+    send_requests(fd, ready, 60);
+    ck_assert_int_eq(count_in_answers(fd, "\"store\":\"ok\"", &len, &ended), 60);
+    ck_assert_int_eq(counted, 1);
+    count_status = WSRT_ERR_UNAVAILABLE;
+    rig_advance(&rig, 100);
+    send_requests(fd, ready, 1);
+    rig_expect_answer(&rig, fd, "HTTP/1.1 503 ",
+                      "{\"ready\":false,\"draining\":false,\"checks\":{\"store\":\"failing\"}}");
+    ck_assert_int_eq(counted, 2);
+    close(fd);
+    rig_stop(&rig);
+}
+END_TEST
+
 /* ---- whom they pretend to be ---------------------------------------------------------------- */
 
 static const char *const head_rows[] = {
@@ -486,6 +535,7 @@ Suite *suite(void)
     tcase_add_test(t, an_answer_that_closes_may_be_read_as_slowly_as_any_other);
     tcase_add_test(t, a_drain_lets_an_answer_end_that_is_on_its_way);
     tcase_add_test(t, a_drain_ends_a_connection_that_asks_for_nothing_at_once);
+    tcase_add_test(t, a_store_is_asked_ten_times_a_second_at_most_whether_it_works);
     tcase_add_loop_test(t, no_answer_to_head_has_a_body, 0, ROWS(head_rows));
     tcase_add_loop_test(t, every_path_is_decoded_once_and_matched_exactly, 0, ROWS(path_rows));
     tcase_add_loop_test(t, who_names_two_origins_is_of_neither, 0, ROWS(origin_rows));
