@@ -355,6 +355,39 @@ START_TEST(a_shared_frame_costs_each_queue_a_reference)
 }
 END_TEST
 
+static uint64_t wake_ups(void)
+{
+    uint64_t count = 0;
+    ssize_t n = read(rig.server->loops[0].wake, &count, sizeof count);
+
+    return n < 0 ? 0 : count;
+}
+
+START_TEST(of_posts_from_outside_65536_wait_for_the_loop_and_wake_it_once)
+{
+    enum { MOST = 65536 };
+    static char got[2 * MOST + 3];
+    int ended, taken = 0;
+
+    rig_start_with(&rig, (wsrt_server_options){.queue_soft = 1 << 20, .queue_hard = 1 << 20});
+    int fd = rig_open(&rig);
+    (void)wake_ups();
+    while (rig_post(&rig, "", 0) == WSRT_OK && taken <= MOST)
+        taken++;
+    ck_assert_int_eq(taken, MOST);
+    ck_assert_int_eq(rig_post(&rig, "", 0), WSRT_ERR_THROTTLED);
+    ck_assert_uint_eq(wake_ups(), 1);
+    ck_assert_int_eq(wsrt_server_timeout(rig.server), 0);
+    rig_steps(&rig, 1);
+    ck_assert_int_eq(rig_post(&rig, "", 0), WSRT_OK);
+    ck_assert_uint_eq(wake_ups(), 1);
+    ck_assert_uint_eq(rig_read(&rig, fd, got, sizeof got, &ended), 2 * (MOST + 1));
+    rig_steps(&rig, 2);
+    close(fd);
+    rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(unsent_pongs_beyond_4_kib_are_a_flood)
 {
     char payload[125] = {0};
@@ -418,6 +451,7 @@ Suite *suite(void)
     tcase_add_test(t, who_sends_and_never_reads_costs_the_hard_limit_and_64_kib_at_most);
     tcase_add_test(t, a_full_total_throttles_who_has_a_queue_and_serves_who_has_none);
     tcase_add_test(t, a_shared_frame_costs_each_queue_a_reference);
+    tcase_add_test(t, of_posts_from_outside_65536_wait_for_the_loop_and_wake_it_once);
     tcase_add_test(t, unsent_pongs_beyond_4_kib_are_a_flood);
     tcase_add_loop_test(t, what_may_not_be_sent_is_refused_before_anything_is, 0, 8);
     suite_add_tcase(s, t);
