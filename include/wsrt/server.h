@@ -128,14 +128,15 @@ typedef struct wsrt_server_options {
     int64_t max_message;     /**< bytes; default 131072 */
     int64_t max_frame;       /**< bytes; default = max_message, 32768 for API Gateway */
     int64_t max_connections; /**< default 90 % of RLIMIT_NOFILE */
-    int64_t max_per_ip;      /**< default 256; loopback is not counted */
+    int64_t max_per_ip;      /**< default 256; loopback and trusted proxies are not counted; few
+                                  more that are no WebSockets are let in, a sixteenth and 16 */
     int64_t accept_rate;     /**< accepts a second, and burst; default 500; -1 = off */
     int64_t handshake_ms;    /**< accept to 101; default 10000 */
     int64_t idle_ms;         /**< no data message either way; default 600000 */
     int64_t lifetime_ms;     /**< default off, 7200000 for API Gateway */
     int64_t ping_ms;         /**< interval of pings, +-10 %; default 25000; off for API Gateway */
     int64_t pong_ms;         /**< wait for any frame after a ping; default 20000 */
-    int64_t keep_alive_ms;   /**< idle HTTP connection; default 30000 */
+    int64_t keep_alive_ms;   /**< idle HTTP connection, reader of an answer; default 30000 */
     int64_t body_ms;         /**< HTTP request body; default 10000 */
     int64_t message_ms;      /**< one fragmented message; default 30000 */
     int64_t close_ms;        /**< wait for the peer's close frame; default 5000 */
@@ -195,8 +196,9 @@ typedef struct wsrt_server_options {
  * @param out   NULL on failure; give it back with wsrt_server_free()
  * @param rt    outlives the server; must have no sender
  * @param opts  NULL = defaults
- * @return WSRT_OK; WSRT_ERR_IO (errno tells: EADDRINUSE, EACCES ...); WSRT_ERR_INVALID (a setting;
- *         a bind that is not loopback without WSRT_SERVER_INSECURE); WSRT_ERR_EXISTS (the runtime
+ * @return WSRT_OK; WSRT_ERR_IO (errno tells: EADDRINUSE, EACCES ...; the log line
+ *         `server.listen_failed` says where); WSRT_ERR_INVALID (a setting; a bind that is not
+ *         loopback without WSRT_SERVER_INSECURE); WSRT_ERR_EXISTS (the runtime
  *         has a sender); WSRT_ERR_NOMEM; WSRT_ERR_REJECTED (certificate and key: not PEM, no pair,
  *         out of their time; the log line `server.certificate_refused` says which);
  *         WSRT_ERR_UNSUPPORTED (flags; TLS in a build without).

@@ -99,6 +99,31 @@ START_TEST(a_drain_resets_what_does_not_end_in_time)
 }
 END_TEST
 
+START_TEST(a_reload_within_a_drain_is_taken_and_moves_no_end)
+{
+    wsrt_server_options later = {.struct_size = sizeof later,
+                                 .listen = &(wsrt_span){NULL, 0},
+                                 .drain_ms = 60000,
+                                 .close_ms = 60000};
+    wsrt_drain_options o = {.struct_size = sizeof o, .timeout_ms = 2000};
+
+    start_with((wsrt_server_options){.close_ms = 60000});
+    int fd = rig_open(&rig);
+    ck_assert_int_eq(wsrt_server_drain(rig.server, &o), WSRT_OK);
+    rig_advance(&rig, 500);
+    ck_assert_int_eq(wsrt_server_reload(rig.server, &later), WSRT_OK);
+    ck_assert_int_eq(wsrt_server_drain(rig.server, NULL), WSRT_OK); /* nor does another one */
+    rig_advance(&rig, 1400);
+    ck_assert_uint_eq(rig.server->loops[0].terms->close, wsrt_ticks(60000));
+    ck_assert_uint_eq(rig.server->loops[0].used, 1);
+    rig_advance(&rig, 200);
+    ck_assert_uint_eq(rig.server->loops[0].used, 0);
+    ck_assert_int_eq(wsrt_server_step(rig.server), WSRT_ERR_STATE);
+    close(fd);
+    stop();
+}
+END_TEST
+
 START_TEST(a_lame_duck_is_not_ready_but_serves)
 {
     start();
@@ -191,6 +216,7 @@ Suite *suite(void)
     tcase_add_test(t, a_drain_closes_all_with_1012_and_a_time_to_reconnect);
     tcase_add_test(t, under_api_gateway_a_drain_closes_with_1001);
     tcase_add_test(t, a_drain_resets_what_does_not_end_in_time);
+    tcase_add_test(t, a_reload_within_a_drain_is_taken_and_moves_no_end);
     tcase_add_test(t, a_lame_duck_is_not_ready_but_serves);
     tcase_add_test(t,
                    a_handler_that_does_not_return_holds_a_drain_up_for_its_time_and_five_seconds);
