@@ -44,7 +44,7 @@ void wsrt_blame_service(wsrt_context *ctx, int status, wsrt_span service, wsrt_s
                         const wsrt_breaker_stats *stats)
 {
     if (ctx->failure.status != 0)
-        return; /* the function said it better */
+        return; /* somebody said it better */
     ctx->failure = (struct failure){.status = status};
     ctx->failure.service = (wsrt_service_failure){.struct_size = sizeof ctx->failure.service,
                                                   .status = status,
@@ -190,10 +190,14 @@ int wsrt_call(wsrt_context *ctx, const char *service_cstr, const char *operation
     if (rc != WSRT_OK)
         note_unguarded(ctx, &g, rc);
     int status = WSRT_ERR_CIRCUIT_OPEN, outcome = WSRT_FAILURE;
+    int said_before = ctx->failure.status;
+    ctx->failure.status = 0; /* what an earlier call said does not explain this one */
     if (rc != WSRT_OK || wsrt_breaker_try_acquire(b, ctx->now, &permit, NULL) == WSRT_OK)
         status = run_guarded(ctx, &g, b, &permit, &outcome);
     if (outcome == WSRT_FAILURE && status < 0)
         status = run_fallback(ctx, &g, b, status);
+    if (ctx->failure.status == 0)
+        ctx->failure.status = said_before;
     wsrt_breaker_release_ref(b);
     return status;
 }

@@ -58,6 +58,42 @@ START_TEST(a_failing_service_opens_its_breaker_and_is_left_alone)
 }
 END_TEST
 
+static int fail_outside(wsrt_context *ctx, void *arg)
+{
+    (void)ctx;
+    return *(int *)arg;
+}
+
+/* Does without the first service, and fails for the second. */
+static int call_both(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    int *statuses = user;
+
+    (void)req;
+    (void)wsrt_call(ctx, "cognito", "verifyJWT", fail_outside, NULL, &statuses[0]);
+    int rc = wsrt_call(ctx, "dynamodb", "storeUserMessage", fail_outside, NULL, &statuses[1]);
+    (void)wsrt_call(ctx, "cognito", "verifyJWT", fail_outside, NULL, &statuses[2]);
+    return rc;
+}
+
+START_TEST(the_call_that_failed_the_message_is_to_blame_and_no_other)
+{
+    static int rows[][3] = {
+        {WSRT_ERR_UNAVAILABLE, WSRT_ERR_UNAVAILABLE, WSRT_OK},
+        {WSRT_ERR_UNAVAILABLE, WSRT_ERR_IO, WSRT_OK},
+        {WSRT_ERR_TIMEOUT, WSRT_ERR_THROTTLED, WSRT_ERR_NOT_FOUND},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        wsrt_runtime_options o = world_options();
+        world_begin(&o);
+        world_add_route("$default", call_both, &(wsrt_route){.user = rows[i]});
+        world_message("c1", NULL, "{}");
+        ck_assert_ptr_nonnull(strstr(world_last_post(), "\"type\":\"DATABASE_ERROR\""));
+        ck_assert_ptr_nonnull(strstr(world_last_post(), "Database temporarily unavailable"));
+    }
+}
+END_TEST
+
 START_TEST(developers_see_more_when_host_and_request_both_say_so)
 {
     const wsrt_principal ann = {.struct_size = sizeof ann, .user_id = wsrt_span_cstr("ann")};
@@ -489,6 +525,7 @@ Suite *suite(void)
     tcase_add_checked_fixture(t, world_set_up, world_tear_down);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_failing_service_opens_its_breaker_and_is_left_alone);
+    tcase_add_test(t, the_call_that_failed_the_message_is_to_blame_and_no_other);
     tcase_add_test(t, developers_see_more_when_host_and_request_both_say_so);
     tcase_add_test(t, bad_requests_of_ours_never_open_a_breaker);
     tcase_add_test(t, each_status_of_a_call_counts_as_its_table_says);
