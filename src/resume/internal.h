@@ -2,7 +2,7 @@
 #ifndef WSRT_SRC_RESUME_INTERNAL_H
 #define WSRT_SRC_RESUME_INTERNAL_H
 
-#include <wsrt/resume.h>
+#include "resume/resume.h"
 
 enum { SESSION_ID = 16, MAC_KEY = 16, TOKEN_CHARS = 76, SEEN_IDS = 128, MAX_CONNECTION_ID = 128 };
 

@@ -686,18 +686,37 @@ static int note_id(wsrt_resume *r, struct session *s, uint64_t hash)
     return WSRT_OK;
 }
 
+/* Never 0, which is an empty place. */
+static uint64_t id_hash(const wsrt_resume *r, wsrt_span id)
+{
+    return wsrt_hash(r->hash_key, id.ptr, id.len) | 1;
+}
+
 int wsrt_resume_received(wsrt_resume *r, wsrt_span connection_id, wsrt_span id)
 {
     if (r == NULL || (id.ptr == NULL && id.len > 0))
         return WSRT_ERR_INVALID;
     if (id.len == 0)
         return WSRT_OK;
-    uint64_t hash = wsrt_hash(r->hash_key, id.ptr, id.len) | 1; /* 0 is an empty place */
+    uint64_t hash = id_hash(r, id);
     pthread_mutex_lock(&r->lock);
     struct session *s = find(r, connection_id);
     int rc = s == NULL ? WSRT_OK : note_id(r, s, hash);
     pthread_mutex_unlock(&r->lock);
     return rc;
+}
+
+void wsrt_resume_refused(wsrt_resume *r, wsrt_span connection_id, wsrt_span id)
+{
+    if (r == NULL || id.ptr == NULL || id.len == 0)
+        return;
+    uint64_t hash = id_hash(r, id);
+    pthread_mutex_lock(&r->lock);
+    struct session *s = find(r, connection_id);
+    for (unsigned i = 0; s != NULL && i < SEEN_IDS; i++)
+        if (s->seen[i] == hash)
+            s->seen[i] = 0;
+    pthread_mutex_unlock(&r->lock);
 }
 
 /* ---- connections that close ---- */

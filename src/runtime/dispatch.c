@@ -398,6 +398,8 @@ static void on_message(wsrt_context *ctx)
     if (rc < 0 && (routed || (ctx->rt->flags & WSRT_RUNTIME_API_GATEWAY) == 0) &&
         !(rc == WSRT_ERR_RATE_LIMITED && (ctx->rt->flags & WSRT_RUNTIME_QUIET_LIMITS) != 0))
         wsrt_answer_error(ctx, rc);
+    if (rc < 0 && ctx->rt->resume != NULL)
+        wsrt_may_come_again(ctx);
     if (rc == WSRT_ERR_UNAUTHENTICATED)
         close_expired(ctx);
     operations_complete(ctx, rc, fields, message_fields(ctx, rc, fields));

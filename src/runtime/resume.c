@@ -2,11 +2,12 @@
  * that stay while a client is away. */
 #include "runtime/runtime_internal.h"
 
+#include "resume/resume.h"
 #include "sender/sender.h"
 
 #include <string.h>
 
-enum { MANY = 64, TRY_LATER = 1013, MOVED = 4500 };
+enum { MANY = 64, TRY_LATER = 1013, MOVED = 4500, OWN_ID = 128 };
 
 /* ---- the sender that numbers ---- */
 
@@ -241,18 +242,32 @@ int wsrt_resume_handler(wsrt_context *ctx, const wsrt_request *req, void *user)
 
 /* ---- what the client sends again ---- */
 
-int wsrt_is_duplicate(wsrt_context *ctx)
+/* The id of a message that may come again; empty = none. */
+static wsrt_span own_id(const wsrt_context *ctx, char *room, size_t size)
 {
     wsrt_json whole = {.kind = WSRT_JSON_OBJECT, .text = ctx->event->body}, id;
-    char text[128];
     size_t len = 0;
 
     if (!wsrt_session_has_numbers(ctx->rt, ctx->event) ||
         wsrt_json_find(&whole, wsrt_span_cstr("/correlationId"), &id) != WSRT_OK ||
-        wsrt_json_text(&id, text, sizeof text, &len) != WSRT_OK)
-        return 0;
-    return wsrt_resume_received(ctx->rt->resume, ctx->event->connection_id,
-                                (wsrt_span){text, len}) == WSRT_ERR_EXISTS;
+        wsrt_json_text(&id, room, size, &len) != WSRT_OK)
+        len = 0;
+    return (wsrt_span){room, len};
+}
+
+int wsrt_is_duplicate(wsrt_context *ctx)
+{
+    char room[OWN_ID];
+    wsrt_span id = own_id(ctx, room, sizeof room);
+
+    return wsrt_resume_received(ctx->rt->resume, ctx->event->connection_id, id) == WSRT_ERR_EXISTS;
+}
+
+void wsrt_may_come_again(wsrt_context *ctx)
+{
+    char room[OWN_ID];
+
+    wsrt_resume_refused(ctx->rt->resume, ctx->event->connection_id, own_id(ctx, room, sizeof room));
 }
 
 /* ---- time ---- */

@@ -226,6 +226,8 @@ void wsrt_blame_service(wsrt_context *ctx, int status, wsrt_span service, wsrt_s
 void wsrt_sender_settle(wsrt_runtime *rt, const wsrt_sender *sender);
 /* Whether the client has sent this message before. */
 int wsrt_is_duplicate(wsrt_context *ctx);
+/* It was refused: sent again it is new. */
+void wsrt_may_come_again(wsrt_context *ctx);
 /* Whether the record of a connection that closes stays for its session. */
 int wsrt_sessions_keep(wsrt_runtime *rt, const wsrt_event *ev);
 void wsrt_sessions_tick(wsrt_runtime *rt);

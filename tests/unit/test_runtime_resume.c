@@ -347,6 +347,32 @@ START_TEST(replies_are_numbered_and_come_again)
 }
 END_TEST
 
+static int failures; /* times the handler fails, first */
+
+static int fail_first(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    if (failures-- > 0)
+        return wsrt_fail(ctx, WSRT_ERR_UNAVAILABLE, NULL, NULL);
+    return say(ctx, req, user);
+}
+
+START_TEST(a_message_that_was_refused_may_come_again_with_its_id)
+{
+    static const char save[] = "{\"type\":\"save\",\"correlationId\":\"m-1\"}";
+
+    add_route("save", fail_first);
+    failures = 1;
+    struct peer *p = join_with_session(0, "c1", "t-ann");
+    send(p, save);
+    ck_assert_ptr_nonnull(strstr(posts[post_count - 1].text, "\"success\":false"));
+    send(p, save);
+    ck_assert_int_eq(said, 1);
+    expect_post(post_count - 1, "c1", "{\"seq\":2,\"said\":true}");
+    send(p, save); /* from now on it has been handled */
+    ck_assert_int_eq(said, 1);
+}
+END_TEST
+
 START_TEST(a_message_sent_again_runs_once_and_its_answer_comes_again)
 {
     struct peer *a = join_with_session(0, "a", "t-ann");
@@ -528,6 +554,7 @@ Suite *suite(void)
     tcase_add_test(c, a_first_session_is_new_and_names_its_token);
     tcase_add_test(c, who_resumes_is_told_what_was_broadcast_while_it_was_away);
     tcase_add_test(c, replies_are_numbered_and_come_again);
+    tcase_add_test(c, a_message_that_was_refused_may_come_again_with_its_id);
     tcase_add_test(c, a_message_sent_again_runs_once_and_its_answer_comes_again);
     tcase_add_test(c, a_record_stays_while_its_session_waits);
     tcase_add_test(c, a_record_of_who_left_or_has_no_session_is_removed);
