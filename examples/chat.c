@@ -299,6 +299,7 @@ static int add_route(wsrt_runtime *rt, chat *c, const char *key, wsrt_handler ha
 {
     int is_message = handler == on_message;
     wsrt_route route = {.struct_size = sizeof route,
+                        .flags = handler == on_ping ? WSRT_ROUTE_PING : 0,
                         .key = wsrt_span_cstr(key),
                         .handler = handler,
                         .user = c,

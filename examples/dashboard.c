@@ -175,6 +175,7 @@ static int add_routes(wsrt_runtime *rt, dashboard *d, int signed_in)
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && rc == WSRT_OK; i++) {
         wsrt_route route = {.struct_size = sizeof route,
+                            .flags = rows[i].handler == on_ping ? WSRT_ROUTE_PING : 0,
                             .key = wsrt_span_cstr(rows[i].key),
                             .handler = rows[i].handler,
                             .user = d,

@@ -90,7 +90,7 @@ WSRT_API int64_t wsrt_session_expires_at(const wsrt_session *s);
 /**
  * Whether a connection has had so many messages refused by the limiter that it is to be closed, for a
  * transport to ask after it has dispatched messages (wsrt_runtime_options.refusals_in_a_row). Refusals
- * by the scopes connection and user count: what all clients share is no fault of this one.
+ * by the scopes connection, user and ping count: what all clients share is no fault of this one.
  *
  * @param s  of an open connection; NULL owes nothing
  * @return the close code: 1008 for refusals in a row, 4429 for those in a window; 0 = it may stay. The
@@ -199,6 +199,8 @@ typedef enum wsrt_access {
 /** Bits of wsrt_route.flags. @since 0.1 */
 typedef enum wsrt_route_flag {
     WSRT_ROUTE_TWO_WAY = 1, /**< the first reply travels as the response's body */
+    WSRT_ROUTE_PING = 2,    /**< its messages keep a connection alive: limited by the scope ping
+                                 instead of connection and user, whose budgets they do not spend */
     WSRT_ROUTE_FLAG_MIN_ = -2147483647 - 1,
     WSRT_ROUTE_FLAG_MAX_ = 2147483647
 } wsrt_route_flag;

@@ -57,10 +57,15 @@ static __attribute__((noinline)) int check_limits(wsrt_context *ctx)
 
     const wsrt_principal *who = wsrt_session_principal(ctx);
 
-    keys[n++] = (wsrt_limit_key){
-        .scope = WSRT_SCOPE_CONNECTION, .cell = wsrt_session_cell(ev), .key = ev->connection_id};
-    if (who != NULL)
-        keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_USER, .key = who->user_id};
+    if ((route->flags & WSRT_ROUTE_PING) != 0) {
+        keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_PING, .key = ev->connection_id};
+    } else {
+        keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_CONNECTION,
+                                     .cell = wsrt_session_cell(ev),
+                                     .key = ev->connection_id};
+        if (who != NULL)
+            keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_USER, .key = who->user_id};
+    }
     keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_ROUTE,
                                  .key = route->key,
                                  .rule = route->has_rule ? &route->rule : NULL};
@@ -70,7 +75,8 @@ static __attribute__((noinline)) int check_limits(wsrt_context *ctx)
         wsrt_session_admitted(ctx);
     if (rc != WSRT_ERR_RATE_LIMITED)
         return rc;
-    if (result.scope == WSRT_SCOPE_CONNECTION || result.scope == WSRT_SCOPE_USER)
+    if (result.scope == WSRT_SCOPE_CONNECTION || result.scope == WSRT_SCOPE_USER ||
+        result.scope == WSRT_SCOPE_PING)
         wsrt_session_refused(ctx);
     return wsrt_refuse_rate(ctx, &result);
 }

@@ -366,7 +366,7 @@ static int make_room(wsrt_runtime *rt)
 
 static int check_route(const wsrt_route *r)
 {
-    if ((r->flags & ~(uint32_t)WSRT_ROUTE_TWO_WAY) != 0)
+    if ((r->flags & ~(uint32_t)(WSRT_ROUTE_TWO_WAY | WSRT_ROUTE_PING)) != 0)
         return WSRT_ERR_UNSUPPORTED;
     if (r->handler == NULL || r->key.ptr == NULL || r->key.len == 0 || r->key.len > 128 ||
         (r->access != WSRT_ACCESS_ANYONE && r->access != WSRT_ACCESS_SIGNED_IN) ||

@@ -173,6 +173,42 @@ START_TEST(quiet_limits_drop_a_refused_message_without_an_answer)
 }
 END_TEST
 
+START_TEST(pings_have_a_budget_of_their_own)
+{
+    wsrt_session s = {{0}};
+
+    begin_limited(world_options());
+    world_add_route("ping", world_say_route, &(wsrt_route){.flags = WSRT_ROUTE_PING});
+    for (int i = 0; i < 5; i++) {
+        world_message("c1", &s, "{\"type\":\"ping\"}");
+        ck_assert_str_eq(world_last_post(), "ping");
+    }
+    world_message("c1", &s, "{\"type\":\"ping\"}");
+    world_expect_error("RATE_LIMIT_ERROR", "RATE_LIMITED");
+    ck_assert_ptr_nonnull(strstr(world_last_post(), "\"retryAfter\":5000"));
+    ck_assert_ptr_nonnull(strstr(world_last_post(), "\"scope\":\"ping\""));
+    for (int i = 0; i < 20; i++) {
+        world_message("c1", &s, "{}");
+        ck_assert_str_eq(world_last_post(), "$default");
+    }
+    w.now += 5000000000;
+    world_message("c1", &s, "{\"type\":\"ping\"}");
+    ck_assert_str_eq(world_last_post(), "ping");
+}
+END_TEST
+
+START_TEST(a_flood_of_pings_owes_a_close_too)
+{
+    wsrt_session s = {{0}};
+
+    begin_limited(world_options());
+    world_add_route("ping", world_say_route, &(wsrt_route){.flags = WSRT_ROUTE_PING});
+    for (int i = 0; i < 5 + 100; i++)
+        world_message("c1", &s, "{\"type\":\"ping\"}");
+    ck_assert_int_eq(wsrt_session_close_code(&s), 1008);
+}
+END_TEST
+
 START_TEST(numbers_of_refusals_out_of_range_are_refused)
 {
     wsrt_runtime_options bad[] = {world_options(), world_options(), world_options(),
@@ -203,6 +239,8 @@ Suite *suite(void)
     tcase_add_test(t, refusals_in_a_window_owe_a_close_with_4429_where_that_is_asked_for);
     tcase_add_test(t, what_all_clients_share_closes_no_connection);
     tcase_add_test(t, quiet_limits_drop_a_refused_message_without_an_answer);
+    tcase_add_test(t, pings_have_a_budget_of_their_own);
+    tcase_add_test(t, a_flood_of_pings_owes_a_close_too);
     tcase_add_test(t, numbers_of_refusals_out_of_range_are_refused);
     suite_add_tcase(s, t);
     return s;
