@@ -15,8 +15,8 @@ static int is_developer(const wsrt_context *ctx)
 static void add_context(wsrt_context *ctx, wsrt_error *e)
 {
     const wsrt_event *ev = ctx->event;
-    int is_near = ctx->principal_known || ev->principal != NULL || ev->session != NULL;
-    const wsrt_principal *who = is_near ? wsrt_session_principal(ctx) : NULL;
+    int is_near = ctx->principal_known || ev->session != NULL;
+    const wsrt_principal *who = is_near ? wsrt_session_principal(ctx) : ev->principal;
 
     if (who != NULL)
         e->user_id = who->user_id;
@@ -94,7 +94,7 @@ static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span
 static __attribute__((noinline)) int failed_to_send(wsrt_context *ctx, int rc)
 {
     if (rc == WSRT_ERR_GONE)
-        wsrt_forget_peer(ctx->rt, ctx->event->connection_id, ctx->connected_at);
+        wsrt_forget_peer(ctx->rt, ctx->event->connection_id, wsrt_session_connected_at(ctx));
     else
         wsrt_count(&ctx->rt->counts.send_failures, 1);
     return rc;

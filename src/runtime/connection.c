@@ -139,6 +139,7 @@ static int connect_client(wsrt_context *ctx, const wsrt_principal *who)
         rc = wsrt_run_handler(ctx);
     if (rc != WSRT_OK || !accepted(ctx))
         return rc;
+    who = ctx->principal; /* the handler may have signed in */
     rc = wsrt_session_open(ctx, who);
     if (rc == WSRT_OK)
         rc =
@@ -148,8 +149,9 @@ static int connect_client(wsrt_context *ctx, const wsrt_principal *who)
     return rc;
 }
 
-static void log_connect(wsrt_context *ctx, const wsrt_principal *who)
+static void log_connect(wsrt_context *ctx)
 {
+    const wsrt_principal *who = ctx->principal;
     wsrt_field fields[] = {
         wsrt_text_field("connectionId", ctx->event->connection_id),
         wsrt_text_field("userId", who == NULL ? (wsrt_span){0} : who->user_id),
@@ -178,7 +180,7 @@ void wsrt_on_connect(wsrt_context *ctx)
         wsrt_answer_error(ctx, rc);
         fields[1] = wsrt_text_field("error", wsrt_span_cstr(wsrt_status_name(rc)));
     }
-    log_connect(ctx, who);
+    log_connect(ctx);
     wsrt_operations_complete(ctx, accepted(ctx) ? WSRT_OK : WSRT_ERR_REJECTED, fields,
                              rc < 0 ? 2 : 1);
 }

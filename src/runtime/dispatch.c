@@ -196,11 +196,22 @@ static int has_all(wsrt_span held, wsrt_span wanted)
     return 1;
 }
 
+/* Nobody is known because the store failed: to sign in again would not help the client. */
+static int refuse_unread(wsrt_context *ctx)
+{
+    if (ctx->principal_status != WSRT_ERR_NOMEM)
+        wsrt_blame_service(ctx, ctx->principal_status, wsrt_span_cstr("dynamodb"),
+                           wsrt_span_cstr("getConnection"), NULL);
+    return ctx->principal_status;
+}
+
 __attribute__((noinline)) int wsrt_check_access(wsrt_context *ctx)
 {
     const struct route *route = ctx->route;
     const wsrt_principal *who = wsrt_session_principal(ctx);
 
+    if (who == NULL && ctx->principal_status != 0)
+        return refuse_unread(ctx);
     if (who == NULL || who->user_id.len == 0)
         return wsrt_fail(ctx, WSRT_ERR_UNAUTHENTICATED, "UNAUTHENTICATED_CONNECTION", NULL);
     if (who->expires_at != 0 && who->expires_at <= wsrt_context_wall(ctx) / 1000)
@@ -485,7 +496,9 @@ static void open_context(wsrt_context *ctx, wsrt_runtime *rt, const wsrt_event *
     ctx->response_body = (wsrt_span){0};
     ctx->header_count = 0;
     ctx->response_size = 0;
+    ctx->replaced = NULL;
     ctx->principal_known = 0;
+    ctx->principal_status = 0;
     ctx->call_outcome = 0;
     ctx->in_call = 0;
     ctx->response_status = 0;
@@ -502,6 +515,8 @@ static inline void close_context(wsrt_context *ctx)
 
     if (ev->routed != NULL)
         *ev->routed = ctx->route == NULL ? ctx->request.route_key : ctx->route->key;
+    if (ctx->replaced != NULL)
+        wsrt_session_drop_replaced(ctx);
     wsrt_arena_free(&ctx->arena);
 }
 

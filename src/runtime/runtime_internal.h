@@ -136,6 +136,8 @@ struct failure {
     wsrt_service_failure service; /* its status is 0 unless an outside service is to blame */
 };
 
+struct identity;
+
 struct wsrt_context {
     wsrt_runtime *rt;
     const wsrt_event *event;
@@ -151,8 +153,10 @@ struct wsrt_context {
     wsrt_span response_body;
     size_t header_count;
     size_t response_size;
-    int principal_known; /* 1 once looked for */
-    int call_outcome;    /* set by wsrt_call_outcome() */
+    struct identity *replaced; /* by signing in, during this event */
+    int principal_known;       /* 1 once looked for */
+    int principal_status;      /* why it could not be read; 0 = it could */
+    int call_outcome;          /* set by wsrt_call_outcome() */
     int in_call;
     int response_status;
     int response_set;       /* 1 once a reply or wsrt_respond() gave the body */
@@ -210,10 +214,13 @@ void wsrt_session_close(wsrt_context *ctx);
 int wsrt_session_sign_in(wsrt_context *ctx, const wsrt_principal *who);
 /* Who the event's connection belongs to, looked up once; NULL = nobody. */
 const wsrt_principal *wsrt_session_principal(wsrt_context *ctx);
+/* As far as it is known without asking the store; 0 = unknown. */
+int64_t wsrt_session_connected_at(const wsrt_context *ctx);
 int wsrt_record_put(wsrt_context *ctx, const wsrt_principal *who);
 /* From now on messages to the event's connection may have numbers. */
 void wsrt_session_resumes(const wsrt_event *ev);
 int wsrt_session_has_numbers(const wsrt_runtime *rt, const wsrt_event *ev);
+void wsrt_session_drop_replaced(wsrt_context *ctx);
 /* Judges a token; on failure the context's failure says why. */
 int wsrt_token_check(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out);
 

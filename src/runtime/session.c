@@ -20,6 +20,7 @@ enum { ROW_MOST = (1 << 13) - 1, WINDOW_MOST = (1 << 16) - 1, WINDOW_MS_MOST = 8
 struct identity {
     wsrt_principal who;
     size_t size;
+    struct identity *next; /* of those that a handler may still hold */
 };
 
 enum { SUMMARY_MAX = 2048, RECORD_TEXT_USUAL = 1024, RECORD_TEXT_MOST = 16384 };
@@ -132,17 +133,29 @@ static struct identity *identity_new(const wsrt_allocator *a, const wsrt_princip
     if (id == NULL)
         return NULL;
     id->size = size;
+    id->next = NULL;
     id->who = principal_copy((char *)(id + 1), who);
     return id;
 }
 
-static void session_set(const wsrt_context *ctx, struct identity *id)
+/* What a handler was told of the old one it may hold until it returns. */
+static void session_set(wsrt_context *ctx, struct identity *id)
 {
     struct identity *old = session_identity(ctx->event);
 
-    if (old != NULL)
-        wsrt_mem_free(&ctx->rt->allocator, old, old->size);
+    if (old != NULL) {
+        old->next = ctx->replaced;
+        ctx->replaced = old;
+    }
     ctx->event->session->opaque[WORD_IDENTITY] = (uint64_t)(uintptr_t)id;
+}
+
+void wsrt_session_drop_replaced(wsrt_context *ctx)
+{
+    for (struct identity *id = ctx->replaced, *next; id != NULL; id = next) {
+        next = id->next;
+        wsrt_mem_free(&ctx->rt->allocator, id, id->size);
+    }
 }
 
 /* ---- the store's summary of a principal: JSON, so that every store keeps it as it is ---- */
@@ -324,37 +337,69 @@ static int get_record(wsrt_context *ctx, wsrt_record *out)
     return rc;
 }
 
-static const wsrt_principal *from_store(wsrt_context *ctx)
+/* NULL = nobody. WSRT_ERR_NOT_FOUND: no record says who; what cannot be read says nobody for certain. */
+static int from_store(wsrt_context *ctx, const wsrt_principal **out)
 {
     wsrt_principal *who = wsrt_arena_alloc(&ctx->arena, sizeof *who);
     wsrt_record r;
 
-    if (who == NULL || get_record(ctx, &r) != WSRT_OK)
-        return NULL;
+    if (who == NULL)
+        return WSRT_ERR_NOMEM;
+    int rc = get_record(ctx, &r);
+    if (rc != WSRT_OK)
+        return rc;
     ctx->connected_at = r.connected_at;
     touch(ctx, &r);
     if (r.user_id.len == 0)
-        return NULL;
+        return WSRT_ERR_NOT_FOUND;
     *who = (wsrt_principal){.struct_size = sizeof *who, .user_id = r.user_id};
     char *decoded = wsrt_arena_alloc(&ctx->arena, r.principal.len);
-    if (decoded == NULL || summary_read(r.principal, decoded, who) != WSRT_OK)
-        return NULL;
-    return who;
+    if (decoded == NULL)
+        return WSRT_ERR_NOMEM;
+    if (summary_read(r.principal, decoded, who) == WSRT_OK)
+        *out = who;
+    return WSRT_OK;
+}
+
+/* Who signed in last is in the record; an authorizer goes on telling who connected. Only a message may
+ * have the record read where the event says who it is of: to remove it takes no right to read. */
+static void ask_store(wsrt_context *ctx)
+{
+    const wsrt_event *ev = ctx->event;
+
+    if (ev->principal != NULL && ev->kind != WSRT_EVENT_MESSAGE) {
+        ctx->principal = ev->principal;
+        return;
+    }
+    int rc = from_store(ctx, &ctx->principal);
+    if (rc != WSRT_OK)
+        ctx->principal = ev->principal;
+    if (rc < 0 && rc != WSRT_ERR_NOT_FOUND)
+        ctx->principal_status = rc;
+}
+
+int64_t wsrt_session_connected_at(const wsrt_context *ctx)
+{
+    const wsrt_event *ev = ctx->event;
+
+    if (ctx->connected_at != 0)
+        return ctx->connected_at;
+    return ev->session != NULL ? (int64_t)ev->session->opaque[WORD_CONNECTED_AT] : ev->connected_at;
 }
 
 const wsrt_principal *wsrt_session_principal(wsrt_context *ctx)
 {
+    const wsrt_event *ev = ctx->event;
+
     if (ctx->principal_known)
         return ctx->principal;
     ctx->principal_known = 1;
-    if (ctx->event->principal != NULL) {
-        ctx->principal = ctx->event->principal;
-    } else if (ctx->event->session != NULL) {
-        struct identity *id = session_identity(ctx->event);
-        ctx->principal = id == NULL ? NULL : &id->who;
-        ctx->connected_at = (int64_t)ctx->event->session->opaque[WORD_CONNECTED_AT];
-    } else if (ctx->event->connection_id.len > 0) {
-        ctx->principal = from_store(ctx);
+    if (ev->session != NULL) {
+        struct identity *id = session_identity(ev);
+        ctx->principal = id == NULL ? ev->principal : &id->who;
+        ctx->connected_at = (int64_t)ev->session->opaque[WORD_CONNECTED_AT];
+    } else if (ev->connection_id.len > 0) {
+        ask_store(ctx);
     }
     return ctx->principal;
 }
@@ -391,7 +436,8 @@ int wsrt_session_sign_in(wsrt_context *ctx, const wsrt_principal *who)
 
     if (text == NULL || mine == NULL)
         return WSRT_ERR_NOMEM;
-    int rc = keep_identity(ctx, who);
+    /* Who is still connecting is stored when that has been accepted. */
+    int rc = ctx->event->kind == WSRT_EVENT_CONNECT ? WSRT_OK : keep_identity(ctx, who);
     if (rc != WSRT_OK)
         return rc;
     if (ctx->rt->resume != NULL)

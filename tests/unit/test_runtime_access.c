@@ -250,6 +250,72 @@ START_TEST(signing_in_lasts_for_the_connection)
 }
 END_TEST
 
+/* Signs in by the header X-Ticket. */
+static int take_ticket(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    wsrt_span ticket = {0};
+
+    (void)user;
+    (void)wsrt_event_header(req->event, "x-ticket", &ticket);
+    return wsrt_authenticate(ctx, ticket);
+}
+
+START_TEST(a_connect_handler_can_sign_in)
+{
+    for (int kept = 0; kept < 2; kept++) {
+        wsrt_session s = {{0}}, *session = kept ? &s : NULL;
+        wsrt_runtime_options o = world_options();
+        wsrt_pair header = {wsrt_span_cstr("X-Ticket"), wsrt_span_cstr("ann-token")};
+        wsrt_event ev = world_event(WSRT_EVENT_CONNECT, "c1", session);
+        world_begin(&o);
+        world_add_route("$connect", take_ticket, NULL);
+        world_add_route("$default", world_say_user, &(wsrt_route){.access = WSRT_ACCESS_SIGNED_IN});
+        ev.headers = &header;
+        ev.header_count = 1;
+        world_dispatch(&ev);
+        ck_assert_int_eq(w.status, 200);
+        world_message("c1", session, "{}");
+        ck_assert_str_eq(world_last_post(), "ann");
+        world_disconnect("c1", session);
+        header.value = wsrt_span_cstr("forged");
+        world_dispatch(&ev);
+        ck_assert_int_eq(w.status, 401);
+        ck_assert_uint_eq(world_connections(), 0);
+    }
+}
+END_TEST
+
+/* Tells who it was, and who it is now. */
+static int change_places(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    const wsrt_principal *before = wsrt_context_principal(ctx);
+
+    (void)req;
+    (void)user;
+    int rc = wsrt_authenticate(ctx, wsrt_span_cstr("ann-token"));
+    if (rc == WSRT_OK)
+        rc = wsrt_authenticate(ctx, wsrt_span_cstr("bob-token"));
+    if (rc == WSRT_OK)
+        rc = wsrt_reply(ctx, before->user_id);
+    return rc != WSRT_OK ? rc : wsrt_reply(ctx, wsrt_context_principal(ctx)->user_id);
+}
+
+START_TEST(who_was_there_before_a_sign_in_can_be_told_until_the_handler_returns)
+{
+    for (int kept = 0; kept < 2; kept++) {
+        wsrt_session s = {{0}}, *session = kept ? &s : NULL;
+        wsrt_runtime_options o = world_options();
+        world_begin(&o);
+        world_add_route("$default", change_places, NULL);
+        world_connect("c1", session, "ann-token");
+        world_message("c1", session, "{}");
+        ck_assert_str_eq(w.posts[w.post_count - 2].text, "ann");
+        ck_assert_str_eq(world_last_post(), "bob");
+        world_disconnect("c1", session);
+    }
+}
+END_TEST
+
 START_TEST(a_failed_sign_in_says_why)
 {
     world_add_route("auth", world_sign_in, NULL);
@@ -414,6 +480,8 @@ Suite *suite(void)
     tcase_add_test(t, an_authorizer_that_cannot_judge_lets_nobody_in);
     tcase_add_test(t, where_authentication_is_required_nobody_gets_in_without);
     tcase_add_test(t, signing_in_lasts_for_the_connection);
+    tcase_add_test(t, a_connect_handler_can_sign_in);
+    tcase_add_test(t, who_was_there_before_a_sign_in_can_be_told_until_the_handler_returns);
     tcase_add_test(t, a_failed_sign_in_says_why);
     tcase_add_test(t, signing_in_on_a_connection_that_has_left_is_gone);
     tcase_add_test(t, a_route_for_members_asks_who_is_there);
