@@ -21,6 +21,15 @@ typedef enum wsrt_post_flag {
     WSRT_POST_FLAG_MAX_ = 2147483647
 } wsrt_post_flag;
 
+/** Bits of wsrt_sender_ops.flags. @since 0.2 */
+typedef enum wsrt_sender_flag {
+    WSRT_SENDER_OPENS_LATE = 1, /**< who connects can be written to only when its CONNECT has been
+                                     answered, and is GONE until then, as behind API Gateway. The record
+                                     of somebody who connected less than 30 s ago outlives a GONE */
+    WSRT_SENDER_FLAG_MIN_ = -2147483647 - 1,
+    WSRT_SENDER_FLAG_MAX_ = 2147483647
+} wsrt_sender_flag;
+
 /** One message to one or many connections; borrowed during the call. @since 0.1 */
 typedef struct wsrt_post {
     uint32_t struct_size; /**< sizeof(wsrt_post) */
@@ -50,7 +59,7 @@ typedef struct wsrt_connection_info {
  */
 typedef struct wsrt_sender_ops {
     uint32_t struct_size; /**< sizeof(wsrt_sender_ops) */
-    uint32_t flags;       /**< 0 */
+    uint32_t flags;       /**< bits of wsrt_sender_flag */
     /** Sends to one connection. Mandatory. Order of one caller to one connection is kept. */
     int (*post)(void *self, const wsrt_span *id, const wsrt_post *post);
     /**

@@ -48,6 +48,31 @@ void wsrt_forget_peer(wsrt_runtime *rt, wsrt_span id, int64_t connected_at)
     }
 }
 
+/* When somebody connected of whom that is not known; WSRT_ERR_NOT_FOUND: there is no record. */
+static __attribute__((noinline)) int find_connected_at(const wsrt_runtime *rt, const wsrt_span *id,
+                                                       int64_t wall, int64_t *out)
+{
+    wsrt_record r = {.struct_size = sizeof r};
+    char text[PAGE_TEXT];
+    int rc = rt->store.ops->get(rt->store.self, id, wall / 1000, &r, text, sizeof text);
+
+    *out = r.connected_at;
+    return rc;
+}
+
+/* Somebody whom a post did not find has left, unless he is just arriving. */
+static void forget_gone(wsrt_runtime *rt, wsrt_span id, int64_t connected_at)
+{
+    if ((rt->transport.ops->flags & WSRT_SENDER_OPENS_LATE) != 0) {
+        int64_t wall = rt->env.wall(rt->env.user);
+        if (connected_at == 0 && find_connected_at(rt, &id, wall, &connected_at) != WSRT_OK)
+            return; /* no record; or one that the next post, or time, removes */
+        if (wsrt_sender_may_be_opening(&rt->transport, connected_at, wall))
+            return;
+    }
+    wsrt_forget_peer(rt, id, connected_at);
+}
+
 static int check_post(const wsrt_runtime *rt, const wsrt_post *post, wsrt_post *out)
 {
     int rc;
@@ -75,7 +100,7 @@ int wsrt_send(wsrt_runtime *rt, wsrt_span connection_id, const wsrt_post *post)
         return WSRT_ERR_INVALID;
     rc = wsrt_retry_post(&rt->sender, &rt->env, &connection_id, &p);
     if (rc == WSRT_ERR_GONE)
-        wsrt_forget_peer(rt, connection_id, 0);
+        forget_gone(rt, connection_id, 0);
     else if (rc != WSRT_OK)
         wsrt_count(&rt->counts.send_failures, 1);
     return rc;
@@ -103,7 +128,7 @@ static void count_results(struct broadcast *b, const struct receivers *to, size_
             break;
         case WSRT_ERR_GONE:
             b->report->gone++;
-            wsrt_forget_peer(b->rt, to->ids[i], to->connected_at[i]);
+            forget_gone(b->rt, to->ids[i], to->connected_at[i]);
             break;
         case WSRT_ERR_THROTTLED:
             keep_late(b, to->ids[i], to->connected_at[i]);

@@ -127,6 +127,8 @@ static void log_failure(const wsrt_feed *f, const char *event, wsrt_span id, int
 
 static void forget(wsrt_feed *f, wsrt_span id, int64_t connected_at)
 {
+    if (wsrt_sender_may_be_opening(&f->sender, connected_at, f->env.wall(f->env.user)))
+        return;
     wsrt_feed_forget(f, id);
     if (f->store.ops == NULL)
         return;

@@ -22,7 +22,7 @@ from toolcase import cases_of, equal, expect, main
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_REGION": "us-east-1"}
-CONNECTED_AT = int(time.time() * 1000)
+CONNECTED_AT = int(time.time() * 1000) - 60000  # who is gone after that was there before
 # A breaker that opens at the first failure, or at the first answer that takes its time.
 HASTY = {"services": {"dynamodb": {"operations": {"storeConnection": {
     "failureThreshold": 1, "minimumRequestCount": 1, "expectedResponseTime": 1,
@@ -294,6 +294,23 @@ def a_client_found_gone_loses_its_record_and_nothing_fails():
         equal([to for to, _ in gateway.posts], ["c1="])
     (left,) = _DYNAMO.items(env["CONNECTIONS_TABLE_NAME"])
     equal(left["connectionId"], {"S": "c1="})
+
+
+def a_client_that_may_be_arriving_keeps_its_record():
+    """API Gateway says 410 until $connect has been answered, and the record is there before."""
+    env = _DYNAMO.tables("B")
+    arriving = _event("CONNECT", "c2=", "bob")
+    arriving["requestContext"]["connectedAt"] = int(time.time() * 1000)
+    say = json.dumps({"type": "message", "data": {"action": "broadcast", "message": "all"}})
+    with Gateway() as gateway:
+        gateway.gone.add("c2=")
+        Run("connect-lambda", _event("CONNECT", "c1=", "ann"), arriving, **env)
+        Run("chat-lambda", message(say, connectedAt=CONNECTED_AT,
+                                   authorizer={"userId": "ann"}), **env, **gateway.env)
+        gateway.gone.clear()
+        Run("chat-lambda", message(say, connectedAt=CONNECTED_AT,
+                                   authorizer={"userId": "ann"}), **env, **gateway.env)
+        equal(sorted(to for to, _ in gateway.posts), ["c1=", "c1=", "c2="])
 
 
 def a_broadcast_reaches_everybody_who_has_signed_in():

@@ -9,6 +9,7 @@
 #include <check.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <string.h>
 
 static void *serve(void *user)
 {
@@ -23,8 +24,9 @@ static void *serve(void *user)
 
 /* ---- API Gateway's side ------------------------------------------------------------------- */
 
+/* Who connects did so a minute ago: who is gone after that was there before. */
 static void write_event(char *dst, size_t cap, const char *type, const char *id, const char *token,
-                        const char *body)
+                        const char *body, int64_t wall)
 {
     wsrt_json_writer w;
 
@@ -38,6 +40,10 @@ static void write_event(char *dst, size_t cap, const char *type, const char *id,
     wsrt_json_string_cstr(&w, id);
     wsrt_json_key(&w, "requestId");
     wsrt_json_string_cstr(&w, "gateway-request=");
+    if (strcmp(type, "CONNECT") == 0) {
+        wsrt_json_key(&w, "connectedAt");
+        wsrt_json_write_int64(&w, wall - 60000);
+    }
     wsrt_json_object_end(&w);
     if (token != NULL) {
         wsrt_json_key(&w, "queryStringParameters");
@@ -62,7 +68,9 @@ static int invoke(struct lambda_function *f, const char *type, size_t client, co
     wsrt_json result, status;
     int64_t code = 0;
 
-    write_event(event, sizeof event, type, mailbox_id(&f->mail, client), token, body);
+    const wsrt_env *env = wsrt_runtime_env(f->rt);
+    write_event(event, sizeof event, type, mailbox_id(&f->mail, client), token, body,
+                env->wall(env->user));
     runtime_api_push(f->api, &(struct api_plan){.event = event});
     const struct api_result *r = runtime_api_result(f->api, f->invocations++);
     ck_assert_str_eq(r->kind, "response");

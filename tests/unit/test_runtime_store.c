@@ -347,6 +347,78 @@ START_TEST(an_answer_that_finds_its_peer_gone_leaves_a_newer_connection)
 }
 END_TEST
 
+static int find_gone(void *self, const wsrt_span *id, const wsrt_post *post)
+{
+    (void)self;
+    (void)id;
+    (void)post;
+    return WSRT_ERR_GONE;
+}
+
+/* As behind API Gateway, where who connects is gone until the CONNECT has been answered. */
+static void begin_behind_a_gateway(void)
+{
+    static const wsrt_sender_ops late = {
+        .struct_size = sizeof late, .flags = WSRT_SENDER_OPENS_LATE, .post = find_gone};
+    wsrt_sender sender = {&late, NULL};
+    wsrt_runtime_options o = with_faulty_store();
+
+    o.sender = &sender;
+    world_begin(&o);
+}
+
+static uint64_t left_after_gone(int64_t age_ms, int one_by_one)
+{
+    wsrt_post p = {.struct_size = sizeof p, .data = wsrt_span_cstr("x")};
+    wsrt_event ev = world_event(WSRT_EVENT_CONNECT, "c1", NULL);
+    wsrt_delivery report = {.struct_size = sizeof report};
+
+    ev.connected_at = w.wall - age_ms;
+    world_dispatch(&ev);
+    if (one_by_one) {
+        ck_assert_int_eq(wsrt_send(w.rt, ev.connection_id, &p), WSRT_ERR_GONE);
+    } else {
+        ck_assert_int_eq(wsrt_broadcast(w.rt, NULL, &p, &report), WSRT_OK);
+        ck_assert_uint_eq(report.gone, 1);
+    }
+    return world_connections();
+}
+
+START_TEST(who_may_be_arriving_is_not_forgotten_for_being_gone)
+{
+    begin_behind_a_gateway();
+    for (int one_by_one = 0; one_by_one < 2; one_by_one++) {
+        ck_assert_uint_eq(left_after_gone(0, one_by_one), 1);
+        ck_assert_uint_eq(left_after_gone(29999, one_by_one), 1);
+        ck_assert_uint_eq(left_after_gone(30000, one_by_one), 0);
+        ck_assert_uint_eq(left_after_gone(-2000, one_by_one), 1); /* the gateway's clock is ahead */
+    }
+}
+END_TEST
+
+START_TEST(an_answer_that_is_gone_behind_a_gateway_is_no_arrival)
+{
+    wsrt_event ev = world_event(WSRT_EVENT_CONNECT, "c1", NULL);
+
+    begin_behind_a_gateway();
+    world_add_route("$default", world_say_route, NULL);
+    ev.connected_at = w.wall;
+    world_dispatch(&ev);
+    ev.kind = WSRT_EVENT_MESSAGE;
+    world_dispatch(&ev);
+    ck_assert_uint_eq(world_connections(), 0);
+}
+END_TEST
+
+START_TEST(who_cannot_be_looked_up_is_not_forgotten_for_being_gone)
+{
+    begin_behind_a_gateway();
+    fail_at(GET, WSRT_ERR_UNAVAILABLE);
+    ck_assert_uint_eq(left_after_gone(60000, 1), 1);
+    ck_assert_uint_eq(faulty.removes, 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("runtime_store");
@@ -368,6 +440,9 @@ Suite *suite(void)
     tcase_add_test(t, a_disconnect_that_says_enough_reads_no_record);
     tcase_add_test(t, a_late_disconnect_leaves_the_connection_that_took_the_id);
     tcase_add_test(t, an_answer_that_finds_its_peer_gone_leaves_a_newer_connection);
+    tcase_add_test(t, who_may_be_arriving_is_not_forgotten_for_being_gone);
+    tcase_add_test(t, an_answer_that_is_gone_behind_a_gateway_is_no_arrival);
+    tcase_add_test(t, who_cannot_be_looked_up_is_not_forgotten_for_being_gone);
     suite_add_tcase(s, t);
     return s;
 }

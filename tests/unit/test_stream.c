@@ -652,6 +652,38 @@ START_TEST(stored_subscriptions_reach_connections_of_other_processes)
 }
 END_TEST
 
+static uint64_t records_left_after_gone(int64_t age_ms)
+{
+    wsrt_record r = {.struct_size = sizeof r,
+                     .connection_id = wsrt_span_cstr("c1"),
+                     .connected_at = world_wall(NULL) - age_ms};
+    wsrt_span filters = wsrt_span_cstr("[{}]");
+    uint64_t left = 99;
+
+    ck_assert_int_eq(w.store.ops->put(w.store.self, &r, 0, 1), WSRT_OK);
+    ck_assert_int_eq(w.store.ops->set_filters(w.store.self, &r.connection_id, &filters), WSRT_OK);
+    ck_assert_int_eq(publish(UPDATE("a", "1")), WSRT_OK);
+    ck_assert_uint_eq(w.report.gone, 1);
+    ck_assert_int_eq(w.store.ops->count(w.store.self, 1, &left), WSRT_OK);
+    return left;
+}
+
+START_TEST(who_may_be_arriving_behind_a_gateway_keeps_the_subscription)
+{
+    static const wsrt_sender_ops late = {
+        .struct_size = sizeof late, .flags = WSRT_SENDER_OPENS_LATE, .post = world_post};
+    wsrt_sender sender = {&late, NULL};
+    wsrt_feed_options o = options();
+
+    o.flags = WSRT_FEED_STORED;
+    o.sender = &sender;
+    remake(&o);
+    w.gone = "c1";
+    ck_assert_uint_eq(records_left_after_gone(29999), 1);
+    ck_assert_uint_eq(records_left_after_gone(30000), 0);
+}
+END_TEST
+
 START_TEST(caps_and_misuse_are_refused)
 {
     wsrt_feed_options o = options();
@@ -787,6 +819,7 @@ Suite *suite(void)
     tcase_add_test(f, a_batch_that_fails_is_asked_again_and_then_tells_nobody);
     tcase_add_test(f, a_failing_record_without_a_number_fails_the_whole_event);
     tcase_add_test(f, stored_subscriptions_reach_connections_of_other_processes);
+    tcase_add_test(f, who_may_be_arriving_behind_a_gateway_keeps_the_subscription);
     tcase_add_test(f, caps_and_misuse_are_refused);
     tcase_add_loop_test(f, every_allocation_may_fail, 0, 2);
     suite_add_tcase(s, f);
