@@ -257,7 +257,7 @@ static int sender_disconnect(void *self, const wsrt_span *id, int code, const ws
 
 static const wsrt_sender_ops sender_ops = {
     .struct_size = sizeof(wsrt_sender_ops),
-    .flags = WSRT_SENDER_OPENS_LATE,
+    .flags = WSRT_SENDER_OPENS_LATE | WSRT_SENDER_OUTSIDE,
     .post = sender_post,
     .post_many = sender_post_many,
     .get = sender_get,

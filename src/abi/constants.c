@@ -294,6 +294,7 @@ static const struct constant constants[] = {
     ROW(WSRT_ISSUE_JSON_SIZE),
     ROW(WSRT_ISSUE_LIMIT),
     ROW(WSRT_SENDER_OPENS_LATE),
+    ROW(WSRT_SENDER_OUTSIDE),
     ROW(WSRT_POST_BINARY),
     ROW(WSRT_POST_REPLY),
     ROW(WSRT_EACH_BRIEF),

@@ -80,6 +80,11 @@ static int render(wsrt_context *ctx, const wsrt_error *e, int form, wsrt_span *o
     }
 }
 
+static int is_outside(const wsrt_runtime *rt)
+{
+    return rt->transport.ops != NULL && (rt->transport.ops->flags & WSRT_SENDER_OUTSIDE) != 0;
+}
+
 static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span body,
                                                     uint32_t binary)
 {
@@ -88,6 +93,8 @@ static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span
                       .data = body,
                       .deadline = ctx->event->deadline};
 
+    if (is_outside(ctx->rt))
+        wsrt_count_call(ctx, WSRT_POST_SERVICE);
     return wsrt_retry_post(&ctx->rt->sender, &ctx->rt->env, &ctx->event->connection_id, &post);
 }
 

@@ -58,7 +58,7 @@ void wsrt_blame_service(wsrt_context *ctx, int status, wsrt_span service, wsrt_s
     ctx->failure.service.next_attempt = stats->next_attempt_time;
 }
 
-static void count_call(wsrt_context *ctx, const char *service_cstr)
+void wsrt_count_call(wsrt_context *ctx, const char *service_cstr)
 {
     const struct wsrt_service_row *known = wsrt_error_service(wsrt_span_cstr(service_cstr));
     int database = known != NULL && known->type == WSRT_ERROR_DATABASE;
@@ -160,7 +160,7 @@ static int run_guarded(wsrt_context *ctx, const struct guarded *g, wsrt_breaker 
 
     ctx->call_outcome = 0;
     ctx->in_call = 1;
-    count_call(ctx, g->service_cstr);
+    wsrt_count_call(ctx, g->service_cstr);
     int status = g->fn(ctx, g->arg);
     *outcome = ctx->call_outcome != 0 ? ctx->call_outcome : outcome_of(status);
     ctx->call_outcome = outer;

@@ -109,7 +109,7 @@ static const wsrt_sender_ops numbering = {
 
 void wsrt_sender_settle(wsrt_runtime *rt, const wsrt_sender *sender)
 {
-    rt->transport = sender == NULL ? (wsrt_sender){0} : *sender;
+    rt->transport = sender == NULL ? (wsrt_sender){0} : wsrt_guard_sender(rt, sender);
     rt->sender = rt->transport;
     if (sender != NULL && rt->resume != NULL)
         rt->sender = (wsrt_sender){&numbering, rt};

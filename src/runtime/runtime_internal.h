@@ -71,7 +71,9 @@ struct wsrt_runtime {
     wsrt_env env;
     wsrt_store store;
     wsrt_history history;
-    wsrt_sender transport; /* as it was given; ops NULL = none */
+    wsrt_sender outside; /* what `guarded` guards */
+    wsrt_sender_ops guarded;
+    wsrt_sender transport; /* as it was given, or guarded; ops NULL = none */
     wsrt_sender sender;    /* the same, or the sessions before it */
     wsrt_resume *resume;   /* NULL = none */
     wsrt_authenticator authenticator;
@@ -225,9 +227,16 @@ void wsrt_session_drop_replaced(wsrt_context *ctx);
 int wsrt_token_check(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out);
 
 /* call.c */
+/* A call to a service counts for the operations under way. */
+void wsrt_count_call(wsrt_context *ctx, const char *service_cstr);
 /* Says that an outside service is to blame for `status`; what its breaker knows, or NULL. */
 void wsrt_blame_service(wsrt_context *ctx, int status, wsrt_span service, wsrt_span operation,
                         const wsrt_breaker_stats *stats);
+
+/* guard.c */
+#define WSRT_POST_SERVICE "apigateway-management"
+/* The sender itself, or the same behind its breaker. */
+wsrt_sender wsrt_guard_sender(wsrt_runtime *rt, const wsrt_sender *sender);
 
 /* resume.c */
 void wsrt_sender_settle(wsrt_runtime *rt, const wsrt_sender *sender);

@@ -94,6 +94,124 @@ START_TEST(the_call_that_failed_the_message_is_to_blame_and_no_other)
 }
 END_TEST
 
+/* ---- posts to an outside service ---- */
+
+static struct {
+    int answer; /* to posts */
+    unsigned posts;
+} outer;
+
+static int take_post(void *self, const wsrt_span *id, const wsrt_post *post)
+{
+    (void)self;
+    (void)id;
+    (void)post;
+    outer.posts++;
+    return outer.answer;
+}
+
+static int take_posts(void *self, const wsrt_span *ids, size_t n, const wsrt_post *post,
+                      int *results)
+{
+    for (size_t i = 0; i < n; i++)
+        results[i] = take_post(self, &ids[i], post);
+    return WSRT_OK;
+}
+
+/* With `many` it takes a message for many at once. */
+static void begin_outside(int many)
+{
+    static wsrt_sender_ops ops;
+    static const wsrt_sender sender = {&ops, NULL};
+    wsrt_runtime_options o = world_options();
+
+    ops = (wsrt_sender_ops){
+        .struct_size = sizeof ops, .flags = WSRT_SENDER_OUTSIDE, .post = take_post};
+    if (many)
+        ops.post_many = take_posts;
+    outer.answer = WSRT_OK;
+    outer.posts = 0;
+    o.sender = &sender;
+    world_begin(&o);
+    world_add_route("$default", world_say_route, NULL);
+    for (int i = 0; i < 9; i++)
+        world_connect(
+            (const char *const[]){"c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", "c9"}[i], NULL,
+            NULL);
+}
+
+static const wsrt_post post_x = {.struct_size = sizeof post_x, .data = {.ptr = "x", .len = 1}};
+
+START_TEST(posts_to_a_service_that_fails_open_its_breaker)
+{
+    begin_outside(0);
+    outer.answer = WSRT_ERR_UNAVAILABLE;
+    for (int i = 0; i < 5; i++)
+        ck_assert_int_eq(wsrt_send(w.rt, wsrt_span_cstr("c1"), &post_x), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(wsrt_send(w.rt, wsrt_span_cstr("c1"), &post_x), WSRT_ERR_CIRCUIT_OPEN);
+    ck_assert_uint_eq(outer.posts, 5);
+    w.now += 31000000000;
+    outer.answer = WSRT_OK;
+    ck_assert_int_eq(wsrt_send(w.rt, wsrt_span_cstr("c1"), &post_x), WSRT_OK);
+    ck_assert_uint_eq(outer.posts, 6);
+}
+END_TEST
+
+START_TEST(a_reply_to_a_service_that_is_left_alone_is_503)
+{
+    begin_outside(0);
+    outer.answer = WSRT_ERR_TIMEOUT;
+    for (int i = 0; i < 6; i++)
+        world_message("c1", NULL, "{}");
+    ck_assert_int_eq(w.status, 503);
+    ck_assert_uint_eq(outer.posts, 5); /* two a message: the answer, and the envelope */
+    ck_assert_uint_eq(w.breaker_lines, 1);
+}
+END_TEST
+
+START_TEST(a_broadcast_asks_nobody_more_while_the_breaker_is_open)
+{
+    for (int many = 0; many < 2; many++) {
+        wsrt_delivery report = {.struct_size = sizeof report};
+        begin_outside(many);
+        outer.answer = WSRT_ERR_UNAVAILABLE;
+        for (int i = 0; i < 2; i++)
+            ck_assert_int_eq(wsrt_broadcast(w.rt, NULL, &post_x, &report), WSRT_OK);
+        ck_assert_uint_eq(report.failed, 9);
+        ck_assert_uint_eq(outer.posts, many ? 9 : 5);
+    }
+}
+END_TEST
+
+START_TEST(peers_that_left_or_read_slowly_open_no_breaker)
+{
+    static const int statuses[] = {WSRT_ERR_GONE, WSRT_ERR_THROTTLED, WSRT_ERR_TOO_LARGE,
+                                   WSRT_ERR_FORBIDDEN};
+
+    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
+        begin_outside(0);
+        outer.answer = statuses[i];
+        for (int k = 0; k < 40; k++)
+            ck_assert_int_eq(wsrt_send(w.rt, wsrt_span_cstr("c1"), &post_x), statuses[i]);
+        ck_assert_uint_eq(outer.posts, 40);
+    }
+}
+END_TEST
+
+START_TEST(replies_to_an_outside_service_are_external_calls)
+{
+    wsrt_op_totals t = {.struct_size = sizeof t};
+
+    begin_outside(0);
+    world_message("c1", NULL, "{}");
+    ck_assert_int_eq(wsrt_monitor_totals(wsrt_runtime_monitor(w.rt), WSRT_OP_CONVERSATION, &t),
+                     WSRT_OK);
+    ck_assert_uint_eq(t.external_calls, 1);
+}
+END_TEST
+
+/* ---- what is told ---- */
+
 START_TEST(developers_see_more_when_host_and_request_both_say_so)
 {
     const wsrt_principal ann = {.struct_size = sizeof ann, .user_id = wsrt_span_cstr("ann")};
@@ -526,6 +644,11 @@ Suite *suite(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, a_failing_service_opens_its_breaker_and_is_left_alone);
     tcase_add_test(t, the_call_that_failed_the_message_is_to_blame_and_no_other);
+    tcase_add_test(t, posts_to_a_service_that_fails_open_its_breaker);
+    tcase_add_test(t, a_reply_to_a_service_that_is_left_alone_is_503);
+    tcase_add_test(t, a_broadcast_asks_nobody_more_while_the_breaker_is_open);
+    tcase_add_test(t, peers_that_left_or_read_slowly_open_no_breaker);
+    tcase_add_test(t, replies_to_an_outside_service_are_external_calls);
     tcase_add_test(t, developers_see_more_when_host_and_request_both_say_so);
     tcase_add_test(t, bad_requests_of_ours_never_open_a_breaker);
     tcase_add_test(t, each_status_of_a_call_counts_as_its_table_says);
