@@ -277,7 +277,7 @@ typedef struct wsrt_runtime_options {
  * @param opts  NULL = defaults
  * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID (a selection expression that is none, a table
  *         without a mandatory function, a time to live that is too short, which the log says);
- *         WSRT_ERR_UNSUPPORTED. @since 0.1
+ *         WSRT_ERR_UNSUPPORTED; WSRT_ERR_IO (no entropy). @since 0.1
  */
 WSRT_API int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts);
 

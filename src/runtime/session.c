@@ -255,7 +255,7 @@ int wsrt_record_put(wsrt_context *ctx, const wsrt_principal *who)
         .struct_size = sizeof r,
         .connection_id = ev->connection_id,
         .source_ip = cut(ev->source_ip, 63),
-        .user_agent = cut(ev->user_agent, 255),
+        .user_agent = ev->user_agent, /* which stores cut, between characters */
         .node = rt->node,
         .epoch = rt->epoch,
         .connected_at = ctx->connected_at,
