@@ -180,26 +180,28 @@ wsrt_slots_round wsrt_slots_round_start(const wsrt_slots *s, uint64_t work)
     return (wsrt_slots_round){s->page_count == 0 ? 0 : (uint64_t)places_of(s) + PAGE, work};
 }
 
-/* Moves the hand by `step` places; 0 = the round is over. */
-static int advance(wsrt_slots *s, wsrt_slots_round *round, uint32_t step, uint32_t work)
+static int goes_on(const wsrt_slots_round *round)
+{
+    return round->places > 0 && round->work > 0;
+}
+
+/* Moves the hand by `step` places, which is one look. */
+static void advance(wsrt_slots *s, wsrt_slots_round *round, uint32_t step)
 {
     s->hand += step;
     round->places = round->places > step ? round->places - step : 0;
-    round->work = round->work > work ? round->work - work : 0;
-    return round->places > 0 && round->work > 0;
+    round->work--;
 }
 
 uint32_t wsrt_slots_round_next(wsrt_slots *s, wsrt_slots_round *round, int64_t now_s)
 {
-    int more = round->places > 0 && round->work > 0;
-
-    while (more) {
+    while (goes_on(round)) {
         if (s->hand >= places_of(s))
             s->hand = 0;
         uint32_t slot = s->hand, at = slot % PAGE;
         struct wsrt_slot_page *page = s->pages[slot / PAGE];
         if (page->soonest > now_s) {
-            more = advance(s, round, PAGE - at, 1);
+            advance(s, round, PAGE - at);
             continue;
         }
         const void *block = block_at(page, at);
@@ -207,7 +209,7 @@ uint32_t wsrt_slots_round_next(wsrt_slots *s, wsrt_slots_round *round, int64_t n
             return slot; /* the hand stays: the caller removes it */
         if (at == PAGE - 1)
             inspect(page, now_s);
-        more = advance(s, round, 1, 1);
+        advance(s, round, 1);
     }
     return WSRT_NO_SLOT;
 }
