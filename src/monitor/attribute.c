@@ -74,14 +74,6 @@ static const struct attribute *find_attribute(const char *name)
     return NULL;
 }
 
-const char *wsrt_category_name(int category)
-{
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
-        if (table[i].class == CATEGORY && table[i].index == category)
-            return table[i].name;
-    return "category";
-}
-
 enum use wsrt_attribute_use(const wsrt_monitor *m, const char *name)
 {
     const struct attribute *a = find_attribute(name);

@@ -436,7 +436,6 @@ struct value *wsrt_value_find(const wsrt_monitor *m, int id, int category, wsrt_
 struct value *wsrt_value_get(wsrt_monitor *m, int id, int category, wsrt_span text);
 struct value *wsrt_error_category(wsrt_monitor *m, int id, wsrt_span text); /* NULL = other */
 void wsrt_values_free(wsrt_monitor *m);
-const char *wsrt_category_name(int category);
 /* How an attribute stands in a line of a log. */
 enum use { USE_NONE, USE_PLAIN, USE_HASHED, USE_REDACTED };
 enum use wsrt_attribute_use(const wsrt_monitor *m, const char *name);
