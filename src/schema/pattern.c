@@ -212,15 +212,23 @@ static int32_t next_point(struct parser *r)
     return point;
 }
 
+static int digit_of(unsigned char c)
+{
+    unsigned char lower = c | 0x20;
+
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
 /* `count` hexadecimal digits, or -1. */
 static int32_t hex(struct parser *r, int count)
 {
     int32_t out = 0;
 
     for (int i = 0; i < count; i++, r->p++) {
-        unsigned char c = r->p < r->end ? *r->p : 0;
-        int digit = c >= '0' && c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
-        if (digit < 0 || digit > 15 || (digit > 9 && (c | 0x20) < 'a'))
+        int digit = r->p < r->end ? digit_of(*r->p) : -1;
+        if (digit < 0)
             return -1;
         out = out << 4 | digit;
     }
@@ -376,6 +384,14 @@ static struct wsrt_expr *parse_class(struct parser *r)
 
 static struct wsrt_expr *parse_alternatives(struct parser *r);
 
+static int is_name_byte(unsigned char c, int is_first)
+{
+    unsigned char lower = c | 0x20;
+
+    return (lower >= 'a' && lower <= 'z') || c == '_' || c == '$' || c >= 0x80 ||
+           (!is_first && c >= '0' && c <= '9');
+}
+
 /* Behind `(`: moves over the group's opening, 0 on error. */
 static int group_open(struct parser *r, const unsigned char *at)
 {
@@ -394,7 +410,7 @@ static int group_open(struct parser *r, const unsigned char *at)
     if (r->p[2] == '=' || r->p[2] == '!')
         return unsupported(r, at, "Look-around is not supported") != NULL;
     for (r->p += 2; r->p < r->end && *r->p != '>'; r->p++)
-        if (*r->p < '0' || strchr("()[]{}|?*+.\\", *r->p) != NULL)
+        if (!is_name_byte(*r->p, r->p[-1] == '<'))
             return bad_syntax(r, at, "Bad group name") != NULL;
     if (r->p >= r->end || r->p[-1] == '<')
         return bad_syntax(r, at, "Bad group name") != NULL;

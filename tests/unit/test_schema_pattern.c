@@ -122,6 +122,53 @@ START_TEST(classes_cover_every_length_of_utf_8)
 }
 END_TEST
 
+START_TEST(an_escape_stands_for_its_character)
+{
+    static const struct row rows[] = {
+        {"^\\n\\v\\f\\r\\t$", "\\n\\u000b\\f\\r\\t", 1},
+        {"^\\0$", "\\u0000", 1},
+        {"^\\cA\\cz$", "\\u0001\\u001a", 1},
+        {"^\\x41\\x5A\\x6a$", "AZj", 1},
+        {"^\\u00e9$", "\xc3\xa9", 1},
+        {"^\\ud83d\\ude00$", "\xf0\x9f\x98\x80", 1},
+        {"^\\uD83D\\uDE00$", "\\ud83d\\ude00", 1},
+        {"^[\\ud83d\\ude00-\\ud83d\\ude02]$", "\xf0\x9f\x98\x82", 1},
+        {"^[\\ud83d\\ude00-\\ud83d\\ude02]$", "\xf0\x9f\x98\x83", 0},
+        {"^\\ud83d$", "\\ud83d", 1},
+        {"^\\ud83d\\u0041$", "\\ud83dA", 1},
+        {"^\\ud83dx$", "\\ud83dx", 1},
+        {"^\\ude00$", "\\ude00", 1},
+        {"^\\u{1F600}$", "\xf0\x9f\x98\x80", 1},
+        {"^\\^\\$\\\\\\.\\*\\+\\?\\(\\)\\[\\]\\{\\}\\|\\/$", "^$\\\\.*+?()[]{}|/", 1},
+        {"^[\\-\\^]+$", "-^", 1},
+        {"^[a\\n-]+$", "a\\n-", 1},
+        {"^(?<name>a)(?<_$2>b)(?:c)(?<\xc3\xa9Z9>d)$", "abcd", 1},
+    };
+
+    EXPECT(rows);
+}
+END_TEST
+
+START_TEST(what_is_no_escape_class_or_group_is_refused)
+{
+    static const char *const bad[] = {
+        "\\",        "\\x",        "\\x4",      "\\x4@",   "\\x`1",   "\\xg0",   "\\u",
+        "\\u004",    "\\u004G",    "\\u{",      "\\u{}",   "\\u{41",  "\\u{4g}", "\\u{110000}",
+        "\\u{@}",    "\\c",        "\\c1",      "\\c@",    "\\c[",    "\\00",    "\\09",
+        "\\q",       "\\\xc3\xa9", "[\\q]",     "[\\x4@]", "[\\",     "[^",      "[a-\\x4@]",
+        "[a-\\d]",   "[\\d-a]",    "(?",        "(?a)",    "(?<",     "(?<>a)",  "(?<1>a)",
+        "(?<a-b>a)", "(?<a:b>a)",  "(?<a b>a)", "(?<@>a)", "(?<[>a)", "(?<`>a)", "(?<{>a)",
+        "(?<a/>a)",  "(?<a",       "(?<a(>b)",  "(?<!a)",  "(?<=a)",  "(?!a)",   "(?=a)",
+        "(a",        "(?:a",       "\\p",       "\\p{",    "\\p{}",   "\\p{Xx}", "\\pL",
+        "a{",        "a{1",        "a{1,",      "a{1,2",   "a{1,x}",  "{1}",     "a{x}",
+        "]",         "}",
+    };
+
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        ck_assert_msg(match(bad[i], "", 0, 0) == -2, "%s", bad[i]);
+}
+END_TEST
+
 /* Every code point of every category, against the table of categories itself. */
 START_TEST(general_categories_are_exact_row_56)
 {
@@ -312,6 +359,8 @@ Suite *suite(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, word_boundaries_lie_between_word_characters_and_others);
     tcase_add_test(t, classes_cover_every_length_of_utf_8);
+    tcase_add_test(t, an_escape_stands_for_its_character);
+    tcase_add_test(t, what_is_no_escape_class_or_group_is_refused);
     tcase_add_test(t, general_categories_are_exact_row_56);
     tcase_add_test(t, patterns_beyond_4096_states_are_simulated);
     tcase_add_test(t, hard_patterns_stay_linear_row_53);
