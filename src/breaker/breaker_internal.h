@@ -80,10 +80,7 @@ struct wsrt_breaker {
      * again that it would have opened. */
     _Atomic uint64_t word;
     _Atomic(const struct settings *) settings;
-    union {
-        char *key;                 /* lengths of service and operation, a byte each; both texts */
-        struct wsrt_breaker *next; /* of those that are gone */
-    };
+    _Atomic(char *) key;         /* lengths of service and operation, a byte each; both texts */
     _Atomic uint64_t used;       /* when it was asked for last, by the registry's count */
     _Atomic uint32_t references; /* see registry.c */
     _Atomic uint16_t growth;     /* openings in a row */
@@ -98,9 +95,12 @@ struct ledger {
     /* HALF_OPEN: generation (20) | in flight (10) | successes (10) | 0 | ticket (23).
      * CLOSED: generation (20) | 0 | failures in a row (24), for WSRT_BREAKER_CONSECUTIVE. */
     _Alignas(8) _Atomic uint64_t probes;
-    _Atomic uint64_t transitions;  /* all generations; its low bits are the word's */
-    _Atomic uint64_t trip_counts;  /* the window at the instant of the trip: failures | successes */
-    _Atomic(unsigned char *) slow; /* windows of slow calls, once WSRT_SLOW_RATE was set */
+    _Atomic uint64_t transitions; /* all generations; its low bits are the word's */
+    _Atomic uint64_t trip_counts; /* the window at the instant of the trip: failures | successes */
+    union {
+        _Atomic(unsigned char *) slow; /* windows of slow calls, once WSRT_SLOW_RATE was set */
+        struct wsrt_breaker *next;     /* of those that are gone */
+    };
     _Atomic uint64_t slow_total;
     _Atomic uint64_t ignored;
     _Atomic uint64_t rejected;     /* but for those lately of one thread, see breaker_rejected(): */
@@ -204,24 +204,23 @@ struct document;
 /* Memory of one batch of breakers with one stripe, or of one with more. */
 struct block {
     struct block *next;
-    size_t size;
+    uint32_t number;
+    uint16_t size;
+    uint16_t before; /* what lies in front of it, for the breakers to begin a line */
 };
 
 enum { SETTINGS_CHAINS = 64 };
 
-/* hint: hash of the key (32 bits) | how far behind the breaker the key is (32), for both to be fetched
- * at once. */
-struct place {
-    _Atomic uint64_t hint;
-    _Atomic(wsrt_breaker *) b; /* NULL = free */
-};
-
 /* Changed under the registry's lock, read without it. Whoever reads one that was outgrown misses at most
- * what is newer. */
+ * what is newer.
+ * A place is the high bits of a key's hash, and below them the number of its breaker; 0 = free. A breaker's
+ * number is its block's times BATCH, and its index there; that of the first block is 1. */
 struct table {
     struct table *outgrown;
-    size_t mask; /* places - 1; a power of two, at least twice the breakers */
-    struct place places[];
+    size_t mask;              /* places - 1; a power of two, at least twice the breakers */
+    _Atomic uint64_t *places; /* behind the batches */
+    uint32_t number_mask;     /* of a place */
+    wsrt_breaker *batches[];  /* by number; half as many as places */
 };
 
 /* One that may have to go; `used` lags behind the breaker's own until somebody looks. */
@@ -243,6 +242,7 @@ struct wsrt_breakers {
     size_t credit; /* how many may be looked at for eviction */
     _Atomic uint64_t uses;
     struct block *blocks;
+    uint32_t block_count;
     wsrt_breaker *fresh; /* of the latest batch, `fresh_count` that were nobody's yet */
     size_t fresh_count;
     wsrt_breaker *gone[4]; /* of 1, 2, 4 and 8 stripes; under the events' lock */

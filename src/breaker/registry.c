@@ -3,31 +3,35 @@
  * Whoever looks for a key that is there takes no lock: a breaker's block stays one, so its references may
  * be counted up before it is known whose it is now, unless that is nobody's. */
 #include "breaker/breaker_internal.h"
+#include "breaker/names.h"
 
 #include "base/alloc.h"
 #include "base/env.h"
 #include "base/options.h"
-#include "base/wide.h"
 
 #include <stddef.h>
 
 #include <string.h>
 
-enum { DEFAULT_CAP = 10000, FIRST_PLACES = 64, KEY_MOST = 255, KEY_HEAD = 2, LOOKS = 16 };
+enum { DEFAULT_CAP = 10000, FIRST_PLACES = 64, LOOKS = 16 };
+enum { PLACES_MOST = 1 << 28 }; /* a place has room for 2^31 numbers */
 
 _Static_assert(sizeof(struct window) <= STRIPE_ROOM, "stripes lie side by side");
 
 static size_t size_of_table(size_t places)
 {
-    return sizeof(struct table) + places * sizeof(struct place);
+    return sizeof(struct table) + places * sizeof(uint64_t) + places / 2 * sizeof(wsrt_breaker *);
 }
 
 static struct table *new_table(const wsrt_breakers *r, size_t places)
 {
     struct table *t = wsrt_mem_zalloc(&r->allocator, size_of_table(places));
 
-    if (t != NULL)
+    if (t != NULL) {
         t->mask = places - 1;
+        t->number_mask = (uint32_t)(places / 2 * BATCH - 1);
+        t->places = (_Atomic uint64_t *)(void *)(t->batches + places / 2);
+    }
     return t;
 }
 
@@ -36,9 +40,24 @@ static struct table *table_of(const wsrt_breakers *r)
     return atomic_load_explicit(&r->table, memory_order_acquire);
 }
 
+static inline uint64_t place_at(const struct table *t, size_t i)
+{
+    return atomic_load_explicit(&t->places[i], memory_order_acquire);
+}
+
+static inline wsrt_breaker *breaker_in(const struct table *t, uint64_t place)
+{
+    uint32_t number = (uint32_t)place & t->number_mask;
+
+    return t->batches[number / BATCH] + number % BATCH;
+}
+
+/* NULL = the place is free. */
 static wsrt_breaker *breaker_at(const struct table *t, size_t i)
 {
-    return atomic_load_explicit(&t->places[i].b, memory_order_acquire);
+    uint64_t place = place_at(t, i);
+
+    return place == 0 ? NULL : breaker_in(t, place);
 }
 
 static void free_idle(const wsrt_breakers *r, const struct table *t)
@@ -104,9 +123,14 @@ int wsrt_breakers_new(wsrt_breakers **out, const wsrt_breakers_options *opts)
 
 /* ---- one breaker's memory, and its key ---- */
 
+static inline char *key_of(const wsrt_breaker *b)
+{
+    return atomic_load_explicit(&b->key, memory_order_relaxed);
+}
+
 static size_t key_part(const wsrt_breaker *b, int part)
 {
-    return (unsigned char)b->key[part];
+    return (unsigned char)key_of(b)[part];
 }
 
 static size_t size_of_key(const wsrt_breaker *b)
@@ -116,13 +140,13 @@ static size_t size_of_key(const wsrt_breaker *b)
 
 wsrt_span wsrt_breaker_service(const wsrt_breaker *b)
 {
-    return b == NULL ? (wsrt_span){NULL, 0} : (wsrt_span){b->key + KEY_HEAD, key_part(b, 0)};
+    return b == NULL ? (wsrt_span){NULL, 0} : (wsrt_span){key_of(b) + KEY_HEAD, key_part(b, 0)};
 }
 
 wsrt_span wsrt_breaker_operation(const wsrt_breaker *b)
 {
     return b == NULL ? (wsrt_span){NULL, 0}
-                     : (wsrt_span){b->key + KEY_HEAD + key_part(b, 0), key_part(b, 1)};
+                     : (wsrt_span){key_of(b) + KEY_HEAD + key_part(b, 0), key_part(b, 1)};
 }
 
 static wsrt_breaker **gone_like(wsrt_breakers *r, size_t stripes)
@@ -136,9 +160,9 @@ void wsrt_breaker_destroy(wsrt_breakers *r, wsrt_breaker *b)
     wsrt_breaker **gone = gone_like(r, stripes);
 
     wsrt_mem_free(&r->allocator, atomic_load(&breaker_ledger(b)->slow), stripes * STRIPE_ROOM);
-    if (b->key != NULL)
-        wsrt_mem_free(&r->allocator, b->key, size_of_key(b));
-    b->next = *gone;
+    if (key_of(b) != NULL)
+        wsrt_mem_free(&r->allocator, key_of(b), size_of_key(b));
+    breaker_ledger(b)->next = *gone;
     *gone = b;
 }
 
@@ -146,7 +170,7 @@ static void free_blocks(const wsrt_breakers *r)
 {
     for (struct block *block = r->blocks, *next; block != NULL; block = next) {
         next = block->next;
-        wsrt_mem_free(&r->allocator, block, block->size);
+        wsrt_mem_free(&r->allocator, (char *)block - block->before, block->size);
     }
 }
 
@@ -234,15 +258,14 @@ static const uint32_t gone_for_good = (uint32_t)1 << 31;
 /* Takes a reference to whatever breaker this is now; 0 = to none. */
 static inline int hold(wsrt_breakers *r, wsrt_breaker *b)
 {
-    uint32_t held = atomic_load_explicit(&b->references, memory_order_relaxed);
+    uint32_t held = atomic_fetch_add(&b->references, HOLDER);
 
-    do {
-        if ((held & gone_for_good) != 0)
-            return 0;
-    } while (!atomic_compare_exchange_weak(&b->references, &held, held + HOLDER));
     if (held < HOLDER) /* one that is held cannot go */
         note_use(r, b);
-    return 1;
+    if ((held & gone_for_good) == 0)
+        return 1;
+    wsrt_breaker_release_ref(b);
+    return 0;
 }
 
 /* 0 = somebody holds it. */
@@ -270,14 +293,10 @@ static int park(wsrt_breakers *r, wsrt_breaker *b)
 static __attribute__((noinline)) void release_parked(wsrt_breaker *b)
 {
     wsrt_breakers *r = breaker_settings(b)->registry;
-    uint32_t held, left;
+    uint32_t parked = PARKED;
 
     pthread_mutex_lock(&r->lock);
-    held = atomic_load(&b->references);
-    do
-        left = held == (HOLDER | PARKED) ? 0 : held - HOLDER;
-    while (!atomic_compare_exchange_weak(&b->references, &held, left));
-    if (left == 0)
+    if (atomic_compare_exchange_strong(&b->references, &parked, 0))
         enter_newest(r, b);
     pthread_mutex_unlock(&r->lock);
 }
@@ -288,175 +307,112 @@ void wsrt_breaker_release_ref(wsrt_breaker *b)
 {
     if (b == NULL)
         return;
-    uint32_t held = atomic_load_explicit(&b->references, memory_order_relaxed);
-    while ((held & PARKED) == 0)
-        if (atomic_compare_exchange_weak(&b->references, &held, held - HOLDER))
-            return;
-    release_parked(b);
+    if (atomic_fetch_sub(&b->references, HOLDER) == (HOLDER | PARKED))
+        release_parked(b);
 }
 
 /* ---- the table ---- */
 
-static inline uint64_t fold(uint64_t a, uint64_t b)
+static INLINE int may_be(const struct table *t, uint64_t place, uint32_t hash)
 {
-    uint64_t low, high = wsrt_mul_wide(a, b, &low);
-
-    return high ^ low;
+    return ((uint32_t)place ^ hash) <= t->number_mask;
 }
 
-static inline uint64_t load64(const char *p)
-{
-    uint64_t word;
-
-    memcpy(&word, p, sizeof word);
-    return word;
-}
-
-/* The last bytes, at most 8; they may overlap with those before. */
-static inline uint64_t load_last(wsrt_span text)
-{
-    const unsigned char *p = (const unsigned char *)text.ptr;
-    uint32_t low, high;
-
-    if (text.len >= 8)
-        return load64(text.ptr + text.len - 8);
-    if (text.len < 4)
-        return (uint64_t)p[0] << 16 | (uint64_t)p[text.len / 2] << 8 | p[text.len - 1];
-    memcpy(&low, text.ptr, sizeof low);
-    memcpy(&high, text.ptr + text.len - 4, sizeof high);
-    return (uint64_t)high << 32 | low;
-}
-
-/* Names come from the program, not from clients: it is enough that they spread. */
-static inline uint64_t hash_name(uint64_t hash, wsrt_span name)
-{
-    static const uint64_t odd = 0x9e3779b97f4a7c15u, other = 0xd1b54a32d192ed03u;
-
-    for (size_t i = 0; i + 8 < name.len; i += 8)
-        hash = fold(hash ^ load64(name.ptr + i), odd);
-    return fold(hash ^ load_last(name), other ^ name.len);
-}
-
-static inline uint32_t hash_of(wsrt_span service, wsrt_span operation)
-{
-    return (uint32_t)hash_name(hash_name(service.len, service), operation);
-}
-
-/* Both are as long; short as names are, a call of memcmp() takes longer. */
-static inline int is_name(const char *text, wsrt_span name)
-{
-    wsrt_span ours = {text, name.len};
-
-    for (size_t i = 0; i + 8 < name.len; i += 8)
-        if (load64(text + i) != load64(name.ptr + i))
-            return 0;
-    return load_last(ours) == load_last(name);
-}
-
-static inline int has_key(const wsrt_breaker *b, wsrt_span service, wsrt_span operation)
-{
-    return key_part(b, 0) == service.len && key_part(b, 1) == operation.len &&
-           is_name(b->key + KEY_HEAD, service) &&
-           is_name(b->key + KEY_HEAD + service.len, operation);
-}
-
-static inline uint64_t hint_at(const struct table *t, size_t i)
-{
-    return atomic_load_explicit(&t->places[i].hint, memory_order_relaxed);
-}
-
-static inline uint32_t hash_at(const struct table *t, size_t i)
-{
-    return (uint32_t)(hint_at(t, i) >> 32);
-}
-
-static wsrt_breaker *find(const wsrt_breakers *r, uint32_t hash, wsrt_span service,
-                          wsrt_span operation)
+static wsrt_breaker *find(const wsrt_breakers *r, const struct wanted *w)
 {
     const struct table *t = table_of(r);
-    wsrt_breaker *b;
+    uint64_t place;
 
-    for (size_t i = (size_t)hash & t->mask; (b = breaker_at(t, i)) != NULL; i = (i + 1) & t->mask)
-        if (hash_at(t, i) == hash && has_key(b, service, operation))
-            return b;
+    for (size_t i = w->hash & t->mask; (place = place_at(t, i)) != 0; i = (i + 1) & t->mask)
+        if (may_be(t, place, w->hash) && is_wanted(key_of(breaker_in(t, place)), w))
+            return breaker_in(t, place);
     return NULL;
 }
 
 /* Without the lock, and held; NULL = it is not there, or just coming, going or changing its place. */
-static inline wsrt_breaker *find_held(wsrt_breakers *r, uint32_t hash, wsrt_span service,
-                                      wsrt_span operation)
+static INLINE wsrt_breaker *find_held(wsrt_breakers *r, wsrt_span service, wsrt_span operation)
 {
+    const struct wanted w = want(service, operation);
     const struct table *t = table_of(r);
-    wsrt_breaker *b = NULL;
-    size_t i = (size_t)hash & t->mask;
+    uint64_t place = 0;
+    size_t i = w.hash & t->mask;
 
     for (size_t n = 0; n <= t->mask; n++, i = (i + 1) & t->mask)
-        if ((b = breaker_at(t, i)) == NULL || hash_at(t, i) == hash)
+        if ((place = place_at(t, i)) == 0 || may_be(t, place, w.hash))
             break;
-    if (b == NULL)
+    if (place == 0)
         return NULL;
-    __builtin_prefetch((const char *)b + (int32_t)hint_at(t, i));
+    wsrt_breaker *b = breaker_in(t, place);
+    __builtin_prefetch((const char *)b + (int32_t)(place >> 32));
     if (!hold(r, b))
         return NULL;
-    if (has_key(b, service, operation))
+    if (is_wanted(key_of(b), &w))
         return b;
     wsrt_breaker_release_ref(b);
     return NULL;
 }
 
-static void set_place(struct place *p, uint32_t hash, wsrt_breaker *b)
+static uint32_t hash_at(const struct table *t, size_t i)
 {
-    uint32_t behind = (uint32_t)((uintptr_t)b->key - (uintptr_t)b); /* or anywhere, if too far */
+    const wsrt_breaker *b = breaker_at(t, i);
 
-    atomic_store_explicit(&p->hint, (uint64_t)hash << 32 | behind, memory_order_relaxed);
-    atomic_store_explicit(&p->b, b, memory_order_release);
+    return want(wsrt_breaker_service(b), wsrt_breaker_operation(b)).hash;
 }
 
-static void put(struct table *t, uint32_t hash, wsrt_breaker *b)
+static void put(struct table *t, uint32_t hash, uint64_t place)
 {
-    size_t i = (size_t)hash & t->mask;
+    size_t i = hash & t->mask;
 
-    while (breaker_at(t, i) != NULL)
+    while (place_at(t, i) != 0)
         i = (i + 1) & t->mask;
-    set_place(&t->places[i], hash, b);
+    atomic_store_explicit(&t->places[i], place | (hash & ~t->number_mask), memory_order_release);
 }
 
 /* Those behind it that it stood in the way of move up, so that no search ends too early. */
 static void take_out(wsrt_breakers *r, const wsrt_breaker *b)
 {
     struct table *t = table_of(r);
-    size_t hole = (size_t)hash_of(wsrt_breaker_service(b), wsrt_breaker_operation(b)) & t->mask;
+    size_t hole = want(wsrt_breaker_service(b), wsrt_breaker_operation(b)).hash & t->mask;
+    uint64_t place;
 
     while (breaker_at(t, hole) != b)
         hole = (hole + 1) & t->mask;
-    for (size_t i = (hole + 1) & t->mask; breaker_at(t, i) != NULL; i = (i + 1) & t->mask) {
-        size_t home = (size_t)hash_at(t, i) & t->mask;
+    for (size_t i = (hole + 1) & t->mask; (place = place_at(t, i)) != 0; i = (i + 1) & t->mask) {
+        size_t home = hash_at(t, i) & t->mask;
         if (((i - home) & t->mask) < ((i - hole) & t->mask))
             continue;
-        set_place(&t->places[hole], hash_at(t, i), breaker_at(t, i));
+        atomic_store_explicit(&t->places[hole], place, memory_order_release);
         hole = i;
     }
-    atomic_store_explicit(&t->places[hole].b, NULL, memory_order_release);
+    atomic_store_explicit(&t->places[hole], 0, memory_order_release);
 }
 
-/* Room for one more breaker, in the table and among the idle. */
+static void put_all(struct table *t, const struct table *old)
+{
+    memcpy(t->batches, old->batches, (old->mask + 1) / 2 * sizeof(wsrt_breaker *));
+    for (size_t i = 0; i <= old->mask; i++) {
+        uint64_t place = place_at(old, i);
+        if (place != 0)
+            put(t, hash_at(old, i), place & ~(uint64_t)(uint32_t)~old->number_mask);
+    }
+}
+
+/* Room for one more breaker, in the table and among the idle, and for one more block. */
 static int grow(wsrt_breakers *r)
 {
     struct table *old = table_of(r);
-    size_t count = 2 * (old->mask + 1);
+    size_t half = (old->mask + 1) / 2, count = 4 * half;
 
-    if (r->count < count / 4)
+    if (r->count < half && r->block_count + 1 < half)
         return WSRT_OK;
-    struct table *t = new_table(r, count);
+    struct table *t = count > PLACES_MOST ? NULL : new_table(r, count);
     struct idle *idle = wsrt_mem_alloc(&r->allocator, count / 2 * sizeof *idle);
     if (t == NULL || idle == NULL) {
         wsrt_mem_free(&r->allocator, t, size_of_table(count));
         wsrt_mem_free(&r->allocator, idle, count / 2 * sizeof *idle);
         return WSRT_ERR_NOMEM;
     }
-    for (size_t i = 0; i <= old->mask; i++)
-        if (breaker_at(old, i) != NULL)
-            put(t, hash_at(old, i), breaker_at(old, i));
+    put_all(t, old);
     memcpy(idle, r->idle, r->idle_count * sizeof *idle);
     free_idle(r, old);
     r->idle = idle;
@@ -522,18 +478,33 @@ static wsrt_breaker *new_block(wsrt_breakers *r, size_t before, size_t count, si
 {
     size_t head = sizeof(struct block) + before;
     size_t size = head + LINE - 8 + count * sizeof(wsrt_breaker) + behind;
-    struct block *block = wsrt_mem_zalloc(&r->allocator, size);
+    char *memory = wsrt_mem_zalloc(&r->allocator, size);
 
-    if (block == NULL)
+    if (memory == NULL)
         return NULL;
-    *block = (struct block){r->blocks, size};
+    wsrt_breaker *first = (wsrt_breaker *)(((uintptr_t)memory + head + LINE - 1) / LINE * LINE);
+    struct block *block = (struct block *)(void *)((char *)first - head);
+    *block = (struct block){r->blocks, ++r->block_count, (uint16_t)size,
+                            (uint16_t)((char *)block - memory)};
     r->blocks = block;
-    wsrt_breaker *first = (wsrt_breaker *)(((uintptr_t)block + head + LINE - 1) / LINE * LINE);
+    table_of(r)->batches[block->number] = first;
     for (size_t i = 0; i < count; i++) {
         first[i].index = (uint8_t)i;
         atomic_init(&first[i].references, gone_for_good);
     }
     return first;
+}
+
+/* But for the hash. */
+static uint64_t place_of(const wsrt_breaker *b)
+{
+    const void *before = b->stripe_mask == 0
+                             ? (const void *)(breaker_earlier(b - b->index + BATCH - 1))
+                             : (const void *)breaker_ledger(b);
+
+    uint32_t number = ((const struct block *)before - 1)->number * BATCH + b->index;
+
+    return ((uint64_t)(uintptr_t)key_of(b) - (uint64_t)(uintptr_t)b) << 32 | number;
 }
 
 static size_t room_for_shared(const wsrt_breakers *r)
@@ -572,7 +543,7 @@ static wsrt_breaker *new_room(wsrt_breakers *r, size_t stripes)
     pthread_mutex_lock(&r->events.lock);
     wsrt_breaker *b = *gone;
     if (b != NULL)
-        *gone = b->next;
+        *gone = breaker_ledger(b)->next;
     pthread_mutex_unlock(&r->events.lock);
     if (b != NULL)
         return b;
@@ -585,13 +556,13 @@ static void clear(const wsrt_breakers *r, wsrt_breaker *b)
     memset(breaker_ledger(b), 0, sizeof(struct ledger));
     if (room_for_shared(r) != 0)
         memset(breaker_shared(b), 0, sizeof(struct shared));
-    memset((void *)b, 0, offsetof(wsrt_breaker, references));
+    memset((void *)b, 0, offsetof(wsrt_breaker, settings));
     atomic_init(&b->growth, 0);
 }
 
 static void init(wsrt_breaker *b, const struct settings *s)
 {
-    atomic_init(&b->settings, s);
+    atomic_store_explicit(&b->settings, s, memory_order_release);
     atomic_init(&breaker_ledger(b)->rejected, REJECTED_ZERO);
     if (settings_share(s))
         atomic_init(&b->word, (uint64_t)STATE_UNSEEN << STATE_SHIFT);
@@ -601,13 +572,15 @@ static void init(wsrt_breaker *b, const struct settings *s)
 
 static int set_key(const wsrt_breakers *r, wsrt_breaker *b, wsrt_span service, wsrt_span operation)
 {
-    b->key = wsrt_mem_alloc(&r->allocator, KEY_HEAD + service.len + operation.len);
-    if (b->key == NULL)
+    char *key = wsrt_mem_alloc(&r->allocator, KEY_HEAD + service.len + operation.len);
+
+    atomic_store_explicit(&b->key, key, memory_order_relaxed);
+    if (key == NULL)
         return WSRT_ERR_NOMEM;
-    b->key[0] = (char)(unsigned char)service.len;
-    b->key[1] = (char)(unsigned char)operation.len;
-    memcpy(b->key + KEY_HEAD, service.ptr, service.len);
-    memcpy(b->key + KEY_HEAD + service.len, operation.ptr, operation.len);
+    key[0] = (char)(unsigned char)service.len;
+    key[1] = (char)(unsigned char)operation.len;
+    memcpy(key + KEY_HEAD, service.ptr, service.len);
+    memcpy(key + KEY_HEAD + service.len, operation.ptr, operation.len);
     return WSRT_OK;
 }
 
@@ -622,7 +595,7 @@ static wsrt_breaker *new_breaker(wsrt_breakers *r, wsrt_span service, wsrt_span 
     init(b, s);
     if (set_key(r, b, service, operation) == WSRT_OK &&
         wsrt_breaker_slow_room(r, b, s) == WSRT_OK) {
-        atomic_store(&b->references, 0);
+        atomic_fetch_sub(&b->references, gone_for_good); /* somebody may just be finding it gone */
         return b;
     }
     pthread_mutex_lock(&r->events.lock);
@@ -631,9 +604,11 @@ static wsrt_breaker *new_breaker(wsrt_breakers *r, wsrt_span service, wsrt_span 
     return NULL;
 }
 
-static int create(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
-                  const wsrt_breaker_config *given, wsrt_breaker **out)
+static int create(wsrt_breakers *r, const struct wanted *w, const wsrt_breaker_config *given,
+                  wsrt_breaker **out)
 {
+    wsrt_span service = w->service, operation = w->operation;
+
     if (r->count >= r->cap && !make_room(r))
         return WSRT_ERR_LIMIT;
     if (grow(r) != WSRT_OK)
@@ -642,17 +617,16 @@ static int create(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
     wsrt_breaker *b = s == NULL ? NULL : new_breaker(r, service, operation, s);
     if (b == NULL)
         return WSRT_ERR_NOMEM;
-    put(table_of(r), hash_of(service, operation), b);
+    put(table_of(r), w->hash, place_of(b));
     enter_newest(r, b);
     r->count++;
     *out = b;
     return WSRT_OK;
 }
 
-static int is_key(wsrt_span text)
-{
-    return text.ptr != NULL && text.len > 0 && text.len <= KEY_MOST;
-}
+struct key {
+    wsrt_span service, operation;
+};
 
 static int is_other(const wsrt_breakers *r, const wsrt_breaker *b, const wsrt_breaker_config *given)
 {
@@ -672,6 +646,28 @@ static void tell_mismatch(wsrt_breakers *r, wsrt_breaker *b)
         wsrt_breaker_publish(b, &event, 0);
 }
 
+static __attribute__((noinline)) int get_locked(wsrt_breakers *r, struct key key,
+                                                const wsrt_breaker_config *config,
+                                                wsrt_breaker **out, int *other)
+{
+    struct wanted w = want(key.service, key.operation);
+    int rc = WSRT_OK;
+
+    pthread_mutex_lock(&r->lock);
+    wsrt_breaker *b = find(r, &w);
+    if (b == NULL)
+        rc = create(r, &w, config, &b);
+    else if (config != NULL)
+        *other = is_other(r, b, config);
+    if (rc == WSRT_OK)
+        hold(r, b);
+    pthread_mutex_unlock(&r->lock);
+    if (*other)
+        tell_mismatch(r, b);
+    *out = b;
+    return rc;
+}
+
 int wsrt_breakers_get(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
                       const wsrt_breaker_config *config, wsrt_breaker **out, int *differs)
 {
@@ -680,31 +676,29 @@ int wsrt_breakers_get(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
     if (out == NULL)
         return WSRT_ERR_INVALID;
     *out = NULL;
-    if (r == NULL || !is_key(service) || !is_key(operation))
+    if (r == NULL || !is_name(service) || !is_name(operation))
         return WSRT_ERR_INVALID;
     if (config != NULL && (rc = wsrt_breaker_config_check(config, NULL)) != WSRT_OK)
         return rc;
-    uint32_t hash = hash_of(service, operation);
-    if (config == NULL && (*out = find_held(r, hash, service, operation)) != NULL) {
-        if (differs != NULL)
-            *differs = 0;
-        return WSRT_OK;
-    }
-    pthread_mutex_lock(&r->lock);
-    wsrt_breaker *b = find(r, hash, service, operation);
-    if (b == NULL)
-        rc = create(r, service, operation, config, &b);
-    else if (config != NULL)
-        other = is_other(r, b, config);
-    if (rc == WSRT_OK)
-        hold(r, b);
-    pthread_mutex_unlock(&r->lock);
-    if (other)
-        tell_mismatch(r, b);
+    if (config != NULL || (*out = find_held(r, service, operation)) == NULL)
+        rc = get_locked(r, (struct key){service, operation}, config, out, &other);
     if (differs != NULL)
         *differs = other;
-    *out = b;
     return rc;
+}
+
+static __attribute__((noinline)) int find_locked(wsrt_breakers *r, wsrt_span service,
+                                                 wsrt_span operation, wsrt_breaker **out)
+{
+    struct wanted w = want(service, operation);
+
+    pthread_mutex_lock(&r->lock);
+    wsrt_breaker *b = find(r, &w);
+    if (b != NULL)
+        hold(r, b);
+    pthread_mutex_unlock(&r->lock);
+    *out = b;
+    return b == NULL ? WSRT_ERR_NOT_FOUND : WSRT_OK;
 }
 
 int wsrt_breakers_find(wsrt_breakers *r, wsrt_span service, wsrt_span operation, wsrt_breaker **out)
@@ -712,18 +706,11 @@ int wsrt_breakers_find(wsrt_breakers *r, wsrt_span service, wsrt_span operation,
     if (out == NULL)
         return WSRT_ERR_INVALID;
     *out = NULL;
-    if (r == NULL || !is_key(service) || !is_key(operation))
+    if (r == NULL || !is_name(service) || !is_name(operation))
         return WSRT_ERR_INVALID;
-    uint32_t hash = hash_of(service, operation);
-    if ((*out = find_held(r, hash, service, operation)) != NULL)
+    if ((*out = find_held(r, service, operation)) != NULL)
         return WSRT_OK;
-    pthread_mutex_lock(&r->lock);
-    wsrt_breaker *b = find(r, hash, service, operation);
-    if (b != NULL)
-        hold(r, b);
-    pthread_mutex_unlock(&r->lock);
-    *out = b;
-    return b == NULL ? WSRT_ERR_NOT_FOUND : WSRT_OK;
+    return find_locked(r, service, operation, out);
 }
 
 /* ---- all of them ---- */

@@ -589,25 +589,85 @@ START_TEST(keys_are_two_names_with_lengths)
 }
 END_TEST
 
-/* So many that some have the same hash, whatever the function. */
+/* So many that some have the same hash, whatever the function, and differ in one part alone. */
 enum { CROWD = 200000 };
 
 START_TEST(each_of_very_many_names_finds_its_own)
 {
+    static const char *const before[] = {"", "operation-", "operation-", ""};
+    static const char *const behind[] = {"", "", "-of-many", "-of-many-operations"};
     wsrt_breakers_options o = {.struct_size = sizeof o, .max_breakers = CROWD};
     wsrt_breakers *r;
-    char name[16];
+    char name[32];
 
     ck_assert_int_eq(wsrt_breakers_new(&r, &o), WSRT_OK);
     for (int i = 0; i < 2 * CROWD; i++) {
         wsrt_breaker *b;
-        snprintf(name, sizeof name, "%d", i % CROWD);
+        int n = i % CROWD;
+        snprintf(name, sizeof name, "%s%06d%s", before[n % 4], n, behind[n % 4]);
         ck_assert_int_eq(
             wsrt_breakers_get(r, wsrt_span_cstr("s"), wsrt_span_cstr(name), NULL, &b, NULL),
             WSRT_OK);
         if (!wsrt_span_equal(wsrt_breaker_operation(b), wsrt_span_cstr(name)))
             ck_abort_msg("%s finds another", name);
         wsrt_breaker_release_ref(b);
+    }
+    wsrt_breakers_free(r);
+}
+END_TEST
+
+static wsrt_breaker *named(wsrt_breakers *r, wsrt_span service, wsrt_span operation, int stripes)
+{
+    wsrt_breaker_config c = {.struct_size = sizeof c, .stripes = stripes};
+    wsrt_breaker *b;
+
+    if (wsrt_breakers_get(r, service, operation, stripes != 0 ? &c : NULL, &b, NULL) != WSRT_OK)
+        ck_abort_msg("%.*s", (int)operation.len, operation.ptr);
+    wsrt_breaker_release_ref(b);
+    return b;
+}
+
+START_TEST(names_that_differ_in_a_single_byte_are_of_two_breakers)
+{
+    static const size_t lengths[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 24, 25, 255};
+    char name[255];
+
+    memset(name, 'x', sizeof name);
+    for (size_t n = 0; n < sizeof lengths / sizeof lengths[0]; n++) {
+        wsrt_span whole = {name, lengths[n]}, other = wsrt_span_cstr("other");
+        wsrt_breaker *first = named(registry, whole, other, 0);
+        wsrt_breaker *second = named(registry, other, whole, 0);
+        for (size_t i = 0; i < lengths[n]; i++) {
+            name[i] = 'y';
+            ck_assert_ptr_ne(named(registry, whole, other, 0), first);
+            ck_assert_ptr_ne(named(registry, other, whole, 0), second);
+            name[i] = 'x';
+        }
+        ck_assert_ptr_eq(named(registry, whole, other, 0), first);
+        ck_assert_ptr_eq(named(registry, other, whole, 0), second);
+    }
+}
+END_TEST
+
+/* Memory of one that went is only for those of as many stripes. */
+START_TEST(breakers_of_any_stripes_are_found_whatever_came_and_went_before)
+{
+    wsrt_breakers_options o = {.struct_size = sizeof o, .max_breakers = 40};
+    wsrt_breaker *made[40];
+    wsrt_breakers *r;
+
+    ck_assert_int_eq(wsrt_breakers_new(&r, &o), WSRT_OK);
+    for (int turn = 0; turn < 12; turn++) {
+        char name[16];
+        for (int i = 0; i < 40; i++) {
+            snprintf(name, sizeof name, "%d-%d", turn, i);
+            made[i] = named(r, wsrt_span_cstr("s"), wsrt_span_cstr(name), 8 >> turn % 4);
+        }
+        for (int i = 0; i < 40; i++) {
+            snprintf(name, sizeof name, "%d-%d", turn, i);
+            ck_assert_ptr_eq(named(r, wsrt_span_cstr("s"), wsrt_span_cstr(name), 0), made[i]);
+            ck_assert(wsrt_span_equal(wsrt_breaker_operation(made[i]), wsrt_span_cstr(name)));
+        }
     }
     wsrt_breakers_free(r);
 }
@@ -795,6 +855,8 @@ Suite *suite(void)
     tcase_add_test(t, several_probes_and_several_successes_can_be_asked_for);
     tcase_add_test(t, settings_out_of_range_are_refused);
     tcase_add_test(t, keys_are_two_names_with_lengths);
+    tcase_add_test(t, names_that_differ_in_a_single_byte_are_of_two_breakers);
+    tcase_add_test(t, breakers_of_any_stripes_are_found_whatever_came_and_went_before);
     tcase_add_test(t, the_first_settings_of_a_key_stay_and_others_are_told);
     tcase_add_test(t, a_full_registry_refuses_new_keys_and_serves_old_ones);
     tcase_add_test(t, every_allocation_may_fail);
