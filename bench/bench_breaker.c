@@ -177,14 +177,19 @@ static double by_handle(struct rig *rig)
     return per_call(rig, start) / WALK;
 }
 
+/* Who asks for a breaker has just made or read its name. So the text of the next one is on its way here
+ * while this one is looked for: else each look-up would begin with a miss of the benchmark's own. */
 static inline double by_names(struct rig *rig, uint64_t count)
 {
     const wsrt_span service = wsrt_span_cstr("service");
+    const char *next = rig->names[next_random(rig) % count];
     int64_t start = bench_cpu();
 
     for (int i = 0; i < WALK * rig->calls; i++) {
         wsrt_breaker *b;
-        wsrt_span name = {rig->names[next_random(rig) % count], NAME_LEN - 1};
+        wsrt_span name = {next, NAME_LEN - 1};
+        next = rig->names[next_random(rig) % count];
+        __builtin_prefetch(next);
         wsrt_breakers_find(rig->named, service, name, &b);
         wsrt_breaker_release_ref(b);
     }
