@@ -343,7 +343,9 @@ static INLINE wsrt_breaker *find_held(wsrt_breakers *r, wsrt_span service, wsrt_
     if (place == 0)
         return NULL;
     wsrt_breaker *b = breaker_in(t, place);
-    __builtin_prefetch((const char *)b + (int32_t)(place >> 32));
+    const char *key = (const char *)b + (int32_t)(place >> 32); /* it may lie on two lines */
+    __builtin_prefetch(key);
+    __builtin_prefetch(key + KEY_HEAD - 1 + service.len + operation.len);
     if (!hold(r, b))
         return NULL;
     if (is_wanted(key_of(b), &w))
