@@ -1,6 +1,7 @@
 """Black-box tests of the wsrt tool: every command, flag, variable and exit status."""
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import pathlib
@@ -796,6 +797,46 @@ def connect_refuses_answers_that_are_no_handshake():
         port, _, thread = _one_answer(answer)
         _complains(wsrt("connect", f"ws://127.0.0.1:{port}/"), status, text)
         thread.join()
+
+
+MANY, LONG = 15, 100000
+
+
+def _late_reader(path, answers):
+    """A server at a unix socket that reads MANY messages a second and a half late, then answers."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+
+    def work():
+        peer, _ = listener.accept()
+        head = peer.recv(65536).decode()
+        key = re.search("Sec-WebSocket-Key: (.*)\r", head).group(1)
+        digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+        peer.sendall(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                     b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n")
+        threading.Event().wait(1.5)
+        left = MANY * (LONG + 14)
+        while left > 0:
+            left -= len(peer.recv(min(left, 1 << 20)))
+        peer.sendall(answers)
+        closed.append(peer.recv(100))
+        listener.close()
+
+    closed = []
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return closed, thread
+
+
+def connect_lingers_from_when_the_last_message_has_left():
+    with tempfile.TemporaryDirectory() as folder:
+        closed, thread = _late_reader(f"{folder}/s", b"\x81\x04done")
+        done = wsrt("connect", *["--send", "x" * LONG] * MANY, "--linger", "1s",
+                    f"ws+unix:{folder}/s:/")
+        equal((done.returncode, done.stdout), (OK, "done\n"), done.stderr)
+        thread.join()
+        equal(closed[0][0], 0x88, "a close frame")
 
 
 def connect_asks_for_what_it_was_told():

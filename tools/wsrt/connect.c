@@ -162,8 +162,10 @@ static int converse(struct session *s)
         if (client_has_unsent(&s->client))
             p[0].events |= POLLOUT;
         int n = poll(p, 2, wait_ms(s));
-        if (p[0].revents & POLLOUT)
+        if (p[0].revents & POLLOUT) {
             rc = client_flush(&s->client);
+            s->last = clock_ns(); /* it was not sent before */
+        }
         if (rc == 0 &&
             (p[0].revents & (POLLIN | POLLHUP | POLLERR) || client_has_early(&s->client)))
             rc = client_receive(&s->client, on_message, s);
@@ -192,7 +194,11 @@ static void say_goodbye(struct session *s)
     client_close(&s->client, 1000);
     while (s->client.close_code == 0 && clock_ns() < end) {
         struct pollfd p = {.fd = s->client.fd, .events = POLLIN};
+        if (client_has_unsent(&s->client))
+            p.events |= POLLOUT;
         poll(&p, 1, CLOSE_WAIT_MS);
+        if (client_flush(&s->client) != 0)
+            return;
         if (client_receive(&s->client, ignore_message, NULL) != 0)
             return;
     }
