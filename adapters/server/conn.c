@@ -634,7 +634,7 @@ void wsrt_conn_check(wsrt_loop *l, wsrt_conn *c)
         break;
     case WSRT_CONN_CONNECTING:
         if (passed(l, c->since, terms->handshake, &next))
-            wsrt_conn_lost(l, c);
+            wsrt_connect_time_out(l, c);
         break;
     case WSRT_CONN_BODY:
         if (passed(l, c->since, terms->body, &next))

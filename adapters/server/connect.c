@@ -342,6 +342,21 @@ void wsrt_connect_finish(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v, wsrt
     wsrt_input_end_turn(l, c);
 }
 
+/* The application takes too long. The place is given back when it has answered after all. */
+void wsrt_connect_time_out(wsrt_loop *l, wsrt_conn *c)
+{
+    wsrt_conn_withdraw(l, c);
+    c->box = NULL;
+    c->state = WSRT_CONN_HTTP;
+    l->current = c;
+    wsrt_connect_refuse(
+        l, c, &(wsrt_answer){.status = 503, .close = 1, .extra_cstr = "Retry-After: 5\r\n"});
+    wsrt_output_flush(l);
+    l->current = NULL;
+    if (c->out == NULL)
+        wsrt_conn_sent_all(l, c);
+}
+
 void wsrt_connect_forget(wsrt_loop *l)
 {
     give_place_back(l);

@@ -34,6 +34,7 @@ void wsrt_connect(wsrt_loop *l, wsrt_conn *c, const wsrt_http_request *req, cons
 /* The verdict of a worker, for the connection or for nobody any more. `early` was posted before it. */
 void wsrt_connect_finish(wsrt_loop *l, wsrt_conn *c, const wsrt_verdict *v, wsrt_ring *early);
 void wsrt_connect_forget(wsrt_loop *l);
+void wsrt_connect_time_out(wsrt_loop *l, wsrt_conn *c);
 void wsrt_connect_refuse(wsrt_loop *l, wsrt_conn *c, const wsrt_answer *a);
 
 /* Dispatches a CONNECT. `ev` has what the connection knows of itself; the rest comes from the request.
