@@ -3,6 +3,7 @@
 #include "server/endpoints.h"
 #include "server/memory.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum {
@@ -36,13 +37,22 @@ int wsrt_server_options_read(void *out, size_t known, const void *given)
 
 /* ---- text ----------------------------------------------------------------------------------- */
 
+/* What API Gateway takes for one, and what is one segment of a path. */
+static int is_stage(wsrt_span name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!isalnum((unsigned char)name.ptr[i]) && name.ptr[i] != '-' && name.ptr[i] != '_')
+            return 0;
+    return name.len <= NAME_MOST;
+}
+
 static const char *wrong_text(const wsrt_server_options *o, size_t listen_count)
 {
     if (o->listen != NULL && !wsrt_texts_valid(o->listen, listen_count, LISTEN_MOST))
         return "listen";
     if (!wsrt_texts_valid(o->admin, o->admin_count, LISTEN_MOST - listen_count))
         return "admin";
-    if (o->stage.len > NAME_MOST)
+    if (!is_stage(o->stage))
         return "stage";
     return o->app.len > NAME_MOST ? "app" : NULL;
 }

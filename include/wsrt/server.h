@@ -123,7 +123,8 @@ typedef struct wsrt_server_options {
     size_t host_count;
     const wsrt_span *origins; /**< foreign origins to allow; "*" = all */
     size_t origin_count;
-    wsrt_span stage;         /**< `/{stage}` is an upgrade path too; empty = "prod" */
+    wsrt_span stage;         /**< `/{stage}` is an upgrade path too: at most 128 letters, digits, -
+                                  and _; empty = "prod" */
     wsrt_span app;           /**< name shown by /version; empty = none */
     int64_t max_message;     /**< bytes; default 131072 */
     int64_t max_frame;       /**< bytes; default = max_message, 32768 for API Gateway */

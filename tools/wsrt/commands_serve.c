@@ -3,6 +3,9 @@
 
 #include <string.h>
 
+#define DIGITS "0123456789"
+#define LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
 /* ---- judgements of single values ---- */
 
 static const char *check_proxy(const char *value)
@@ -23,6 +26,28 @@ static const char *check_origin(const char *value)
     if (strcmp(value, "*") == 0 || strstr(value, "://") != NULL)
         return NULL;
     return "is not an origin such as https://example.com";
+}
+
+static const char *check_stage(const char *value)
+{
+    static const char *const taken[] = {"api", "healthz", "metrics", "readyz", "version", "ws"};
+    size_t len = strlen(value);
+
+    if (len == 0 || len > 128 || strspn(value, LETTERS DIGITS "-_") != len)
+        return "is not 1 to 128 letters, digits and _-";
+    for (size_t i = 0; i < COUNT(taken); i++)
+        if (strcmp(value, taken[i]) == 0)
+            return "is a path that the server has another use for";
+    return NULL;
+}
+
+static const char *check_host(const char *value)
+{
+    size_t len = strlen(value);
+
+    return len == 0 || strspn(value, LETTERS DIGITS "-_.:[]") != len
+               ? "is not a name such as example.com, maybe with a port"
+               : NULL;
 }
 
 static const char *check_dev_token(const char *value)
@@ -87,7 +112,7 @@ static const struct option_row serve_rows[] = {
      .fallback = "prod",
      .help = "stage: /NAME is an upgrade path too",
      .kind = OPTION_TEXT,
-     .check = check_not_empty,
+     .check = check_stage,
      AT(serve_settings, stage)},
     {.name = "route-expr",
      .argument = "EXPR",
@@ -137,7 +162,7 @@ static const struct option_row serve_rows[] = {
      .argument = "NAME",
      .help = "Host name to trust besides loopback",
      .kind = OPTION_LIST,
-     .check = check_not_empty,
+     .check = check_host,
      .live = 1,
      AT(serve_settings, hosts)},
     {.name = "dev-token",
