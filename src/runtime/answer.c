@@ -24,7 +24,22 @@ static void add_context(wsrt_context *ctx, wsrt_error *e)
         e->action = ctx->route->key;
 }
 
-/* `details` is room for what the error room has to say of a service. */
+static void describe_token(wsrt_context *ctx, wsrt_error *e, wsrt_field *details)
+{
+    const struct failure *f = &ctx->failure;
+    size_t n = 0;
+
+    details[n++] = wsrt_int_field("tokenLength", (int64_t)f->token.length);
+    details[n++] = wsrt_text_field("errorType", f->code);
+    if (f->token.expires_at != 0) {
+        details[n++] = wsrt_int_field("exp", f->token.expires_at);
+        details[n++] = wsrt_int_field("now", wsrt_context_wall(ctx) / 1000);
+    }
+    e->details = details;
+    e->detail_count = n;
+}
+
+/* `details` is room for what there is to say of a service, or of a token. */
 static wsrt_error describe(wsrt_context *ctx, int status, wsrt_field *details)
 {
     const struct failure *f = &ctx->failure;
@@ -50,6 +65,8 @@ static wsrt_error describe(wsrt_context *ctx, int status, wsrt_field *details)
         e.http_status = 503;
     else if (status == WSRT_ERR_GONE)
         e.http_status = 410;
+    if (f->token.is_judged)
+        describe_token(ctx, &e, details);
     if (is_developer(ctx))
         add_context(ctx, &e);
     if (f->limit.scope != 0) {

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+enum { MOST_FIELDS = 8 }; /* of an operation's end */
+
 const wsrt_slot *wsrt_route_slot(const wsrt_context *ctx, enum slot_name name)
 {
     if (ctx->route == NULL || ctx->request.slots == NULL || ctx->route->slots[name] < 0)
@@ -280,7 +282,16 @@ static __attribute__((noinline)) void complete(wsrt_context *ctx, int status,
         .attr_count = n,
     };
     int64_t end = env->now(env->user);
+    wsrt_field all[MOST_FIELDS + 1];
 
+    /* An id that was made late is known to somebody: the slowest are told by it. */
+    if (ctx->correlation_id.len > 0) {
+        if (n > 0)
+            memcpy(all, attrs, n * sizeof *all);
+        all[n] = wsrt_text_field("correlationId", ctx->correlation_id);
+        result.attrs = all;
+        result.attr_count = n + 1;
+    }
     wsrt_operations_note(ctx);
     (void)wsrt_op_complete(&ctx->op, end, &result);
     if (own_operation(ctx))
@@ -398,7 +409,7 @@ static void close_expired(wsrt_context *ctx)
 
 static void on_message(wsrt_context *ctx)
 {
-    wsrt_field fields[8];
+    wsrt_field fields[MOST_FIELDS];
 
     if (ctx->rt->resume != NULL && wsrt_is_duplicate(ctx))
         return;

@@ -135,6 +135,11 @@ struct failure {
     int64_t retry_after_ms;
     wsrt_span issues;
     wsrt_limit_result limit;
+    struct {
+        int is_judged;
+        size_t length;
+        int64_t expires_at; /* Unix seconds; 0 = unknown */
+    } token;
     wsrt_service_failure service; /* its status is 0 unless an outside service is to blame */
 };
 

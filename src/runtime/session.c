@@ -478,30 +478,61 @@ static int judge(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out)
     return rc > 0 ? WSRT_ERR_INTERNAL : rc;
 }
 
+/* Whose a token is, or what is wrong with it; a token that could not be judged is no bad one. */
+static size_t token_fields(wsrt_context *ctx, wsrt_span token, int rc,
+                           const wsrt_auth_result *found, wsrt_field *out)
+{
+    const char *type = rc == WSRT_ERR_UNAUTHENTICATED
+                           ? reason_code(found->reason)
+                           : wsrt_error_type_info(wsrt_error_type_of(rc))->name_cstr;
+    size_t n = 0;
+
+    out[n++] = wsrt_int_field("tokenLength", (int64_t)token.len);
+    out[n] = wsrt_int_field("hasToken", token.len > 0);
+    out[n++].kind = WSRT_FIELD_BOOL;
+    if (rc == WSRT_OK) {
+        out[n++] = wsrt_text_field("userId", found->principal->user_id);
+        return n;
+    }
+    out[n++] = wsrt_text_field("error", wsrt_span_cstr(wsrt_status_name(rc)));
+    out[n++] = wsrt_text_field("errorType", wsrt_span_cstr(type));
+    if (rc == WSRT_ERR_UNAUTHENTICATED && found->expires_at != 0) {
+        out[n++] = wsrt_int_field("exp", found->expires_at);
+        out[n++] = wsrt_int_field("now", wsrt_context_wall(ctx) / 1000);
+    }
+    return n;
+}
+
+static int refuse_token(wsrt_context *ctx, wsrt_span token, const wsrt_auth_result *found,
+                        const wsrt_field *fields, size_t n)
+{
+    wsrt_context_log(ctx, WSRT_LEVEL_INFO, "token_refused", fields, n);
+    (void)wsrt_fail(ctx, WSRT_ERR_UNAUTHENTICATED, reason_code(found->reason), NULL);
+    ctx->failure.token.is_judged = 1;
+    ctx->failure.token.length = token.len;
+    ctx->failure.token.expires_at = found->expires_at;
+    return WSRT_ERR_UNAUTHENTICATED;
+}
+
 int wsrt_token_check(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out)
 {
     const wsrt_env *env = &ctx->rt->env;
+    wsrt_field fields[6];
     wsrt_op op;
 
     *out = (wsrt_auth_result){.struct_size = sizeof *out};
     (void)wsrt_op_start(ctx->rt->monitor, ctx->event->recorder, WSRT_OP_JWT_VERIFICATION,
                         env->now(env->user), &op);
     int rc = judge(ctx, token, out);
-    const char *code = reason_code(out->reason);
-    wsrt_field attrs[] = {
-        {.name_cstr = "tokenLength", .kind = WSRT_FIELD_INT, .number = (int64_t)token.len},
-        {.name_cstr = "hasToken", .kind = WSRT_FIELD_BOOL, .number = token.len > 0},
-        {.name_cstr = "errorType", .kind = WSRT_FIELD_TEXT, .text = wsrt_span_cstr(code)},
-    };
     wsrt_op_result result = {.struct_size = sizeof result,
                              .success = rc == WSRT_OK,
                              .request_size = (int64_t)token.len,
                              .response_size = -1,
-                             .attrs = attrs,
-                             .attr_count = rc == WSRT_OK ? 2 : 3};
+                             .attrs = fields,
+                             .attr_count = token_fields(ctx, token, rc, out, fields)};
     (void)wsrt_op_complete(&op, env->now(env->user), &result);
     if (rc == WSRT_ERR_UNAUTHENTICATED)
-        return wsrt_fail(ctx, rc, code, NULL);
+        return refuse_token(ctx, token, out, fields, result.attr_count);
     if (rc != WSRT_OK) {
         ctx->failure.status = 0;
         wsrt_blame_service(ctx, rc, wsrt_span_cstr("cognito"), wsrt_span_cstr("verifyJWT"), NULL);

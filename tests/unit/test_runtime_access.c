@@ -443,6 +443,78 @@ START_TEST(a_token_that_cannot_be_judged_is_no_fault_of_the_clients)
 }
 END_TEST
 
+static const char *exported(int format)
+{
+    static char text[1 << 18];
+    wsrt_export_options how = {.struct_size = sizeof how, .format = format, .wall = w.wall};
+    size_t len = 0;
+
+    ck_assert_int_eq(
+        wsrt_monitor_export_to(wsrt_runtime_monitor(w.rt), &how, text, sizeof text - 1, &len),
+        WSRT_OK);
+    text[len] = '\0';
+    return text;
+}
+
+START_TEST(tokens_count_by_what_is_wrong_with_them)
+{
+    static const wsrt_authenticator_ops ops = {.struct_size = sizeof ops, .authenticate = no_keys};
+    wsrt_authenticator down = {&ops, NULL};
+    wsrt_runtime_options o = world_options();
+
+    world_add_route("$default", world_sign_in, NULL);
+    world_message("c1", NULL, "{\"token\":\"forged\"}");
+    world_message("c1", NULL, "{\"token\":\"forged\"}");
+    world_message("c1", NULL, "{}");
+    w.wall += 61000;
+    world_message("c1", NULL, "{\"token\":\"bob-token\"}");
+    ck_assert_ptr_nonnull(strstr(exported(WSRT_EXPORT_DASHBOARD),
+                                 "\"errorTypes\":{\"MISSING_TOKEN\":1,\"TOKEN_EXPIRED\":1,"
+                                 "\"INVALID_TOKEN\":2,\"other\":0}"));
+    o.authenticator = &down;
+    world_begin(&o);
+    world_add_route("$default", world_sign_in, NULL);
+    world_message("c1", NULL, "{\"token\":\"ann-token\"}");
+    ck_assert_ptr_nonnull(
+        strstr(exported(WSRT_EXPORT_DASHBOARD), "\"INVALID_TOKEN\":0,\"other\":1}"));
+}
+END_TEST
+
+START_TEST(developers_are_told_when_a_token_ended)
+{
+    wsrt_runtime_options o = world_options();
+    wsrt_event ev = world_event(WSRT_EVENT_MESSAGE, "c1", NULL);
+
+    o.flags |= WSRT_RUNTIME_DEVELOPER_ERRORS;
+    world_begin(&o);
+    world_add_route("$default", world_sign_in, NULL);
+    w.wall += 61000;
+    ev.flags = WSRT_EVENT_DEVELOPER;
+    ev.body = wsrt_span_cstr("{\"token\":\"bob-token\"}");
+    world_dispatch(&ev);
+    ck_assert_ptr_nonnull(strstr(world_last_post(), "\"details\":{\"tokenLength\":9,\"errorType\":"
+                                                    "\"TOKEN_EXPIRED\",\"exp\":1700000060,"
+                                                    "\"now\":1700000061}"));
+    ev.flags = 0;
+    world_dispatch(&ev);
+    ck_assert_ptr_null(strstr(world_last_post(), "1700000060"));
+}
+END_TEST
+
+static int take_a_second(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    w.now += 1000000000;
+    return world_refuse(ctx, req, user);
+}
+
+START_TEST(the_slowest_messages_are_told_by_their_correlation_id)
+{
+    world_add_route("$default", take_a_second, NULL);
+    world_message("c1", NULL, "{\"correlationId\":\"slow-1\"}");
+    ck_assert_ptr_nonnull(strstr(exported(WSRT_EXPORT_OPENMETRICS), "slow-1"));
+}
+END_TEST
+
 START_TEST(an_authorizer_that_cannot_judge_lets_nobody_in)
 {
     static const wsrt_authenticator_ops ops = {.struct_size = sizeof ops, .authenticate = no_keys};
@@ -489,6 +561,9 @@ Suite *suite(void)
     tcase_add_test(t, an_expired_token_ends_membership_until_the_next_sign_in);
     tcase_add_test(t, a_record_whose_principal_cannot_be_read_is_nobodys);
     tcase_add_test(t, a_token_that_cannot_be_judged_is_no_fault_of_the_clients);
+    tcase_add_test(t, tokens_count_by_what_is_wrong_with_them);
+    tcase_add_test(t, developers_are_told_when_a_token_ended);
+    tcase_add_test(t, the_slowest_messages_are_told_by_their_correlation_id);
     tcase_add_test(t, a_refused_connection_says_why_in_its_headers);
     suite_add_tcase(s, t);
     return s;
