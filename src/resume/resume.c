@@ -28,6 +28,7 @@ struct kept {
 struct session {
     struct session *by_id; /* next of its chain */
     struct session *by_connection;
+    struct session *by_former;
     struct session *earlier; /* those that wait, by the end of their wait */
     struct session *later;
     unsigned char id[SESSION_ID];
@@ -44,6 +45,8 @@ struct session {
     uint64_t seen[SEEN_IDS];
     size_t connection_len;
     char connection[MAX_CONNECTION_ID];
+    size_t former_len; /* the connection it had before; 0 = none */
+    char former[MAX_CONNECTION_ID];
     struct kept *ring[]; /* by number */
 };
 
@@ -63,6 +66,7 @@ struct wsrt_resume {
     size_t chains; /* a power of two */
     struct session **by_id;
     struct session **by_connection;
+    struct session **by_former;
     struct session *next_to_end;
     struct session *last_to_end;
     uint64_t count;
@@ -104,7 +108,8 @@ static int fill(wsrt_resume *r)
 
     r->by_id = wsrt_mem_zalloc(&r->allocator, size);
     r->by_connection = wsrt_mem_zalloc(&r->allocator, size);
-    if (r->by_id == NULL || r->by_connection == NULL)
+    r->by_former = wsrt_mem_zalloc(&r->allocator, size);
+    if (r->by_id == NULL || r->by_connection == NULL || r->by_former == NULL)
         return WSRT_ERR_NOMEM;
     if (r->env.random(r->env.user, r->key, sizeof r->key) != WSRT_OK ||
         r->env.random(r->env.user, &r->hash_key, sizeof r->hash_key) != WSRT_OK)
@@ -119,6 +124,7 @@ static void dispose(wsrt_resume *r)
 
     wsrt_mem_free(&allocator, r->by_id, size);
     wsrt_mem_free(&allocator, r->by_connection, size);
+    wsrt_mem_free(&allocator, r->by_former, size);
     explicit_bzero(r->key, sizeof r->key);
     wsrt_mem_free(&allocator, r, sizeof *r);
 }
@@ -358,6 +364,51 @@ static void bind_to(wsrt_resume *r, struct session *s, wsrt_span connection)
     *chain = s;
 }
 
+static struct session **former_chain(const wsrt_resume *r, wsrt_span id)
+{
+    return chain_of(r, r->by_former, wsrt_hash(r->hash_key, id.ptr, id.len));
+}
+
+static wsrt_span former_of(const struct session *s)
+{
+    return (wsrt_span){s->former, s->former_len};
+}
+
+static void forget_former(wsrt_resume *r, struct session *s)
+{
+    if (s->former_len == 0)
+        return;
+    struct session **at = former_chain(r, former_of(s));
+    while (*at != s)
+        at = &(*at)->by_former;
+    *at = s->by_former;
+    s->former_len = 0;
+}
+
+/* What is under way on a connection that its session leaves still belongs to the session. */
+static void keep_former(wsrt_resume *r, struct session *s)
+{
+    forget_former(r, s);
+    memcpy(s->former, s->connection, s->connection_len);
+    s->former_len = s->connection_len;
+    struct session **chain = former_chain(r, former_of(s));
+    s->by_former = *chain;
+    *chain = s;
+}
+
+/* Also by the connection that a session had before. */
+static struct session *find_moved(const wsrt_resume *r, wsrt_span connection)
+{
+    struct session *s = find(r, connection);
+
+    if (s != NULL)
+        return s;
+    s = *former_chain(r, connection);
+    while (s != NULL && !wsrt_span_equal(former_of(s), connection))
+        s = s->by_former;
+    return s;
+}
+
 static size_t session_size(const wsrt_resume *r)
 {
     return sizeof(struct session) + r->max_messages * sizeof(struct kept *);
@@ -371,6 +422,7 @@ static void end_session(wsrt_resume *r, struct session *s)
         at = &(*at)->by_id;
     *at = s->by_id;
     unbind(r, s);
+    forget_former(r, s);
     stop_waiting(r, s);
     drop_up_to(r, s, s->seq);
     wsrt_mem_free(&r->allocator, s, session_size(r));
@@ -477,6 +529,8 @@ static int settle(wsrt_resume *r, const wsrt_resume_request *q, uint64_t user, s
     if (*s == NULL)
         return new_session(r, q->connection_id, user, s);
     stop_waiting(r, *s);
+    if (!wsrt_span_equal(connection_of(*s), q->connection_id))
+        keep_former(r, *s);
     unbind(r, *s);
     bind_to(r, *s, q->connection_id);
     drop_up_to(r, *s, q->last);
@@ -700,7 +754,7 @@ int wsrt_resume_received(wsrt_resume *r, wsrt_span connection_id, wsrt_span id)
         return WSRT_OK;
     uint64_t hash = id_hash(r, id);
     pthread_mutex_lock(&r->lock);
-    struct session *s = find(r, connection_id);
+    struct session *s = find_moved(r, connection_id);
     int rc = s == NULL ? WSRT_OK : note_id(r, s, hash);
     pthread_mutex_unlock(&r->lock);
     return rc;
@@ -712,11 +766,26 @@ void wsrt_resume_refused(wsrt_resume *r, wsrt_span connection_id, wsrt_span id)
         return;
     uint64_t hash = id_hash(r, id);
     pthread_mutex_lock(&r->lock);
-    struct session *s = find(r, connection_id);
+    struct session *s = find_moved(r, connection_id);
     for (unsigned i = 0; s != NULL && i < SEEN_IDS; i++)
         if (s->seen[i] == hash)
             s->seen[i] = 0;
     pthread_mutex_unlock(&r->lock);
+}
+
+wsrt_span wsrt_resume_current(wsrt_resume *r, wsrt_span connection_id,
+                              char room[WSRT_CONNECTION_ID_MAX])
+{
+    wsrt_span current = connection_id;
+
+    pthread_mutex_lock(&r->lock);
+    struct session *s = find_moved(r, connection_id);
+    if (s != NULL) {
+        memcpy(room, s->connection, s->connection_len);
+        current = (wsrt_span){room, s->connection_len};
+    }
+    pthread_mutex_unlock(&r->lock);
+    return current;
 }
 
 /* ---- connections that close ---- */

@@ -1,6 +1,7 @@
 /* What goes back to the client of the event: replies, responses, error envelopes. */
 #include "runtime/runtime_internal.h"
 
+#include "resume/resume.h"
 #include "sender/retry.h"
 
 #include <string.h>
@@ -110,9 +111,14 @@ static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span
                       .data = body,
                       .deadline = ctx->event->deadline};
 
+    char room[WSRT_CONNECTION_ID_MAX];
+    wsrt_span to = ctx->event->connection_id;
+
     if (is_outside(ctx->rt))
         wsrt_count_call(ctx, WSRT_POST_SERVICE);
-    return wsrt_retry_post(&ctx->rt->sender, &ctx->rt->env, &ctx->event->connection_id, &post);
+    if (ctx->rt->resume != NULL && wsrt_session_has_numbers(ctx->rt, ctx->event))
+        to = wsrt_resume_current(ctx->rt->resume, to, room);
+    return wsrt_retry_post(&ctx->rt->sender, &ctx->rt->env, &to, &post);
 }
 
 static __attribute__((noinline)) int failed_to_send(wsrt_context *ctx, int rc)

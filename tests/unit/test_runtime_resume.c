@@ -373,6 +373,65 @@ START_TEST(a_message_that_was_refused_may_come_again_with_its_id)
 }
 END_TEST
 
+static int slow_end; /* of the handler below */
+
+/* Meanwhile its client has lost the connection, come back, and sent the message again. */
+static int say_slowly(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    char token[77];
+
+    (void)user;
+    if (said++ > 0)
+        return WSRT_OK;
+    snprintf(token, sizeof token, "%s", token_of_answer());
+    peers[0].open = 0;
+    struct peer *back = join(1, "c2", "t-ann");
+    ask(back, token, 0);
+    char again[128];
+    snprintf(again, sizeof again, "%.*s", (int)req->event->body.len, req->event->body.ptr);
+    send(back, again);
+    ck_assert_int_eq(said, 1);
+    int rc = slow_end == WSRT_OK ? wsrt_reply(ctx, wsrt_span_cstr("{\"slow\":true}")) : slow_end;
+    if (slow_end != WSRT_OK) {
+        said = 0;
+        return wsrt_fail(ctx, rc, "LATER", NULL);
+    }
+    return rc;
+}
+
+START_TEST(an_answer_finds_the_client_where_it_is_by_then)
+{
+    static const char work[] = "{\"type\":\"work\",\"correlationId\":\"m-1\"}";
+
+    slow_end = WSRT_OK;
+    add_route("work", say_slowly);
+    struct peer *p = join_with_session(0, "c1", "t-ann");
+    send(p, work);
+    expect_post(post_count - 1, "c2", "{\"seq\":1,\"slow\":true}");
+    leave(p, 1006);
+    ck_assert_uint_eq(records(), 1);
+    shout("{\"all\":1}", 0, NULL);
+    expect_post(post_count - 1, "c2", "{\"seq\":2,\"all\":1}");
+}
+END_TEST
+
+START_TEST(a_refusal_that_finds_the_client_elsewhere_lets_it_send_again)
+{
+    static const char work[] = "{\"type\":\"work\",\"correlationId\":\"m-1\"}";
+
+    slow_end = WSRT_ERR_UNAVAILABLE;
+    add_route("work", say_slowly);
+    struct peer *p = join_with_session(0, "c1", "t-ann");
+    send(p, work);
+    ck_assert_str_eq(posts[post_count - 1].id, "c2");
+    ck_assert_ptr_nonnull(strstr(posts[post_count - 1].text, "\"code\":\"LATER\""));
+    said = 1;
+    send(&peers[1], work);
+    ck_assert_int_eq(said, 2);
+    leave(p, 1006);
+}
+END_TEST
+
 START_TEST(a_message_sent_again_runs_once_and_its_answer_comes_again)
 {
     struct peer *a = join_with_session(0, "a", "t-ann");
@@ -555,6 +614,8 @@ Suite *suite(void)
     tcase_add_test(c, who_resumes_is_told_what_was_broadcast_while_it_was_away);
     tcase_add_test(c, replies_are_numbered_and_come_again);
     tcase_add_test(c, a_message_that_was_refused_may_come_again_with_its_id);
+    tcase_add_test(c, an_answer_finds_the_client_where_it_is_by_then);
+    tcase_add_test(c, a_refusal_that_finds_the_client_elsewhere_lets_it_send_again);
     tcase_add_test(c, a_message_sent_again_runs_once_and_its_answer_comes_again);
     tcase_add_test(c, a_record_stays_while_its_session_waits);
     tcase_add_test(c, a_record_of_who_left_or_has_no_session_is_removed);
