@@ -194,6 +194,20 @@ static wsrt_limiter *small_limiter(void)
     return limiter; /* NULL: the runtime makes its own, or says why not */
 }
 
+/* One operation at a time: what the process grew by meanwhile is its own, whoever allocated it. */
+static wsrt_monitor *resident_monitor(const wsrt_env *env, wsrt_span environment)
+{
+    const wsrt_monitor_options o = {.struct_size = sizeof o,
+                                    .flags = WSRT_MONITOR_RESIDENT_DELTA,
+                                    .env = env,
+                                    .environment = environment,
+                                    .redact = wsrt_redact};
+    wsrt_monitor *monitor = NULL;
+
+    (void)wsrt_monitor_new(&monitor, &o);
+    return monitor; /* NULL: as above */
+}
+
 int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, void *user)
 {
     host h = {wsrt_lambda_log_level(getenv("WSRT_LOG_LEVEL")), -1};
@@ -220,7 +234,9 @@ int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, 
     if (is_on("WSRT_REQUIRE_AUTH"))
         parts.flags |= WSRT_RUNTIME_REQUIRE_AUTH;
     wsrt_limiter *limiter = small_limiter();
+    wsrt_monitor *monitor = resident_monitor(&env, parts.environment);
     parts.limiter = limiter;
+    parts.monitor = monitor;
     rc = make(&rt, &parts, user);
     if (rc < 0) {
         snprintf(message, sizeof message, "the function cannot start: %s", wsrt_status_name(rc));
@@ -230,6 +246,7 @@ int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, 
     }
     wsrt_runtime_free(rt);
     wsrt_limiter_free(limiter);
+    wsrt_monitor_free(monitor);
     close(h.statm);
     return rc;
 }

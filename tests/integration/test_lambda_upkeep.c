@@ -191,6 +191,48 @@ START_TEST(metrics_that_nobody_takes_hurt_no_invocation)
 }
 END_TEST
 
+enum { GROWTH = 32 << 20 };
+
+/* Takes memory that no allocator of the library knows of. */
+static int grow(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    char **held = user;
+
+    (void)ctx;
+    (void)req;
+    *held = malloc(GROWTH);
+    memset(*held, 1, GROWTH);
+    return WSRT_OK;
+}
+
+static int make_growing(wsrt_runtime **out, wsrt_runtime_options *parts, void *user)
+{
+    wsrt_route route = {.struct_size = sizeof route,
+                        .key = wsrt_span_cstr("$default"),
+                        .handler = grow,
+                        .user = user};
+    int rc = wsrt_runtime_new(out, parts);
+
+    return rc != WSRT_OK ? rc : wsrt_runtime_route(*out, &route);
+}
+
+START_TEST(memory_is_what_the_process_grew_by)
+{
+    char text[16384], *held = NULL;
+    double bytes = 0;
+
+    runtime_api_push(api, &(struct api_plan){.event = MESSAGE});
+    opts.max_invocations = 1;
+    ck_assert_int_eq(wsrt_lambda_main(&opts, make_growing, &held), EXIT_SUCCESS);
+    free(held);
+    ck_assert_uint_gt(read_lines(text, sizeof text), 0);
+    const char *memory = strstr(text, "\"MemoryUsage\":{\"Min\":");
+    ck_assert_ptr_nonnull(memory);
+    ck_assert_int_eq(sscanf(memory, "\"MemoryUsage\":{\"Min\":%lf", &bytes), 1);
+    ck_assert_double_ge(bytes, GROWTH);
+}
+END_TEST
+
 START_TEST(metrics_may_stay_in)
 {
     char text[256];
@@ -464,6 +506,7 @@ Suite *suite(void)
     tcase_add_test(t, metrics_go_out_once_between_invocations);
     tcase_add_test(t, metrics_go_out_after_a_failed_event_and_after_a_refused_result_too);
     tcase_add_test(t, metrics_that_nobody_takes_hurt_no_invocation);
+    tcase_add_test(t, memory_is_what_the_process_grew_by);
     tcase_add_test(t, metrics_may_stay_in);
     tcase_add_test(t, a_document_of_breakers_is_in_force_from_the_first_event);
     tcase_add_test(t, a_changed_document_is_in_force_within_a_minute);
