@@ -218,6 +218,16 @@ static int find_resource(struct wsrt_compiler *c, wsrt_span uri, struct wsrt_res
     return rc;
 }
 
+/* The character at `*from`, which moves to its last byte; -1 for an escape that is none. */
+static int unescaped(wsrt_span token, size_t *from)
+{
+    if (token.ptr[*from] != '~')
+        return (unsigned char)token.ptr[*from];
+    if (++*from == token.len || (token.ptr[*from] != '0' && token.ptr[*from] != '1'))
+        return -1;
+    return token.ptr[*from] == '1' ? '/' : '~';
+}
+
 /* One step of a JSON Pointer; `token` is still escaped. */
 static struct wsrt_tree *pointer_step(const struct wsrt_tree *t, wsrt_span token)
 {
@@ -236,10 +246,7 @@ static struct wsrt_tree *pointer_step(const struct wsrt_tree *t, wsrt_span token
             continue;
         }
         for (; from < token.len && at < i->name.len; from++, at++) {
-            char want = token.ptr[from];
-            if (want == '~' && from + 1 < token.len)
-                want = token.ptr[++from] == '1' ? '/' : '~';
-            if (i->name.ptr[at] != want)
+            if ((unsigned char)i->name.ptr[at] != unescaped(token, &from))
                 break;
         }
         if (from == token.len && at == i->name.len)
