@@ -230,6 +230,50 @@ START_TEST(a_refused_allocation_leaves_no_table_behind)
 }
 END_TEST
 
+START_TEST(no_token_at_all_is_a_missing_one)
+{
+    wsrt_static_token one = row(0, "green", "bob");
+    wsrt_auth_result out = {.struct_size = sizeof out}, unsized = {.struct_size = 8};
+    wsrt_authenticator auth;
+    wsrt_static_auth *a;
+    wsrt_span token = TEXT("green");
+
+    ck_assert_int_eq(wsrt_static_auth_new(&a, &one, 1, NULL), WSRT_OK);
+    wsrt_static_auth_interface(a, &auth);
+    ck_assert_int_eq(auth.ops->authenticate(auth.self, NULL, 0, &out), WSRT_ERR_UNAUTHENTICATED);
+    ck_assert_int_eq(out.reason, WSRT_AUTH_MISSING_TOKEN);
+    ck_assert_int_eq(auth.ops->authenticate(auth.self, &token, 0, &unsized), WSRT_ERR_INVALID);
+    ck_assert_int_eq(auth.ops->authenticate(auth.self, &token, 0, NULL), WSRT_ERR_INVALID);
+    wsrt_static_auth_free(a);
+}
+END_TEST
+
+START_TEST(an_interface_of_nothing_is_nothing)
+{
+    wsrt_authenticator auth = {NULL, NULL};
+    wsrt_static_token one = row(0, "green", "bob");
+    wsrt_static_auth *a;
+
+    wsrt_static_auth_interface(NULL, &auth);
+    ck_assert_ptr_null(auth.ops);
+    ck_assert_int_eq(wsrt_static_auth_new(&a, &one, 1, NULL), WSRT_OK);
+    wsrt_static_auth_interface(a, NULL);
+    wsrt_static_auth_free(a);
+}
+END_TEST
+
+START_TEST(a_token_longer_than_all_memory_makes_no_table)
+{
+    static const char red[] = "red", blue[] = "blue";
+    wsrt_principal ann = person("ann");
+    const wsrt_static_token rows[] = {{{red, SIZE_MAX}, &ann}, {{blue, 4}, &ann}};
+    wsrt_static_auth *a;
+
+    ck_assert_int_eq(wsrt_static_auth_new(&a, rows, 1, NULL), WSRT_ERR_NOMEM);
+    ck_assert_ptr_null(a);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("auth");
@@ -245,6 +289,9 @@ Suite *suite(void)
     tcase_add_test(t, a_token_is_good_until_the_second_it_expires);
     tcase_add_test(t, a_table_without_sense_is_refused);
     tcase_add_test(t, a_refused_allocation_leaves_no_table_behind);
+    tcase_add_test(t, no_token_at_all_is_a_missing_one);
+    tcase_add_test(t, an_interface_of_nothing_is_nothing);
+    tcase_add_test(t, a_token_longer_than_all_memory_makes_no_table);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,6 +1,7 @@
 #include "heap.h"
 #include "suite.h"
 
+#include "base/alloc.h"
 #include "base/arena.h"
 #include "base/env.h"
 #include "base/hash.h"
@@ -306,6 +307,83 @@ START_TEST(each_day_follows_the_one_before)
 }
 END_TEST
 
+START_TEST(a_constant_is_found_by_its_name_alone)
+{
+    int64_t value = 7;
+
+    ck_assert_int_eq(wsrt_constant("WSRT_ERR_GONE", &value), WSRT_OK);
+    ck_assert_int_eq(value, WSRT_ERR_GONE);
+    ck_assert_int_eq(wsrt_constant("WSRT_OK", &value), WSRT_OK);
+    ck_assert_int_eq(value, 0);
+    value = 7;
+    ck_assert_int_eq(wsrt_constant("WSRT_ERR_GON", &value), WSRT_ERR_NOT_FOUND);
+    ck_assert_int_eq(wsrt_constant("WSRT_ERR_GONE ", &value), WSRT_ERR_NOT_FOUND);
+    ck_assert_int_eq(wsrt_constant("", &value), WSRT_ERR_NOT_FOUND);
+    ck_assert_int_eq(wsrt_constant(NULL, &value), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_constant("WSRT_OK", NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(value, 7);
+}
+END_TEST
+
+START_TEST(an_allocator_without_a_function_has_no_user_either)
+{
+    wsrt_allocator out;
+    const wsrt_allocator zero = {NULL, NULL}, lost = {NULL, &out};
+
+    ck_assert_int_eq(wsrt_allocator_load(&out, NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_allocator_load(&out, &zero), WSRT_OK);
+    ck_assert_ptr_nonnull(out.realloc);
+    ck_assert_int_eq(wsrt_allocator_load(&out, &lost), WSRT_ERR_INVALID);
+}
+END_TEST
+
+START_TEST(memory_of_no_bytes_is_none_and_a_product_too_large_is_0)
+{
+    struct heap heap;
+    wsrt_allocator libc;
+
+    heap_init(&heap);
+    ck_assert_int_eq(wsrt_allocator_load(&libc, NULL), WSRT_OK);
+    const wsrt_allocator *both[] = {&libc, &heap.allocator};
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_ptr_null(wsrt_mem_alloc(both[i], 0));
+        ck_assert_ptr_null(wsrt_mem_zalloc(both[i], 0));
+        ck_assert_ptr_null(wsrt_mem_resize(both[i], NULL, 0, 0));
+        unsigned char *zeroes = wsrt_mem_zalloc(both[i], 16);
+        for (size_t k = 0; k < 16; k++)
+            ck_assert_uint_eq(zeroes[k], 0);
+        wsrt_mem_free(both[i], zeroes, 16);
+    }
+    ck_assert_uint_eq(wsrt_mem_product(6, 7), 42);
+    ck_assert_uint_eq(wsrt_mem_product(SIZE_MAX, 2), 0);
+}
+END_TEST
+
+START_TEST(an_arena_refuses_what_no_memory_holds)
+{
+    wsrt_allocator libc;
+    wsrt_arena arena;
+
+    wsrt_allocator_load(&libc, NULL);
+    wsrt_arena_init(&arena, &libc, NULL, 0);
+    ck_assert_ptr_null(wsrt_arena_alloc(&arena, SIZE_MAX));
+    ck_assert_ptr_null(wsrt_arena_alloc(&arena, SIZE_MAX / 4 + 1));
+    ck_assert_ptr_null(wsrt_arena_alloc(&arena, SIZE_MAX / 4));
+    ck_assert_ptr_null(wsrt_arena_copy(&arena, (wsrt_span){"x", SIZE_MAX}));
+    ck_assert_ptr_nonnull(wsrt_arena_alloc(&arena, 1));
+    wsrt_arena_free(&arena);
+}
+END_TEST
+
+START_TEST(an_environment_with_flags_that_nobody_knows_is_refused)
+{
+    const wsrt_env odd = {.struct_size = sizeof odd, .flags = 1};
+    wsrt_env out;
+
+    ck_assert_int_eq(wsrt_env_load(&out, &odd), WSRT_ERR_UNSUPPORTED);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("base");
@@ -330,6 +408,11 @@ Suite *suite(void)
     tcase_add_test(t, an_environment_of_a_wrong_size_is_refused);
     tcase_add_test(t, times_are_written_as_the_calendar_has_them_and_kept_in_its_years);
     tcase_add_test(t, each_day_follows_the_one_before);
+    tcase_add_test(t, a_constant_is_found_by_its_name_alone);
+    tcase_add_test(t, an_allocator_without_a_function_has_no_user_either);
+    tcase_add_test(t, memory_of_no_bytes_is_none_and_a_product_too_large_is_0);
+    tcase_add_test(t, an_arena_refuses_what_no_memory_holds);
+    tcase_add_test(t, an_environment_with_flags_that_nobody_knows_is_refused);
     suite_add_tcase(s, t);
     return s;
 }
