@@ -318,7 +318,7 @@ START_TEST(a_hundred_routes_are_each_found)
         world_add_route(keys[i], world_say_route, NULL);
     }
     for (int i = 0; i < 100; i++) {
-        snprintf(body, sizeof body, "{\"type\":\"%s\"}", keys[i]);
+        snprintf(body, sizeof body, "{\"type\":\"%.7s\"}", keys[i]);
         world_message("c1", NULL, body);
         ck_assert_str_eq(world_last_post(), keys[i]);
     }
