@@ -400,13 +400,13 @@ START_TEST(a_record_says_where_and_until_when)
 {
     static const struct {
         int64_t lifetime_s, until;
-    } rows[] = {{0, 1700000030}, {10, 1700000010}, {30, 1700000030}, {31, 1700000030}};
+    } rows[] = {{0, 1700000500}, {10, 1700000010}, {500, 1700000500}, {501, 1700000500}};
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         wsrt_runtime_options o = world_options();
         o.store = fragile_store();
         o.node = TEXT("node-1");
-        o.idle_ttl_s = 30;
+        o.idle_ttl_s = 500;
         o.max_lifetime_s = rows[i].lifetime_s;
         world_begin(&o);
         world_connect("c1", NULL, NULL);
