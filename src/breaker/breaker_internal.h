@@ -213,8 +213,9 @@ enum { SETTINGS_CHAINS = 64 };
 
 /* Changed under the registry's lock, read without it. Whoever reads one that was outgrown misses at most
  * what is newer.
- * A place is the high bits of a key's hash, and below them the number of its breaker; 0 = free. A breaker's
- * number is its block's times BATCH, and its index there; that of the first block is 1. */
+ * A place: how far behind its breaker the key is, or anywhere if too far, for both to be fetched at once
+ * (32 bits) | high bits of the key's hash, and below them the number of the breaker (32); 0 = free. A
+ * number is that of the block, from 1 on, times BATCH, and the index there. */
 struct table {
     struct table *outgrown;
     size_t mask;              /* places - 1; a power of two, at least twice the breakers */

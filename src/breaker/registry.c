@@ -354,33 +354,42 @@ static INLINE wsrt_breaker *find_held(wsrt_breakers *r, wsrt_span service, wsrt_
     return NULL;
 }
 
-static uint32_t hash_at(const struct table *t, size_t i)
+static uint32_t key_hash(const wsrt_breaker *b)
 {
-    const wsrt_breaker *b = breaker_at(t, i);
-
     return want(wsrt_breaker_service(b), wsrt_breaker_operation(b)).hash;
 }
 
-static void put(struct table *t, uint32_t hash, uint64_t place)
+static uint32_t number_of(const wsrt_breaker *b)
 {
+    const void *behind = b->stripe_mask == 0
+                             ? (const void *)breaker_earlier(b - b->index + BATCH - 1)
+                             : (const void *)breaker_ledger(b);
+
+    return ((const struct block *)behind - 1)->number * BATCH + b->index;
+}
+
+static void put(struct table *t, uint32_t hash, const wsrt_breaker *b)
+{
+    uint64_t behind = (uint64_t)(uintptr_t)key_of(b) - (uint64_t)(uintptr_t)b;
     size_t i = hash & t->mask;
 
     while (place_at(t, i) != 0)
         i = (i + 1) & t->mask;
-    atomic_store_explicit(&t->places[i], place | (hash & ~t->number_mask), memory_order_release);
+    atomic_store_explicit(&t->places[i], behind << 32 | (hash & ~t->number_mask) | number_of(b),
+                          memory_order_release);
 }
 
 /* Those behind it that it stood in the way of move up, so that no search ends too early. */
 static void take_out(wsrt_breakers *r, const wsrt_breaker *b)
 {
     struct table *t = table_of(r);
-    size_t hole = want(wsrt_breaker_service(b), wsrt_breaker_operation(b)).hash & t->mask;
+    size_t hole = key_hash(b) & t->mask;
     uint64_t place;
 
     while (breaker_at(t, hole) != b)
         hole = (hole + 1) & t->mask;
     for (size_t i = (hole + 1) & t->mask; (place = place_at(t, i)) != 0; i = (i + 1) & t->mask) {
-        size_t home = hash_at(t, i) & t->mask;
+        size_t home = key_hash(breaker_in(t, place)) & t->mask;
         if (((i - home) & t->mask) < ((i - hole) & t->mask))
             continue;
         atomic_store_explicit(&t->places[hole], place, memory_order_release);
@@ -391,12 +400,12 @@ static void take_out(wsrt_breakers *r, const wsrt_breaker *b)
 
 static void put_all(struct table *t, const struct table *old)
 {
+    const wsrt_breaker *b;
+
     memcpy(t->batches, old->batches, (old->mask + 1) / 2 * sizeof(wsrt_breaker *));
-    for (size_t i = 0; i <= old->mask; i++) {
-        uint64_t place = place_at(old, i);
-        if (place != 0)
-            put(t, hash_at(old, i), place & ~(uint64_t)(uint32_t)~old->number_mask);
-    }
+    for (size_t i = 0; i <= old->mask; i++)
+        if ((b = breaker_at(old, i)) != NULL)
+            put(t, key_hash(b), b);
 }
 
 /* Room for one more breaker, in the table and among the idle, and for one more block. */
@@ -495,18 +504,6 @@ static wsrt_breaker *new_block(wsrt_breakers *r, size_t before, size_t count, si
         atomic_init(&first[i].references, gone_for_good);
     }
     return first;
-}
-
-/* But for the hash. */
-static uint64_t place_of(const wsrt_breaker *b)
-{
-    const void *before = b->stripe_mask == 0
-                             ? (const void *)(breaker_earlier(b - b->index + BATCH - 1))
-                             : (const void *)breaker_ledger(b);
-
-    uint32_t number = ((const struct block *)before - 1)->number * BATCH + b->index;
-
-    return ((uint64_t)(uintptr_t)key_of(b) - (uint64_t)(uintptr_t)b) << 32 | number;
 }
 
 static size_t room_for_shared(const wsrt_breakers *r)
@@ -619,7 +616,7 @@ static int create(wsrt_breakers *r, const struct wanted *w, const wsrt_breaker_c
     wsrt_breaker *b = s == NULL ? NULL : new_breaker(r, service, operation, s);
     if (b == NULL)
         return WSRT_ERR_NOMEM;
-    put(table_of(r), w->hash, place_of(b));
+    put(table_of(r), w->hash, b);
     enter_newest(r, b);
     r->count++;
     *out = b;
