@@ -81,6 +81,8 @@ int wsrt_slow_settle(wsrt_loop *l, wsrt_conn *c, wsrt_letter *m)
 {
     int64_t after = (int64_t)wsrt_conn_queued(c) + (int64_t)m->len;
 
+    if (c->out == NULL)
+        return WSRT_OK; /* the socket is full, and this is the first to wait */
     if (l->terms->slow_reader == WSRT_SLOW_READER_CONFLATE)
         return conflate(l, c, m);
     if (l->terms->slow_reader != WSRT_SLOW_READER_DROP_OLDEST ||

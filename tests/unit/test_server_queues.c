@@ -180,6 +180,40 @@ START_TEST(a_keyed_message_takes_the_place_of_the_unsent_one_of_its_key)
 }
 END_TEST
 
+static const struct {
+    int policy;
+    int64_t soft;
+} first_rows[] = {{WSRT_SLOW_READER_CONFLATE, 0},
+                  {WSRT_SLOW_READER_DROP_OLDEST, 50},
+                  {WSRT_SLOW_READER_CLOSE, 50}};
+
+/* Of a short message a full socket takes nothing, and there is no queue yet. */
+START_TEST(the_first_message_that_finds_the_socket_full_waits)
+{
+    wsrt_server_options o = {
+        .stall_ms = -1, .slow_reader = first_rows[_i].policy, .queue_soft = first_rows[_i].soft};
+    char want[256];
+    int n = 0;
+
+    rig_start_with(&rig, o);
+    int fd = rig_open(&rig);
+    while (rig_conn(&rig)->out == NULL && n < 100000) {
+        ck_assert_int_eq(broadcast((char)('a' + n % 26), 100, "key"), WSRT_OK);
+        rig_steps(&rig, 1);
+        n++;
+    }
+    ck_assert_ptr_nonnull(rig_conn(&rig)->out);
+    memset(want, 0, sizeof want);
+    ck_assert_uint_eq(wsrt_conn_queued(rig_conn(&rig)), 102);
+    while (n-- > 1)
+        ck_assert_int_eq(rig_next(&rig, fd, want, sizeof want, &(size_t){0}), WSRT_WS_OP_TEXT);
+    ck_assert_int_eq(rig_next(&rig, fd, want, sizeof want, &(size_t){0}), WSRT_WS_OP_TEXT);
+    ck_assert_int_eq(rig.disconnects, 0);
+    close(fd);
+    rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(under_the_usual_policy_keys_change_nothing)
 {
     rig_start_with(&rig, (wsrt_server_options){.stall_ms = -1});
@@ -443,6 +477,7 @@ Suite *suite(void)
     tcase_add_test(t, replies_queue_up_to_the_hard_limit_and_then_close_with_1008);
     tcase_add_test(t, to_drop_the_oldest_keeps_the_newest_in_their_order);
     tcase_add_test(t, a_keyed_message_takes_the_place_of_the_unsent_one_of_its_key);
+    tcase_add_loop_test(t, the_first_message_that_finds_the_socket_full_waits, 0, 3);
     tcase_add_test(t, under_the_usual_policy_keys_change_nothing);
     tcase_add_test(t, a_queue_that_is_read_again_arrives_whole_and_is_given_back);
     tcase_add_test(t, bytes_that_no_one_takes_for_30_seconds_reset_the_connection);
