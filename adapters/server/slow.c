@@ -23,6 +23,8 @@ static int make_room(wsrt_loop *l, wsrt_conn *c, size_t len)
     int64_t queued = wsrt_conn_queued(c), most = l->terms->queue_soft - (int64_t)len;
     uint32_t kept = 0;
 
+    if (most < 0)
+        return WSRT_ERR_THROTTLED;
     for (uint32_t i = 0; i < q->count; i++) {
         wsrt_frame *f = *wsrt_queue_at(q, i);
         if (queued > most && is_unsent_message(q, i)) {

@@ -214,6 +214,28 @@ START_TEST(the_first_message_that_finds_the_socket_full_waits)
 }
 END_TEST
 
+START_TEST(for_a_message_that_never_fits_nothing_older_is_dropped)
+{
+    int n = 0;
+
+    rig_start_with(&rig, (wsrt_server_options){.stall_ms = -1,
+                                               .queue_soft = 60000,
+                                               .slow_reader = WSRT_SLOW_READER_DROP_OLDEST});
+    int fd = rig_open(&rig);
+    while (rig_conn(&rig)->out == NULL && n++ < 100000) {
+        ck_assert_int_eq(broadcast('.', 100, ""), WSRT_OK);
+        rig_steps(&rig, 1);
+    }
+    broadcast('a', 100, "");
+    broadcast('b', 90000, "");
+    broadcast('c', 100, "");
+    rig_steps(&rig, 1);
+    ck_assert_uint_eq(wsrt_conn_queued(rig_conn(&rig)), 3 * 102);
+    close(fd);
+    rig_stop(&rig);
+}
+END_TEST
+
 START_TEST(under_the_usual_policy_keys_change_nothing)
 {
     rig_start_with(&rig, (wsrt_server_options){.stall_ms = -1});
@@ -478,6 +500,7 @@ Suite *suite(void)
     tcase_add_test(t, to_drop_the_oldest_keeps_the_newest_in_their_order);
     tcase_add_test(t, a_keyed_message_takes_the_place_of_the_unsent_one_of_its_key);
     tcase_add_loop_test(t, the_first_message_that_finds_the_socket_full_waits, 0, 3);
+    tcase_add_test(t, for_a_message_that_never_fits_nothing_older_is_dropped);
     tcase_add_test(t, under_the_usual_policy_keys_change_nothing);
     tcase_add_test(t, a_queue_that_is_read_again_arrives_whole_and_is_given_back);
     tcase_add_test(t, bytes_that_no_one_takes_for_30_seconds_reset_the_connection);
