@@ -151,8 +151,10 @@ static void finish_connect(wsrt_loop *l, wsrt_box *b)
     int accepted = b->verdict.accepted;
 
     l->runtime_dirty = 1;
-    if (c != NULL && !accepted)
+    if (c != NULL && !accepted) {
+        wsrt_conn_withdraw(l, c); /* whoever posts looks into the box */
         c->box = NULL;
+    }
     if (c != NULL) {
         wsrt_connect_finish(l, c, &b->verdict, &b->early);
     } else {

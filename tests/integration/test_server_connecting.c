@@ -121,6 +121,33 @@ START_TEST(what_was_posted_to_a_connect_that_fails_is_forgotten)
 }
 END_TEST
 
+static void *post_until_gone(void *user)
+{
+    (void)user;
+    while (post("for nobody") != WSRT_ERR_GONE)
+        continue;
+    return NULL;
+}
+
+START_TEST(who_posts_while_a_connect_fails_finds_it_or_nobody)
+{
+    enum { ROUNDS = 200, POSTERS = 2 };
+    pthread_t posters[POSTERS];
+
+    for (int i = 0; i < ROUNDS; i++) {
+        int fd = hold(&kinds[WORKERS]);
+        host_store_status = WSRT_ERR_IO;
+        atomic_fetch_sub(&host.connects, 1); /* no DISCONNECT is owed for it */
+        for (int k = 0; k < POSTERS; k++)
+            ck_assert_int_eq(pthread_create(&posters[k], NULL, post_until_gone, NULL), 0);
+        host_open_gate();
+        for (int k = 0; k < POSTERS; k++)
+            pthread_join(posters[k], NULL);
+        end(fd);
+    }
+}
+END_TEST
+
 START_TEST(what_was_posted_to_a_connect_whose_client_has_left_is_forgotten)
 {
     struct linger hard = {1, 0};
@@ -230,6 +257,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, posts_on_both_sides_of_the_101_keep_their_order, 0, KINDS);
     tcase_add_loop_test(t, a_close_before_the_101_follows_it, 0, KINDS);
     tcase_add_loop_test(t, what_was_posted_to_a_connect_that_fails_is_forgotten, 0, KINDS);
+    tcase_add_test(t, who_posts_while_a_connect_fails_finds_it_or_nobody);
     tcase_add_test(t, what_was_posted_to_a_connect_whose_client_has_left_is_forgotten);
     tcase_add_test(t, more_early_posts_than_are_kept_are_throttled_and_all_others_arrive);
     tcase_add_loop_test(t, early_posts_have_the_soft_limit_of_all_posts, 0, KINDS);
