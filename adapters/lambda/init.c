@@ -194,11 +194,12 @@ static wsrt_limiter *small_limiter(void)
     return limiter; /* NULL: the runtime makes its own, or says why not */
 }
 
-/* One operation at a time: what the process grew by meanwhile is its own, whoever allocated it. */
-static wsrt_monitor *resident_monitor(const wsrt_env *env, wsrt_span environment)
+/* One operation at a time: what the process grew by meanwhile is its own, whoever allocated it. To look
+ * takes two system calls an operation, so nobody does where no metrics go out. */
+static wsrt_monitor *resident_monitor(const wsrt_env *env, wsrt_span environment, int metrics_fd)
 {
     const wsrt_monitor_options o = {.struct_size = sizeof o,
-                                    .flags = WSRT_MONITOR_RESIDENT_DELTA,
+                                    .flags = metrics_fd >= 0 ? WSRT_MONITOR_RESIDENT_DELTA : 0,
                                     .env = env,
                                     .environment = environment,
                                     .redact = wsrt_redact};
@@ -234,7 +235,7 @@ int wsrt_lambda_main(const wsrt_lambda_options *opts, wsrt_lambda_make_fn make, 
     if (is_on("WSRT_REQUIRE_AUTH"))
         parts.flags |= WSRT_RUNTIME_REQUIRE_AUTH;
     wsrt_limiter *limiter = small_limiter();
-    wsrt_monitor *monitor = resident_monitor(&env, parts.environment);
+    wsrt_monitor *monitor = resident_monitor(&env, parts.environment, o.metrics_fd);
     parts.limiter = limiter;
     parts.monitor = monitor;
     rc = make(&rt, &parts, user);
