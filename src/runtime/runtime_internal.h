@@ -51,7 +51,7 @@ struct selection {
     size_t text_size;
 };
 
-enum { CIRCUIT_SOURCES = 10, FALLBACK_SLOTS = 64 };
+enum { CIRCUIT_SOURCES = 10, FALLBACK_SLOTS = 64, MOVED_SLOTS = 256, MOVED_BITS = 44 };
 
 /* What a source of the monitor reads: the runtime's number `which`. */
 struct metric_source {
@@ -124,6 +124,9 @@ struct wsrt_runtime {
     _Atomic int64_t resume_due; /* when a session's wait is over */
     /* By hash of service and operation, when a fallback was logged: tag (24 bits) | ms (40). */
     _Atomic uint64_t fallback_logged[FALLBACK_SLOTS];
+    /* By hash of a connection's id, when its record was moved on without being read: tag (20 bits) | ms
+     * (44). */
+    _Atomic uint64_t moved_on[MOVED_SLOTS];
 };
 
 /* The error a handler, a guarded call or the runtime itself wants the client to see. */

@@ -2,6 +2,7 @@
 #include "runtime/runtime_internal.h"
 
 #include "base/alloc.h"
+#include "base/hash.h"
 
 #include <wsrt/json.h>
 
@@ -233,7 +234,7 @@ static int64_t expiry(const wsrt_context *ctx, int64_t wall, int64_t connected_a
     /* A transport that keeps a session says itself when the connection ends. */
     if (ctx->event->session != NULL)
         return 0;
-    if (rt->max_lifetime_s > 0 && at > connected_at / 1000 + rt->max_lifetime_s)
+    if (rt->max_lifetime_s > 0 && connected_at > 0 && at > connected_at / 1000 + rt->max_lifetime_s)
         at = connected_at / 1000 + rt->max_lifetime_s;
     return at;
 }
@@ -361,20 +362,50 @@ static int from_store(wsrt_context *ctx, const wsrt_principal **out)
     return WSRT_OK;
 }
 
-/* Who signed in last is in the record; an authorizer goes on telling who connected. Only a message may
- * have the record read where the event says who it is of: to remove it takes no right to read. */
+static int is_over(wsrt_context *ctx, const wsrt_principal *who)
+{
+    return who->expires_at != 0 && who->expires_at <= wsrt_context_wall(ctx) / 1000;
+}
+
+/* Moves a record on that nobody has to read, at most once in a quarter of its time as far as this
+ * process knows: another may have done so, which is harmless. */
+static void keep_alive(wsrt_context *ctx)
+{
+    const uint64_t times = ((uint64_t)1 << MOVED_BITS) - 1;
+    wsrt_runtime *rt = ctx->rt;
+    wsrt_span id = ctx->event->connection_id;
+    uint64_t hash = wsrt_hash(0, id.ptr, id.len);
+    _Atomic uint64_t *slot = &rt->moved_on[hash % MOVED_SLOTS];
+    uint64_t tag = (hash | (uint64_t)1 << MOVED_BITS) & ~times; /* never 0: nobody yet */
+    int64_t wall = wsrt_context_wall(ctx);
+    uint64_t ms = (uint64_t)wall & times, old = atomic_load(slot);
+
+    if (rt->store.ops->touch == NULL ||
+        ((old & ~times) == tag && ((ms - old) & times) < (uint64_t)rt->idle_ttl_s * 1000 / 4))
+        return;
+    int rc = rt->store.ops->touch(rt->store.self, &id, wall,
+                                  expiry(ctx, wall, ctx->event->connected_at));
+    if (rc == WSRT_OK || rc == WSRT_ERR_NOT_FOUND) /* else the next message tries again */
+        atomic_store(slot, tag | ms);
+}
+
+/* An authorizer goes on telling who connected, also when that token is over; then the record knows whether
+ * it has been renewed. */
 static void ask_store(wsrt_context *ctx)
 {
-    const wsrt_event *ev = ctx->event;
+    const wsrt_principal *told = ctx->event->principal;
+    int is_message = ctx->event->kind == WSRT_EVENT_MESSAGE;
 
-    if (ev->principal != NULL && ev->kind != WSRT_EVENT_MESSAGE) {
-        ctx->principal = ev->principal;
+    if (told != NULL && (!is_message || !is_over(ctx, told))) {
+        ctx->principal = told;
+        if (is_message)
+            keep_alive(ctx);
         return;
     }
     int rc = from_store(ctx, &ctx->principal);
-    if (rc != WSRT_OK)
-        ctx->principal = ev->principal;
-    if (rc < 0 && rc != WSRT_ERR_NOT_FOUND)
+    if (rc == WSRT_ERR_NOT_FOUND)
+        ctx->principal = told;
+    else if (rc < 0)
         ctx->principal_status = rc;
 }
 
@@ -436,6 +467,12 @@ int wsrt_session_sign_in(wsrt_context *ctx, const wsrt_principal *who)
 
     if (text == NULL || mine == NULL)
         return WSRT_ERR_NOMEM;
+    /* Its word comes with each message, so nobody else can take its place. */
+    const wsrt_principal *told = ctx->event->principal;
+    if (told != NULL && ctx->event->session == NULL &&
+        !wsrt_span_equal(told->user_id, who->user_id))
+        return wsrt_fail(ctx, WSRT_ERR_FORBIDDEN, "ANOTHER_USER",
+                         "The connection is another user's");
     /* Who is still connecting is stored when that has been accepted. */
     int rc = ctx->event->kind == WSRT_EVENT_CONNECT ? WSRT_OK : keep_identity(ctx, who);
     if (rc != WSRT_OK)

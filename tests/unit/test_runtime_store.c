@@ -10,7 +10,7 @@ static struct {
     wsrt_store inner;
     enum { NOTHING, PUT, GET, REMOVE, SET_PRINCIPAL, TOUCH, EACH } fails;
     int status;
-    unsigned gets, removes;
+    unsigned gets, removes, touches;
 } faulty;
 
 static int put(void *self, const wsrt_record *r, int if_absent, int64_t now_s)
@@ -41,6 +41,7 @@ static int remove_record(void *self, const wsrt_span *id, int64_t if_connected_a
 static int touch(void *self, const wsrt_span *id, int64_t last_active, int64_t expires_at)
 {
     (void)self;
+    faulty.touches++;
     return faulty.fails == TOUCH
                ? faulty.status
                : faulty.inner.ops->touch(faulty.inner.self, id, last_active, expires_at);
@@ -259,10 +260,24 @@ START_TEST(activity_of_whom_an_authorizer_names_keeps_the_record_too)
 }
 END_TEST
 
-START_TEST(a_sign_in_replaces_what_an_authorizer_goes_on_telling)
+START_TEST(who_an_authorizer_names_costs_no_read_and_few_moves)
+{
+    const wsrt_principal ann = {.struct_size = sizeof ann, .user_id = wsrt_span_cstr("ann")};
+
+    world_add_route("$default", world_say_user, &(wsrt_route){.access = WSRT_ACCESS_SIGNED_IN});
+    for (int i = 0; i < 300; i++) {
+        w.wall += 1000;
+        message_of("c1", &ann, "{}");
+    }
+    ck_assert_uint_eq(faulty.gets, 0);
+    ck_assert_uint_eq(faulty.touches, 2); /* a quarter of ten minutes */
+}
+END_TEST
+
+START_TEST(a_sign_in_renews_what_an_authorizer_goes_on_telling)
 {
     const wsrt_principal old = {
-        .struct_size = sizeof old, .user_id = wsrt_span_cstr("eve"), .expires_at = 1700000060};
+        .struct_size = sizeof old, .user_id = wsrt_span_cstr("ann"), .expires_at = 1700000060};
     wsrt_event ev = world_event(WSRT_EVENT_CONNECT, "c1", NULL);
 
     world_add_route("auth", world_sign_in, NULL);
@@ -270,13 +285,36 @@ START_TEST(a_sign_in_replaces_what_an_authorizer_goes_on_telling)
     ev.principal = &old;
     world_dispatch(&ev);
     message_of("c1", &old, "{}");
-    ck_assert_str_eq(world_last_post(), "eve");
+    ck_assert_str_eq(world_last_post(), "ann");
     w.wall += 61000;
     message_of("c1", &old, "{}");
     world_expect_error("AUTHENTICATION_ERROR", "TOKEN_EXPIRED");
     message_of("c1", &old, "{\"type\":\"auth\",\"token\":\"ann-token\"}");
     message_of("c1", &old, "{}");
     ck_assert_str_eq(world_last_post(), "ann");
+    fail_at(GET, WSRT_ERR_TIMEOUT);
+    message_of("c1", &old, "{}"); /* whether it was renewed cannot be told */
+    ck_assert_ptr_nonnull(strstr(world_last_post(), "\"type\":\"DATABASE_ERROR\""));
+}
+END_TEST
+
+START_TEST(nobody_signs_in_in_the_place_of_whom_an_authorizer_names)
+{
+    const wsrt_principal eve = {
+        .struct_size = sizeof eve, .user_id = wsrt_span_cstr("eve"), .expires_at = 1700000060};
+    wsrt_event ev = world_event(WSRT_EVENT_CONNECT, "c1", NULL);
+
+    world_add_route("auth", world_sign_in, NULL);
+    world_add_route("$default", world_say_user, NULL);
+    ev.principal = &eve;
+    world_dispatch(&ev);
+    for (int i = 0; i < 2; i++) {
+        message_of("c1", &eve, "{\"type\":\"auth\",\"token\":\"ann-token\"}");
+        world_expect_error("AUTHORIZATION_ERROR", "ANOTHER_USER");
+        message_of("c1", &eve, "{}");
+        ck_assert_str_eq(world_last_post(), "eve");
+        w.wall += 61000;
+    }
 }
 END_TEST
 
@@ -285,9 +323,12 @@ START_TEST(an_authorizers_word_serves_while_the_store_does_not)
     const wsrt_principal ann = {.struct_size = sizeof ann, .user_id = wsrt_span_cstr("ann")};
 
     world_add_route("$default", world_say_user, &(wsrt_route){.access = WSRT_ACCESS_SIGNED_IN});
-    fail_at(GET, WSRT_ERR_UNAVAILABLE);
+    fail_at(TOUCH, WSRT_ERR_UNAVAILABLE);
     message_of("c1", &ann, "{}");
     ck_assert_str_eq(world_last_post(), "ann");
+    fail_at(NOTHING, 0);
+    message_of("c1", &ann, "{}"); /* tries again */
+    ck_assert_uint_eq(faulty.touches, 2);
 }
 END_TEST
 
@@ -435,7 +476,9 @@ Suite *suite(void)
     tcase_add_test(t, a_broadcast_whose_walk_breaks_off_says_so);
     tcase_add_test(t, who_has_been_silent_too_long_is_nobody_and_stays_forgotten);
     tcase_add_test(t, activity_of_whom_an_authorizer_names_keeps_the_record_too);
-    tcase_add_test(t, a_sign_in_replaces_what_an_authorizer_goes_on_telling);
+    tcase_add_test(t, who_an_authorizer_names_costs_no_read_and_few_moves);
+    tcase_add_test(t, a_sign_in_renews_what_an_authorizer_goes_on_telling);
+    tcase_add_test(t, nobody_signs_in_in_the_place_of_whom_an_authorizer_names);
     tcase_add_test(t, an_authorizers_word_serves_while_the_store_does_not);
     tcase_add_test(t, a_disconnect_that_says_enough_reads_no_record);
     tcase_add_test(t, a_late_disconnect_leaves_the_connection_that_took_the_id);
