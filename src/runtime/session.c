@@ -512,6 +512,10 @@ static int judge(wsrt_context *ctx, wsrt_span token, wsrt_auth_result *out)
     int rc = a->ops->authenticate(a->self, &token, wsrt_context_wall(ctx), out);
     if (rc == WSRT_OK && (out->principal == NULL || out->principal->user_id.len == 0))
         return WSRT_ERR_INTERNAL; /* fail closed: an identity without a name is none */
+    if (rc == WSRT_OK && out->principal->user_id.len > WSRT_USER_ID_MAX) {
+        out->reason = WSRT_AUTH_INVALID_TOKEN; /* no store has room for such a name */
+        return WSRT_ERR_UNAUTHENTICATED;
+    }
     return rc > 0 ? WSRT_ERR_INTERNAL : rc;
 }
 

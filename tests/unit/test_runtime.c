@@ -113,6 +113,64 @@ START_TEST(a_time_to_live_in_which_a_live_record_could_expire_is_refused_with_it
 }
 END_TEST
 
+START_TEST(what_is_no_key_selects_no_route)
+{
+    static const char *const bodies[] = {
+        "{\"a\":\"k\"}",
+        "{\"a\":[{\"b\":\"k\"}]}",
+        "{\"a\":{\"b\":{\"k\":1}}}",
+        "{\"a\":{\"b\":null}}",
+        "{\"a\":{\"b\":[]}}",
+        "{\"a\":{\"b\":\"\"}}",
+        "{\"a\":{\"b\":\"k\"",
+        "{\"a\":{\"b\":\"\\ud800\"}}",
+        "{\"a\":{\"b\":\"\xff\"}}",
+        "{\"a\":{\"b\":\"$connect\"}}",
+        "{\"a\":{\"b\":\"\\u0024stream\"}}",
+        "{\"a\":{\"b\":\"x\"},\"a\":{\"b\":\"k\"}}",
+    };
+    wsrt_runtime_options o = world_options();
+
+    o.selection = wsrt_span_cstr("$request.body.a.b");
+    world_begin(&o);
+    world_add_route("k", world_say_route, NULL);
+    world_add_route("$connect", world_say_route, NULL);
+    world_add_route("$stream", world_say_route, NULL);
+    world_add_route("$default", world_say_route, NULL);
+    world_message("c1", NULL, "{\"a\":{\"\\u0062\":\"\\u006b\"}}");
+    ck_assert_str_eq(world_last_post(), "k");
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        world_message("c1", NULL, bodies[i]);
+        ck_assert_msg(strcmp(world_last_post(), "$default") == 0, "%s", bodies[i]);
+    }
+}
+END_TEST
+
+START_TEST(ids_of_128_bytes_go_every_way_and_longer_ones_none)
+{
+    wsrt_post p = {.struct_size = sizeof p, .data = wsrt_span_cstr("x")};
+    wsrt_delivery report = {.struct_size = sizeof report};
+    char id[130];
+
+    memset(id, '=', 129);
+    id[129] = '\0';
+    world_add_route("$default", world_say_route, NULL);
+    ck_assert_int_eq(world_connect(id + 1, NULL, "ann-token"), WSRT_OK);
+    ck_assert_int_eq(world_message(id + 1, NULL, "{}"), WSRT_OK);
+    ck_assert_int_eq(wsrt_send(w.rt, wsrt_span_cstr(id + 1), &p), WSRT_OK);
+    ck_assert_int_eq(wsrt_broadcast(w.rt, NULL, &p, &report), WSRT_OK);
+    ck_assert_uint_eq(report.sent, 1);
+    ck_assert_uint_eq(w.post_count, 3);
+    ck_assert_int_eq(world_disconnect(id + 1, NULL), WSRT_OK);
+    ck_assert_uint_eq(world_connections(), 0);
+    ck_assert_int_eq(world_connect(id, NULL, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(world_message(id, NULL, "{}"), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_send(w.rt, wsrt_span_cstr(id), &p), WSRT_ERR_INVALID);
+    ck_assert_int_eq(world_disconnect(id, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(world_connect("\xc3\xa9", NULL, NULL), WSRT_ERR_INVALID);
+}
+END_TEST
+
 START_TEST(expressions_that_are_none_are_refused)
 {
     static const char *const bad[] = {"$request.body.",
@@ -670,6 +728,8 @@ Suite *suite(void)
     tcase_add_test(t, a_message_goes_to_the_route_its_type_names);
     tcase_add_test(t, an_event_hears_which_route_took_it);
     tcase_add_test(t, selection_expressions_read_body_and_text);
+    tcase_add_test(t, what_is_no_key_selects_no_route);
+    tcase_add_test(t, ids_of_128_bytes_go_every_way_and_longer_ones_none);
     tcase_add_test(t, expressions_that_are_none_are_refused);
     tcase_add_loop_test(t,
                         a_time_to_live_in_which_a_live_record_could_expire_is_refused_with_its_rule,

@@ -219,6 +219,108 @@ START_TEST(a_broadcast_whose_walk_breaks_off_says_so)
 }
 END_TEST
 
+/* ---- what fits into a record ---- */
+
+START_TEST(a_long_user_agent_is_cut_between_two_characters)
+{
+    wsrt_event ev = world_event(WSRT_EVENT_CONNECT, "c1", NULL);
+    wsrt_record r = {.struct_size = sizeof r};
+    char agent[301], text[4096];
+
+    for (size_t i = 0; i < 300; i += 2)
+        memcpy(agent + i, "\xc3\xa9", 2);
+    ev.user_agent = (wsrt_span){agent, 300};
+    world_dispatch(&ev);
+    ck_assert_int_eq(w.status, 200);
+    ck_assert_int_eq(faulty.inner.ops->get(faulty.inner.self, &ev.connection_id, w.wall / 1000, &r,
+                                           text, sizeof text),
+                     WSRT_OK);
+    ck_assert_uint_eq(r.user_agent.len, 254);
+}
+END_TEST
+
+static int name_of(void *self, const wsrt_span *token, int64_t wall, wsrt_auth_result *out)
+{
+    wsrt_principal who = {.struct_size = sizeof who, .user_id = *token};
+
+    (void)self;
+    (void)wall;
+    return wsrt_auth_result_set(out, &who);
+}
+
+START_TEST(a_name_of_255_bytes_is_the_longest_that_anybody_has)
+{
+    static const wsrt_authenticator_ops ops = {.struct_size = sizeof ops, .authenticate = name_of};
+    wsrt_authenticator auth = {&ops, NULL};
+    wsrt_runtime_options o = with_faulty_store();
+    char name[257];
+
+    memset(name, 'n', 256);
+    name[256] = '\0';
+    o.authenticator = &auth;
+    world_begin(&o);
+    world_connect("c1", NULL, name + 1);
+    ck_assert_int_eq(w.status, 200);
+    world_connect("c2", NULL, name);
+    ck_assert_int_eq(w.status, 401);
+    ck_assert_ptr_nonnull(strstr(w.body, "INVALID_TOKEN"));
+}
+END_TEST
+
+static int close_itself(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    wsrt_runtime *rt = wsrt_context_runtime(ctx);
+
+    (void)user;
+    ck_assert_int_eq(wsrt_disconnect(rt, req->event->connection_id, 4000, wsrt_span_cstr("bye")),
+                     WSRT_OK);
+    w.gone = "c1"; /* what a transport does from then on */
+    return wsrt_reply(ctx, wsrt_span_cstr("too late"));
+}
+
+START_TEST(who_closes_himself_and_then_answers_is_gone_and_removed_once)
+{
+    wsrt_session s = {{0}};
+
+    world_add_route("$default", close_itself, NULL);
+    world_connect("c1", &s, "ann-token");
+    world_message("c1", &s, "{}");
+    ck_assert_int_eq(w.closed_code, 4000);
+    ck_assert_uint_eq(w.post_count, 0);
+    ck_assert_uint_eq(world_connections(), 0);
+    world_disconnect("c1", &s);
+    ck_assert_int_eq(w.status, 200);
+    ck_assert_uint_eq(w.lines, 0);
+}
+END_TEST
+
+static int tell_himself(wsrt_context *ctx, const wsrt_request *req, void *user)
+{
+    const wsrt_post p = {.struct_size = sizeof p, .data = wsrt_span_cstr("2")};
+    wsrt_audience all = {.struct_size = sizeof all, .user_id = wsrt_span_cstr("ann")};
+    const wsrt_post last = {.struct_size = sizeof last, .data = wsrt_span_cstr("3")};
+    wsrt_runtime *rt = wsrt_context_runtime(ctx);
+
+    (void)user;
+    int rc = wsrt_reply(ctx, wsrt_span_cstr("1"));
+    if (rc == WSRT_OK)
+        rc = wsrt_send(rt, req->event->connection_id, &p);
+    if (rc == WSRT_OK)
+        rc = wsrt_broadcast(rt, &all, &last, NULL);
+    return rc == WSRT_OK ? wsrt_reply(ctx, wsrt_span_cstr("4")) : rc;
+}
+
+START_TEST(what_a_handler_tells_its_own_connection_keeps_its_order)
+{
+    world_add_route("$default", tell_himself, NULL);
+    world_connect("c1", NULL, "ann-token");
+    world_message("c1", NULL, "{}");
+    ck_assert_uint_eq(w.post_count, 4);
+    for (size_t i = 0; i < 4; i++)
+        ck_assert_int_eq(w.posts[i].text[0], '1' + (int)i);
+}
+END_TEST
+
 /* ---- records between two events ---- */
 
 START_TEST(who_has_been_silent_too_long_is_nobody_and_stays_forgotten)
@@ -474,6 +576,10 @@ Suite *suite(void)
     tcase_add_test(t, a_record_that_cannot_be_moved_fails_no_message);
     tcase_add_test(t, a_disconnect_whose_clean_up_fails_is_a_disconnect);
     tcase_add_test(t, a_broadcast_whose_walk_breaks_off_says_so);
+    tcase_add_test(t, a_long_user_agent_is_cut_between_two_characters);
+    tcase_add_test(t, a_name_of_255_bytes_is_the_longest_that_anybody_has);
+    tcase_add_test(t, who_closes_himself_and_then_answers_is_gone_and_removed_once);
+    tcase_add_test(t, what_a_handler_tells_its_own_connection_keeps_its_order);
     tcase_add_test(t, who_has_been_silent_too_long_is_nobody_and_stays_forgotten);
     tcase_add_test(t, activity_of_whom_an_authorizer_names_keeps_the_record_too);
     tcase_add_test(t, who_an_authorizer_names_costs_no_read_and_few_moves);
