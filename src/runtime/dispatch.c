@@ -48,7 +48,8 @@ int wsrt_refuse_rate(wsrt_context *ctx, const wsrt_limit_result *limit)
     return WSRT_ERR_RATE_LIMITED;
 }
 
-/* Apart, as the other steps that not every route takes: the common way saves no registers for them. */
+/* Apart, as the other steps that not every route takes: the common way saves no registers for them. What
+ * no route takes is limited as well. */
 static __attribute__((noinline)) int check_limits(wsrt_context *ctx)
 {
     const wsrt_event *ev = ctx->event;
@@ -59,7 +60,7 @@ static __attribute__((noinline)) int check_limits(wsrt_context *ctx)
 
     const wsrt_principal *who = wsrt_session_principal(ctx);
 
-    if ((route->flags & WSRT_ROUTE_PING) != 0) {
+    if (route != NULL && (route->flags & WSRT_ROUTE_PING) != 0) {
         keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_PING, .key = ev->connection_id};
     } else {
         keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_CONNECTION,
@@ -68,9 +69,10 @@ static __attribute__((noinline)) int check_limits(wsrt_context *ctx)
         if (who != NULL)
             keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_USER, .key = who->user_id};
     }
-    keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_ROUTE,
-                                 .key = route->key,
-                                 .rule = route->has_rule ? &route->rule : NULL};
+    if (route != NULL)
+        keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_ROUTE,
+                                     .key = route->key,
+                                     .rule = route->has_rule ? &route->rule : NULL};
     keys[n++] = (wsrt_limit_key){.scope = WSRT_SCOPE_STAGE, .key = ev->stage};
     int rc = wsrt_limiter_check(ctx->rt->limiter, keys, n, 1, ctx->now, &result);
     if (rc == WSRT_OK)
@@ -414,9 +416,13 @@ static void on_message(wsrt_context *ctx)
     if (ctx->rt->resume != NULL && wsrt_is_duplicate(ctx))
         return;
     int rc = ctx->event->body.len > ctx->rt->max_message ? refuse_large(ctx) : choose_route(ctx);
-    int routed = rc != WSRT_ERR_NOT_FOUND;
 
     operations_start(ctx, WSRT_OP_CONVERSATION);
+    if (rc != WSRT_OK && ctx->rt->limiter != NULL) {
+        int limited = check_limits(ctx);
+        rc = limited != WSRT_OK ? limited : rc;
+    }
+    int routed = rc != WSRT_ERR_NOT_FOUND;
     if (rc == WSRT_OK)
         rc = run_handler(ctx);
     else if (!routed && (ctx->rt->flags & WSRT_RUNTIME_API_GATEWAY) != 0)

@@ -209,6 +209,30 @@ START_TEST(a_flood_of_pings_owes_a_close_too)
 }
 END_TEST
 
+START_TEST(what_no_route_takes_and_what_is_too_large_is_limited_too)
+{
+    for (int large = 0; large < 2; large++) {
+        wsrt_runtime_options o = world_options();
+        wsrt_session s = {{0}};
+        const char *body = large ? "{\"type\":\"one\",\"x\":1}" : "{\"type\":\"two\"}";
+        o.flags = 0;
+        o.max_message = 16;
+        world_begin(&o);
+        world_add_route("one", world_say_route, NULL);
+        for (int i = 0; i < 20; i++) {
+            world_message("c1", &s, body);
+            world_expect_error(large ? "PAYLOAD_TOO_LARGE" : "NOT_FOUND",
+                               large ? "PAYLOAD_TOO_LARGE" : "UNKNOWN_ROUTE");
+        }
+        world_message("c1", &s, body);
+        world_expect_error("RATE_LIMIT_ERROR", "RATE_LIMITED");
+        for (int i = 0; i < 99; i++)
+            world_message("c1", &s, body);
+        ck_assert_int_eq(wsrt_session_close_code(&s), 1008);
+    }
+}
+END_TEST
+
 START_TEST(numbers_of_refusals_out_of_range_are_refused)
 {
     wsrt_runtime_options bad[] = {world_options(), world_options(), world_options(),
@@ -241,6 +265,7 @@ Suite *suite(void)
     tcase_add_test(t, quiet_limits_drop_a_refused_message_without_an_answer);
     tcase_add_test(t, pings_have_a_budget_of_their_own);
     tcase_add_test(t, a_flood_of_pings_owes_a_close_too);
+    tcase_add_test(t, what_no_route_takes_and_what_is_too_large_is_limited_too);
     tcase_add_test(t, numbers_of_refusals_out_of_range_are_refused);
     suite_add_tcase(s, t);
     return s;
