@@ -401,6 +401,31 @@ START_TEST(text_that_is_nowhere_is_as_good_as_empty)
 }
 END_TEST
 
+START_TEST(a_detail_is_written_by_its_kind_and_once)
+{
+    wsrt_error e = plain(WSRT_ERROR_EXTERNAL_SERVICE);
+    const wsrt_field details[] = {
+        {.name_cstr = "state", .kind = WSRT_FIELD_BOOL, .number = 1},
+        {.name_cstr = "state", .kind = WSRT_FIELD_BOOL},
+        {.name_cstr = "operation", .kind = WSRT_FIELD_BOOL},
+        {.name_cstr = "failureRate", .kind = WSRT_FIELD_REAL, .real = __builtin_nan("")},
+        {.name_cstr = "service", .kind = WSRT_FIELD_TEXT},
+        {.name_cstr = "totalRequests", .kind = 99},
+    };
+    wsrt_field nameless = {.kind = WSRT_FIELD_INT};
+
+    e.details = details;
+    e.detail_count = COUNT(details);
+    expect_part(&e, WSRT_ERROR_FORM_DEVELOPER,
+                "\"details\":{\"state\":true,\"operation\":false,\"failureRate\":null,\"service\":"
+                "\"\"}");
+    e.details = &nameless;
+    e.detail_count = 1;
+    expect_part(&e, WSRT_ERROR_FORM_DEVELOPER,
+                "{\"type\":\"INTERNAL_ERROR\",\"message\":\"Internal");
+}
+END_TEST
+
 START_TEST(what_cannot_be_rendered_gives_the_minimal_envelope)
 {
     wsrt_error e = plain(WSRT_ERROR_VALIDATION);
@@ -655,6 +680,13 @@ START_TEST(traceparent_is_read_by_the_rules_of_its_version)
         {SPAN("00-" TRACE "-0000000000000000-01"), WSRT_ERR_MALFORMED, 0},
         {SPAN("00-4BF92F3577B34DA6A3CE929D0E0E4736-" PARENT "-01"), WSRT_ERR_MALFORMED, 0},
         {SPAN("00_" TRACE "-" PARENT "-01"), WSRT_ERR_MALFORMED, 0},
+        {SPAN("00-" TRACE "_" PARENT "-01"), WSRT_ERR_MALFORMED, 0},
+        {SPAN("00-" TRACE "-" PARENT "_01"), WSRT_ERR_MALFORMED, 0},
+        {SPAN("0g-" TRACE "-" PARENT "-01"), WSRT_ERR_MALFORMED, 0},
+        {SPAN("00-" TRACE "-00f067aa0ba902bX-01"), WSRT_ERR_MALFORMED, 0},
+        {SPAN("00-\0"
+              "bf92f3577b34da6a3ce929d0e0e4736-" PARENT "-01"),
+         WSRT_ERR_MALFORMED, 0},
         {SPAN(""), WSRT_ERR_MALFORMED, 0},
     };
 
@@ -692,9 +724,27 @@ START_TEST(the_x_ray_header_is_read_field_by_field)
         {";Self=1-2;", WSRT_OK, "", -1},
         {";Parent=53995c3f42cd8ad", WSRT_ERR_MALFORMED, "", 0},
         {";Parent=53995c3f42cd8adg", WSRT_ERR_MALFORMED, "", 0},
+        {"; Sampled=7; ", WSRT_OK, "", -1},
+        {";Sampled=11", WSRT_OK, "", -1},
+        {";Paren", WSRT_OK, "", -1},
         {"0", WSRT_ERR_MALFORMED, "", 0},
     };
+    static const wsrt_span no_roots[] = {
+        SPAN("Root=2-5759e988-bd862e3fe1be46a994272793"),
+        SPAN("Root=1_5759e988-bd862e3fe1be46a994272793"),
+        SPAN("Root=1-5759e988_bd862e3fe1be46a994272793"),
+        SPAN("Root=1-5759e98g-bd862e3fe1be46a994272793"),
+        SPAN("Root=1-5759e988-bd862e3fe1be46a99427279z"),
+        SPAN("Root=1-5759e988-bd862e3fe1be46a99427279"),
+        SPAN("Root="),
+        SPAN("  "),
+    };
     wsrt_trace trace;
+
+    for (size_t i = 0; i < COUNT(no_roots); i++)
+        ck_assert_int_eq(wsrt_trace_from_xray(no_roots[i], &trace), WSRT_ERR_MALFORMED);
+    ck_assert_int_eq(wsrt_trace_from_xray(TEXT("x"), NULL), WSRT_ERR_MALFORMED);
+    ck_assert_int_eq(wsrt_trace_from_traceparent(TEXT("x"), NULL), WSRT_ERR_MALFORMED);
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         char text[160];
@@ -736,6 +786,7 @@ Suite *suite(void)
     tcase_add_test(t, issues_that_are_no_array_are_left_out);
     tcase_add_test(t, markup_is_escaped_in_issues_too);
     tcase_add_test(t, text_that_is_nowhere_is_as_good_as_empty);
+    tcase_add_test(t, a_detail_is_written_by_its_kind_and_once);
     tcase_add_test(t, what_cannot_be_rendered_gives_the_minimal_envelope);
     tcase_add_test(t, every_buffer_size_is_served);
     tcase_add_test(t, times_are_written_as_the_calendar_has_them);

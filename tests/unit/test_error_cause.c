@@ -616,6 +616,13 @@ START_TEST(a_trace_that_is_none_is_not_written)
     t.trace_id[31] = '\0';
     ck_assert_int_eq(wsrt_trace_write(&t, WSRT_TRACE_XRAY, out, 100, NULL), WSRT_ERR_INVALID);
     t = good;
+    memset(t.trace_id, '0', 32);
+    ck_assert_int_eq(wsrt_trace_write(&t, WSRT_TRACE_XRAY, out, 100, NULL), WSRT_ERR_INVALID);
+    t = good;
+    memset(t.parent_id, '0', 16);
+    ck_assert_int_eq(wsrt_trace_write(&t, WSRT_TRACE_XRAY, out, 100, NULL), WSRT_ERR_INVALID);
+    ck_assert_int_eq(wsrt_trace_write(&good, WSRT_TRACE_XRAY, NULL, 0, NULL), WSRT_ERR_LIMIT);
+    t = good;
     memset(t.trace_id, 'a', sizeof t.trace_id);
     ck_assert_int_eq(wsrt_trace_write(&t, WSRT_TRACE_XRAY, out, 100, NULL), WSRT_ERR_INVALID);
 }
