@@ -294,6 +294,32 @@ static int judge(wsrt_schema *s, const char *text)
 }
 
 static const struct {
+    const char *message;
+    int good;
+} named[] = {
+    {"{\"ab\":\"x\"}", 1}, {"{\"ab\":1}", 0},     {"{\"abc\":1}", 1},       {"{\"AB\":1}", 1},
+    {"{\"AB\":null}", 0},  {"{\"a\\\\b\":1}", 1}, {"{\"a\\\\b\":null}", 0}, {"{\"\":1}", 1},
+    {"{\"\":null}", 0},    {"{\"12x\":1}", 0},    {"{\"12x\":true}", 1},    {"{\"x12x\":1}", 1},
+};
+
+START_TEST(a_known_name_is_judged_by_the_patterns_it_matches_too)
+{
+    static const char text[] =
+        "{\"properties\":{\"ab\":true,\"abc\":true,\"AB\":true,\"a\\\\b\":true,\"\":true,\"12x\":"
+        "true,"
+        "\"x12x\":true},\"patternProperties\":{\"^[a-z]{1,2}$\":{\"type\":\"string\"},\"\":{"
+        "\"type\":[\"string\",\"number\",\"boolean\"]},\"^[0-9]+x\":{\"type\":\"boolean\"}},"
+        "\"additionalProperties\":false}";
+    wsrt_schema *s;
+
+    ck_assert_int_eq(compile(&s, text, 0), WSRT_OK);
+    ck_assert_msg((judge(s, named[_i].message) == WSRT_OK) == named[_i].good, "%s",
+                  named[_i].message);
+    wsrt_schema_free(s);
+}
+END_TEST
+
+static const struct {
     const char *name, *shown;
 } shown_names[] = {
     {"plain", "/plain"},
@@ -447,6 +473,8 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_reference_is_resolved_against_its_base, 0, (int)COUNT(references));
     tcase_add_loop_test(t, a_fragment_is_a_pointer_with_escapes_of_both_kinds, 0,
                         (int)COUNT(fragments));
+    tcase_add_loop_test(t, a_known_name_is_judged_by_the_patterns_it_matches_too, 0,
+                        (int)COUNT(named));
     tcase_add_loop_test(t, a_name_that_is_shown_deceives_nobody, 0, (int)COUNT(shown_names));
     tcase_add_test(t, an_index_has_all_its_digits);
     tcase_add_test(t, a_pointer_is_asked_for_with_all_arguments);
