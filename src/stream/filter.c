@@ -98,7 +98,7 @@ static int read_literal(const struct compiler *c, const wsrt_json *value, struct
 static int compare_bytes(wsrt_span a, wsrt_span b)
 {
     size_t shorter = a.len < b.len ? a.len : b.len;
-    int order = shorter == 0 ? 0 : memcmp(a.ptr, b.ptr, shorter);
+    int order = memcmp(a.ptr, b.ptr, shorter);
 
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
