@@ -136,6 +136,8 @@ static const struct {
     {"{\"$ref\":\"#/allOf/\",\"allOf\":[true,true]}", WSRT_SCHEMA_REF_UNRESOLVED, "/$ref"},
     {"{\"$ref\":\"#/allOf/1x\",\"allOf\":[true,true]}", WSRT_SCHEMA_REF_UNRESOLVED, "/$ref"},
     {"{\"$ref\":\"#/allOf/:\",\"allOf\":[true,true]}", WSRT_SCHEMA_REF_UNRESOLVED, "/$ref"},
+    {"{\"$ref\":\"#/allOf/4294967296\",\"allOf\":[true,true]}", WSRT_SCHEMA_REF_UNRESOLVED,
+     "/$ref"},
     {"{\"$ref\":\"#nowhere\"}", WSRT_SCHEMA_REF_UNRESOLVED, "/$ref"},
     {"{\"properties\":{\"a\" 1}}", WSRT_SCHEMA_JSON, ""},
     {"{\"properties\":{1:1}}", WSRT_SCHEMA_JSON, ""},

@@ -406,7 +406,7 @@ static int set_filters(const char *id, const char *text)
 
 START_TEST(subscriptions_that_cannot_be_read_are_warned_of_and_not_changed)
 {
-    static const char *const damaged[] = {"[", "{}", "[{\"v\":7}]", "[7]"};
+    static const char *const damaged[] = {"[", "{}", "[{\"v\":7}]", "[7]", "[\"x\"]"};
 
     begin_stored(0);
     for (size_t i = 0; i < COUNT(damaged); i++) {
