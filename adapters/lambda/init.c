@@ -194,8 +194,8 @@ static wsrt_limiter *small_limiter(void)
     return limiter; /* NULL: the runtime makes its own, or says why not */
 }
 
-/* One operation at a time: what the process grew by meanwhile is its own, whoever allocated it. To look
- * takes two system calls an operation, so nobody does where no metrics go out. */
+/* One operation at a time: what the process grew by meanwhile is its own, whoever allocated it. To
+ * look takes two system calls an operation, so nobody does where no metrics go out. */
 static wsrt_monitor *resident_monitor(const wsrt_env *env, wsrt_span environment, int metrics_fd)
 {
     const wsrt_monitor_options o = {.struct_size = sizeof o,

@@ -1,11 +1,13 @@
-/* A sender that is an outside service, behind its breaker: while the service fails, posts fail at once. */
+/* A sender that is an outside service, behind its breaker: while the service fails, posts fail at
+ * once. */
 #include "runtime/runtime_internal.h"
 
 #include "sender/sender.h"
 
 enum { AT_ONCE = 64 };
 
-/* How a post ended for the breaker: a peer that left, or reads too slowly, says nothing of the service. */
+/* How a post ended for the breaker: a peer that left, or reads too slowly, says nothing of the
+ * service. */
 static int outcome_of_post(int status)
 {
     switch (status) {

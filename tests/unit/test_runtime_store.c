@@ -5,10 +5,12 @@
 
 #include <string.h>
 
+enum step { NOTHING, PUT, GET, REMOVE, SET_PRINCIPAL, TOUCH, EACH };
+
 /* The runtime's own store, of which one function fails. */
 static struct {
     wsrt_store inner;
-    enum { NOTHING, PUT, GET, REMOVE, SET_PRINCIPAL, TOUCH, EACH } fails;
+    enum step fails;
     int status;
     unsigned gets, removes, touches;
 } faulty;
@@ -113,7 +115,7 @@ static void teardown(void)
     ck_assert_uint_eq(w.heap.live, 0);
 }
 
-static void fail_at(int step, int status)
+static void fail_at(enum step step, int status)
 {
     faulty.fails = step;
     faulty.status = status;
