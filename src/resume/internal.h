@@ -4,7 +4,13 @@
 
 #include "resume/resume.h"
 
-enum { SESSION_ID = 16, MAC_KEY = 16, TOKEN_CHARS = 76, SEEN_IDS = 128, MAX_CONNECTION_ID = 128 };
+enum {
+    SESSION_ID = 16,
+    MAC_KEY = 16,
+    TOKEN_CHARS = 76,
+    SEEN_IDS = 128,
+    MAX_CONNECTION_ID = WSRT_RESUME_ROOM
+};
 
 /* What a token says. */
 struct claim {

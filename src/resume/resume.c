@@ -773,8 +773,7 @@ void wsrt_resume_refused(wsrt_resume *r, wsrt_span connection_id, wsrt_span id)
     pthread_mutex_unlock(&r->lock);
 }
 
-wsrt_span wsrt_resume_current(wsrt_resume *r, wsrt_span connection_id,
-                              char room[WSRT_CONNECTION_ID_MAX])
+wsrt_span wsrt_resume_current(wsrt_resume *r, wsrt_span connection_id, char room[WSRT_RESUME_ROOM])
 {
     wsrt_span current = connection_id;
 

@@ -111,7 +111,7 @@ static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span
                       .data = body,
                       .deadline = ctx->event->deadline};
 
-    char room[WSRT_CONNECTION_ID_MAX];
+    char room[WSRT_RESUME_ROOM];
     wsrt_span to = ctx->event->connection_id;
 
     if (is_outside(ctx->rt))
