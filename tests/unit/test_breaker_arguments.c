@@ -245,6 +245,13 @@ static int say(int result, void *user)
     return *(int *)user;
 }
 
+static int serve_instead(const wsrt_fallback_info *info, void *user)
+{
+    (void)info;
+    (void)user;
+    return 42;
+}
+
 START_TEST(a_classification_that_is_none_is_a_failure)
 {
     static const int outcomes[] = {0, WSRT_IGNORED + 1, -1};
@@ -253,9 +260,13 @@ START_TEST(a_classification_that_is_none_is_a_failure)
 
     for (size_t i = 0; i < COUNT(outcomes); i++) {
         int outcome = outcomes[i];
-        const wsrt_guarded guarded = {
-            .struct_size = sizeof guarded, .fn = succeed, .classify = say, .user = &outcome};
+        const wsrt_guarded guarded = {.struct_size = sizeof guarded,
+                                      .fn = succeed,
+                                      .classify = say,
+                                      .fallback = serve_instead,
+                                      .user = &outcome};
         ck_assert_int_eq(wsrt_breaker_execute(b, &env, &guarded, &result), WSRT_OK);
+        ck_assert_int_eq(result, 42);
         ck_assert_uint_eq(stats(1).lifetime_failures, i + 1);
     }
 }

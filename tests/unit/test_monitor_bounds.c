@@ -257,12 +257,14 @@ START_TEST(a_mean_and_a_ratio_are_told_with_their_count_where_a_format_has_one)
 
     own(WSRT_BUSINESS_AVERAGE, "meanPrice", "price");
     own(WSRT_BUSINESS_RATIO, "paidWell", "price");
+    own(WSRT_BUSINESS_COUNTER, "sales", "price");
     ck_assert_int_eq(wsrt_monitor_reader_new(&since, m), WSRT_OK);
     sell(2, 1, 1);
     sell(4, 1, 0);
     sell(7, 0, 1);
     const char *text = export_as(WSRT_EXPORT_CLOUDWATCH, since);
     ck_assert_ptr_nonnull(strstr(text, "\"meanPrice\""));
+    ck_assert_ptr_nonnull(strstr(text, "\"sales\""));
     ck_assert_ptr_nonnull(strstr(text, "\"SampleCount\":2,\"Sum\":6"));
     ck_assert_ptr_nonnull(strstr(text, "\"Value\":\"true\""));
     ck_assert_ptr_nonnull(strstr(text, "\"Value\":\"false\""));
@@ -274,6 +276,7 @@ START_TEST(a_mean_and_a_ratio_are_told_with_their_count_where_a_format_has_one)
         strstr(text, "\"paidWell\":{\"Min\":100,\"Max\":100,\"Sum\":100,\"Count\":1}"));
     text = export_as(WSRT_EXPORT_EMF, since);
     ck_assert_ptr_null(strstr(text, "meanPrice")); /* nothing since */
+    ck_assert_ptr_null(strstr(text, "sales"));
     text = export_as(WSRT_EXPORT_OTLP, NULL);
     ck_assert_ptr_nonnull(strstr(text, "mean_price"));
     ck_assert_ptr_nonnull(strstr(text, "\"asDouble\":7"));
