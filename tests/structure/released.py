@@ -167,6 +167,12 @@ def declarations(root):
     return out
 
 
+def types(root):
+    """The names of all types that the headers declare."""
+    return {name for d in tree.parsed(sorted(tree.CORE + tree.ADAPTERS), root).ext
+            for name in (d.name, getattr(getattr(d.type, "type", None), "name", None)) if name}
+
+
 def written(declared):
     """Declarations as a table: a row each."""
     return "".join(f"{name}: {text}\n" for name, text in sorted(declared.items()))
