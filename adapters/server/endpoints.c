@@ -10,8 +10,6 @@
 
 enum { VERSION_ROOM = 1024 };
 
-static const int64_t ask_again_ns = 100000000;
-
 void wsrt_exchange_answer(const wsrt_exchange *k, wsrt_answer a)
 {
     a.head_only = k->head_only;
@@ -27,26 +25,10 @@ static void answer_health(const wsrt_exchange *k)
         k, (wsrt_answer){.status = 200, .body = wsrt_span_cstr("{\"status\":\"ok\"}")});
 }
 
-/* Anybody may want to know, as often as they like: the store is asked now and then. */
-static int store_works(wsrt_loop *l)
-{
-    const wsrt_store *store = wsrt_runtime_store(l->server->runtime);
-    int64_t now_s = l->set->env.wall(l->set->env.user) / 1000;
-    uint64_t n;
-
-    if (store->ops->count == NULL)
-        return 1;
-    if (l->store.asked != 0 && l->now - l->store.asked < ask_again_ns)
-        return l->store.works;
-    l->store.asked = l->now;
-    l->store.works = store->ops->count(store->self, now_s, &n) == WSRT_OK;
-    return l->store.works;
-}
-
 static void answer_ready(const wsrt_exchange *k)
 {
     char text[128];
-    int draining = wsrt_is_draining(k->loop->server), store = store_works(k->loop);
+    int draining = wsrt_is_draining(k->loop->server), store = wsrt_state_store_works(k->loop);
     int n =
         snprintf(text, sizeof text, "{\"ready\":%s,\"draining\":%s,\"checks\":{\"store\":\"%s\"}}",
                  store && !draining ? "true" : "false", draining ? "true" : "false",

@@ -43,6 +43,8 @@ const char *wsrt_management_lines(wsrt_loop *l, int status, char *dst);
 
 /* state.c: answers /api/state and /api/breakers; 0 = it is another path. */
 int wsrt_state_answer(const wsrt_exchange *k);
+/* Whether the store works, as of a moment ago. */
+int wsrt_state_store_works(wsrt_loop *l);
 
 /* breakers.c: as many as fit into `most` bytes as a JSON array, and their number as the member
  * breakers_total behind it; all of them with their settings; PUT of settings. */

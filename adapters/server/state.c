@@ -131,6 +131,22 @@ static void answer_state(const wsrt_exchange *k)
         wsrt_exchange_answer(k, (wsrt_answer){.status = 500});
 }
 
+/* Anybody may want to know, as often as they like: the store is asked now and then. */
+int wsrt_state_store_works(wsrt_loop *l)
+{
+    const wsrt_store *store = wsrt_runtime_store(l->server->runtime);
+    int64_t now_s = l->set->env.wall(l->set->env.user) / 1000;
+    uint64_t n;
+
+    if (store->ops->count == NULL)
+        return 1;
+    if (l->store.asked != 0 && l->now - l->store.asked < rebuild_ns)
+        return l->store.works;
+    l->store.asked = l->now;
+    l->store.works = store->ops->count(store->self, now_s, &n) == WSRT_OK;
+    return l->store.works;
+}
+
 /* ---- which ---------------------------------------------------------------------------------- */
 
 static void refuse(const wsrt_exchange *k, int status, const char *extra_cstr)
