@@ -409,7 +409,7 @@ int wsrt_breaker_try_acquire(wsrt_breaker *b, int64_t now, wsrt_permit *out, wsr
 /* Most calls find the millisecond unchanged and write nothing. */
 static inline void note_time(_Atomic int64_t *last, int64_t t)
 {
-    if (UNLIKELY(t - atomic_load_explicit(last, memory_order_relaxed) >= NS_PER_MS))
+    if (UNLIKELY(t - NS_PER_MS >= atomic_load_explicit(last, memory_order_relaxed)))
         atomic_store_explicit(last, t - t % NS_PER_MS, memory_order_relaxed);
 }
 

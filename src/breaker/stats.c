@@ -35,9 +35,17 @@ static struct last_times last_times(const wsrt_breaker *b)
     return last;
 }
 
+/* A wall clock at its end goes no further. */
+static int64_t moved(int64_t wall, int64_t ms)
+{
+    int64_t out;
+
+    return !__builtin_add_overflow(wall, ms, &out) ? out : ms < 0 ? INT64_MIN : INT64_MAX;
+}
+
 static int64_t wall_of(int64_t wall, int64_t t, int64_t when_ms)
 {
-    return when_ms < 0 ? -1 : wall - (t / NS_PER_MS - when_ms);
+    return when_ms < 0 ? -1 : moved(wall, when_ms - t / NS_PER_MS);
 }
 
 static void fill_lifetime(const wsrt_breaker *b, wsrt_breaker_stats *s)
@@ -61,7 +69,7 @@ static void fill_times(const wsrt_breaker *b, uint64_t word, int64_t t, int64_t 
                        wsrt_breaker_stats *s)
 {
     struct last_times last = last_times(b);
-    int64_t deadline = wall + word_deadline(word) - t / NS_PER_MS;
+    int64_t deadline = moved(wall, word_deadline(word) - t / NS_PER_MS);
 
     s->last_failure_time = wall_of(wall, t, last.failure);
     s->last_success_time = wall_of(wall, t, last.success);

@@ -427,6 +427,19 @@ START_TEST(wall_clocks_at_their_ends_pass_no_time)
 }
 END_TEST
 
+START_TEST(times_on_a_wall_clock_at_its_end_stay_there)
+{
+    wsrt_breaker_stats s = {.struct_size = sizeof s};
+
+    call(1, WSRT_SUCCESS);
+    ck_assert_int_eq(wsrt_breaker_control(b, WSRT_BREAKER_TRIP, 60000, 1), WSRT_OK);
+    ck_assert_int_eq(wsrt_breaker_get_stats(b, 1, INT64_MAX, &s), WSRT_OK);
+    ck_assert_int_eq(s.next_attempt_time, INT64_MAX);
+    ck_assert_int_eq(wsrt_breaker_get_stats(b, INT64_MAX, INT64_MIN, &s), WSRT_OK);
+    ck_assert_int_eq(s.last_success_time, INT64_MIN);
+}
+END_TEST
+
 /* ---- stores ---- */
 
 START_TEST(a_store_is_whole_or_there_is_none)
@@ -479,6 +492,7 @@ Suite *suite(void)
     tcase_add_test(t, a_snapshot_is_saved_and_restored_with_all_arguments);
     tcase_add_test(t, a_registry_of_nothing_is_saved_and_restored);
     tcase_add_test(t, wall_clocks_at_their_ends_pass_no_time);
+    tcase_add_test(t, times_on_a_wall_clock_at_its_end_stay_there);
     tcase_add_test(t, a_store_is_whole_or_there_is_none);
     suite_add_tcase(s, t);
     return s;
