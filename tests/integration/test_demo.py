@@ -179,7 +179,7 @@ def a_slow_downstream_opens_its_breaker_too_and_raises_an_alert():
 def clients_make_mistakes_and_hurry_into_their_limits():
     with Demo("--clients", "300") as demo:
         state = _until(demo, "mistakes and hurry", lambda s: s["invalid"]["total"] >= 2
-                       and s["limited"]["connection"] >= 10)
+                       and s["limited"]["ping"] >= 10)
         for said in state["invalid"]["recent"]:
             expect(said["path"] and said["rule"] and said["code"] and said["text"], said)
 

@@ -35,7 +35,7 @@ static struct fleet_rates rates_for(size_t count, int subscribes)
 
     return (struct fleet_rates){.opens = n / 8 > 10 ? n / 8 : 10,
                                 .talks = subscribes ? 0 : talks,
-                                .pings = at_most(n * 0.2, 200),
+                                .pings = at_most(n * 0.1, 200),
                                 .broadcasts = subscribes ? 0 : 1,
                                 .mistakes = 0.5,
                                 .bursts = n > 200 ? at_most(n * 0.00025, 0.25) : 0.05,
