@@ -87,7 +87,7 @@ START_TEST(wherever_memory_ends_nothing_is_left_behind)
         ck_assert_uint_eq(heap.live, 0);
     }
     printf("# allocation points: %zu\n", heap.points);
-    ck_assert_uint_ge(heap.points, 4 * STEPS);
+    ck_assert_uint_ge(heap.points, 2 * STEPS);
 }
 END_TEST
 
