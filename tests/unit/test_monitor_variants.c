@@ -236,8 +236,7 @@ START_TEST(who_is_named_is_written_as_a_tag_unless_the_host_wants_it_plain)
 }
 END_TEST
 
-static int redact(wsrt_span in, uint32_t flags, char *dst, size_t cap, size_t *len,
-                  uint64_t *hidden)
+static int redact(wsrt_span in, uint32_t flags, char *dst, size_t cap, size_t *len, size_t *hidden)
 {
     static const char clean[] = "clean";
 
