@@ -337,7 +337,8 @@ static int ask_service(wsrt_context *ctx, void *breaker)
     wsrt_breaker_get_stats(breaker, world_now(), world_wall(), &stats);
     uint64_t probe = ledger_call_begins(stats.true_state, stats.generation);
     world_note("service", app.service, stats.true_state);
-    fiber_sleep(dice_between(DICE_APP, 0, app.service == SLOW ? 3000 : 40) * SIM_MS);
+    int slow = app.service == SLOW || probe != 0; /* as a service is that has just come back */
+    fiber_sleep(dice_between(DICE_APP, 0, slow ? 3000 : 40) * SIM_MS);
     if (app.service == FAILING && dice_chance(DICE_APP, 800))
         rc = dice_chance(DICE_APP, 500) ? WSRT_ERR_UNAVAILABLE : WSRT_ERR_TIMEOUT;
     else if (dice_chance(DICE_APP, 50))
