@@ -167,7 +167,7 @@ static void make_server(void)
                              .listen = &listen,
                              .listen_count = 1,
                              .max_connections = 64,
-                             .handshake_ms = 3000,
+                             .handshake_ms = SIM_HANDSHAKE_MS,
                              .idle_ms = dice_between(DICE_PLAN, 3000, 60000),
                              .ping_ms = dice_between(DICE_PLAN, 1000, 10000),
                              .pong_ms = 2000,

@@ -10,7 +10,7 @@
 
 enum { MOST_NUMBER = 256, USERS = 8, STORED = 1, PROMISED = 2, PAGE = 16, ROOM = 128 * 1024 };
 
-#define PATIENCE (INT64_C(9000) * SIM_MS) /* the server's with a handshake is ten seconds */
+#define PATIENCE (SIM_HANDSHAKE_MS * SIM_MS) /* the server's, which begins when it has accepted */
 
 /* Units that come back with time, as a limit is defined. */
 struct bucket {

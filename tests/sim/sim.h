@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #define SIM_MS INT64_C(1000000)
+enum { SIM_HANDSHAKE_MS = 3000 }; /* that the server waits for the end of a handshake */
 #define SIM_SECOND INT64_C(1000000000)
 #define SIM_NEVER INT64_MAX
 
