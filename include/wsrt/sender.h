@@ -23,14 +23,13 @@ typedef enum wsrt_post_flag {
 
 /** Bits of wsrt_sender_ops.flags. @since 0.2 */
 typedef enum wsrt_sender_flag {
-    WSRT_SENDER_OPENS_LATE = 1, /**< who connects can be written to only when its CONNECT has been
-                                     answered, and is GONE until then, as behind API Gateway. The record
-                                     of somebody who connected less than 30 s ago outlives a GONE */
-    WSRT_SENDER_OUTSIDE =
-        2, /**< posts are requests to a service that can fail: a runtime guards them
-                                     by the breaker apigateway-management / postToConnection. Of results
-                                     UNAVAILABLE, TIMEOUT and IO are failures; while it is open a post is
-                                     WSRT_ERR_CIRCUIT_OPEN, and nobody is asked */
+    /** Who connects can be written to only when its CONNECT has been answered, and is GONE until
+        then, as behind API Gateway: a GONE leaves the record of who connected less than 30 s ago */
+    WSRT_SENDER_OPENS_LATE = 1,
+    /** Posts are requests to a service that can fail. A runtime guards them by the breaker
+        apigateway-management / postToConnection: of results UNAVAILABLE, TIMEOUT and IO are
+        failures; while it is open a post is WSRT_ERR_CIRCUIT_OPEN, and nobody is asked */
+    WSRT_SENDER_OUTSIDE = 2,
     WSRT_SENDER_FLAG_MIN_ = -2147483647 - 1,
     WSRT_SENDER_FLAG_MAX_ = 2147483647
 } wsrt_sender_flag;

@@ -48,8 +48,8 @@ int wsrt_refuse_rate(wsrt_context *ctx, const wsrt_limit_result *limit)
     return WSRT_ERR_RATE_LIMITED;
 }
 
-/* Apart, as the other steps that not every route takes: the common way saves no registers for them. What
- * no route takes is limited as well. */
+/* Apart, as the other steps that not every route takes: the common way saves no registers for them.
+ * What no route takes is limited as well. */
 static __attribute__((noinline)) int check_limits(wsrt_context *ctx)
 {
     const wsrt_event *ev = ctx->event;

@@ -124,8 +124,8 @@ struct wsrt_runtime {
     _Atomic int64_t resume_due; /* when a session's wait is over */
     /* By hash of service and operation, when a fallback was logged: tag (24 bits) | ms (40). */
     _Atomic uint64_t fallback_logged[FALLBACK_SLOTS];
-    /* By hash of a connection's id, when its record was moved on without being read: tag (20 bits) | ms
-     * (44). */
+    /* By hash of a connection's id, when its record was moved on without being read: tag (20 bits)
+     * | ms (44). */
     _Atomic uint64_t moved_on[MOVED_SLOTS];
 };
 

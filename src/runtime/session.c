@@ -338,7 +338,8 @@ static int get_record(wsrt_context *ctx, wsrt_record *out)
     return rc;
 }
 
-/* NULL = nobody. WSRT_ERR_NOT_FOUND: no record says who; what cannot be read says nobody for certain. */
+/* NULL = nobody. WSRT_ERR_NOT_FOUND: no record says who; a summary that cannot be read says nobody
+ * for certain. */
 static int from_store(wsrt_context *ctx, const wsrt_principal **out)
 {
     wsrt_principal *who = wsrt_arena_alloc(&ctx->arena, sizeof *who);
@@ -389,8 +390,8 @@ static void keep_alive(wsrt_context *ctx)
         atomic_store(slot, tag | ms);
 }
 
-/* An authorizer goes on telling who connected, also when that token is over; then the record knows whether
- * it has been renewed. */
+/* An authorizer goes on telling who connected, also when that token is over; then the record knows
+ * whether it has been renewed. */
 static void ask_store(wsrt_context *ctx)
 {
     const wsrt_principal *told = ctx->event->principal;

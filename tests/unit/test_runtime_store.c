@@ -1,5 +1,5 @@
-/* What the runtime makes of its store: one that fails at a step, and records that change between two
- * events. */
+/* What the runtime makes of its store: one that fails at a step, and records that change between
+ * two events. */
 #include "runtime_world.h"
 #include "suite.h"
 
