@@ -161,8 +161,9 @@ static uint64_t next_random(struct rig *rig)
     return rig->random >> 33;
 }
 
-/* A walk among many is longer than a round of one breaker: each is met some twenty times. */
-enum { WALK = 5 };
+/* A walk among many is longer than a round of one breaker: each is met a hundred times, for the first time
+ * while the cache is still others'. */
+enum { WALK = 20 };
 
 static double by_handle(struct rig *rig)
 {
