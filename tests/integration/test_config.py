@@ -121,7 +121,7 @@ def check_names_file_line_pointer_and_rule_of_every_fault():
         "3: /idle-timeout: '1w' is not a duration such as 500ms, 10s or 1h",
         "3: /loops: '99' is out of range",
         "4: /aws: is neither true nor false",
-        "5: /stage: '' is empty",
+        "5: /stage: '' is not 1 to 128 letters, digits and _-",
         "5: /jwks: is not a string",
         "5: /host: is not an array of strings",
         "5: /max-connections: is not a whole number",

@@ -380,7 +380,7 @@ class Watch:
 
 def _a_busy_life(watch, env):
     """What each function is asked in it, and the rights that it used."""
-    brief = {**env, "WSRT_IDLE_TTL_S": "1"}  # the record is moved by a message soon after another
+    longer = {**env, "WSRT_IDLE_TTL_S": "7200"}  # the record is due to be moved by the first message
     say = [message(json.dumps(m), connectedAt=CONNECTED_AT, **who)
            for who in ({"authorizer": {"userId": "ann"}}, {})
            for m in ({"type": "message", "data": {"action": "send", "message": "hi"}},
@@ -396,7 +396,7 @@ def _a_busy_life(watch, env):
                 ("stream-processor", "stream-processor", [_changes("1.50")]),
                 ("disconnect", "disconnect-lambda", [_event("DISCONNECT")])):
             watch.server.asked = set()
-            run = Run(name, *events, **{**(brief if role == "chat" else env), **gateway.env})
+            run = Run(name, *events, **{**(longer if role == "chat" else env), **gateway.env})
             expect("INTERNAL" not in run.err, run.err)
             yield role, watch.rights(env)
 
