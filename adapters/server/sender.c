@@ -107,7 +107,7 @@ static int post_here(wsrt_loop *l, const wsrt_span *id, const wsrt_post *post)
 {
     wsrt_conn *c = find(l, id);
     wsrt_letter m;
-    int rc = WSRT_STALE, result;
+    int rc = WSRT_STALE, result = WSRT_OK;
 
     if (c == NULL)
         return missing(id);
