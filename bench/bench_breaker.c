@@ -165,6 +165,9 @@ static uint64_t next_random(struct rig *rig)
  * while the cache is still others'. */
 enum { WALK = 20 };
 
+/* Two threads run long enough to meet, and not so long that the next round's time lies behind theirs. */
+enum { TOGETHER = 5 };
+
 static double by_handle(struct rig *rig)
 {
     int64_t start = bench_cpu();
@@ -242,7 +245,7 @@ static double striped_shared(struct rig *rig)
         workers[i].number = i;
         workers[i].rig.striped = rig->striped;
         workers[i].rig.now = rig->now;
-        workers[i].rig.calls = WALK * rig->calls; /* long enough to meet */
+        workers[i].rig.calls = TOGETHER * rig->calls;
         pthread_create(&threads[i], NULL, work, &workers[i]);
     }
     for (int i = 0; i < 2; i++)
