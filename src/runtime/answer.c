@@ -110,7 +110,6 @@ static __attribute__((noinline)) int post_to_sender(wsrt_context *ctx, wsrt_span
                       .flags = WSRT_POST_REPLY | binary,
                       .data = body,
                       .deadline = ctx->event->deadline};
-
     char room[WSRT_RESUME_ROOM];
     wsrt_span to = ctx->event->connection_id;
 
