@@ -26,6 +26,7 @@ enum peer_form {
     PEER_PLAIN,   /* fields as the engine hands them out */
     PEER_DECODED, /* every field without escapes */
     PEER_BARE,    /* ours: nothing may be read behind the end */
+    PEER_UTF8,    /* simdjson: only whether the bytes are UTF-8 */
     PEER_FORMS
 };
 

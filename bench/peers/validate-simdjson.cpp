@@ -1,48 +1,26 @@
-// simdjson On-Demand: one walk over the members, then the rules. Also two floors that read the bytes
-// and no more, each as an engine of its own: validate_utf8, and libc's memchr.
+// simdjson On-Demand: one walk over the members, then the rules. Its validate_utf8 is a floor: it reads the
+// bytes and no more.
 #include "validate-peer.h"
 
-#include <cstring>
 #include <simdjson.h>
 #include <string>
 #include <string_view>
 
 using namespace simdjson;
 
-#if defined(PEER_UTF8)
-extern "C" const char peer_name[] = "validate_utf8";
-#elif defined(PEER_MEMCHR)
-extern "C" const char peer_name[] = "memchr";
-#else
 extern "C" const char peer_name[] = "simdjson";
-#endif
 
 extern "C" const char *peer_version(void)
 {
-#ifdef PEER_MEMCHR
-    return "libc";
-#else
     static const std::string text = std::to_string(SIMDJSON_VERSION_MAJOR) + "." +
                                     std::to_string(SIMDJSON_VERSION_MINOR) + "." +
                                     std::to_string(SIMDJSON_VERSION_REVISION) + " (" +
                                     std::string(get_active_implementation()->name()) + ")";
     return text.c_str();
-#endif
 }
 
 extern "C" void peer_start(void) {}
 
-#if defined(PEER_UTF8)
-extern "C" int peer_judge(const char *text, size_t len, int, struct peer_fields *)
-{
-    return simdjson::validate_utf8(text, len);
-}
-#elif defined(PEER_MEMCHR)
-extern "C" int peer_judge(const char *text, size_t len, int, struct peer_fields *)
-{
-    return std::memchr(text, 0, len) == nullptr;
-}
-#else
 static ondemand::parser parser;
 
 static bool take(ondemand::value value, int field, peer_fields *out)
@@ -93,11 +71,13 @@ static bool walk(ondemand::object root, peer_fields *out)
     return data_seen;
 }
 
-extern "C" int peer_judge(const char *text, size_t len, int, struct peer_fields *out)
+extern "C" int peer_judge(const char *text, size_t len, int form, struct peer_fields *out)
 {
     ondemand::document document;
     ondemand::object root;
     const char *behind;
+    if (form == PEER_UTF8)
+        return simdjson::validate_utf8(text, len);
     *out = {};
     if (parser.iterate(text, len, len + PEER_PADDING).get(document) != SUCCESS ||
         document.get_object().get(root) != SUCCESS || !walk(root, out) ||
@@ -105,4 +85,3 @@ extern "C" int peer_judge(const char *text, size_t len, int, struct peer_fields 
         return 0;
     return peer_accepts(out);
 }
-#endif
