@@ -200,8 +200,10 @@ static void publish(int source, int64_t n)
         (void)wsrt_broadcast(host.rt, NULL, &post, NULL);
     else if (choice < 9 && id.len > 0)
         (void)wsrt_send(host.rt, id, &post);
-    else if (id.len > 0)
+    else if (id.len > 0) {
+        ledger_parts(id);
         (void)wsrt_disconnect(host.rt, id, 4001, wsrt_span_cstr("enough"));
+    }
 }
 
 static void *run_publisher(void *arg)

@@ -21,7 +21,7 @@ struct bucket {
 struct connection {
     char id[LEDGER_TEXT];
     int user, connects, disconnects, life;
-    int put, removing;
+    int put, removing, parted;
     int64_t dialled;
     int put_at_cut, removed_at_cut;
     uint64_t removed; /* when; 0 = it was not */
@@ -170,12 +170,17 @@ void ledger_put(wsrt_span id)
     known(id, "the store")->put = 1;
 }
 
-/* Nothing but the end of its time may part a client from its server before the 101. */
+/* Nothing but the end of its time, or the application, may part a client from its server before the 101. */
 static int arrives(const struct connection *k)
 {
-    return k->put && k->disconnects == 0 && plan.call_bad == 0 && plan.memory_bad == 0 &&
-           host_serves() && world_now() - k->dialled < PATIENCE &&
+    return k->put && !k->parted && k->disconnects == 0 && plan.call_bad == 0 &&
+           plan.memory_bad == 0 && host_serves() && world_now() - k->dialled < PATIENCE &&
            clients_ask((int)(k - ledger.connections));
+}
+
+void ledger_parts(wsrt_span id)
+{
+    known(id, "an end")->parted = 1;
 }
 
 void ledger_removing(wsrt_span id)

@@ -204,6 +204,7 @@ void ledger_call_refused(void);
 uint64_t ledger_moment(void);
 void ledger_put(wsrt_span id);
 void ledger_removing(wsrt_span id);
+void ledger_parts(wsrt_span id); /* the application asks for the end of a connection */
 void ledger_removed(wsrt_span id, int rc);
 /* By a call that began at that moment. */
 void ledger_found(wsrt_span id, uint64_t since, const char *by);

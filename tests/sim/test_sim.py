@@ -53,7 +53,7 @@ def seeds_hold():
     print(f"# simulated seeds: {played}")
     starved = total(texts, r"(\d+) allocations refused")
     print(f"# allocation points: {starved:.0f}")
-    yield [text for code, text in runs if code != 0] or \
+    yield [line for code, text in runs if code != 0 for line in text.splitlines()] or \
         ([] if played == SEEDS else [f"{played} of {SEEDS} seeds"])
     yield [thing for thing in THINGS if total(texts, rf"(\d+) {thing}") == 0]
     ratio = total(texts, r"seeds, (\d+) s") / (total(texts, r"in ([\d.]+) s of CPU") or 0.1)
