@@ -214,6 +214,57 @@ START_TEST(the_end_is_told_behind_what_was_written)
 }
 END_TEST
 
+/* Sends plain warnings (RFC 5246 section 7.2) as long as the socket takes them. */
+static void send_warnings(int fd)
+{
+    enum { AT_ONCE = 512 };
+    static const unsigned char warning[] = {21, 3, 3, 0, 2, 1, 90};
+    unsigned char many[AT_ONCE * sizeof warning];
+
+    for (size_t i = 0; i < AT_ONCE; i++)
+        memcpy(many + i * sizeof warning, warning, sizeof warning);
+    while (send(fd, many, sizeof many, MSG_NOSIGNAL) == (ssize_t)sizeof many)
+        continue;
+    ck_assert_int_eq(errno, EAGAIN);
+}
+
+static int left_of(int fd)
+{
+    int left = 0;
+
+    ck_assert_int_eq(ioctl(fd, FIONREAD, &left), 0);
+    return left;
+}
+
+/* Or who sends them as quickly as they are read keeps the thread for ever. */
+START_TEST(a_handshake_step_takes_a_bounded_number_of_warnings)
+{
+    wsrt_tls_session *client, *server;
+    int pair[2], steps = 0;
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    ck_assert_int_eq(wsrt_tls_open(&client, w.contexts[0], pair[0], "localhost"), WSRT_OK);
+    ck_assert_int_eq(wsrt_tls_open(&server, w.contexts[1], pair[1], NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_tls_handshake(client), WSRT_TLS_MORE);
+    ck_assert_int_eq(wsrt_tls_handshake(server), WSRT_TLS_MORE);
+    send_warnings(pair[0]);
+    for (int before = left_of(pair[1]); before > 0; steps++) {
+        ck_assert_int_eq(wsrt_tls_handshake(server), WSRT_TLS_MORE);
+        int after = left_of(pair[1]);
+        ck_assert_int_lt(after, before);
+        ck_assert_int_le(before - after, 4096);
+        before = after;
+    }
+    ck_assert_int_gt(steps, 1);
+    ck_assert_int_eq(wsrt_tls_handshake(client), WSRT_TLS_MORE);
+    ck_assert_int_eq(wsrt_tls_handshake(server), WSRT_OK);
+    wsrt_tls_close(client);
+    wsrt_tls_close(server);
+    close(pair[0]);
+    close(pair[1]);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("tls_records");
@@ -226,6 +277,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, many_small_records_come_whole, 0, count);
     tcase_add_loop_test(t, a_record_that_comes_byte_by_byte_is_read_once_it_is_whole, 0, count);
     tcase_add_test(t, the_end_is_told_behind_what_was_written);
+    tcase_add_test(t, a_handshake_step_takes_a_bounded_number_of_warnings);
     suite_add_tcase(s, t);
     return s;
 }

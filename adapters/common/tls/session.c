@@ -11,7 +11,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { RECORDS_A_READ = 64, KEPT_MOST = 256 * 1024, IP_NAME = 0x87 /* [7] of GeneralName */ };
+enum {
+    RECORDS_A_READ = 64,
+    RECEIVES_A_CALL = 4 * RECORDS_A_READ, /* a record takes two, or more when it comes in pieces */
+    KEPT_MOST = 256 * 1024,
+    IP_NAME = 0x87 /* [7] of GeneralName */
+};
 
 struct wsrt_tls_session {
     mbedtls_ssl_context ssl;
@@ -22,6 +27,7 @@ struct wsrt_tls_session {
     size_t kept_len;
     const char *why_cstr;
     int fd;
+    int receives; /* that the call under way may still make */
     int resumed;
     int failed; /* nothing can be sent or read any more */
     int ended;  /* by the peer */
@@ -75,11 +81,16 @@ static int send_bytes(void *user, const unsigned char *bytes, size_t len)
     return (int)len;
 }
 
+/* The library reads on by itself while warnings and renegotiations come: who sends them without end
+ * waits for the next turn like anybody else. */
 static int receive_bytes(void *user, unsigned char *dst, size_t room)
 {
-    const wsrt_tls_session *s = user;
-    ssize_t n = recv(s->fd, dst, room, 0);
+    wsrt_tls_session *s = user;
 
+    if (s->receives == 0)
+        return MBEDTLS_ERR_SSL_WANT_READ;
+    s->receives--;
+    ssize_t n = recv(s->fd, dst, room, 0);
     if (n >= 0)
         return (int)n;
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
@@ -230,6 +241,7 @@ int wsrt_tls_handshake(wsrt_tls_session *s)
     if (wsrt_tls_flush(s) != 0)
         return fail(s, "the server hung up during the TLS handshake");
     s->context->opened_ticket = 0;
+    s->receives = RECEIVES_A_CALL;
     int rc = mbedtls_ssl_handshake(&s->ssl);
     s->resumed |= s->context->opened_ticket;
     if (is_waiting(rc))
@@ -269,6 +281,7 @@ ssize_t wsrt_tls_read(wsrt_tls_session *s, void *dst, size_t room)
 {
     size_t got = 0;
 
+    s->receives = RECEIVES_A_CALL;
     for (int records = 0; records < RECORDS_A_READ && !s->ended && !s->failed; records++) {
         if (got > 0 && room - got < WSRT_TLS_RECORD)
             break;

@@ -79,7 +79,8 @@ void wsrt_tls_free(wsrt_tls *t); /* after its sessions; NULL is fine */
 /* `host_cstr`: a client's name or address of the server; NULL for a server. */
 int wsrt_tls_open(wsrt_tls_session **out, wsrt_tls *t, int fd, const char *host_cstr);
 
-/* WSRT_OK, WSRT_TLS_MORE, or WSRT_ERR_REJECTED: then an alert has been sent, or waits. */
+/* WSRT_OK, WSRT_TLS_MORE, or WSRT_ERR_REJECTED: then an alert has been sent, or waits. What one call
+ * takes from the socket is bounded, here and in wsrt_tls_read(): poll the descriptor by level. */
 int wsrt_tls_handshake(wsrt_tls_session *s);
 
 int wsrt_tls_resumed(const wsrt_tls_session *s);       /* a server's: by a ticket */
