@@ -467,12 +467,13 @@ static uint32_t visible_from(const struct walk *w, uint32_t slot)
     return slot;
 }
 
+/* A place of another ring, in a cursor older than this store, is none: its walk would not end. */
 static uint32_t resume_in_ring(const struct walk *w, const struct place *p)
 {
     struct record *r = at(w->m, p->slot);
     uint32_t slot = w->first;
 
-    if (r != NULL && r->user > 0 && link_of(r)->joined == p->joined)
+    if (r != NULL && wsrt_span_equal(user_of(r), *w->user) && link_of(r)->joined == p->joined)
         return p->slot;
     while (slot != WSRT_NO_SLOT && link_of(at(w->m, slot))->joined < p->joined)
         slot = after(w, slot);

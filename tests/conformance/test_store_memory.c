@@ -131,6 +131,44 @@ START_TEST(the_cap_of_records_is_kept_and_expired_ones_make_room)
 }
 END_TEST
 
+/* The first page of a user's records, one at a time. */
+static wsrt_cursor cursor_of(const wsrt_store *s, const char *user)
+{
+    wsrt_span id = wsrt_span_cstr(user);
+    wsrt_record out = {.struct_size = sizeof out};
+    wsrt_cursor c = {0};
+    char buf[512];
+    size_t n;
+
+    ck_assert_int_eq(s->ops->each(s->self, &id, 0, &c, NOW, &out, 1, buf, sizeof buf, &n), WSRT_OK);
+    ck_assert_uint_eq(n, 1);
+    return c;
+}
+
+/* A cursor that was kept longer than its store, or was tampered with, may name any place. */
+START_TEST(a_cursor_with_the_place_of_another_user_shows_none_of_theirs)
+{
+    enum { PLACE = 16 }; /* behind what a cursor is of */
+    wsrt_store s;
+    wsrt_history h;
+    wsrt_memory_store *m = make(NULL, &s, &h);
+    wsrt_record out[8] = {{.struct_size = sizeof out[0]}};
+    wsrt_span ann = wsrt_span_cstr("ann");
+    char buf[4096];
+    size_t n;
+
+    for (int i = 0; i < 6; i++)
+        ck_assert_int_eq(put_number(&s, i, i < 3 ? "ann" : "bob", 0), WSRT_OK);
+    wsrt_cursor c = cursor_of(&s, "ann"), other = cursor_of(&s, "bob");
+    memcpy(c.bytes + PLACE, other.bytes + PLACE, sizeof c.bytes - PLACE);
+    ck_assert_int_eq(s.ops->each(s.self, &ann, 0, &c, NOW, out, 8, buf, sizeof buf, &n), WSRT_OK);
+    for (size_t i = 0; i < n; i++)
+        ck_assert(wsrt_span_equal(out[i].user_id, ann));
+    ck_assert_uint_eq(c.at_end, 1);
+    wsrt_memory_store_free(m);
+}
+END_TEST
+
 START_TEST(beyond_the_cap_the_message_that_arrived_first_goes)
 {
     wsrt_store s;
@@ -354,6 +392,7 @@ Suite *suite(void)
     suite_add_tcase(s, latest_suite(&memory_latest));
     tcase_set_timeout(t, 60);
     tcase_add_test(t, the_cap_of_records_is_kept_and_expired_ones_make_room);
+    tcase_add_test(t, a_cursor_with_the_place_of_another_user_shows_none_of_theirs);
     tcase_add_test(t, beyond_the_cap_the_message_that_arrived_first_goes);
     tcase_add_test(t, the_order_of_arrival_survives_messages_that_expire);
     tcase_add_test(t, expired_records_are_found_among_many_pages);
