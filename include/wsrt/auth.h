@@ -116,6 +116,7 @@ WSRT_API int wsrt_static_auth_new(wsrt_static_auth **out, const wsrt_static_toke
                                   size_t count, const wsrt_allocator *allocator);
 
 /** Its authenticator interface, valid as long as the object; NULL arguments do nothing. Any thread.
+ *  Where `wall` is below 1 nobody knows the time, and a token that ends is WSRT_ERR_UNAVAILABLE.
  *  @since 0.1 */
 WSRT_API void wsrt_static_auth_interface(wsrt_static_auth *a, wsrt_authenticator *out);
 

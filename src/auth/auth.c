@@ -150,6 +150,10 @@ static int authenticate(void *self, const wsrt_span *token, int64_t wall, wsrt_a
     if (found == NULL)
         return refuse(out, WSRT_AUTH_INVALID_TOKEN, 0);
     int64_t expires_at = found->bearer.expires_at;
+    if (expires_at != 0 && wall < 1) {
+        refuse(out, WSRT_AUTH_INVALID_TOKEN, expires_at);
+        return WSRT_ERR_UNAVAILABLE; /* nobody knows the time */
+    }
     if (expires_at != 0 && expires_at <= wall / 1000)
         return refuse(out, WSRT_AUTH_TOKEN_EXPIRED, expires_at);
     return wsrt_auth_result_set(out, &found->bearer);

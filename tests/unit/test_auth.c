@@ -177,6 +177,22 @@ START_TEST(a_token_is_good_until_the_second_it_expires)
 }
 END_TEST
 
+START_TEST(a_token_that_ends_admits_nobody_where_the_time_is_unknown)
+{
+    wsrt_static_token one = row(0, "green", "bob");
+    wsrt_static_auth *a;
+    wsrt_auth_result out;
+
+    bearers[0].expires_at = 100;
+    ck_assert_int_eq(wsrt_static_auth_new(&a, &one, 1, NULL), WSRT_OK);
+    ck_assert_int_eq(ask(a, "green", 0, &out), WSRT_ERR_UNAVAILABLE);
+    ck_assert_ptr_null(out.principal);
+    ck_assert_int_eq(ask(a, "green", -1, &out), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(ask(a, "green", 1, &out), WSRT_OK);
+    wsrt_static_auth_free(a);
+}
+END_TEST
+
 START_TEST(a_table_without_sense_is_refused)
 {
     static const char big[1025];
@@ -287,6 +303,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, an_unknown_token_is_refused_with_a_reason_and_nobody_in_the_result, 0,
                         sizeof strangers / sizeof strangers[0]);
     tcase_add_test(t, a_token_is_good_until_the_second_it_expires);
+    tcase_add_test(t, a_token_that_ends_admits_nobody_where_the_time_is_unknown);
     tcase_add_test(t, a_table_without_sense_is_refused);
     tcase_add_test(t, a_refused_allocation_leaves_no_table_behind);
     tcase_add_test(t, no_token_at_all_is_a_missing_one);
