@@ -68,7 +68,8 @@ int wsrt_sqlite_expire_some(wsrt_sqlite_store *s, void *expiry)
     sqlite3_bind_int64(st, 1, e->now_s);
     sqlite3_bind_int64(st, 2, e->limit < EXPIRE_AT_ONCE ? (int64_t)e->limit : EXPIRE_AT_ONCE);
     int rc = wsrt_sqlite_change(s, st, &e->rows);
-    *e->count -= rc == WSRT_OK ? (uint64_t)e->rows : 0;
+    if (rc == WSRT_OK)
+        wsrt_sqlite_less(e->count, e->rows);
     return rc;
 }
 

@@ -99,7 +99,7 @@ static int remove_one(wsrt_sqlite_store *s, void *arg)
     wsrt_sqlite_bind_text(st, 1, c->id);
     sqlite3_bind_int64(st, 2, c->time);
     int rc = wsrt_sqlite_change(s, st, &rows);
-    s->writer.counts.records -= (uint64_t)rows;
+    wsrt_sqlite_less(&s->writer.counts.records, rows);
     return rc;
 }
 
@@ -382,7 +382,8 @@ static int purge_node(wsrt_sqlite_store *s, void *arg)
     wsrt_sqlite_bind_text(st, 1, p->node);
     sqlite3_bind_int64(st, 2, p->epoch);
     int rc = wsrt_sqlite_change(s, st, &p->rows);
-    s->writer.counts.records -= rc == WSRT_OK ? (uint64_t)p->rows : 0;
+    if (rc == WSRT_OK)
+        wsrt_sqlite_less(&s->writer.counts.records, p->rows);
     return rc;
 }
 

@@ -26,7 +26,7 @@ static int prune(wsrt_sqlite_store *s)
     sqlite3_stmt *st = wsrt_sqlite_writing(s, WSRT_SQL_PRUNE);
     sqlite3_bind_int64(st, 1, over < PRUNE_AT_ONCE ? (int64_t)over : PRUNE_AT_ONCE);
     int rc = wsrt_sqlite_change(s, st, &rows);
-    s->writer.counts.messages -= (uint64_t)rows;
+    wsrt_sqlite_less(&s->writer.counts.messages, rows);
     return rc;
 }
 

@@ -130,6 +130,12 @@ struct wsrt_sqlite_store {
     atomic_int read_state;
 };
 
+/* Fewer rows; of those that another process stored there may be more than were ever counted. */
+static inline void wsrt_sqlite_less(uint64_t *count, int rows)
+{
+    *count -= (uint64_t)rows < *count ? (uint64_t)rows : *count;
+}
+
 /* ---- changes ------------------------------------------------------------------------------ */
 
 /* Runs `work` in a transaction, with what other threads bring at the same time, and returns when that

@@ -55,7 +55,7 @@ static int remove_one(wsrt_sqlite_store *s, void *arg)
     st = wsrt_sqlite_writing(s, WSRT_SQL_REMOVE_LATEST);
     wsrt_sqlite_bind_blob(st, 1, in->key);
     rc = wsrt_sqlite_change(s, st, NULL);
-    s->writer.counts.latest -= rc == WSRT_OK;
+    wsrt_sqlite_less(&s->writer.counts.latest, rc == WSRT_OK);
     return rc;
 }
 

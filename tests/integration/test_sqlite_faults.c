@@ -377,6 +377,72 @@ START_TEST(a_read_only_file_system_is_refused_and_its_records_stay)
 }
 END_TEST
 
+/* ---- others at the file ------------------------------------------------------------------- */
+
+static int append_number(const wsrt_history *h, int number, int64_t expires_at)
+{
+    char id[16];
+    wsrt_history_entry e = {.struct_size = sizeof e,
+                            .author = WSRT_AUTHOR_USER,
+                            .session_id = wsrt_span_cstr("s"),
+                            .timestamp = number,
+                            .expires_at = expires_at};
+
+    snprintf(id, sizeof id, "m%d", number);
+    e.message_id = wsrt_span_cstr(id);
+    return h->ops->append(h->self, &e);
+}
+
+static size_t messages_of(const wsrt_history *h)
+{
+    static char buffer[98304];
+    wsrt_history_entry page[128] = {{.struct_size = sizeof page[0]}};
+    wsrt_span session = wsrt_span_cstr("s");
+    wsrt_cursor c = {0};
+    size_t n = 0;
+
+    ck_assert_int_eq(h->ops->list(h->self, &session, &c, NOW, page, 128, buffer, sizeof buffer, &n),
+                     WSRT_OK);
+    return n;
+}
+
+/* Two servers on one file by mistake: what one stored and the other expired is on nobody's count. */
+START_TEST(expiring_what_another_process_stored_costs_no_other_message)
+{
+    wsrt_sqlite_store *first = open_at(path);
+    wsrt_history theirs = history;
+    wsrt_sqlite_store *second = open_at(path);
+    size_t removed = 0;
+
+    for (int i = 0; i < 70; i++)
+        ck_assert_int_eq(append_number(&theirs, i, i < 3 ? NOW : 0), WSRT_OK);
+    ck_assert_int_eq(history.ops->expire(history.self, NOW, 100, &removed), WSRT_OK);
+    ck_assert_uint_eq(removed, 3);
+    ck_assert_int_eq(append_number(&history, 70, 0), WSRT_OK);
+    ck_assert_uint_eq(messages_of(&history), 68);
+    wsrt_sqlite_store_free(second);
+    wsrt_sqlite_store_free(first);
+}
+END_TEST
+
+START_TEST(removing_what_another_process_stored_leaves_room_for_records)
+{
+    wsrt_sqlite_store *first = open_at(path);
+    wsrt_store theirs = store;
+    wsrt_sqlite_store *second = open_at(path);
+    wsrt_store ours = store;
+    wsrt_span id = wsrt_span_cstr("c1");
+
+    store = theirs;
+    ck_assert_int_eq(put_number(1), WSRT_OK);
+    store = ours;
+    ck_assert_int_eq(store.ops->remove(store.self, &id, 0), WSRT_OK);
+    ck_assert_int_eq(put_number(2), WSRT_OK);
+    wsrt_sqlite_store_free(second);
+    wsrt_sqlite_store_free(first);
+}
+END_TEST
+
 /* ---- power -------------------------------------------------------------------------------- */
 
 static struct {
@@ -512,6 +578,8 @@ Suite *suite(void)
     tcase_add_test(t, a_file_of_no_bytes_becomes_a_store);
     tcase_add_test(t, a_long_path_is_shown_by_its_end);
     tcase_add_test(t, damage_is_told_and_what_is_whole_is_read);
+    tcase_add_test(t, expiring_what_another_process_stored_costs_no_other_message);
+    tcase_add_test(t, removing_what_another_process_stored_leaves_room_for_records);
     tcase_add_checked_fixture(disks, setup, teardown);
     tcase_set_timeout(disks, 60);
     tcase_add_test(disks, a_disk_smaller_than_the_data_loses_nothing_that_was_acknowledged);
