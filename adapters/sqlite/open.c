@@ -61,6 +61,8 @@ static int refuse_code(struct opening *o, int code)
         status = WSRT_ERR_FORBIDDEN;
     if (primary == SQLITE_NOTADB)
         status = WSRT_ERR_MALFORMED;
+    if (primary == SQLITE_ERROR) /* a table of ours is not there */
+        return refuse(o, WSRT_ERR_CORRUPT, code, wsrt_sqlite_rule(SQLITE_CORRUPT));
     return refuse(o, status, code, wsrt_sqlite_rule(code));
 }
 
@@ -129,9 +131,10 @@ static int number(struct opening *o, sqlite3 *db, const char *sql, int64_t *out)
         code = sqlite3_step(st);
     if (code == SQLITE_ROW)
         *out = sqlite3_column_int64(st, 0);
-    int rc = code == SQLITE_ROW ? WSRT_OK : refuse_code(o, sqlite3_extended_errcode(db));
+    else
+        code = code == SQLITE_DONE ? SQLITE_CORRUPT : sqlite3_extended_errcode(db);
     sqlite3_finalize(st);
-    return rc;
+    return code == SQLITE_ROW ? WSRT_OK : refuse_code(o, code);
 }
 
 /* Journal mode is told as text, and SQLite keeps the old one where it cannot have the new. */
@@ -183,6 +186,10 @@ static int step_up(struct opening *o, sqlite3 *db, int64_t version)
     return rc != WSRT_OK ? rc : execute(o, db, sql);
 }
 
+/* Where the only row was lost, nothing would have to be written to wait for the disk. */
+static const char identify[] = "INSERT INTO store SELECT random(),0 "
+                               "WHERE NOT EXISTS(SELECT 1 FROM store)";
+
 /* All steps or none; another process may have made them meanwhile. */
 static int migrate(struct opening *o, sqlite3 *db)
 {
@@ -195,10 +202,23 @@ static int migrate(struct opening *o, sqlite3 *db)
     for (; rc == WSRT_OK && version < WSRT_SQLITE_VERSION; version++)
         rc = step_up(o, db, version);
     if (rc == WSRT_OK)
+        rc = execute(o, db, identify);
+    if (rc == WSRT_OK)
         rc = execute(o, db, "COMMIT");
     if (rc != WSRT_OK)
         sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
     return rc;
+}
+
+/* What a run that was killed had committed, but not waited for, goes into the database now, or is made
+ * durable with the next change that waits. */
+static void take_over(wsrt_sqlite_store *s)
+{
+    int frames = 0, moved = 0;
+    int code = sqlite3_wal_checkpoint_v2(s->writer.link.db, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                         &frames, &moved);
+
+    s->writer.unsettled = code != SQLITE_OK || moved < frames;
 }
 
 /* ---- all of it ---------------------------------------------------------------------------- */
@@ -240,6 +260,8 @@ static int open_writer(struct opening *o)
         rc = migrate(o, link->db);
     if (rc == WSRT_OK)
         sqlite3_wal_hook(link->db, note_frames, o->s);
+    if (rc == WSRT_OK)
+        take_over(o->s);
     return rc;
 }
 

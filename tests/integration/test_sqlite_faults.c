@@ -157,6 +157,12 @@ static void make_damaged_schema(void)
     overwrite(100, 3000);
 }
 
+static void make_robbed(void)
+{
+    wsrt_sqlite_store_free(open_at(path));
+    run_sql("DROP TABLE store");
+}
+
 static sqlite3 *holder;
 
 static void make_locked(void)
@@ -183,6 +189,7 @@ static const struct {
     {"a newer release's", make_newer, WSRT_ERR_VERSION, "newer release"},
     {"damaged", make_damaged, WSRT_ERR_CORRUPT, "damaged"},
     {"damaged schema", make_damaged_schema, WSRT_ERR_CORRUPT, "damaged"},
+    {"without a table of ours", make_robbed, WSRT_ERR_CORRUPT, "damaged"},
     {"locked", make_locked, WSRT_ERR_UNAVAILABLE, "locked"},
 };
 
@@ -566,6 +573,77 @@ START_TEST(a_power_cut_on_a_disk_that_lies_is_seen_to_lose)
 }
 END_TEST
 
+static int64_t last_active_in(const char *where)
+{
+    static char buffer[16384];
+    wsrt_span id = wsrt_span_cstr("c0");
+    wsrt_record r = {.struct_size = sizeof r};
+    wsrt_sqlite_store *db = open_at(where);
+
+    ck_assert_int_eq(store.ops->get(store.self, &id, NOW, &r, buffer, sizeof buffer), WSRT_OK);
+    wsrt_sqlite_store_free(db);
+    return r.last_active_at;
+}
+
+/* How many of some power cuts now undo the touch of the record. */
+static int cuts_that_undo(int64_t last_active)
+{
+    sqlite3_vfs *faulty = sqlite3_vfs_find("faulty");
+    char image[560];
+    int undone = 0;
+
+    snprintf(image, sizeof image, "%s/store.db", power.folder);
+    for (int i = 0; i < 8; i++) {
+        faulty_cut(power.folder, &power.random);
+        sqlite3_vfs_register(sqlite3_vfs_find("unix"), 1);
+        undone += last_active_in(image) != last_active;
+        sqlite3_vfs_register(faulty, 1);
+        remove_image();
+    }
+    return undone;
+}
+
+/* The first store is never heard of again, as if its process had been killed. */
+START_TEST(flushing_makes_durable_what_a_killed_run_had_committed)
+{
+    wsrt_span id = wsrt_span_cstr("c0");
+
+    start_cuts(0);
+    faulty_install();
+    wsrt_sqlite_store *killed = open_at(path);
+    ck_assert_int_eq(put_number(0), WSRT_OK);
+    ck_assert_int_eq(store.ops->touch(store.self, &id, 77000, 0), WSRT_OK);
+    ck_assert_int_gt(cuts_that_undo(77000), 0);
+    wsrt_sqlite_store *next = open_at(path);
+    ck_assert_int_eq(store.ops->flush(store.self), WSRT_OK);
+    ck_assert_int_eq(cuts_that_undo(77000), 0);
+    wsrt_sqlite_store_free(next);
+    wsrt_sqlite_store_free(killed);
+    faulty_remove();
+    rmdir(power.folder);
+}
+END_TEST
+
+/* As `.recover` may leave a file whose page of it was damaged. */
+START_TEST(a_file_that_lost_its_identity_is_given_one_and_flushing_waits_for_the_disk)
+{
+    wsrt_span id = wsrt_span_cstr("c0");
+
+    start_cuts(0);
+    faulty_install();
+    wsrt_sqlite_store_free(open_at(path));
+    run_sql("DELETE FROM store");
+    wsrt_sqlite_store *db = open_at(path);
+    ck_assert_int_eq(put_number(0), WSRT_OK);
+    ck_assert_int_eq(store.ops->touch(store.self, &id, 77000, 0), WSRT_OK);
+    ck_assert_int_eq(store.ops->flush(store.self), WSRT_OK);
+    ck_assert_int_eq(cuts_that_undo(77000), 0);
+    wsrt_sqlite_store_free(db);
+    faulty_remove();
+    rmdir(power.folder);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("sqlite_faults");
@@ -589,6 +667,8 @@ Suite *suite(void)
     tcase_set_timeout(p, 600);
     tcase_add_test(p, a_power_cut_at_any_write_undoes_nothing_that_was_acknowledged);
     tcase_add_test(p, a_power_cut_on_a_disk_that_lies_is_seen_to_lose);
+    tcase_add_test(p, flushing_makes_durable_what_a_killed_run_had_committed);
+    tcase_add_test(p, a_file_that_lost_its_identity_is_given_one_and_flushing_waits_for_the_disk);
     suite_add_tcase(s, t);
     suite_add_tcase(s, disks);
     suite_add_tcase(s, p);
