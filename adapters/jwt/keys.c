@@ -222,7 +222,9 @@ int wsrt_jwt_keys_new(wsrt_jwt_keys **out, wsrt_span text, uint32_t allowed,
     memset(r.set, 0, sizeof *r.set);
     r.set->allocator = *a;
     atomic_init(&r.set->refs, 1);
-    int rc = read_set(&r, text);
+    int rc = wsrt_jwt_sha256(r.set->digest, text);
+    if (rc == WSRT_OK)
+        rc = read_set(&r, text);
     wsrt_jwt_wipe(r.room, sizeof r.room);
     *why = r.why;
     if (rc == WSRT_OK)

@@ -19,6 +19,7 @@ typedef struct wsrt_jwt_key {
 typedef struct wsrt_jwt_keys {
     wsrt_allocator allocator;
     atomic_uint refs;
+    unsigned char digest[WSRT_JWT_SHA256]; /* of the text it was made of */
     size_t count;
     wsrt_jwt_key items[WSRT_JWT_KEYS_MAX];
 } wsrt_jwt_keys;

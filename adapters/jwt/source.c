@@ -89,6 +89,23 @@ static int swap_in(wsrt_jwt *j, wsrt_span text, int64_t max_age_s)
     return WSRT_OK;
 }
 
+/* The set there is, read or fetched again, only becomes fresh: an unknown kid is all it takes to have it
+ * read, and no tokens are to be forgotten for that. */
+static int take_again(wsrt_jwt *j, wsrt_span text, int64_t max_age_s)
+{
+    unsigned char digest[WSRT_JWT_SHA256];
+    int rc = wsrt_jwt_sha256(digest, text);
+
+    if (rc != WSRT_OK)
+        return rc;
+    pthread_mutex_lock(&j->lock);
+    int is_same = j->keys != NULL && wsrt_jwt_same(j->keys->digest, digest, sizeof digest);
+    if (is_same)
+        set_ages(j, max_age_s);
+    pthread_mutex_unlock(&j->lock);
+    return is_same ? WSRT_OK : swap_in(j, text, max_age_s);
+}
+
 int wsrt_jwt_keys_take(wsrt_jwt *j, wsrt_span text)
 {
     return swap_in(j, text, 0);
@@ -110,7 +127,7 @@ static int load_url(wsrt_jwt *j, char *dst)
         return rc;
     rc = fetch(j, &f);
     if (rc == WSRT_OK)
-        rc = swap_in(j, (wsrt_span){dst, f.len}, f.max_age_s);
+        rc = take_again(j, (wsrt_span){dst, f.len}, f.max_age_s);
     if (j->source.breaker != NULL)
         (void)wsrt_breaker_record(j->source.breaker, &permit, j->env.now(j->env.user),
                                   outcome_of(rc));
@@ -130,7 +147,7 @@ static int load(wsrt_jwt *j)
     } else {
         rc = read_file(j->source.file, text, WSRT_JWT_KEYS_BYTES, &len);
         if (rc == WSRT_OK)
-            rc = swap_in(j, (wsrt_span){text, len}, 0);
+            rc = take_again(j, (wsrt_span){text, len}, 0);
     }
     wsrt_jwt_wipe(text, WSRT_JWT_KEYS_BYTES); /* it may hold shared secrets */
     wsrt_adapter_realloc(&j->allocator, text, WSRT_JWT_KEYS_BYTES, 0);

@@ -174,7 +174,8 @@ WSRT_API int wsrt_jwt_verify(wsrt_jwt *j, wsrt_span token, int64_t wall, wsrt_jw
 WSRT_API int wsrt_jwt_set_keys(wsrt_jwt *j, wsrt_span jwks);
 
 /**
- * Reads the file or fetches the URL now, however fresh the keys are; blocks as long as that takes.
+ * Reads the file or fetches the URL now, however fresh the keys are; blocks as long as that takes. The
+ * same bytes again change no key and forget no token.
  *
  * @return WSRT_OK; on failure the old keys stay: WSRT_ERR_STATE (another thread is at it);
  *         WSRT_ERR_UNSUPPORTED (keys in memory); WSRT_ERR_CIRCUIT_OPEN; the fetcher's status;

@@ -557,6 +557,34 @@ START_TEST(a_file_is_read_again_when_told)
 }
 END_TEST
 
+/* Or everybody's tokens would be judged anew whenever somebody sends an unknown kid. */
+START_TEST(the_same_keys_read_again_forget_no_token)
+{
+    struct heap heap;
+    struct server s = {.body = jwks};
+    wsrt_jwks_fetcher fetcher = {&fetcher_ops, &s};
+    wsrt_jwt_options o = usual();
+
+    heap_init(&heap);
+    o.allocator = heap.allocator;
+    o.keys = (wsrt_span){NULL, 0};
+    o.keys_url = TEXT("https://example.com/jwks.json");
+    o.fetcher = &fetcher;
+    wsrt_jwt *j = make(&o);
+    wsrt_span t = sign_with(ours, NULL, good_claims);
+    ck_assert_int_eq(ask(j, t), WSRT_OK);
+    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
+    heap_arm(&heap, 0, 0);
+    ck_assert_int_eq(ask(j, t), WSRT_OK);
+    ck_assert_uint_eq(heap.calls, 0); /* it was known */
+    s.body = other_jwks;
+    ck_assert_int_eq(wsrt_jwt_refresh(j), WSRT_OK);
+    ck_assert_int_eq(ask(j, t), WSRT_ERR_UNAUTHENTICATED);
+    wsrt_jwt_free(j);
+    ck_assert_uint_eq(heap.live, 0);
+}
+END_TEST
+
 /* ---- memory and threads ---- */
 
 /* Makes a verifier and asks it, with keys from a fetcher; returns the first failure. */
@@ -711,6 +739,7 @@ Suite *suite(void)
                         sizeof urls / sizeof urls[0]);
     tcase_add_test(t, three_fetches_of_five_that_time_out_open_the_circuit);
     tcase_add_test(t, a_file_is_read_again_when_told);
+    tcase_add_test(t, the_same_keys_read_again_forget_no_token);
     tcase_add_test(t, every_refused_allocation_denies_and_leaves_nothing_behind);
     tcase_add_test(t, threads_judge_while_keys_are_swapped);
     tcase_add_loop_test(t, a_private_key_is_written_and_read_and_signs_the_same, 0, 2);
