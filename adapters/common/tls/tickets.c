@@ -10,8 +10,21 @@ static const int64_t rotate_ns = INT64_C(12) * 3600 * 1000000000;
 
 /* ---- keys ----------------------------------------------------------------------------------- */
 
+/* A child of fork() must not draw what its parent draws. */
+static int reseed(wsrt_tls_tickets *k)
+{
+    pid_t pid = getpid();
+
+    if (pid != k->pid && mbedtls_ctr_drbg_reseed(&k->drbg, NULL, 0) != 0)
+        return MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
+    k->pid = pid;
+    return 0;
+}
+
 static int renew(wsrt_tls_tickets *k, int i)
 {
+    if (reseed(k) != 0)
+        return WSRT_ERR_IO;
     mbedtls_ssl_ticket_free(&k->sets[i]);
     mbedtls_ssl_ticket_init(&k->sets[i]);
     return mbedtls_ssl_ticket_setup(&k->sets[i], mbedtls_ctr_drbg_random, &k->drbg,
@@ -62,8 +75,9 @@ static int rotate(wsrt_tls_tickets *k, int64_t now)
         return WSRT_OK;
     int stale = now - k->rotated >= 2 * rotate_ns;
     k->previous = 0;
-    if (renew(k, 1 - k->current) != WSRT_OK)
-        return WSRT_ERR_NOMEM; /* tried again with the next session */
+    int rc = renew(k, 1 - k->current);
+    if (rc != WSRT_OK)
+        return rc; /* tried again with the next session */
     k->current = 1 - k->current;
     k->previous = !stale;
     k->rotated = now;
@@ -79,17 +93,6 @@ int wsrt_tls_server_rotate(wsrt_tls *t, int64_t now)
 }
 
 /* ---- tickets -------------------------------------------------------------------------------- */
-
-/* A child of fork() must not draw what its parent draws. */
-static int reseed(wsrt_tls_tickets *k)
-{
-    pid_t pid = getpid();
-
-    if (pid != k->pid && mbedtls_ctr_drbg_reseed(&k->drbg, NULL, 0) != 0)
-        return MBEDTLS_ERR_CTR_DRBG_ENTROPY_SOURCE_FAILED;
-    k->pid = pid;
-    return 0;
-}
 
 static int write_ticket(void *user, const mbedtls_ssl_session *session, unsigned char *start,
                         const unsigned char *end, size_t *len, uint32_t *lifetime)
