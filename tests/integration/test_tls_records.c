@@ -4,11 +4,13 @@
 #include "common/tls/tls.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { MOST = 4 * 1024 * 1024 };
@@ -19,37 +21,48 @@ static struct {
     int fds[2];
     unsigned char sent[MOST], got[MOST];
     size_t sent_len, got_len;
+    int fills; /* how often somebody asked for entropy */
 } w;
 
 static int fill(void *user, void *dst, size_t len)
 {
     (void)user;
+    w.fills++;
     return getrandom(dst, len, 0) == (ssize_t)len ? WSRT_OK : WSRT_ERR_IO;
+}
+
+static const wsrt_tls_random entropy = {fill, NULL};
+
+/* As far as both can go; what each came to. */
+static void shake_hands(wsrt_tls_session *client, wsrt_tls_session *server, int results[2])
+{
+    results[0] = results[1] = WSRT_TLS_MORE;
+    for (int i = 0; i < 20; i++) {
+        results[0] = results[0] == WSRT_TLS_MORE ? wsrt_tls_handshake(client) : results[0];
+        results[1] = results[1] == WSRT_TLS_MORE ? wsrt_tls_handshake(server) : results[1];
+    }
 }
 
 /* A client and a server that have shaken hands. */
 static void set_up(void)
 {
-    static const wsrt_tls_random random = {fill, NULL};
     const wsrt_tls_trust trust = {.insecure = 1};
     const char *why = NULL;
-    int a = WSRT_TLS_MORE, b = WSRT_TLS_MORE;
+    int results[2];
 
     w.sent_len = w.got_len = 0;
+    w.fills = 0;
     ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, w.fds), 0);
-    ck_assert_int_eq(wsrt_tls_client_new(&w.contexts[0], &random, &trust, &why), WSRT_OK);
-    ck_assert_int_eq(wsrt_tls_server_new(&w.contexts[1], &random, NULL, &why), WSRT_OK);
+    ck_assert_int_eq(wsrt_tls_client_new(&w.contexts[0], &entropy, &trust, &why), WSRT_OK);
+    ck_assert_int_eq(wsrt_tls_server_new(&w.contexts[1], &entropy, NULL, &why), WSRT_OK);
     ck_assert_int_eq(wsrt_tls_server_load(w.contexts[1], wsrt_span_cstr(getenv("WSRT_TLS_CERT")),
                                           wsrt_span_cstr(getenv("WSRT_TLS_KEY")), &why),
                      WSRT_OK);
     ck_assert_int_eq(wsrt_tls_open(&w.from, w.contexts[0], w.fds[0], "localhost"), WSRT_OK);
     ck_assert_int_eq(wsrt_tls_open(&w.to, w.contexts[1], w.fds[1], NULL), WSRT_OK);
-    for (int i = 0; i < 20 && (a == WSRT_TLS_MORE || b == WSRT_TLS_MORE); i++) {
-        a = a == WSRT_TLS_MORE ? wsrt_tls_handshake(w.from) : a;
-        b = b == WSRT_TLS_MORE ? wsrt_tls_handshake(w.to) : b;
-    }
-    ck_assert_int_eq(a, WSRT_OK);
-    ck_assert_int_eq(b, WSRT_OK);
+    shake_hands(w.from, w.to, results);
+    ck_assert_int_eq(results[0], WSRT_OK);
+    ck_assert_int_eq(results[1], WSRT_OK);
 }
 
 static void tear_down(void)
@@ -265,6 +278,57 @@ START_TEST(a_handshake_step_takes_a_bounded_number_of_warnings)
 }
 END_TEST
 
+/* A file that lies beside the server's certificate. */
+static const char *beside(const char *name)
+{
+    static char path[1024];
+    const char *cert = getenv("WSRT_TLS_CERT"), *slash = strrchr(cert, '/');
+
+    snprintf(path, sizeof path, "%.*s/%s", (int)(slash - cert), cert, name);
+    return path;
+}
+
+START_TEST(an_authority_of_an_unknown_kind_does_not_hide_the_others)
+{
+    wsrt_tls_trust trust = {.roots_cstr = beside("mixed.pem")};
+    wsrt_tls_session *client, *server;
+    const char *why = NULL;
+    wsrt_tls *believer;
+    int pair[2], results[2];
+
+    ck_assert_int_eq(wsrt_tls_client_new(&believer, &entropy, &trust, &why), WSRT_OK);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    ck_assert_int_eq(wsrt_tls_open(&client, believer, pair[0], "localhost"), WSRT_OK);
+    ck_assert_int_eq(wsrt_tls_open(&server, w.contexts[1], pair[1], NULL), WSRT_OK);
+    shake_hands(client, server, results);
+    ck_assert_msg(results[0] == WSRT_OK, "%s", wsrt_tls_why(client));
+    wsrt_tls_close(client);
+    wsrt_tls_close(server);
+    wsrt_tls_free(believer);
+    close(pair[0]);
+    close(pair[1]);
+    trust.roots_cstr = beside("strange.pem");
+    ck_assert_int_eq(wsrt_tls_client_new(&believer, &entropy, &trust, &why), WSRT_ERR_REJECTED);
+}
+END_TEST
+
+START_TEST(a_child_of_fork_draws_ticket_keys_of_its_own)
+{
+    static const int64_t period = INT64_C(12) * 3600 * 1000000000;
+    int status;
+
+    ck_assert_int_eq(wsrt_tls_server_rotate(w.contexts[1], 0), WSRT_OK);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int before = w.fills;
+        int rc = wsrt_tls_server_rotate(w.contexts[1], period);
+        _exit(rc == WSRT_OK && w.fills > before ? 0 : 1);
+    }
+    ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+    ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("tls_records");
@@ -278,6 +342,8 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_record_that_comes_byte_by_byte_is_read_once_it_is_whole, 0, count);
     tcase_add_test(t, the_end_is_told_behind_what_was_written);
     tcase_add_test(t, a_handshake_step_takes_a_bounded_number_of_warnings);
+    tcase_add_test(t, an_authority_of_an_unknown_kind_does_not_hide_the_others);
+    tcase_add_test(t, a_child_of_fork_draws_ticket_keys_of_its_own);
     suite_add_tcase(s, t);
     return s;
 }

@@ -317,6 +317,19 @@ int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, wsrt_tls 
     return WSRT_OK;
 }
 
+/* A store of authorities may hold one of a kind that is not known here: the others are believed. */
+static int read_roots(wsrt_tls_config *c, const char *path_cstr, const char **why_cstr)
+{
+    pem text = {NULL, 0};
+    int rc = load_pem(&text, wsrt_span_cstr(path_cstr));
+
+    *why_cstr = "the authorities cannot be read";
+    if (rc == WSRT_OK && mbedtls_x509_crt_parse(&c->chain, text.text, text.size) < 0)
+        rc = refused(why_cstr, "the authorities are not PEM");
+    free_pem(&text);
+    return rc;
+}
+
 int wsrt_tls_client_new(wsrt_tls **out, const wsrt_tls_random *random, const wsrt_tls_trust *trust,
                         const char **why_cstr)
 {
@@ -334,7 +347,7 @@ int wsrt_tls_client_new(wsrt_tls **out, const wsrt_tls_random *random, const wsr
     if (t->config == NULL)
         rc = WSRT_ERR_NOMEM;
     else if (!t->insecure)
-        rc = wsrt_tls_read_chain(t->config, wsrt_span_cstr(roots_cstr), why_cstr);
+        rc = read_roots(t->config, roots_cstr, why_cstr);
     if (rc != WSRT_OK) {
         wsrt_tls_free(t);
         return rc;
