@@ -2,9 +2,19 @@
 
 #include <string.h>
 
+enum { NOBODY = UINT16_MAX, CHAINS = 256 };
+
+/* A name on the way down, and the one before it whose hash has the same chain. */
+typedef struct member {
+    wsrt_json name;
+    uint64_t hash;
+    uint16_t before;
+} member;
+
 /* Names of the objects from the root down to the value being looked at. */
 typedef struct checker {
-    wsrt_json names[WSRT_JWT_MEMBERS_MAX];
+    member names[WSRT_JWT_MEMBERS_MAX];
+    uint16_t chains[CHAINS]; /* the last of each */
     size_t used;
     const char *why;
 } checker;
@@ -13,6 +23,34 @@ static int refuse(checker *c, const char *why)
 {
     c->why = why;
     return WSRT_ERR_REJECTED;
+}
+
+/* FNV-1a from where the stack happens to lie, so that nobody can send names that share a chain. */
+static uint64_t hash_of(const checker *c, const char *text, size_t len)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)c * 0x9e3779b97f4a7c15u;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3u;
+    return hash ^ hash >> 32;
+}
+
+static int is_there(const checker *c, uint64_t hash, wsrt_span name, size_t first)
+{
+    uint16_t i = c->chains[hash % CHAINS];
+
+    for (; i != NOBODY && i >= first; i = c->names[i].before)
+        if (c->names[i].hash == hash && wsrt_json_equal(&c->names[i].name, name))
+            return 1;
+    return 0;
+}
+
+static void leave(checker *c, size_t first)
+{
+    while (c->used > first) {
+        const member *last = &c->names[--c->used];
+        c->chains[last->hash % CHAINS] = last->before;
+    }
 }
 
 static int check_name(checker *c, const wsrt_json *name, size_t first)
@@ -26,10 +64,12 @@ static int check_name(checker *c, const wsrt_json *name, size_t first)
         return refuse(c, "a name is too long");
     if (len > 0 && memchr(text, '\0', len) != NULL)
         return refuse(c, "a name holds a NUL");
-    for (size_t i = first; i < c->used; i++)
-        if (wsrt_json_equal(&c->names[i], (wsrt_span){text, len}))
-            return refuse(c, "a member is there twice");
-    c->names[c->used++] = *name;
+    uint64_t hash = hash_of(c, text, len);
+    if (is_there(c, hash, (wsrt_span){text, len}, first))
+        return refuse(c, "a member is there twice");
+    uint16_t *chain = &c->chains[hash % CHAINS];
+    c->names[c->used] = (member){*name, hash, *chain};
+    *chain = (uint16_t)c->used++;
     return WSRT_OK;
 }
 
@@ -50,7 +90,7 @@ static int check(checker *c, const wsrt_json *value, int depth)
         if (rc == WSRT_OK)
             rc = check(c, &child, depth + 1);
     }
-    c->used = first;
+    leave(c, first);
     return rc;
 }
 
@@ -60,6 +100,7 @@ int wsrt_jwt_object(wsrt_span text, wsrt_json *out, const char **why)
     wsrt_json root;
 
     c.used = 0;
+    memset(c.chains, 0xff, sizeof c.chains); /* NOBODY */
     if (wsrt_json_parse(&root, text, NULL) != WSRT_OK) {
         *why = "not JSON";
         return WSRT_ERR_MALFORMED;

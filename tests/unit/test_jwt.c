@@ -103,6 +103,8 @@ static const struct {
     {CLAIMS("\"exp\":1000060,\"\\u0065xp\":1000060"), "a member is there twice"},
     {CLAIMS("\"exp\":1000060,\"x\":{\"a\":[{\"b\":1,\"b\":2}]}"), "a member is there twice"},
     {CLAIMS("\"exp\":1000060,\"x\":{\"b\":1},\"y\":{\"b\":1}"), ""},
+    {CLAIMS("\"exp\":1000060,\"x\":{\"x\":{\"x\":1},\"y\":{\"x\":1}},\"y\":1"), ""},
+    {CLAIMS("\"exp\":1000060,\"x\":{\"y\":{\"x\":1}},\"y\":1,\"x\":2"), "a member is there twice"},
     {CLAIMS("\"exp\":1000060,\"a\\u0000b\":1"), "a name holds a NUL"},
     {CLAIMS("\"exp\":1000060,\"x\":[[[[[[[1]]]]]]]"), ""},
     {CLAIMS("\"exp\":1000060,\"x\":[[[[[[[[1]]]]]]]]"), "too many levels"},
