@@ -1,6 +1,7 @@
 /* Records of TLS over a socket: what is read is what was written, however both are cut. */
 #include "suite.h"
 
+#include "common/tls/compat.h"
 #include "common/tls/tls.h"
 
 #include <errno.h>
@@ -278,6 +279,69 @@ START_TEST(a_handshake_step_takes_a_bounded_number_of_warnings)
 }
 END_TEST
 
+/* ---- a peer of another make --------------------------------------------------------------- */
+
+static int draw(void *user, unsigned char *dst, size_t len)
+{
+    return fill(user, dst, len) == WSRT_OK ? 0 : -1;
+}
+
+static int put(void *user, const unsigned char *bytes, size_t len)
+{
+    return (int)send(*(int *)user, bytes, len, MSG_NOSIGNAL);
+}
+
+static int take(void *user, unsigned char *dst, size_t room)
+{
+    ssize_t n = recv(*(int *)user, dst, room, 0);
+
+    return n < 0 ? MBEDTLS_ERR_SSL_WANT_READ : (int)n;
+}
+
+/* RFC 5246 section 6.2.1: data of no bytes may be sent, against who counts records. */
+START_TEST(records_of_no_bytes_are_not_the_end)
+{
+    mbedtls_ssl_config config;
+    mbedtls_ssl_context peer;
+    wsrt_tls_session *server;
+    char got[2 * WSRT_TLS_RECORD];
+    int pair[2], rc[2] = {WSRT_TLS_MORE, MBEDTLS_ERR_SSL_WANT_READ};
+
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    mbedtls_ssl_config_init(&config);
+    mbedtls_ssl_init(&peer);
+    ck_assert_int_eq(mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_CLIENT,
+                                                 MBEDTLS_SSL_TRANSPORT_STREAM,
+                                                 MBEDTLS_SSL_PRESET_DEFAULT),
+                     0);
+    mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_NONE);
+    mbedtls_ssl_conf_rng(&config, draw, NULL);
+    ck_assert_int_eq(mbedtls_ssl_setup(&peer, &config), 0);
+    ck_assert_int_eq(mbedtls_ssl_set_hostname(&peer, "localhost"), 0);
+    mbedtls_ssl_set_bio(&peer, &pair[0], put, take, NULL);
+    ck_assert_int_eq(wsrt_tls_open(&server, w.contexts[1], pair[1], NULL), WSRT_OK);
+    for (int i = 0; i < 20; i++) {
+        rc[1] = rc[1] != 0 ? mbedtls_ssl_handshake(&peer) : 0;
+        rc[0] = rc[0] == WSRT_TLS_MORE ? wsrt_tls_handshake(server) : rc[0];
+    }
+    ck_assert_int_eq(rc[0], WSRT_OK);
+    ck_assert_int_eq(rc[1], 0);
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(mbedtls_ssl_write(&peer, (const unsigned char *)"", 0), 0);
+    ck_assert_int_eq(mbedtls_ssl_write(&peer, (const unsigned char *)"hello", 5), 5);
+    ck_assert_int_eq(wsrt_tls_read(server, got, sizeof got), 5);
+    ck_assert_int_eq(wsrt_tls_read(server, got, sizeof got), -1);
+    ck_assert_int_eq(errno, EAGAIN);
+    shutdown(pair[0], SHUT_WR);
+    ck_assert_int_eq(wsrt_tls_read(server, got, sizeof got), 0);
+    wsrt_tls_close(server);
+    mbedtls_ssl_free(&peer);
+    mbedtls_ssl_config_free(&config);
+    close(pair[0]);
+    close(pair[1]);
+}
+END_TEST
+
 /* A file that lies beside the server's certificate. */
 static const char *beside(const char *name)
 {
@@ -342,6 +406,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_record_that_comes_byte_by_byte_is_read_once_it_is_whole, 0, count);
     tcase_add_test(t, the_end_is_told_behind_what_was_written);
     tcase_add_test(t, a_handshake_step_takes_a_bounded_number_of_warnings);
+    tcase_add_test(t, records_of_no_bytes_are_not_the_end);
     tcase_add_test(t, an_authority_of_an_unknown_kind_does_not_hide_the_others);
     tcase_add_test(t, a_child_of_fork_draws_ticket_keys_of_its_own);
     suite_add_tcase(s, t);

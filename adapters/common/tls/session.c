@@ -29,8 +29,9 @@ struct wsrt_tls_session {
     int fd;
     int receives; /* that the call under way may still make */
     int resumed;
-    int failed; /* nothing can be sent or read any more */
-    int ended;  /* by the peer */
+    int failed;  /* nothing can be sent or read any more */
+    int hung_up; /* the socket has no more */
+    int ended;   /* by the peer */
     int bye;
     int ip_len; /* a client's: the server is an address; 0 = a name */
     unsigned char ip[16];
@@ -91,6 +92,7 @@ static int receive_bytes(void *user, unsigned char *dst, size_t room)
         return MBEDTLS_ERR_SSL_WANT_READ;
     s->receives--;
     ssize_t n = recv(s->fd, dst, room, 0);
+    s->hung_up |= n == 0;
     if (n >= 0)
         return (int)n;
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)
@@ -290,9 +292,10 @@ ssize_t wsrt_tls_read(wsrt_tls_session *s, void *dst, size_t room)
             got += (size_t)n;
         else if (is_waiting(n))
             break;
-        else if (n == 0 || n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || n == MBEDTLS_ERR_SSL_CONN_EOF)
+        else if (n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || n == MBEDTLS_ERR_SSL_CONN_EOF ||
+                 (n == 0 && s->hung_up))
             s->ended = 1;
-        else if (!compat_is_ticket(n))
+        else if (n < 0 && !compat_is_ticket(n)) /* 0: data of no bytes */
             s->failed = 1;
     }
     return got > 0 ? (ssize_t)got : nothing_read(s);
