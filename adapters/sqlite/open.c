@@ -137,7 +137,8 @@ static int number(struct opening *o, sqlite3 *db, const char *sql, int64_t *out)
     return code == SQLITE_ROW ? WSRT_OK : refuse_code(o, code);
 }
 
-/* Journal mode is told as text, and SQLite keeps the old one where it cannot have the new. */
+/* Journal mode is told as text, and SQLite keeps the old one where it cannot have the new. Only when the
+ * statement ends has it been written. */
 static int write_ahead(struct opening *o, sqlite3 *db)
 {
     sqlite3_stmt *st = NULL;
@@ -146,7 +147,9 @@ static int write_ahead(struct opening *o, sqlite3 *db)
     if (code == SQLITE_OK)
         code = sqlite3_step(st);
     int ours = code == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(st, 0), "wal") == 0;
-    code = code == SQLITE_ROW ? SQLITE_OK : sqlite3_extended_errcode(db);
+    if (code == SQLITE_ROW)
+        code = sqlite3_step(st);
+    code = code == SQLITE_DONE ? SQLITE_OK : sqlite3_extended_errcode(db);
     sqlite3_finalize(st);
     if (code != SQLITE_OK)
         return refuse_code(o, code);

@@ -450,6 +450,52 @@ START_TEST(removing_what_another_process_stored_leaves_room_for_records)
 }
 END_TEST
 
+/* Whether the file is one that readers need not wait for. */
+static int writes_ahead(void)
+{
+    sqlite3 *other;
+    sqlite3_stmt *st;
+
+    ck_assert_int_eq(sqlite3_open(path, &other), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_prepare_v2(other, "PRAGMA journal_mode", -1, &st, NULL), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_step(st), SQLITE_ROW);
+    int ours = strcmp((const char *)sqlite3_column_text(st, 0), "wal") == 0;
+    sqlite3_finalize(st);
+    sqlite3_close(other);
+    return ours;
+}
+
+/* 1 = it was refused. */
+static int opens_with_fault(enum faulty_call call, size_t nth)
+{
+    wsrt_sqlite_store *db;
+    wsrt_sqlite_error why = {0};
+
+    unlink(path);
+    faulty_fail(call, nth, call == FAULTY_SYNC ? SQLITE_IOERR_FSYNC : SQLITE_FULL, 0);
+    int rc = wsrt_sqlite_store_new(&db, wsrt_span_cstr(path), NULL, &why);
+    faulty_fail(call, 0, 0, 0);
+    if (rc == WSRT_OK)
+        ck_assert_msg(writes_ahead(), "no write-ahead log after fault %zu", nth);
+    else
+        ck_assert_msg(strstr(why.text, path) == why.text, "%s", why.text);
+    wsrt_sqlite_store_free(rc == WSRT_OK ? db : open_at(path));
+    ck_assert(writes_ahead());
+    return rc != WSRT_OK;
+}
+
+START_TEST(a_disk_that_fails_once_while_a_store_is_made_leaves_no_store_of_another_kind)
+{
+    int refused = 0;
+
+    faulty_install();
+    for (size_t nth = 1; nth < 12; nth++)
+        refused += opens_with_fault(_i, nth);
+    faulty_remove();
+    ck_assert_int_ge(refused, 2);
+}
+END_TEST
+
 /* ---- power -------------------------------------------------------------------------------- */
 
 static struct {
@@ -656,6 +702,9 @@ Suite *suite(void)
     tcase_add_test(t, a_file_of_no_bytes_becomes_a_store);
     tcase_add_test(t, a_long_path_is_shown_by_its_end);
     tcase_add_test(t, damage_is_told_and_what_is_whole_is_read);
+    tcase_add_loop_test(
+        t, a_disk_that_fails_once_while_a_store_is_made_leaves_no_store_of_another_kind, 0,
+        FAULTY_CALLS);
     tcase_add_test(t, expiring_what_another_process_stored_costs_no_other_message);
     tcase_add_test(t, removing_what_another_process_stored_leaves_room_for_records);
     tcase_add_checked_fixture(disks, setup, teardown);
