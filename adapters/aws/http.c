@@ -31,6 +31,7 @@ typedef struct slot {
     int retries;
     int signed_anew; /* bits of what may be done once */
     int repeated;    /* as the answer's */
+    int64_t skew;    /* by which it was signed */
     int64_t wake;
     struct curl_slist list[FIELDS];
     size_t lines;
@@ -237,10 +238,10 @@ static int sign(slot *s)
     wsrt_sigv4_scope scope = {.region = wsrt_span_cstr(s->a->region),
                               .service = wsrt_span_cstr(r->service)};
     wsrt_sigv4_signer signer = {.access_key = wsrt_span_cstr(s->keys->access)};
-    int64_t wall = s->a->env.wall(s->a->env.user) + atomic_load(&e->skew);
     static const char lead[] = "Authorization: ";
 
-    wsrt_sigv4_time(scope.time, wall);
+    s->skew = atomic_load(&e->skew);
+    wsrt_sigv4_time(scope.time, s->a->env.wall(s->a->env.user) + s->skew);
     snprintf(s->date, sizeof s->date, "X-Amz-Date: %.*s", WSRT_SIGV4_TIME, scope.time);
     add_line(s, s->date);
     if (s->keys->token[0] != '\0') {
@@ -494,7 +495,7 @@ static int finish(lane *l, slot *s, CURLcode code)
     l->active--;
     s->stage = WAITING;
     read_answer(s, code);
-    wsrt_aws_verdict verdict = wsrt_aws_judge(&s->r.answer, a->env.wall(a->env.user));
+    wsrt_aws_verdict verdict = wsrt_aws_judge(&s->r.answer, a->env.wall(a->env.user) + s->skew);
     if (verdict == WSRT_AWS_DONE && s->r.answer.rc == WSRT_OK)
         give_tokens(a, s->retries > 0 ? WSRT_AWS_RETRY_COST : 1);
     return !retry(s, verdict, was_sent(code));

@@ -166,6 +166,7 @@ typedef enum wsrt_aws_verdict {
     WSRT_AWS_EXPIRED    /* sign again, with other credentials */
 } wsrt_aws_verdict;
 
+/* `wall`: by the clock that signed the request. */
 wsrt_aws_verdict wsrt_aws_judge(const wsrt_aws_answer *answer, int64_t wall);
 /* Keeps the name of an error: what is behind '#' and before ':'. */
 void wsrt_aws_error_name(char *dst, wsrt_span text);

@@ -260,6 +260,38 @@ START_TEST(a_clock_that_is_wrong_is_put_right_once)
 }
 END_TEST
 
+START_TEST(a_clock_that_has_been_set_right_meanwhile_is_believed_again)
+{
+    struct aws_rig r;
+
+    rig_open(&r);
+    r.script.wants_date = 1;
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+    aws_wall_ms += (int64_t)2 * 3600 * 1000;
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 4);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 5);
+    aws_rig_close(&r);
+}
+END_TEST
+
+START_TEST(a_refusal_by_the_right_clock_is_not_asked_for_twice)
+{
+    struct aws_rig r;
+
+    rig_open(&r);
+    r.script.wants_date = 1;
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+    r.script.wants_date = 0;
+    r.script.answer.status = 403;
+    strcpy(r.script.answer.fields, "Date: Fri, 20 Nov 2026 12:00:00 GMT\r\n");
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_FORBIDDEN);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 3);
+    aws_rig_close(&r);
+}
+END_TEST
+
 /* ---- many ----------------------------------------------------------------------------------- */
 
 struct crowd {
@@ -737,6 +769,8 @@ Suite *suite(void)
     tcase_add_test(t, nobody_listening_is_unavailable);
     tcase_add_test(t, what_cannot_be_posted_is_refused_here);
     tcase_add_test(t, a_clock_that_is_wrong_is_put_right_once);
+    tcase_add_test(t, a_clock_that_has_been_set_right_meanwhile_is_believed_again);
+    tcase_add_test(t, a_refusal_by_the_right_clock_is_not_asked_for_twice);
     tcase_add_test(t, posts_to_many_each_have_their_result_and_share_connections);
     tcase_add_test(t, a_storm_of_failures_uses_its_quota_up);
     tcase_add_test(t, a_storm_of_gone_connections_is_one_request_each_and_costs_no_quota);
