@@ -168,6 +168,8 @@ static int next_request(void *user, wsrt_aws_request *r)
     r->target = "GraniteServiceVersion20100801.PutMetricData";
     r->body = (wsrt_span){m->current->text, m->current->len};
     r->flags = WSRT_AWS_NO_RETRY;
+    if ((m->flags & WSRT_AWS_METRICS_AT_LEAST_ONCE) == 0)
+        r->flags |= WSRT_AWS_ONCE;
     r->most = LARGEST_ANSWER;
     return 1;
 }

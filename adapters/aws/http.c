@@ -31,6 +31,7 @@ typedef struct slot {
     int retries;
     int signed_anew; /* bits of what may be done once */
     int repeated;    /* as the answer's */
+    int sent;        /* times that this attempt was, the most is two */
     int64_t skew;    /* by which it was signed */
     int64_t wake;
     struct curl_slist list[FIELDS];
@@ -211,6 +212,23 @@ static size_t on_field(char *data, size_t size, size_t count, void *user)
     return len;
 }
 
+/* Just before a request is written. By itself libcurl writes it again, over a new connection, when a
+ * kept one turns out closed before a byte of the answer came. */
+static int on_send(void *user, char *peer, char *local, int peer_port, int local_port)
+{
+    slot *s = user;
+
+    (void)peer;
+    (void)local;
+    (void)peer_port;
+    (void)local_port;
+    if (s->sent > 0 && (s->r.flags & WSRT_AWS_ONCE) != 0)
+        return CURL_PREREQFUNC_ABORT;
+    s->repeated |= s->sent > 0;
+    s->sent++;
+    return CURL_PREREQFUNC_OK;
+}
+
 /* ---- what goes out ------------------------------------------------------------------------- */
 
 static void add_line(slot *s, char *line)
@@ -356,6 +374,8 @@ static CURL *easy_new(slot *s)
     curl_easy_setopt(e, CURLOPT_WRITEDATA, s);
     curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_field);
     curl_easy_setopt(e, CURLOPT_HEADERDATA, s);
+    curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_send);
+    curl_easy_setopt(e, CURLOPT_PREREQDATA, s);
     return e;
 }
 
@@ -367,6 +387,7 @@ static void begin(lane *l, slot *s)
     int rc = WSRT_OK;
 
     s->stage = WAITING;
+    s->sent = 0;
     answer->len = 0;
     *answer = (wsrt_aws_answer){.body = answer->body, .cap = answer->cap};
     wsrt_aws_keys_give(s->a, s->keys);
@@ -404,20 +425,13 @@ static int status_of(CURLcode code, int so_far)
     }
 }
 
-/* Whether the service can have done what it was asked. */
-static int was_sent(CURLcode code)
-{
-    return code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_HOST &&
-           code != CURLE_COULDNT_RESOLVE_PROXY && code != CURLE_SSL_CONNECT_ERROR;
-}
-
 static void read_answer(slot *s, CURLcode code)
 {
     wsrt_aws_answer *answer = &s->r.answer;
     long status = 0;
 
     answer->rc = status_of(code, answer->rc);
-    answer->unsure = code != CURLE_OK && was_sent(code);
+    answer->unsure = code != CURLE_OK && s->sent > 0;
     curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
     answer->status = (int)status;
     answer->repeated = s->repeated;
@@ -463,7 +477,7 @@ static int sign_anew(slot *s, wsrt_aws_verdict verdict)
     return 1;
 }
 
-static int retry(slot *s, wsrt_aws_verdict verdict, int sent)
+static int retry(slot *s, wsrt_aws_verdict verdict)
 {
     wsrt_aws *a = s->a;
     uint32_t base = a->backoff_ms, chance = 0;
@@ -473,7 +487,7 @@ static int retry(slot *s, wsrt_aws_verdict verdict, int sent)
         return sign_anew(s, verdict);
     if (verdict == WSRT_AWS_DONE || (s->r.flags & WSRT_AWS_NO_RETRY) != 0 ||
         (uint32_t)s->retries + 1 >= a->attempts ||
-        (once && sent && verdict == WSRT_AWS_TRANSIENT) ||
+        (once && s->sent > 0 && verdict == WSRT_AWS_TRANSIENT) ||
         a->env.random(a->env.user, &chance, sizeof chance) != WSRT_OK)
         return 0;
     base = verdict == WSRT_AWS_THROTTLED ? base * THROTTLE_FACTOR : base;
@@ -481,7 +495,7 @@ static int retry(slot *s, wsrt_aws_verdict verdict, int sent)
     s->wake = a->env.now(a->env.user) + delay * MILLION;
     if ((s->r.deadline != 0 && s->wake >= s->r.deadline) || !take_tokens(a))
         return 0;
-    s->repeated |= sent && verdict == WSRT_AWS_TRANSIENT;
+    s->repeated |= s->sent > 0 && verdict == WSRT_AWS_TRANSIENT;
     s->retries++;
     return 1;
 }
@@ -498,7 +512,7 @@ static int finish(lane *l, slot *s, CURLcode code)
     wsrt_aws_verdict verdict = wsrt_aws_judge(&s->r.answer, a->env.wall(a->env.user) + s->skew);
     if (verdict == WSRT_AWS_DONE && s->r.answer.rc == WSRT_OK)
         give_tokens(a, s->retries > 0 ? WSRT_AWS_RETRY_COST : 1);
-    return !retry(s, verdict, was_sent(code));
+    return !retry(s, verdict);
 }
 
 /* ---- a batch --------------------------------------------------------------------------------- */

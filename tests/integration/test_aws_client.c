@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
@@ -170,6 +172,51 @@ START_TEST(at_most_once_repeats_only_what_cannot_have_arrived)
         ck_assert_int_eq(fake_aws_requests(r.fake), rows[i].requests);
         aws_rig_close(&r);
     }
+}
+END_TEST
+
+/* Its first connection is closed instead of the second answer; whatever comes later is answered. */
+static void drop_the_kept(void *user, const struct fake_request *q, struct fake_answer *answer)
+{
+    (void)user;
+    answer->manner = q->number == 2 ? FAKE_CLOSE : FAKE_PLAIN;
+}
+
+START_TEST(at_most_once_does_not_repeat_what_a_kept_connection_has_lost)
+{
+    struct aws_rig r;
+
+    aws_rig_start(&r, drop_the_kept);
+    aws_rig_sender(&r, NULL, WSRT_AWS_AT_MOST_ONCE);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 2);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_OK);
+    aws_rig_close(&r);
+}
+END_TEST
+
+START_TEST(at_most_once_repeats_what_was_never_sent)
+{
+    struct aws_rig r;
+    wsrt_aws_sender_options p = {.struct_size = sizeof p, .flags = WSRT_AWS_AT_MOST_ONCE};
+    char url[64];
+    int port, silent = fake_aws_silent(&port), attempts = 0;
+
+    aws_rig_start(&r, aws_serve);
+    wsrt_aws_options o = aws_rig_options(&r);
+    o.connect_timeout_ms = 100;
+    snprintf(url, sizeof url, "https://127.0.0.1:%d/prod", port);
+    p.endpoint = wsrt_span_cstr(url);
+    ck_assert_int_eq(wsrt_aws_new(&r.aws, &o), WSRT_OK);
+    ck_assert_int_eq(wsrt_aws_sender_new(&r.posts, r.aws, &p), WSRT_OK);
+    wsrt_aws_sender_interface(r.posts, &r.sender);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_TIMEOUT);
+    for (int fd; (fd = accept(silent, NULL, NULL)) >= 0; attempts++)
+        close(fd);
+    ck_assert_int_eq(attempts, 3);
+    close(silent);
+    aws_rig_close(&r);
 }
 END_TEST
 
@@ -764,6 +811,8 @@ Suite *suite(void)
     tcase_add_loop_test(t, the_status_decides_whatever_the_body_says, 0, COUNT(odd_bodies));
     tcase_add_test(t, a_failure_that_passes_is_not_seen);
     tcase_add_test(t, at_most_once_repeats_only_what_cannot_have_arrived);
+    tcase_add_test(t, at_most_once_does_not_repeat_what_a_kept_connection_has_lost);
+    tcase_add_test(t, at_most_once_repeats_what_was_never_sent);
     tcase_add_test(t, a_service_that_says_nothing_times_out);
     tcase_add_test(t, a_deadline_ends_the_retries);
     tcase_add_test(t, nobody_listening_is_unavailable);

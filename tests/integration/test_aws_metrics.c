@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
@@ -32,6 +33,7 @@ struct rig {
     struct heap heap;
     int64_t now;
     uint32_t chance;
+    uint32_t connect_timeout_ms;
     wsrt_monitor *monitor;
     wsrt_aws_metrics *sink;
 };
@@ -134,6 +136,7 @@ static int open_sink(struct rig *r, uint32_t flags)
     o.allocator = r->heap.allocator;
     o.env = &env;
     o.timeout_ms = 5000;
+    o.connect_timeout_ms = r->connect_timeout_ms;
     int rc = wsrt_aws_new(&r->base.aws, &o);
 
     return rc == WSRT_OK ? wsrt_aws_metrics_new(&r->sink, r->base.aws, r->monitor, &p) : rc;
@@ -361,6 +364,47 @@ START_TEST(a_body_whose_answer_is_lost_is_told_again_only_on_request)
 }
 END_TEST
 
+START_TEST(a_body_that_a_kept_connection_has_lost_is_not_told_twice)
+{
+    struct rig r;
+
+    open_rig(&r, 0);
+    complete(&r, 3);
+    minute(&r);
+    r.watch.answer.manner = FAKE_CLOSE;
+    r.watch.chance = 256;
+    complete(&r, 2);
+    minute(&r);
+    ck_assert_int_eq(fake_aws_requests(r.base.fake), 2);
+    ck_assert_uint_eq(counts(&r).unsure, 1);
+    close_rig(&r);
+}
+END_TEST
+
+START_TEST(a_body_that_could_not_be_sent_in_time_stays)
+{
+    wsrt_aws_metrics_options p = {.struct_size = sizeof p};
+    char url[64];
+    struct rig r;
+    int port, silent = fake_aws_silent(&port);
+
+    start(&r);
+    r.connect_timeout_ms = 100;
+    ck_assert_int_eq(open_sink(&r, 0), WSRT_OK);
+    wsrt_aws_metrics_free(r.sink);
+    snprintf(url, sizeof url, "https://127.0.0.1:%d", port);
+    p.endpoint = wsrt_span_cstr(url);
+    ck_assert_int_eq(wsrt_aws_metrics_new(&r.sink, r.base.aws, r.monitor, &p), WSRT_OK);
+    complete(&r, 3);
+    minute(&r);
+    ck_assert_uint_eq(counts(&r).failed, 1);
+    ck_assert_uint_eq(counts(&r).unsure, 0);
+    ck_assert_uint_gt(counts(&r).queued_bytes, 0);
+    close(silent);
+    close_rig(&r);
+}
+END_TEST
+
 START_TEST(a_machine_that_does_not_listen_loses_nothing)
 {
     struct rig r;
@@ -571,6 +615,8 @@ Suite *suite(void)
     tcase_add_loop_test(t, a_failing_flush_says_why_and_keeps_everything, 0, COUNT(passing));
     tcase_add_test(t, what_cloudwatch_calls_wrong_is_given_up_and_the_next_goes);
     tcase_add_loop_test(t, a_body_whose_answer_is_lost_is_told_again_only_on_request, 0, 2);
+    tcase_add_test(t, a_body_that_a_kept_connection_has_lost_is_not_told_twice);
+    tcase_add_test(t, a_body_that_could_not_be_sent_in_time_stays);
     tcase_add_test(t, a_machine_that_does_not_listen_loses_nothing);
     tcase_add_test(t, a_failing_cloudwatch_is_asked_ever_more_seldom);
     tcase_add_test(t, a_step_does_not_wait_for_cloudwatch);

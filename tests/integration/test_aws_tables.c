@@ -722,6 +722,20 @@ START_TEST(a_put_that_finds_what_its_lost_attempt_stored_has_succeeded)
 }
 END_TEST
 
+/* Not only our own attempts: libcurl makes another where a kept connection turns out closed. */
+START_TEST(a_put_that_a_kept_connection_has_lost_finds_what_it_stored)
+{
+    static const struct aws_step steps[] = {
+        {.status = 200}, {.manner = FAKE_CLOSE}, EXISTS_ALREADY, {200, OURS, NULL, 0}};
+
+    open_with(WSRT_AWS_SHAPE_A, steps, COUNT(steps));
+    ck_assert_int_eq(do_get(), WSRT_ERR_NOT_FOUND);
+    ck_assert_int_eq(do_put_if_absent(), WSRT_OK);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 4);
+    close_rig();
+}
+END_TEST
+
 /* ---- items of other writers ------------------------------------------------------------------ */
 
 START_TEST(what_others_wrote_is_read_as_far_as_it_makes_sense)
@@ -1072,6 +1086,7 @@ Suite *suite(void)
     tcase_add_test(t, credentials_that_have_expired_are_asked_for_again);
     tcase_add_test(t, without_credentials_nothing_is_asked);
     tcase_add_test(t, a_put_that_finds_what_its_lost_attempt_stored_has_succeeded);
+    tcase_add_test(t, a_put_that_a_kept_connection_has_lost_finds_what_it_stored);
     tcase_add_test(t, what_others_wrote_is_read_as_far_as_it_makes_sense);
     tcase_add_test(t, a_walk_leaves_out_what_is_no_connection_or_has_expired);
     tcase_add_test(t, a_walk_goes_on_where_the_service_says);

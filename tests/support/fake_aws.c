@@ -242,22 +242,34 @@ static void *accept_peers(void *arg)
     }
 }
 
+static int listen_somewhere(int flags, int *port)
+{
+    struct sockaddr_in place = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    socklen_t len = sizeof place;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+
+    if (bind(fd, (struct sockaddr *)&place, sizeof place) != 0 || listen(fd, 128) != 0 ||
+        getsockname(fd, (struct sockaddr *)&place, &len) != 0)
+        abort();
+    *port = ntohs(place.sin_port);
+    return fd;
+}
+
+int fake_aws_silent(int *port)
+{
+    return listen_somewhere(SOCK_NONBLOCK, port);
+}
+
 struct fake_aws *fake_aws_start(fake_handler handler, void *user)
 {
     struct fake_aws *f = calloc(1, sizeof *f);
-    struct sockaddr_in place = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    socklen_t len = sizeof place;
 
     f->handler = handler;
     f->user = user;
     pthread_mutex_init(&f->lock, NULL);
-    f->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (bind(f->listener, (struct sockaddr *)&place, sizeof place) != 0 ||
-        listen(f->listener, 128) != 0 ||
-        getsockname(f->listener, (struct sockaddr *)&place, &len) != 0 ||
-        pthread_create(&f->thread, NULL, accept_peers, f) != 0)
+    f->listener = listen_somewhere(0, &f->port);
+    if (pthread_create(&f->thread, NULL, accept_peers, f) != 0)
         abort();
-    f->port = ntohs(place.sin_port);
     return f;
 }
 

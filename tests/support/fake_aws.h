@@ -45,6 +45,9 @@ int fake_aws_port(const struct fake_aws *f);
 int fake_aws_requests(struct fake_aws *f);
 int fake_aws_connections(struct fake_aws *f);
 
+/* A listener on the loopback that takes connections and never says a word; accepting does not block. */
+int fake_aws_silent(int *port);
+
 /* 1 when the field is there and has the value. */
 int fake_field_is(const struct fake_request *q, const char *name, const char *value);
 
