@@ -242,7 +242,7 @@ static void request_done(void *user, wsrt_aws_request *r)
 
 static int begin(wsrt_aws_metrics *m)
 {
-    const wsrt_aws_batch batch = {next_request, request_done, m, 1, 0};
+    const wsrt_aws_batch batch = {next_request, request_done, m, 1, 0, 0};
 
     m->is_taken = 0;
     m->current = take_first(m);

@@ -9,7 +9,7 @@
 enum {
     MINUTE = 60 * 1000,
     EARLY = 15 * MINUTE, /* before the end: time to ask for others */
-    PAUSE = 10 * 1000,   /* after a failure, while the old ones serve */
+    PAUSE = 10 * 1000,   /* after a search, while what there is serves */
     CONTAINER_TIMEOUT = 2000,
     METADATA_TIMEOUT = 1000,
     LARGEST_ANSWER = 64 * 1024,
@@ -282,7 +282,10 @@ static enum need need_of(const wsrt_aws *a, int64_t wall)
         return NOW;
     if (keys->expires_at == 0 || wall < keys->expires_at - EARLY)
         return NOTHING;
-    return wall < keys->expires_at ? SOON : NOW;
+    int serves = wall < keys->expires_at;
+    if (wall < a->credentials.not_before && (serves || a->credentials.outcome == WSRT_OK))
+        return NOTHING; /* nobody has newer ones */
+    return serves ? SOON : NOW;
 }
 
 /* With the lock held, which is given up meanwhile. */
@@ -298,7 +301,9 @@ static int refresh(wsrt_aws *a)
     int64_t wall = a->env.wall(a->env.user);
     pthread_mutex_lock(&a->credentials.lock);
     a->credentials.asking = 0;
-    a->credentials.not_before = rc == WSRT_OK ? 0 : wall + PAUSE;
+    a->credentials.not_before = wall + PAUSE;
+    a->credentials.outcome = rc;
+    a->credentials.searches++;
     if (rc == WSRT_OK) {
         wsrt_aws_keys_give(a, a->credentials.keys);
         a->credentials.keys = fresh;
@@ -308,19 +313,30 @@ static int refresh(wsrt_aws *a)
     return rc;
 }
 
+/* What there is to do after the searches of others; `*rc` is theirs when they were in vain. With the
+ * lock held. */
+static enum need wait_for_others(wsrt_aws *a, int64_t wall, int *rc)
+{
+    unsigned before = a->credentials.searches;
+    enum need need = need_of(a, wall);
+
+    while (need == NOW && a->credentials.asking && *rc == WSRT_OK) {
+        pthread_cond_wait(&a->credentials.changed, &a->credentials.lock);
+        need = need_of(a, wall);
+        if (need == NOW && a->credentials.searches != before)
+            *rc = a->credentials.outcome;
+    }
+    return need;
+}
+
 int wsrt_aws_keys_take(wsrt_aws *a, wsrt_aws_keys **out)
 {
     int64_t wall = a->env.wall(a->env.user);
     int rc = WSRT_OK;
 
     pthread_mutex_lock(&a->credentials.lock);
-    enum need need = need_of(a, wall);
-    while (need == NOW && a->credentials.asking) {
-        pthread_cond_wait(&a->credentials.changed, &a->credentials.lock);
-        need = need_of(a, wall);
-    }
-    if (need == NOW ||
-        (need == SOON && !a->credentials.asking && wall >= a->credentials.not_before))
+    enum need need = wait_for_others(a, wall, &rc);
+    if (rc == WSRT_OK && (need == NOW || (need == SOON && !a->credentials.asking)))
         rc = refresh(a);
     if (need == SOON)
         rc = WSRT_OK; /* the old ones still serve */

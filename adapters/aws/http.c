@@ -49,6 +49,17 @@ typedef struct wsrt_aws_lane {
     struct wsrt_aws_lane *next;
 } lane;
 
+/* A batch under way. */
+typedef struct run {
+    wsrt_aws *a;
+    lane *lane;
+    const wsrt_aws_batch *batch;
+    int64_t next_start;
+    int exhausted;
+    int no_keys; /* why there are no credentials: the rest of the batch does not look again */
+    size_t busy; /* slots that hold a request */
+} run;
+
 /* ---- memory ------------------------------------------------------------------------------- */
 
 void wsrt_aws_answer_free(wsrt_aws *a, wsrt_aws_answer *answer)
@@ -381,30 +392,39 @@ static CURL *easy_new(slot *s)
 
 /* ---- an attempt ------------------------------------------------------------------------------ */
 
-static void begin(lane *l, slot *s)
+static int take_keys(run *r, slot *s)
+{
+    wsrt_aws_keys_give(s->a, s->keys);
+    s->keys = NULL;
+    if (s->r.service != NULL && r->no_keys == WSRT_OK)
+        r->no_keys = wsrt_aws_keys_take(s->a, &s->keys);
+    return s->r.service != NULL ? r->no_keys : WSRT_OK;
+}
+
+static int is_late(const slot *s)
+{
+    return s->r.deadline != 0 && s->a->env.now(s->a->env.user) >= s->r.deadline;
+}
+
+static void begin(run *r, slot *s)
 {
     wsrt_aws_answer *answer = &s->r.answer;
-    int rc = WSRT_OK;
 
     s->stage = WAITING;
     s->sent = 0;
-    answer->len = 0;
     *answer = (wsrt_aws_answer){.body = answer->body, .cap = answer->cap};
-    wsrt_aws_keys_give(s->a, s->keys);
-    s->keys = NULL;
-    if (s->r.service != NULL)
-        rc = wsrt_aws_keys_take(s->a, &s->keys);
+    int rc = is_late(s) ? WSRT_ERR_TIMEOUT : take_keys(r, s);
     if (rc == WSRT_OK)
-        rc = write_head(s);
+        rc = is_late(s) ? WSRT_ERR_TIMEOUT : write_head(s);
     if (rc == WSRT_OK) {
         set_up(s);
-        rc = curl_multi_add_handle(l->multi, s->easy) == CURLM_OK ? WSRT_OK : WSRT_ERR_NOMEM;
+        rc = curl_multi_add_handle(r->lane->multi, s->easy) == CURLM_OK ? WSRT_OK : WSRT_ERR_NOMEM;
     }
     answer->rc = rc;
     if (rc != WSRT_OK)
         return;
     s->stage = ACTIVE;
-    l->active++;
+    r->lane->active++;
 }
 
 static int status_of(CURLcode code, int so_far)
@@ -435,7 +455,9 @@ static void read_answer(slot *s, CURLcode code)
     curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
     answer->status = (int)status;
     answer->repeated = s->repeated;
-    if (answer->rc == WSRT_OK && answer->has_crc &&
+    if (answer->rc == WSRT_ERR_TOO_LARGE && status >= 400)
+        answer->rc = WSRT_OK; /* a page of somebody's proxy: the status says enough */
+    if (code == CURLE_OK && answer->rc == WSRT_OK && answer->has_crc &&
         wsrt_crc32((wsrt_span){answer->body, answer->len}) != answer->crc)
         answer->rc = WSRT_ERR_CORRUPT;
     if (answer->rc == WSRT_OK && status >= 400)
@@ -517,15 +539,6 @@ static int finish(lane *l, slot *s, CURLcode code)
 
 /* ---- a batch --------------------------------------------------------------------------------- */
 
-typedef struct run {
-    wsrt_aws *a;
-    lane *lane;
-    const wsrt_aws_batch *batch;
-    int64_t next_start;
-    int exhausted;
-    size_t busy; /* slots that hold a request */
-} run;
-
 static int grow(run *r)
 {
     lane *l = r->lane;
@@ -564,7 +577,7 @@ static void end_request(run *r, slot *s)
 
 static void attempt(run *r, slot *s)
 {
-    begin(r->lane, s);
+    begin(r, s);
     if (s->stage != ACTIVE)
         end_request(r, s);
 }
@@ -573,8 +586,9 @@ static void attempt(run *r, slot *s)
 static int start_next(run *r, slot *s)
 {
     int64_t now = r->batch->interval > 0 ? r->a->env.now(r->a->env.user) : 0;
+    int is_over = r->batch->deadline != 0 && now >= r->batch->deadline;
 
-    if (r->exhausted || now < r->next_start)
+    if (r->exhausted || (now < r->next_start && !is_over))
         return 0;
     s->r = (wsrt_aws_request){0};
     if (!r->batch->next(r->batch->user, &s->r)) {
@@ -753,7 +767,7 @@ static void done_single(void *user, wsrt_aws_request *r)
 int wsrt_aws_ask(wsrt_aws *a, wsrt_aws_request *r)
 {
     struct single one = {.r = r};
-    const wsrt_aws_batch batch = {next_single, done_single, &one, 1, 0};
+    const wsrt_aws_batch batch = {next_single, done_single, &one, 1, 0, 0};
 
     r->answer = (wsrt_aws_answer){0};
     int rc = wsrt_aws_run(a, &batch);

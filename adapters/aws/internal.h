@@ -143,6 +143,7 @@ typedef struct wsrt_aws_batch {
     void *user;
     size_t width;
     int64_t interval; /* ns between two beginnings */
+    int64_t deadline; /* monotonic: what is left then need not wait for its turn; 0 = none */
 } wsrt_aws_batch;
 
 /* WSRT_OK when each request was done; WSRT_ERR_NOMEM when not even one could begin. */
@@ -200,7 +201,9 @@ struct wsrt_aws {
         int fixed;          /* given in the options */
         int asking;         /* a thread is at it */
         int refused;        /* by a service: only others will do */
-        int64_t not_before; /* Unix ms: after a failure */
+        int outcome;        /* of the last search */
+        unsigned searches;  /* that have ended */
+        int64_t not_before; /* Unix ms: a while after the last search */
     } credentials;
     struct {
         pthread_mutex_t lock;

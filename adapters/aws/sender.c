@@ -77,7 +77,8 @@ static int status_of_answer(const wsrt_aws_answer *answer)
 static int result_of(const wsrt_aws_sender *s, const wsrt_aws_request *r)
 {
     const wsrt_aws_answer *answer = &r->answer;
-    int rc = answer->rc == WSRT_OK ? status_of_answer(answer) : answer->rc;
+    int said = answer->rc == WSRT_OK || answer->rc == WSRT_ERR_TOO_LARGE; /* of its body */
+    int rc = said ? status_of_answer(answer) : answer->rc;
 
     switch (rc) {
     case WSRT_ERR_NOT_FOUND: /* no credentials */
@@ -177,6 +178,7 @@ static int sender_post_many(void *self, const wsrt_span *ids, size_t n, const ws
     f.deadline = deadline_of(s, post->deadline);
     batch.width = n < s->width ? n : s->width;
     batch.interval = s->rate == 0 ? 0 : BILLION / s->rate;
+    batch.deadline = f.deadline;
     return wsrt_aws_run(s->a, &batch);
 }
 

@@ -34,8 +34,8 @@ typedef struct wsrt_aws wsrt_aws;
  * ~/.aws/credentials and ~/.aws/config, or those that AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE
  * name; the endpoint of a container (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or _FULL_URI); the
  * instance metadata service, version 2 only, unless AWS_EC2_METADATA_DISABLED is "true". Those that
- * expire are asked for again from 15 minutes before, by one caller at a time; while that fails, the
- * old ones serve until they expire. @since 0.1
+ * expire are asked for again from 15 minutes before, by one caller at a time, at most every 10 s; while
+ * that fails, the old ones serve until they expire. @since 0.1
  */
 typedef struct wsrt_aws_options {
     uint32_t struct_size;        /**< sizeof(wsrt_aws_options) */

@@ -4,6 +4,7 @@
 #include "scratch.h"
 #include "suite.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,10 @@ static const struct status_row {
     {504, WSRT_ERR_UNAVAILABLE, 3, FAKE_PLAIN},
     {200, WSRT_ERR_UNAVAILABLE, 3, FAKE_TRUNCATED},
     {200, WSRT_ERR_UNAVAILABLE, 3, FAKE_CLOSE},
+    {200, WSRT_OK, 1, FAKE_ENDLESS},
+    {302, WSRT_ERR_UNAVAILABLE, 1, FAKE_ENDLESS},
+    {410, WSRT_ERR_GONE, 1, FAKE_ENDLESS},
+    {503, WSRT_ERR_UNAVAILABLE, 3, FAKE_ENDLESS},
 };
 
 START_TEST(each_answer_has_its_result_and_is_repeated_or_not)
@@ -364,6 +369,46 @@ static void post_to_all(struct aws_rig *r, struct crowd *c)
     ck_assert_int_eq(r->sender.ops->post_many(r->sender.self, c->ids, MANY, &post, c->results),
                      WSRT_OK);
 }
+
+START_TEST(posts_to_many_end_with_their_time_however_slow_their_rate)
+{
+    wsrt_env env = {.struct_size = sizeof env};
+    wsrt_aws_sender_options p = {.struct_size = sizeof p, .rate = 10, .timeout_ms = 300};
+    struct crowd crowd;
+    struct aws_rig r;
+
+    rig_open(&r);
+    wsrt_aws_sender_free(r.posts);
+    p.endpoint = wsrt_span_cstr(r.url);
+    ck_assert_int_eq(wsrt_aws_sender_new(&r.posts, r.aws, &p), WSRT_OK);
+    wsrt_aws_sender_interface(r.posts, &r.sender);
+    gather(&crowd);
+    ck_assert_int_eq(wsrt_env_default(&env), WSRT_OK);
+    int64_t began = env.now(env.user);
+    post_to_all(&r, &crowd);
+    ck_assert_int_lt(env.now(env.user) - began, (int64_t)10 * 1000000000); /* 200 at 10 a second */
+    ck_assert_int_eq(crowd.results[MANY - 1], WSRT_ERR_TIMEOUT);
+    ck_assert_int_lt(fake_aws_requests(r.fake), MANY / 2);
+    aws_rig_close(&r);
+}
+END_TEST
+
+START_TEST(what_is_past_its_deadline_is_not_sent)
+{
+    static const int64_t deadlines[] = {1, -1, INT64_MIN};
+    wsrt_span id = wsrt_span_cstr("a");
+    struct aws_rig r;
+
+    rig_open(&r);
+    for (size_t i = 0; i < COUNT(deadlines); i++) {
+        const wsrt_post post = {
+            .struct_size = sizeof post, .data = wsrt_span_cstr("x"), .deadline = deadlines[i]};
+        ck_assert_int_eq(r.sender.ops->post(r.sender.self, &id, &post), WSRT_ERR_TIMEOUT);
+    }
+    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    aws_rig_close(&r);
+}
+END_TEST
 
 START_TEST(posts_to_many_each_have_their_result_and_share_connections)
 {
@@ -673,6 +718,79 @@ START_TEST(credentials_are_renewed_before_they_end)
 }
 END_TEST
 
+START_TEST(an_endpoint_that_has_no_newer_ones_is_not_asked_at_every_turn)
+{
+    struct aws_rig r;
+
+    aws_rig_start(&r, hand_out);
+    use_container(&r);
+    chain(&r);
+    expect_key(&r, "AK1");
+    aws_wall_ms = ((int64_t)AWS_WALL + 46 * 60) * 1000;
+    expect_key(&r, "AK2"); /* ends when the first do */
+    expect_key(&r, "AK2");
+    aws_wall_ms += 9999;
+    expect_key(&r, "AK2");
+    aws_wall_ms += 1;
+    expect_key(&r, "AK3");
+    aws_wall_ms = ((int64_t)AWS_WALL + 61 * 60) * 1000;
+    expect_key(&r, "AK4"); /* has ended, but is the best there is */
+    expect_key(&r, "AK4");
+    aws_rig_close(&r);
+}
+END_TEST
+
+/* The metadata service is there, and never answers. */
+static void *ask_for_credentials(void *aws)
+{
+    return (void *)(intptr_t)wsrt_aws_credentials(aws, NULL, 0);
+}
+
+START_TEST(who_waited_for_a_search_in_vain_does_not_search_again)
+{
+    enum { THREADS = 8 };
+    pthread_t threads[THREADS];
+    struct aws_rig r;
+    void *rc;
+
+    aws_rig_start(&r, hand_out);
+    r.script.answer.status = 500;
+    r.script.answer.manner = FAKE_SILENT;
+    chain(&r);
+    for (int i = 0; i < THREADS; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, ask_for_credentials, r.aws), 0);
+    for (int i = 0; i < THREADS; i++) {
+        ck_assert_int_eq(pthread_join(threads[i], &rc), 0);
+        ck_assert_int_eq((int)(intptr_t)rc, WSRT_ERR_TIMEOUT);
+    }
+    ck_assert_int_lt(fake_aws_requests(r.fake), THREADS);
+    aws_rig_close(&r);
+}
+END_TEST
+
+START_TEST(posts_to_many_look_for_credentials_in_vain_once)
+{
+    struct crowd crowd;
+    struct aws_rig r;
+
+    aws_rig_start(&r, hand_out);
+    use_container(&r);
+    r.script.answer.status = 500;
+    wsrt_aws_options o = aws_rig_options(&r);
+    o.access_key = o.secret_key = (wsrt_span){0};
+    aws_rig_sender(&r, &o, 0);
+    gather(&crowd);
+    post_to_all(&r, &crowd);
+    for (int i = 0; i < MANY; i++)
+        ck_assert_int_eq(crowd.results[i], WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 3); /* attempts of one search */
+    r.script.answer.status = 200;
+    post_to_all(&r, &crowd);
+    ck_assert_int_ne(crowd.results[0], WSRT_ERR_UNAVAILABLE);
+    aws_rig_close(&r);
+}
+END_TEST
+
 START_TEST(while_renewing_fails_the_old_ones_serve_until_they_end)
 {
     struct aws_rig r;
@@ -820,6 +938,8 @@ Suite *suite(void)
     tcase_add_test(t, a_clock_that_is_wrong_is_put_right_once);
     tcase_add_test(t, a_clock_that_has_been_set_right_meanwhile_is_believed_again);
     tcase_add_test(t, a_refusal_by_the_right_clock_is_not_asked_for_twice);
+    tcase_add_test(t, posts_to_many_end_with_their_time_however_slow_their_rate);
+    tcase_add_test(t, what_is_past_its_deadline_is_not_sent);
     tcase_add_test(t, posts_to_many_each_have_their_result_and_share_connections);
     tcase_add_test(t, a_storm_of_failures_uses_its_quota_up);
     tcase_add_test(t, a_storm_of_gone_connections_is_one_request_each_and_costs_no_quota);
@@ -833,6 +953,9 @@ Suite *suite(void)
     tcase_add_test(t, an_old_metadata_service_is_not_asked);
     tcase_add_test(t, a_container_elsewhere_or_a_broken_token_is_refused);
     tcase_add_test(t, credentials_are_renewed_before_they_end);
+    tcase_add_test(t, an_endpoint_that_has_no_newer_ones_is_not_asked_at_every_turn);
+    tcase_add_test(t, who_waited_for_a_search_in_vain_does_not_search_again);
+    tcase_add_test(t, posts_to_many_look_for_credentials_in_vain_once);
     tcase_add_test(t, while_renewing_fails_the_old_ones_serve_until_they_end);
     tcase_add_test(t, without_credentials_a_post_is_forbidden);
     tcase_add_test(t, settings_without_sense_are_refused);
