@@ -195,7 +195,7 @@ static int judge(const wsrt_aws_metrics *m, const wsrt_aws_answer *answer)
     default:
         break;
     }
-    if (answer->status == 401 || answer->status == 403 || answer->status == 404)
+    if (wsrt_aws_is_refused(answer))
         return WSRT_ERR_FORBIDDEN;
     return answer->status >= 400 && answer->status < 500 ? WSRT_ERR_INVALID : WSRT_ERR_UNAVAILABLE;
 }

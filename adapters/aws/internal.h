@@ -169,6 +169,8 @@ typedef enum wsrt_aws_verdict {
 
 /* `wall`: by the clock that signed the request. */
 wsrt_aws_verdict wsrt_aws_judge(const wsrt_aws_answer *answer, int64_t wall);
+/* Whether settings or permissions are wrong, and not the request. */
+int wsrt_aws_is_refused(const wsrt_aws_answer *answer);
 /* Keeps the name of an error: what is behind '#' and before ':'. */
 void wsrt_aws_error_name(char *dst, wsrt_span text);
 /* The name in an error's JSON body, if it has one. */

@@ -34,6 +34,23 @@ static const char *const clock_matters[] = {
 
 static const char *const expired[] = {"ExpiredTokenException", "ExpiredToken", NULL};
 
+/* Others than 403 come with them too: services that speak JSON say 400. */
+static const char *const settings[] = {"AccessDenied",
+                                       "AccessDeniedException",
+                                       "AuthFailure",
+                                       "IncompleteSignature",
+                                       "IncompleteSignatureException",
+                                       "InvalidClientTokenId",
+                                       "InvalidSignatureException",
+                                       "MissingAuthenticationToken",
+                                       "MissingAuthenticationTokenException",
+                                       "NotAuthorized",
+                                       "OptInRequired",
+                                       "RequestExpired",
+                                       "SignatureDoesNotMatch",
+                                       "UnrecognizedClientException",
+                                       NULL};
+
 static int is_among(const char *name, const char *const *names)
 {
     while (*names != NULL && strcmp(*names, name) != 0)
@@ -72,6 +89,12 @@ wsrt_aws_verdict wsrt_aws_judge(const wsrt_aws_answer *answer, int64_t wall)
     if (is_among(answer->error, expired))
         return WSRT_AWS_EXPIRED;
     return is_skewed(answer, wall) ? WSRT_AWS_SKEWED : WSRT_AWS_DONE;
+}
+
+int wsrt_aws_is_refused(const wsrt_aws_answer *answer)
+{
+    return answer->status == 401 || answer->status == 403 || answer->status == 404 ||
+           (answer->status == 400 && is_among(answer->error, settings));
 }
 
 int64_t wsrt_aws_delay(uint32_t base_ms, int n, uint32_t chance, int64_t retry_after)

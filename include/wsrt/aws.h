@@ -278,9 +278,9 @@ WSRT_API void wsrt_aws_metrics_free(wsrt_aws_metrics *m);
  *
  * Requests are PutMetricData in AWS JSON 1.0 (version 2010-08-01), one at a time. A body that fails
  * stays, and is tried again after up to 1, 2, ... 20 s, while throttled up to 4, 8, ... 20 s; what came
- * meanwhile waits behind it. A body is given up when CloudWatch calls it wrong (400), when the queue is
- * full, and unless the flag says otherwise when the connection broke and nobody knows whether it was
- * taken. Each of these is counted and logged.
+ * meanwhile waits behind it. A body is given up when CloudWatch calls it wrong (400, but for refusals of
+ * who asks), when the queue is full, and unless the flag says otherwise when the connection broke and
+ * nobody knows whether it was taken. Each of these is counted and logged.
  *
  * @param wait_ms  0 = for an event loop, which goes on at once; at most a day
  * @param next_ms  receives when to come again, in ms; NULL = not wanted

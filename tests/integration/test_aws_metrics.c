@@ -278,6 +278,9 @@ static const struct {
     {400, "x-amzn-ErrorType: com.amazonaws#ThrottlingException:x\r\n"},
     {403, "x-amzn-ErrorType: AccessDenied\r\n"},
     {404, ""},
+    {400, "x-amzn-ErrorType: AccessDeniedException\r\n"},
+    {400, "x-amzn-ErrorType: UnrecognizedClientException\r\n"},
+    {400, "x-amzn-ErrorType: InvalidSignatureException\r\n"},
 };
 
 START_TEST(nothing_is_lost_or_told_twice_while_cloudwatch_fails_now_and_then)
@@ -309,6 +312,7 @@ START_TEST(a_failing_flush_says_why_and_keeps_everything)
 {
     static const int wanted[] = {WSRT_ERR_UNAVAILABLE, WSRT_ERR_UNAVAILABLE, WSRT_ERR_THROTTLED,
                                  WSRT_ERR_THROTTLED,   WSRT_ERR_THROTTLED,   WSRT_ERR_FORBIDDEN,
+                                 WSRT_ERR_FORBIDDEN,   WSRT_ERR_FORBIDDEN,   WSRT_ERR_FORBIDDEN,
                                  WSRT_ERR_FORBIDDEN};
     struct rig r;
 
