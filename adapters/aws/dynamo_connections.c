@@ -49,14 +49,15 @@ static int is_utf8(wsrt_span text)
     return wsrt_json_finish(&w, NULL) != WSRT_ERR_MALFORMED;
 }
 
-static int get_record(wsrt_aws_tables *t, wsrt_span id, wsrt_record *out, char *text)
+static int get_record(wsrt_aws_tables *t, wsrt_span id, int64_t deadline, wsrt_record *out,
+                      char *text)
 {
     const struct subject s = {t, id, NULL};
     wsrt_dynamo_request q = {.operation = "GetItem",
                              .table = t->connections,
                              .more = write_consistent_key,
                              .arg = &s,
-                             .deadline = wsrt_dynamo_deadline(t)};
+                             .deadline = deadline};
     wsrt_aws_answer answer;
     wsrt_json body, item;
 
@@ -70,14 +71,18 @@ static int get_record(wsrt_aws_tables *t, wsrt_span id, wsrt_record *out, char *
 }
 
 /* An attempt whose answer was lost may have stored the record that stands in its own way. */
-static int is_ours(wsrt_aws_tables *t, const wsrt_record *in)
+static int look_whose(wsrt_aws_tables *t, const wsrt_record *in, int64_t deadline)
 {
     char text[WSRT_DYNAMO_RECORD_TEXT];
     wsrt_record there;
+    int rc = get_record(t, in->connection_id, deadline, &there, text);
 
-    return get_record(t, in->connection_id, &there, text) == WSRT_OK &&
-           there.connected_at == in->connected_at && there.last_active_at == in->last_active_at &&
-           there.expires_at == in->expires_at && wsrt_span_equal(there.user_id, in->user_id);
+    if (rc != WSRT_OK)
+        return rc == WSRT_ERR_NOT_FOUND ? WSRT_ERR_EXISTS : rc; /* another's, gone by now */
+    return there.connected_at == in->connected_at && there.last_active_at == in->last_active_at &&
+                   there.expires_at == in->expires_at && wsrt_span_equal(there.user_id, in->user_id)
+               ? WSRT_OK
+               : WSRT_ERR_EXISTS;
 }
 
 static int put(void *self, const wsrt_record *record, int if_absent, int64_t now_s)
@@ -108,8 +113,8 @@ static int put(void *self, const wsrt_record *record, int if_absent, int64_t now
         q.values[0] = (wsrt_dynamo_value){.alias = ":now", .type = "N", .number = now_s};
     }
     rc = wsrt_dynamo_ask(t, &q, &answer, &body);
-    if (rc == WSRT_ERR_EXISTS && answer.repeated && is_ours(t, &in))
-        rc = WSRT_OK;
+    if (rc == WSRT_ERR_EXISTS && answer.repeated)
+        rc = look_whose(t, &in, q.deadline);
     wsrt_aws_answer_free(t->a, &answer);
     return rc;
 }
@@ -124,7 +129,7 @@ static int get(void *self, const wsrt_span *id, int64_t now_s, wsrt_record *out,
     if (!wsrt_adapter_id_ok(id) || wsrt_page_start(&page, out, sizeof *out, 1) != WSRT_OK ||
         wsrt_page_text(&page, buf, cap) != WSRT_OK)
         return WSRT_ERR_INVALID;
-    int rc = get_record(self, *id, &r, text);
+    int rc = get_record(self, *id, wsrt_dynamo_deadline(self), &r, text);
     if (rc == WSRT_OK && r.expires_at != 0 && r.expires_at <= now_s)
         rc = WSRT_ERR_NOT_FOUND;
     if (rc != WSRT_OK)

@@ -79,8 +79,9 @@ static const struct {
     const char *filter[2]; /* of everybody, of those who have signed in */
 } expressions[] = {
     {NULL,
-     {"begins_with(#p, :p) AND (attribute_not_exists(#t) OR #t > :now)",
-      "begins_with(#p, :p) AND (attribute_not_exists(#t) OR #t > :now) AND attribute_exists(#u)"}},
+     {"begins_with(#p, :p) AND #p = #s AND (attribute_not_exists(#t) OR #t > :now)",
+      "begins_with(#p, :p) AND #p = #s AND (attribute_not_exists(#t) OR #t > :now) AND "
+      "attribute_exists(#u)"}},
     {"#u = :u", {"attribute_not_exists(#t) OR #t > :now", "attribute_not_exists(#t) OR #t > :now"}},
     {"#c = :c",
      {"attribute_not_exists(#t) OR #t > :now",
@@ -139,6 +140,7 @@ static wsrt_dynamo_request request_of(const void *user)
     value(&q, (wsrt_dynamo_value){.alias = ":now", .type = "N", .number = w->now_s});
     if (is_scan(w)) {
         alias(&q, "#p", t->partition_key);
+        alias(&q, "#s", t->sort_key);
         value(&q, (wsrt_dynamo_value){
                       .alias = ":p", .type = "S", .text = wsrt_span_cstr("CONNECTION#")});
     }

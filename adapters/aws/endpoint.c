@@ -32,13 +32,15 @@ int wsrt_aws_endpoint_set(wsrt_aws_endpoint *e, wsrt_span url)
 {
     static const char *const near[] = {"169.254.169.254", "169.254.170.2", "169.254.170.23",
                                        "[fd00:ec2::254]", "[fd00:ec2::23]"};
-    size_t scheme = starts(url, "https://") ? 8 : starts(url, "http://") ? 7 : 0;
+    size_t scheme = 0;
 
+    if (!wsrt_aws_text_ok(url, sizeof e->url - 1))
+        return WSRT_ERR_INVALID;
+    scheme = starts(url, "https://") ? 8 : starts(url, "http://") ? 7 : 0;
     while (url.len > scheme && url.ptr[url.len - 1] == '/')
         url.len--;
     wsrt_span rest = {url.ptr + scheme, url.len - scheme};
-    if (scheme == 0 || rest.len == 0 || rest.ptr[0] == '/' || url.len >= sizeof e->url ||
-        !is_clean(rest))
+    if (scheme == 0 || rest.len == 0 || rest.ptr[0] == '/' || !is_clean(rest))
         return WSRT_ERR_INVALID;
     memcpy(e->url, url.ptr, url.len);
     e->url[url.len] = '\0';

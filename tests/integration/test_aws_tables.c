@@ -260,8 +260,8 @@ static const struct request_row {
      "\"connectionId\",\"#f\":\"filters\"},\"ExpressionAttributeValues\":{\":f\":{\"B\":"
      "\"//4=\"}},\"Key\":{" KEY_B "}}"},
     {do_walk, WSRT_AWS_SHAPE_A, "Scan",
-     "{\"TableName\":\"conn\",\"FilterExpression\":\"begins_with(#p, :p) AND (" LIVE
-     ")\",\"ExpressionAttributeNames\":{\"#t\":\"ttl\",\"#p\":\"PK\"},"
+     "{\"TableName\":\"conn\",\"FilterExpression\":\"begins_with(#p, :p) AND #p = #s AND (" LIVE
+     ")\",\"ExpressionAttributeNames\":{\"#t\":\"ttl\",\"#p\":\"PK\",\"#s\":\"SK\"},"
      "\"ExpressionAttributeValues\":{" NOW_VALUE ",\":p\":{\"S\":\"CONNECTION#\"}},"
      "\"ConsistentRead\":true,\"Limit\":5}"},
     {do_walk_of_user, WSRT_AWS_SHAPE_A, "Query",
@@ -282,6 +282,11 @@ static const struct request_row {
      "\"#u\":\"userId\",\"#p\":\"connectionId\",\"#n\":\"connectedAt\",\"#a\":\"lastActiveAt\"},"
      "\"ExpressionAttributeValues\":{" NOW_VALUE
      ",\":c\":{\"S\":\"true\"},\":u\":{\"S\":\"ann\"}},\"Limit\":5}"},
+    {do_count, WSRT_AWS_SHAPE_A, "Scan",
+     "{\"TableName\":\"conn\",\"FilterExpression\":\"begins_with(#p, :p) AND #p = #s AND (" LIVE
+     ")\",\"ExpressionAttributeNames\":{\"#t\":\"ttl\",\"#p\":\"PK\",\"#s\":\"SK\"},"
+     "\"ExpressionAttributeValues\":{" NOW_VALUE ",\":p\":{\"S\":\"CONNECTION#\"}},"
+     "\"ConsistentRead\":true,\"Select\":\"COUNT\"}"},
     {do_count, WSRT_AWS_SHAPE_B, "Query",
      "{\"TableName\":\"conn\",\"IndexName\":\"connected-index\",\"KeyConditionExpression\":"
      "\"#c = :c\",\"FilterExpression\":\"" LIVE "\",\"ExpressionAttributeNames\":{\"#t\":\"ttl\","
@@ -722,6 +727,20 @@ START_TEST(a_put_that_finds_what_its_lost_attempt_stored_has_succeeded)
 }
 END_TEST
 
+START_TEST(a_put_that_cannot_look_whose_record_is_there_says_why)
+{
+    static const struct aws_step steps[] = {{.status = 500}, EXISTS_ALREADY, {.status = 503}};
+    static const struct aws_step gone[] = {{.status = 500}, EXISTS_ALREADY, {.status = 200}};
+
+    open_with(WSRT_AWS_SHAPE_A, steps, COUNT(steps));
+    ck_assert_int_eq(do_put_if_absent(), WSRT_ERR_UNAVAILABLE);
+    close_rig();
+    open_with(WSRT_AWS_SHAPE_A, gone, COUNT(gone));
+    ck_assert_int_eq(do_put_if_absent(), WSRT_ERR_EXISTS);
+    close_rig();
+}
+END_TEST
+
 /* Not only our own attempts: libcurl makes another where a kept connection turns out closed. */
 START_TEST(a_put_that_a_kept_connection_has_lost_finds_what_it_stored)
 {
@@ -983,6 +1002,8 @@ START_TEST(settings_without_sense_are_refused)
     o.timeout_ms = 0;
     o.endpoint = wsrt_span_cstr("nowhere");
     ck_assert_int_eq(wsrt_aws_tables_new(&t, r.aws, &o), WSRT_ERR_INVALID);
+    o.endpoint.ptr = NULL;
+    ck_assert_int_eq(wsrt_aws_tables_new(&t, r.aws, &o), WSRT_ERR_INVALID);
     o.endpoint.len = 0;
     memset(long_name, 'x', 256);
     o.messages = wsrt_span_cstr(long_name);
@@ -1086,6 +1107,7 @@ Suite *suite(void)
     tcase_add_test(t, credentials_that_have_expired_are_asked_for_again);
     tcase_add_test(t, without_credentials_nothing_is_asked);
     tcase_add_test(t, a_put_that_finds_what_its_lost_attempt_stored_has_succeeded);
+    tcase_add_test(t, a_put_that_cannot_look_whose_record_is_there_says_why);
     tcase_add_test(t, a_put_that_a_kept_connection_has_lost_finds_what_it_stored);
     tcase_add_test(t, what_others_wrote_is_read_as_far_as_it_makes_sense);
     tcase_add_test(t, a_walk_leaves_out_what_is_no_connection_or_has_expired);
