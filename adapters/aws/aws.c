@@ -118,6 +118,18 @@ static int keep_profile(wsrt_aws *a, wsrt_span name)
     return WSRT_OK;
 }
 
+/* A part of host names, to which signed requests go. */
+static int is_region(wsrt_span name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        char c = name.ptr[i];
+        int is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!is_plain && (c != '-' || i == 0 || i + 1 == name.len))
+            return 0;
+    }
+    return name.len <= WSRT_AWS_LONGEST_REGION;
+}
+
 static int find_region(wsrt_aws *a, wsrt_span given)
 {
     const char *named = wsrt_aws_getenv("AWS_REGION");
@@ -126,7 +138,7 @@ static int find_region(wsrt_aws *a, wsrt_span given)
         named = wsrt_aws_getenv("AWS_DEFAULT_REGION");
     if (given.len == 0)
         given = wsrt_span_cstr(named);
-    if (given.len > WSRT_AWS_LONGEST_REGION)
+    if (!is_region(given))
         return WSRT_ERR_INVALID;
     if (given.len > 0) {
         memcpy(a->region, given.ptr, given.len);
@@ -139,7 +151,7 @@ static int find_region(wsrt_aws *a, wsrt_span given)
     memcpy(a->region, p->region, sizeof a->region);
     explicit_bzero(p, sizeof *p);
     wsrt_adapter_realloc(&a->allocator, p, sizeof *p, 0);
-    return WSRT_OK;
+    return is_region(wsrt_span_cstr(a->region)) ? WSRT_OK : WSRT_ERR_INVALID;
 }
 
 static int prepare(wsrt_aws *a, const wsrt_aws_options *o)

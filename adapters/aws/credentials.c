@@ -39,6 +39,19 @@ void wsrt_aws_keys_give(wsrt_aws *a, wsrt_aws_keys *keys)
     wsrt_adapter_realloc(&a->allocator, keys, sizeof *keys, 0);
 }
 
+static int is_within(const char *text, char least)
+{
+    while (*text >= least && *text <= '~')
+        text++;
+    return *text == '\0';
+}
+
+int wsrt_aws_keys_ok(const wsrt_aws_keys *keys)
+{
+    return is_within(keys->access, '!') && is_within(keys->secret, ' ') &&
+           is_within(keys->token, '!');
+}
+
 static const wsrt_aws_derived *find_derived(const wsrt_aws_keys *keys, const char *date,
                                             const char *service)
 {
@@ -115,7 +128,7 @@ static int ask(wsrt_aws *a, wsrt_aws_request *r)
 static void forget(wsrt_aws *a, wsrt_aws_request *r)
 {
     if (r->answer.body != NULL)
-        explicit_bzero(r->answer.body, r->answer.len);
+        explicit_bzero(r->answer.body, r->answer.cap);
     wsrt_aws_answer_free(a, &r->answer);
 }
 
@@ -168,8 +181,11 @@ static int container_place(wsrt_aws_endpoint *e, wsrt_aws_request *r)
 static int from_container(wsrt_aws *a, wsrt_aws_keys *keys)
 {
     wsrt_aws_endpoint e;
-    wsrt_aws_request r = {
-        .endpoint = &e, .method = "GET", .most = LARGEST_ANSWER, .timeout_ms = CONTAINER_TIMEOUT};
+    wsrt_aws_request r = {.endpoint = &e,
+                          .method = "GET",
+                          .flags = WSRT_AWS_SECRET,
+                          .most = LARGEST_ANSWER,
+                          .timeout_ms = CONTAINER_TIMEOUT};
     char line[LONGEST_LINE];
     int rc = container_place(&e, &r);
 
@@ -227,7 +243,7 @@ static int from_metadata(wsrt_aws *a, wsrt_aws_keys *keys)
                           .method = "PUT",
                           .path = "/latest/api/token",
                           .extra = "x-aws-ec2-metadata-token-ttl-seconds: 21600",
-                          .flags = WSRT_AWS_NO_RETRY,
+                          .flags = WSRT_AWS_NO_RETRY | WSRT_AWS_SECRET,
                           .most = LARGEST_ANSWER,
                           .timeout_ms = METADATA_TIMEOUT};
 
@@ -259,6 +275,8 @@ static int search(wsrt_aws *a, wsrt_aws_keys **out)
         rc = from_container(a, keys);
     if (rc == WSRT_ERR_NOT_FOUND)
         rc = from_metadata(a, keys);
+    if (rc == WSRT_OK && !wsrt_aws_keys_ok(keys))
+        rc = WSRT_ERR_MALFORMED;
     if (rc == WSRT_OK)
         *out = keys;
     else
@@ -368,7 +386,7 @@ int wsrt_aws_keys_fix(wsrt_aws *a, const wsrt_aws_options *o)
         memcpy(keys->token, o->session_token.ptr, o->session_token.len);
     a->credentials.keys = keys;
     a->credentials.fixed = 1;
-    return WSRT_OK;
+    return wsrt_aws_keys_ok(keys) ? WSRT_OK : WSRT_ERR_INVALID;
 }
 
 int wsrt_aws_credentials(wsrt_aws *a, char *access_key, size_t cap)

@@ -122,14 +122,31 @@ static void lane_give(wsrt_aws *a, lane *l)
 
 /* ---- what comes in -------------------------------------------------------------------------- */
 
-static int keep_body(wsrt_aws *a, wsrt_aws_answer *answer, const char *data, size_t len)
+static char *grow_body(slot *s, size_t cap)
 {
+    const wsrt_aws_answer *answer = &s->r.answer;
+    const wsrt_allocator *m = &s->a->allocator;
+
+    if ((s->r.flags & WSRT_AWS_SECRET) == 0 || answer->cap == 0)
+        return wsrt_adapter_realloc(m, answer->body, answer->cap, cap);
+    char *body = wsrt_adapter_realloc(m, NULL, 0, cap);
+    if (body == NULL)
+        return NULL;
+    memcpy(body, answer->body, answer->len);
+    explicit_bzero(answer->body, answer->cap);
+    wsrt_adapter_realloc(m, answer->body, answer->cap, 0);
+    return body;
+}
+
+static int keep_body(slot *s, const char *data, size_t len)
+{
+    wsrt_aws_answer *answer = &s->r.answer;
     size_t needed = answer->len + len + 1, cap = answer->cap == 0 ? FIRST_BODY : answer->cap;
 
     while (cap < needed)
         cap *= 2;
     if (cap != answer->cap) {
-        char *body = wsrt_adapter_realloc(&a->allocator, answer->body, answer->cap, cap);
+        char *body = grow_body(s, cap);
         if (body == NULL)
             return WSRT_ERR_NOMEM;
         answer->body = body;
@@ -149,7 +166,7 @@ static size_t on_body(char *data, size_t size, size_t count, void *user)
     if (len > s->r.most - s->r.answer.len)
         s->r.answer.rc = WSRT_ERR_TOO_LARGE;
     else
-        s->r.answer.rc = keep_body(s->a, &s->r.answer, data, len);
+        s->r.answer.rc = keep_body(s, data, len);
     return s->r.answer.rc == WSRT_OK ? len : 0;
 }
 

@@ -63,6 +63,8 @@ typedef struct wsrt_aws_keys {
     size_t next;
 } wsrt_aws_keys;
 
+/* Whether they can stand in fields of a request. */
+int wsrt_aws_keys_ok(const wsrt_aws_keys *keys);
 /* Takes those of the options. */
 int wsrt_aws_keys_fix(wsrt_aws *a, const wsrt_aws_options *o);
 /* Current credentials, to be given back; asks for new ones when their time has come. */
@@ -98,8 +100,9 @@ void wsrt_aws_file_free(const wsrt_allocator *m, char *text);
 /* ---- requests (http.c, retry.c) --------------------------------------------------------------- */
 
 typedef enum wsrt_aws_request_flag {
-    WSRT_AWS_ONCE = 1,    /* not to be repeated where it may have been done */
-    WSRT_AWS_NO_RETRY = 2 /* the caller decides */
+    WSRT_AWS_ONCE = 1,     /* not to be repeated where it may have been done */
+    WSRT_AWS_NO_RETRY = 2, /* the caller decides */
+    WSRT_AWS_SECRET = 4    /* its answer is: nothing of it stays in memory that is given back */
 } wsrt_aws_request_flag;
 
 typedef struct wsrt_aws_answer {

@@ -238,5 +238,6 @@ int wsrt_aws_keys_parse(wsrt_aws_keys *keys, wsrt_span json)
         !member(&all, "/Token", keys->token, sizeof keys->token) ||
         !member(&all, "/Expiration", text, sizeof text))
         return WSRT_ERR_MALFORMED;
-    return wsrt_aws_iso_parse(wsrt_span_cstr(text), &keys->expires_at);
+    return wsrt_aws_keys_ok(keys) ? wsrt_aws_iso_parse(wsrt_span_cstr(text), &keys->expires_at)
+                                  : WSRT_ERR_MALFORMED;
 }

@@ -62,7 +62,9 @@ typedef struct wsrt_aws_options {
  * @param out   NULL on failure; give it back with wsrt_aws_free()
  * @param opts  borrowed during the call; NULL = defaults
  * @return WSRT_OK; WSRT_ERR_INVALID (NULL, one key without the other, a number out of range, an
- *         endpoint that is no http or https URL); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM. Any thread.
+ *         endpoint that is no http or https URL, a region with other than letters, digits and dashes
+ *         between them, credentials with control characters); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM.
+ *         Any thread.
  * @since 0.1
  */
 WSRT_API int wsrt_aws_new(wsrt_aws **out, const wsrt_aws_options *opts);

@@ -873,6 +873,112 @@ START_TEST(settings_without_sense_are_refused)
 }
 END_TEST
 
+START_TEST(what_would_break_a_line_of_the_request_is_no_credential)
+{
+    struct aws_rig r;
+    wsrt_aws *a;
+
+    aws_rig_start(&r, aws_serve);
+    wsrt_aws_options o = aws_rig_options(&r);
+    o.session_token = wsrt_span_cstr("T\r\nX-Other: y");
+    ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
+    o = aws_rig_options(&r);
+    o.access_key = wsrt_span_cstr("AK ");
+    ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
+    o = aws_rig_options(&r);
+    o.access_key = o.secret_key = (wsrt_span){0};
+    ck_assert_int_eq(wsrt_aws_new(&r.aws, &o), WSRT_OK);
+    setenv("AWS_ACCESS_KEY_ID", "AK", 1);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret\n", 1); /* as out of a file */
+    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_MALFORMED);
+    setenv("AWS_SECRET_ACCESS_KEY", "secret", 1);
+    setenv("AWS_SESSION_TOKEN", "T\n", 1);
+    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_MALFORMED);
+    setenv("AWS_SESSION_TOKEN", "T", 1);
+    expect_key(&r, "AK");
+    aws_rig_close(&r);
+}
+END_TEST
+
+/* Hosts are made of it, to which signed requests go. */
+START_TEST(what_is_no_name_of_a_region_is_refused)
+{
+    static const char *const rows[] = {"other.example/", "us-east-1.other.example",
+                                       "us east 1",      "us-east-1\r\n",
+                                       "-us-east-1",     "us-east-1-"};
+    struct aws_rig r;
+    wsrt_aws *a;
+
+    aws_rig_start(&r, aws_serve);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        wsrt_aws_options o = aws_rig_options(&r);
+        o.region = wsrt_span_cstr(rows[i]);
+        ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
+        o.region = (wsrt_span){0};
+        setenv("AWS_REGION", rows[i], 1);
+        ck_assert_int_eq(wsrt_aws_new(&a, &o), WSRT_ERR_INVALID);
+    }
+    aws_rig_close(&r);
+}
+END_TEST
+
+/* An allocator that looks for a secret in what it is given back. */
+#define SECRET "s3cretAccessKey/EXAMPLE"
+
+static void *look_at_it(void *user, void *ptr, size_t old_size, size_t new_size)
+{
+    size_t kept = old_size < new_size ? old_size : new_size;
+    void *fresh = NULL;
+
+    if (new_size > 0) {
+        fresh = malloc(new_size);
+        ck_assert_ptr_nonnull(fresh);
+        memcpy(fresh, ptr != NULL ? ptr : "", kept);
+    }
+    if (ptr != NULL && memmem(ptr, old_size, SECRET, sizeof SECRET - 1) != NULL)
+        ++*(int *)user;
+    free(ptr);
+    return fresh;
+}
+
+/* Credentials longer than what an answer has room for at first, which then come broken or whole. */
+static void hand_out_much(void *user, const struct fake_request *q, struct fake_answer *answer)
+{
+    struct aws_script *s = user;
+
+    if (q->number > s->only_first) {
+        answer->status = 404;
+        return;
+    }
+    answer->manner = s->answer.manner;
+    snprintf(answer->body, sizeof answer->body,
+             "{\"SecretAccessKey\":\"" SECRET "\",\"Token\":\"%04000d\",\"AccessKeyId\":\"AK\","
+             "\"Expiration\":\"2026-11-20T11:00:00Z\"}",
+             1);
+}
+
+START_TEST(no_secret_stays_in_memory_that_is_given_back)
+{
+    static const enum fake_manner manners[] = {FAKE_PLAIN, FAKE_CHUNKED, FAKE_TRUNCATED};
+    struct aws_rig r;
+    int found = 0;
+
+    for (size_t i = 0; i < COUNT(manners); i++) {
+        aws_rig_start(&r, hand_out_much);
+        use_container(&r);
+        r.script.answer.manner = manners[i];
+        r.script.only_first = 1;
+        wsrt_aws_options o = {.struct_size = sizeof o, .env = &r.env, .backoff_ms = 1};
+        o.allocator = (wsrt_allocator){look_at_it, &found};
+        ck_assert_int_eq(wsrt_aws_new(&r.aws, &o), WSRT_OK);
+        int rc = wsrt_aws_credentials(r.aws, NULL, 0);
+        ck_assert_int_eq(rc, manners[i] == FAKE_TRUNCATED ? WSRT_ERR_FORBIDDEN : WSRT_OK);
+        aws_rig_close(&r);
+    }
+    ck_assert_int_eq(found, 0);
+}
+END_TEST
+
 /* Each allocation of ours refused once; libcurl's are its own. */
 START_TEST(a_refused_allocation_fails_a_post_and_nothing_else)
 {
@@ -959,6 +1065,9 @@ Suite *suite(void)
     tcase_add_test(t, while_renewing_fails_the_old_ones_serve_until_they_end);
     tcase_add_test(t, without_credentials_a_post_is_forbidden);
     tcase_add_test(t, settings_without_sense_are_refused);
+    tcase_add_test(t, what_would_break_a_line_of_the_request_is_no_credential);
+    tcase_add_test(t, what_is_no_name_of_a_region_is_refused);
+    tcase_add_test(t, no_secret_stays_in_memory_that_is_given_back);
     tcase_add_loop_test(t, a_refused_allocation_fails_a_post_and_nothing_else, 0, 2);
     suite_add_tcase(s, t);
     return s;

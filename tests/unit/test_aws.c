@@ -145,6 +145,10 @@ START_TEST(an_answer_without_credentials_is_refused)
         "\"Expiration\":\"2026-11-20T10:00:00Z\"}",
         "{\"AccessKeyId\":\"AK\",\"SecretAccessKey\":\"S\",\"Token\":\"T\\u0000\","
         "\"Expiration\":\"2026-11-20T10:00:00Z\"}",
+        "{\"AccessKeyId\":\"AK\",\"SecretAccessKey\":\"S\",\"Token\":\"T\\r\\nX: y\","
+        "\"Expiration\":\"2026-11-20T10:00:00Z\"}",
+        "{\"AccessKeyId\":\"A K\",\"SecretAccessKey\":\"S\",\"Token\":\"T\","
+        "\"Expiration\":\"2026-11-20T10:00:00Z\"}",
         "{\"AccessKeyId\":\"AK\",\"SecretAccessKey\":\"S\",\"Token\":\"T\"}",
         "{\"AccessKeyId\":\"AK\",\"SecretAccessKey\":\"S\",\"Token\":\"T\",\"Expiration\":"
         "\"soon\"}",
