@@ -31,7 +31,7 @@ typedef struct slot {
     int retries;
     int signed_anew; /* bits of what may be done once */
     int repeated;    /* as the answer's */
-    int sent;        /* times that this attempt was, the most is two */
+    int sent;        /* times that libcurl has written this attempt */
     int64_t skew;    /* by which it was signed */
     int64_t wake;
     struct curl_slist list[FIELDS];

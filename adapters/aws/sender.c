@@ -11,6 +11,7 @@
 enum {
     LARGEST_MESSAGE = 131072,
     LARGEST_ANSWER = 65536,
+    LARGEST_TEXT = 10240, /* of all fields of a handshake, by API Gateway */
     MOST_WIDTH = 1024,
     DEFAULT_WIDTH = 64,
     DEFAULT_TIMEOUT = 15000,
@@ -187,7 +188,7 @@ static int sender_post_many(void *self, const wsrt_span *ids, size_t n, const ws
 static void take_text(const wsrt_json *from, const char *pointer, char *dst, size_t cap)
 {
     wsrt_json value;
-    char text[1024];
+    char text[LARGEST_TEXT];
     size_t len;
 
     if (wsrt_json_find(from, wsrt_span_cstr(pointer), &value) != WSRT_OK ||

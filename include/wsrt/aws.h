@@ -8,8 +8,9 @@
  *         wsrt_aws_sender_interface(posts, &sender);
  *
  * Requests go over connections that are kept and are signed with Signature Version 4. Every call
- * blocks until it is answered or its time is over; none starts a thread. Secrets are wiped from
- * memory after use and never logged.
+ * blocks until it is answered or its time is over, and where credentials come from an endpoint and
+ * have expired, until that has answered, for which an attempt has 2 s. None starts a thread. Secrets are
+ * wiped from memory after use and never logged.
  */
 #ifndef WSRT_AWS_H
 #define WSRT_AWS_H

@@ -490,6 +490,10 @@ START_TEST(a_connection_is_described)
     ck_assert_int_eq(info.last_active_at, (int64_t)AWS_WALL * 1000 + 1000);
     ck_assert_str_eq(info.source_ip, "203.0.113.9");
     ck_assert_str_eq(info.user_agent, "wsrt-it/1");
+    snprintf(r.script.answer.body, sizeof r.script.answer.body,
+             "{\"identity\":{\"userAgent\":\"%02000d\"}}", 1);
+    ck_assert_int_eq(r.sender.ops->get(r.sender.self, &id, &info), WSRT_OK);
+    ck_assert_uint_eq(strlen(info.user_agent), 255);
     strcpy(r.script.answer.body, "<html>");
     ck_assert_int_eq(r.sender.ops->get(r.sender.self, &id, &info), WSRT_ERR_UNAVAILABLE);
     r.script.answer.status = 410;
