@@ -4,11 +4,13 @@
 #include "scratch.h"
 #include "suite.h"
 
+#include <netdb.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
@@ -237,6 +239,63 @@ START_TEST(a_service_that_says_nothing_times_out)
     r.script.answer.manner = FAKE_SILENT;
     ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_TIMEOUT);
     ck_assert_int_eq(fake_aws_requests(r.fake), 2);
+    aws_rig_close(&r);
+}
+END_TEST
+
+/* Instead of libc's: names are looked up as long as a test wants, but not for ever. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int may_end, asked, ended;
+} lookups = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+__attribute__((visibility("default"))) int getaddrinfo(const char *name, const char *service,
+                                                       const struct addrinfo *hints,
+                                                       struct addrinfo **out)
+{
+    struct timespec until;
+    int rc = 0;
+
+    (void)name;
+    (void)service;
+    (void)hints;
+    (void)out;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 20;
+    pthread_mutex_lock(&lookups.lock);
+    lookups.asked++;
+    while (!lookups.may_end && rc == 0)
+        rc = pthread_cond_timedwait(&lookups.changed, &lookups.lock, &until);
+    lookups.ended++;
+    pthread_cond_broadcast(&lookups.changed);
+    pthread_mutex_unlock(&lookups.lock);
+    return EAI_AGAIN;
+}
+
+START_TEST(a_name_that_is_looked_up_for_long_times_out)
+{
+    wsrt_aws_sender_options p = {.struct_size = sizeof p,
+                                 .endpoint = wsrt_span_cstr("https://slow.example/prod")};
+    struct aws_rig r;
+
+    aws_rig_start(&r, aws_serve);
+    setenv("no_proxy", "*", 1);
+    wsrt_aws_options o = aws_rig_options(&r);
+    o.timeout_ms = 200;
+    o.attempts = 1;
+    ck_assert_int_eq(wsrt_aws_new(&r.aws, &o), WSRT_OK);
+    ck_assert_int_eq(wsrt_aws_sender_new(&r.posts, r.aws, &p), WSRT_OK);
+    wsrt_aws_sender_interface(r.posts, &r.sender);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_TIMEOUT);
+    pthread_mutex_lock(&lookups.lock);
+    ck_assert_int_eq(lookups.asked, 1);
+    ck_assert_int_eq(lookups.ended, 0);
+    lookups.may_end = 1;
+    pthread_cond_broadcast(&lookups.changed);
+    while (lookups.ended == 0)
+        pthread_cond_wait(&lookups.changed, &lookups.lock);
+    pthread_mutex_unlock(&lookups.lock);
     aws_rig_close(&r);
 }
 END_TEST
@@ -1042,6 +1101,7 @@ Suite *suite(void)
     tcase_add_test(t, at_most_once_does_not_repeat_what_a_kept_connection_has_lost);
     tcase_add_test(t, at_most_once_repeats_what_was_never_sent);
     tcase_add_test(t, a_service_that_says_nothing_times_out);
+    tcase_add_test(t, a_name_that_is_looked_up_for_long_times_out);
     tcase_add_test(t, a_deadline_ends_the_retries);
     tcase_add_test(t, nobody_listening_is_unavailable);
     tcase_add_test(t, what_cannot_be_posted_is_refused_here);
