@@ -472,12 +472,13 @@ static void read_answer(slot *s, CURLcode code)
     long status = 0;
 
     answer->rc = status_of(code, answer->rc);
-    answer->unsure = code != CURLE_OK && s->sent > 0;
     curl_easy_getinfo(s->easy, CURLINFO_RESPONSE_CODE, &status);
     answer->status = (int)status;
+    if (wsrt_aws_is_told(answer))
+        answer->rc = WSRT_OK;
+    else
+        answer->unsure = code != CURLE_OK && s->sent > 0;
     answer->repeated = s->repeated;
-    if (answer->rc == WSRT_ERR_TOO_LARGE && status >= 400)
-        answer->rc = WSRT_OK; /* a page of somebody's proxy: the status says enough */
     if (code == CURLE_OK && answer->rc == WSRT_OK && answer->has_crc &&
         wsrt_crc32((wsrt_span){answer->body, answer->len}) != answer->crc)
         answer->rc = WSRT_ERR_CORRUPT;

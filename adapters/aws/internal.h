@@ -172,6 +172,8 @@ typedef enum wsrt_aws_verdict {
 
 /* `wall`: by the clock that signed the request. */
 wsrt_aws_verdict wsrt_aws_judge(const wsrt_aws_answer *answer, int64_t wall);
+/* Whether the status says enough of an answer whose body did not come, or not all of it. */
+int wsrt_aws_is_told(const wsrt_aws_answer *answer);
 /* Whether settings or permissions are wrong, and not the request. */
 int wsrt_aws_is_refused(const wsrt_aws_answer *answer);
 /* Keeps the name of an error: what is behind '#' and before ':'. */

@@ -72,6 +72,16 @@ static int is_final(int status)
     return status == 403 || status == 404 || status == 410 || status == 413;
 }
 
+int wsrt_aws_is_told(const wsrt_aws_answer *answer)
+{
+    int status = answer->status;
+
+    if (answer->rc == WSRT_ERR_TOO_LARGE) /* a page of somebody's proxy */
+        return status >= 400;
+    return (answer->rc == WSRT_ERR_UNAVAILABLE || answer->rc == WSRT_ERR_TIMEOUT) &&
+           (is_final(status) || status == 429 || status >= 500);
+}
+
 wsrt_aws_verdict wsrt_aws_judge(const wsrt_aws_answer *answer, int64_t wall)
 {
     if (answer->rc == WSRT_ERR_UNAVAILABLE || answer->rc == WSRT_ERR_TIMEOUT ||

@@ -270,17 +270,18 @@ END_TEST
 static const struct {
     int status;
     const char *fields;
+    enum fake_manner manner;
 } passing[] = {
-    {500, ""},
-    {503, ""},
-    {429, ""},
-    {400, "x-amzn-ErrorType: Throttling\r\n"},
-    {400, "x-amzn-ErrorType: com.amazonaws#ThrottlingException:x\r\n"},
-    {403, "x-amzn-ErrorType: AccessDenied\r\n"},
-    {404, ""},
-    {400, "x-amzn-ErrorType: AccessDeniedException\r\n"},
-    {400, "x-amzn-ErrorType: UnrecognizedClientException\r\n"},
-    {400, "x-amzn-ErrorType: InvalidSignatureException\r\n"},
+    {500, "", FAKE_PLAIN},
+    {503, "", FAKE_TRUNCATED},
+    {429, "", FAKE_PLAIN},
+    {400, "x-amzn-ErrorType: Throttling\r\n", FAKE_PLAIN},
+    {400, "x-amzn-ErrorType: com.amazonaws#ThrottlingException:x\r\n", FAKE_PLAIN},
+    {403, "x-amzn-ErrorType: AccessDenied\r\n", FAKE_PLAIN},
+    {404, "", FAKE_PLAIN},
+    {400, "x-amzn-ErrorType: AccessDeniedException\r\n", FAKE_PLAIN},
+    {400, "x-amzn-ErrorType: UnrecognizedClientException\r\n", FAKE_PLAIN},
+    {400, "x-amzn-ErrorType: InvalidSignatureException\r\n", FAKE_PLAIN},
 };
 
 START_TEST(nothing_is_lost_or_told_twice_while_cloudwatch_fails_now_and_then)
@@ -291,6 +292,7 @@ START_TEST(nothing_is_lost_or_told_twice_while_cloudwatch_fails_now_and_then)
     open_rig(&r, 0);
     r.watch.answer.status = passing[_i].status;
     strcpy(r.watch.answer.fields, passing[_i].fields);
+    r.watch.answer.manner = passing[_i].manner;
     r.watch.chance = 160;
     for (int i = 0; i < 40; i++) {
         complete(&r, i % 7);
@@ -319,6 +321,7 @@ START_TEST(a_failing_flush_says_why_and_keeps_everything)
     open_rig(&r, 0);
     r.watch.answer.status = passing[_i].status;
     strcpy(r.watch.answer.fields, passing[_i].fields);
+    r.watch.answer.manner = passing[_i].manner;
     r.watch.chance = 256;
     complete(&r, 3);
     ck_assert_int_eq(wsrt_aws_metrics_flush(r.sink, 20000), wanted[_i]);
