@@ -57,8 +57,9 @@ int wsrt_aws_endpoint_set(wsrt_aws_endpoint *e, wsrt_span url)
 
 int wsrt_aws_endpoint_trusted(const wsrt_aws_endpoint *e)
 {
-    return e->secure || (e->direct && !wsrt_span_equal(wsrt_adapter_host(e->authority),
-                                                       wsrt_span_cstr("169.254.169.254")));
+    static const char *const metadata[] = {"169.254.169.254", "[fd00:ec2::254]"};
+
+    return e->secure || (e->direct && !is_one_of(wsrt_adapter_host(e->authority), metadata, 2));
 }
 
 int wsrt_aws_copy(char *dst, size_t cap, const char *text_cstr)

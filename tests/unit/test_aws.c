@@ -26,6 +26,7 @@ START_TEST(an_endpoint_is_taken_apart)
         {"http://169.254.170.23", "169.254.170.23", "", 1, 0, 1},
         {"http://[fd00:ec2::23]", "[fd00:ec2::23]", "", 1, 0, 1},
         {"http://169.254.169.254", "169.254.169.254", "", 1, 0, 0},
+        {"http://[fd00:ec2::254]", "[fd00:ec2::254]", "", 1, 0, 0},
         {"http://127.0.0.1.example.com", "127.0.0.1.example.com", "", 0, 0, 0},
         {"http://localhost.example", "localhost.example", "", 0, 0, 0},
     };
