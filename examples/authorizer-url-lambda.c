@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <wsrt/aws.h>
 #include <wsrt/lambda.h>
 
@@ -17,10 +18,12 @@ typedef struct program {
 /* WSRT_ERR_INVALID for what is too long to be an address. */
 static int find_keys(char *url, size_t cap)
 {
-    const char *given = getenv("WSRT_JWKS");
+    const char *given = getenv("WSRT_JWKS"), *issuer = getenv("WSRT_ISSUER");
     int named = given != NULL && *given != '\0';
-    int n = snprintf(url, cap, "%s%s", named ? given : getenv("WSRT_ISSUER"),
-                     named ? "" : "/.well-known/jwks.json");
+    size_t len = strlen(issuer);
+    int own = (int)(len > 0 && issuer[len - 1] == '/' ? len - 1 : len); /* some end in one */
+    int n = named ? snprintf(url, cap, "%s", given)
+                  : snprintf(url, cap, "%.*s/.well-known/jwks.json", own, issuer);
 
     return n > 0 && (size_t)n < cap ? WSRT_OK : WSRT_ERR_INVALID;
 }

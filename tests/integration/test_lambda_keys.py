@@ -75,6 +75,16 @@ def without_a_url_the_issuers_own_is_asked():
         equal(server.asked, ["/pool/.well-known/jwks.json"] * 2)
 
 
+def an_issuers_own_slash_is_not_doubled():
+    with tempfile.TemporaryDirectory() as folder, KeyServer() as server:
+        token, env = keys(folder, server.url + "/pool/")
+        server.will_answer(_good(folder))
+        env.pop("WSRT_JWKS", None)
+        run = Run(FUNCTION, authorize(token), **env)
+        equal(_texts(run), ["user-7"], run.err)
+        equal(server.asked, ["/pool/.well-known/jwks.json"])
+
+
 def a_key_server_that_fails_opens_its_breaker():
     hasty = {"services": {"cognito": {"operations": {
         "verifyJWT": {"failureThreshold": 1, "minimumRequestCount": 1}}}}}
