@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     MOST_ATTEMPTS = 10,
@@ -154,10 +155,28 @@ static int find_region(wsrt_aws *a, wsrt_span given)
     return is_region(wsrt_span_cstr(a->region)) ? WSRT_OK : WSRT_ERR_INVALID;
 }
 
+static int is_readable(const char *path)
+{
+    return access(path, R_OK) == 0;
+}
+
+static int find_certificates(wsrt_aws *a)
+{
+    const char *path = wsrt_aws_getenv("AWS_CA_BUNDLE");
+
+    if (path == NULL)
+        path = wsrt_aws_certificates(curl_version_info(CURLVERSION_NOW)->cainfo, is_readable);
+    return path == NULL || wsrt_aws_copy(a->certificates, sizeof a->certificates, path)
+               ? WSRT_OK
+               : WSRT_ERR_INVALID;
+}
+
 static int prepare(wsrt_aws *a, const wsrt_aws_options *o)
 {
     int rc = load_env(&a->env, o->env);
 
+    if (rc == WSRT_OK)
+        rc = find_certificates(a);
     if (rc == WSRT_OK)
         rc = wsrt_aws_endpoint_set(&a->metadata, o->metadata_endpoint);
     if (rc == WSRT_OK)

@@ -62,6 +62,23 @@ int wsrt_aws_endpoint_trusted(const wsrt_aws_endpoint *e)
     return e->secure || (e->direct && !is_one_of(wsrt_adapter_host(e->authority), metadata, 2));
 }
 
+const char *wsrt_aws_certificates(const char *usual, int (*is_there)(const char *path))
+{
+    static const char *const places[] = {
+        "/etc/pki/tls/certs/ca-bundle.crt",   /* Amazon Linux, Fedora */
+        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Arch */
+        "/etc/ssl/cert.pem",                  /* Alpine */
+        "/etc/ssl/ca-bundle.pem",             /* SUSE */
+    };
+
+    if (usual == NULL || is_there(usual))
+        return NULL;
+    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
+        if (is_there(places[i]))
+            return places[i];
+    return NULL;
+}
+
 int wsrt_aws_copy(char *dst, size_t cap, const char *text_cstr)
 {
     size_t len = strlen(text_cstr);

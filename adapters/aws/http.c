@@ -401,6 +401,10 @@ static CURL *easy_new(slot *s)
     curl_easy_setopt(e, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(e, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
+    if (s->a->certificates[0] != '\0') {
+        curl_easy_setopt(e, CURLOPT_CAINFO, s->a->certificates);
+        curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
+    }
     curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)s->a->connect_timeout_ms);
     curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(e, CURLOPT_WRITEDATA, s);
@@ -460,6 +464,7 @@ static int status_of(CURLcode code, int so_far)
     case CURLE_OUT_OF_MEMORY:
         return WSRT_ERR_NOMEM;
     case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
         return WSRT_ERR_FORBIDDEN;
     default:
         return WSRT_ERR_UNAVAILABLE;
@@ -484,6 +489,8 @@ static void read_answer(slot *s, CURLcode code)
         answer->rc = WSRT_ERR_CORRUPT;
     if (answer->rc == WSRT_OK && status >= 400)
         wsrt_aws_error_body(answer);
+    if (answer->rc == WSRT_ERR_FORBIDDEN)
+        wsrt_aws_log(s->a, WSRT_LEVEL_ERROR, "aws.not_trusted", curl_easy_strerror(code), 0);
 }
 
 static int take_tokens(wsrt_aws *a)

@@ -37,6 +37,9 @@ typedef struct wsrt_aws_endpoint {
 int wsrt_aws_endpoint_set(wsrt_aws_endpoint *e, wsrt_span url);
 /* Whether a container's credentials may be asked for there. */
 int wsrt_aws_endpoint_trusted(const wsrt_aws_endpoint *e);
+/* Where the certificates of authorities are when libcurl's own place, `usual`, has none, as on a system
+ * that it was not built for; NULL = leave it to libcurl. */
+const char *wsrt_aws_certificates(const char *usual, int (*is_there)(const char *path));
 /* Copies a text and its NUL; 0, and nothing, when it does not fit. */
 int wsrt_aws_copy(char *dst, size_t cap, const char *text_cstr);
 /* Appends a text with all but A-Z a-z 0-9 - . _ ~ percent-encoded; 0 when it does not fit. */
@@ -193,6 +196,7 @@ struct wsrt_aws {
     wsrt_allocator allocator;
     wsrt_env env;
     char region[WSRT_AWS_LONGEST_REGION + 1]; /* "" = nobody says it */
+    char certificates[WSRT_AWS_LONGEST_PATH]; /* a file; "" = libcurl's own */
     char *profile;                            /* NULL = by the environment */
     size_t profile_size;
     uint32_t attempts;

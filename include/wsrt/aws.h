@@ -10,7 +10,8 @@
  * Requests go over connections that are kept and are signed with Signature Version 4. Every call
  * blocks until it is answered or its time is over, and where credentials come from an endpoint and
  * have expired, until that has answered, for which an attempt has 2 s. None starts a thread. Secrets are
- * wiped from memory after use and never logged.
+ * wiped from memory after use and never logged. Certificates are verified by the authorities in the file
+ * AWS_CA_BUNDLE, else in libcurl's own place, else where Linux systems have them.
  */
 #ifndef WSRT_AWS_H
 #define WSRT_AWS_H
@@ -220,8 +221,9 @@ WSRT_API void wsrt_aws_sender_free(wsrt_aws_sender *s);
  * Its sender interface (sender.h), valid as long as the object; NULL arguments do nothing. Any thread.
  *
  * Each call asks API Gateway and waits. 410 is WSRT_ERR_GONE; a message above 131072 bytes is
- * WSRT_ERR_TOO_LARGE before anything is sent, and so is 413; 400 is WSRT_ERR_INVALID; 401, 403, 404
- * and missing credentials are WSRT_ERR_FORBIDDEN: the settings are wrong, and no connection is gone.
+ * WSRT_ERR_TOO_LARGE before anything is sent, and so is 413; 400 is WSRT_ERR_INVALID; 401, 403, 404,
+ * missing credentials and a certificate that is not to be trusted are WSRT_ERR_FORBIDDEN: the settings
+ * are wrong, and no connection is gone.
  * 429, which stands for a slow client too, is tried again, then WSRT_ERR_THROTTLED; 500 and above and
  * lost connections likewise, then WSRT_ERR_UNAVAILABLE; WSRT_ERR_TIMEOUT when the time is over.
  * post_many posts to several clients at a time. disconnect sends neither code nor reason: API Gateway

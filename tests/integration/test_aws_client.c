@@ -324,6 +324,30 @@ START_TEST(a_deadline_ends_the_retries)
 }
 END_TEST
 
+START_TEST(without_certificates_nobody_is_trusted)
+{
+    wsrt_aws_sender_options p = {.struct_size = sizeof p};
+    char url[64];
+    struct aws_rig r;
+    int port, silent = fake_aws_silent(&port), attempts = 0;
+
+    aws_rig_start(&r, aws_serve);
+    setenv("AWS_CA_BUNDLE", "/nonexistent/ca.pem", 1);
+    snprintf(url, sizeof url, "https://127.0.0.1:%d", port);
+    p.endpoint = wsrt_span_cstr(url);
+    wsrt_aws_options o = aws_rig_options(&r);
+    ck_assert_int_eq(wsrt_aws_new(&r.aws, &o), WSRT_OK);
+    ck_assert_int_eq(wsrt_aws_sender_new(&r.posts, r.aws, &p), WSRT_OK);
+    wsrt_aws_sender_interface(r.posts, &r.sender);
+    ck_assert_int_eq(post_to(&r, "a", "x"), WSRT_ERR_FORBIDDEN);
+    for (int fd; (fd = accept(silent, NULL, NULL)) >= 0; attempts++)
+        close(fd);
+    ck_assert_int_eq(attempts, 1);
+    close(silent);
+    aws_rig_close(&r);
+}
+END_TEST
+
 START_TEST(nobody_listening_is_unavailable)
 {
     struct aws_rig r;
@@ -705,6 +729,7 @@ Suite *suite(void)
     tcase_add_test(t, a_service_that_says_nothing_times_out);
     tcase_add_test(t, a_name_that_is_looked_up_for_long_times_out);
     tcase_add_test(t, a_deadline_ends_the_retries);
+    tcase_add_test(t, without_certificates_nobody_is_trusted);
     tcase_add_test(t, nobody_listening_is_unavailable);
     tcase_add_test(t, what_cannot_be_posted_is_refused_here);
     tcase_add_test(t, a_clock_that_is_wrong_is_put_right_once);

@@ -2,6 +2,8 @@
 import http.server
 import json
 import pathlib
+import ssl
+import subprocess
 import sys
 import tempfile
 import threading
@@ -37,6 +39,15 @@ class KeyServer:
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.asked = self.server.asked
         return self
+
+    def speak_tls(self, folder):
+        """From now on, with a certificate for localhost by an authority in `folder`/ca.pem."""
+        test_ca = pathlib.Path(__file__).resolve().parent.parent / "support" / "test-ca"
+        subprocess.run([test_ca, folder], check=True, stderr=subprocess.DEVNULL)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(f"{folder}/server.pem", f"{folder}/server.key")
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://localhost:{self.server.server_port}"
 
     def will_answer(self, *answers):
         self.server.answers = list(answers)
@@ -106,6 +117,20 @@ def keys_that_are_there_serve_on_while_their_server_fails():
         server.will_answer(_good(folder), (500, b""))
         run = Run(FUNCTION, *[authorize(token)] * 3, **{**env, "WSRT_JWKS": server.url})
         equal(_texts(run), ["user-7"] * 3, run.err)
+
+
+def a_key_server_is_believed_by_its_certificate():
+    with tempfile.TemporaryDirectory() as folder, KeyServer() as server:
+        token, env = keys(folder)
+        server.will_answer(_good(folder))
+        server.speak_tls(folder)
+        env["WSRT_JWKS"] = server.url
+        for bundle, wanted in (("ca.pem", "user-7"), ("server.key", "the token could not be judged"),
+                               (None, "the token could not be judged")):
+            trust = {"AWS_CA_BUNDLE": f"{folder}/{bundle}"} if bundle else {}
+            run = Run(FUNCTION, authorize(token), **env, **trust)
+            equal(_texts(run), [wanted], run.err)
+        equal(len(server.asked), 1)
 
 
 def an_address_that_is_not_safe_ends_the_start():

@@ -127,6 +127,7 @@ static void clear_environment(void)
                                         "AWS_EC2_METADATA_DISABLED",
                                         "AWS_CONTAINER_CREDENTIALS_FULL_URI",
                                         "AWS_CONFIG_FILE",
+                                        "AWS_CA_BUNDLE",
                                         "AWS_CONTAINER_AUTHORIZATION_TOKEN",
                                         "AWS_SHARED_CREDENTIALS_FILE",
                                         "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"};

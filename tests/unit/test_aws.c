@@ -66,6 +66,31 @@ START_TEST(what_is_no_endpoint_is_refused)
 }
 END_TEST
 
+static const char *present; /* the only file there is */
+
+static int is_present(const char *path)
+{
+    return present != NULL && strcmp(path, present) == 0;
+}
+
+START_TEST(certificates_are_looked_for_where_systems_have_them)
+{
+    static const char usual[] = "/built/for.pem", debian[] = "/etc/ssl/certs/ca-certificates.crt",
+                      lambda[] = "/etc/pki/tls/certs/ca-bundle.crt";
+
+    present = usual;
+    ck_assert_ptr_null(wsrt_aws_certificates(usual, is_present)); /* libcurl's own will do */
+    present = lambda;
+    ck_assert_str_eq(wsrt_aws_certificates(usual, is_present), lambda);
+    ck_assert_str_eq(wsrt_aws_certificates(debian, is_present), lambda);
+    present = debian;
+    ck_assert_str_eq(wsrt_aws_certificates(lambda, is_present), debian);
+    ck_assert_ptr_null(wsrt_aws_certificates(NULL, is_present)); /* it has another way */
+    present = NULL;
+    ck_assert_ptr_null(wsrt_aws_certificates(usual, is_present));
+}
+END_TEST
+
 START_TEST(ids_are_escaped_as_the_clients_of_aws_do)
 {
     char path[64] = "/@connections/", small[8] = "";
@@ -350,6 +375,7 @@ Suite *suite(void)
 
     tcase_add_test(t, an_endpoint_is_taken_apart);
     tcase_add_test(t, what_is_no_endpoint_is_refused);
+    tcase_add_test(t, certificates_are_looked_for_where_systems_have_them);
     tcase_add_test(t, ids_are_escaped_as_the_clients_of_aws_do);
     tcase_add_test(t, a_profile_is_read_from_its_own_section);
     tcase_add_test(t, sections_of_the_credentials_file_have_bare_names);
