@@ -348,7 +348,7 @@ static int set_endpoint(wsrt_aws_metrics *m, wsrt_span given)
                            strncmp(m->a->region, "cn-", 3) == 0 ? ".cn" : "");
         given = (wsrt_span){url, (size_t)len};
     }
-    return wsrt_aws_endpoint_set(&m->endpoint, given);
+    return wsrt_aws_endpoint_serve(&m->endpoint, given);
 }
 
 static int load(wsrt_aws_metrics_options *o, const wsrt_aws_metrics_options *given)

@@ -61,14 +61,14 @@ static int set_endpoint(wsrt_aws_tables *t, wsrt_span given)
     char url[sizeof "https://dynamodb..amazonaws.com.cn" + WSRT_AWS_LONGEST_REGION];
 
     if (given.len > 0)
-        return wsrt_aws_endpoint_set(&t->endpoint, given);
+        return wsrt_aws_endpoint_serve(&t->endpoint, given);
     if (set == NULL)
         set = wsrt_aws_getenv("AWS_ENDPOINT_URL");
     if (set != NULL)
-        return wsrt_aws_endpoint_set(&t->endpoint, wsrt_span_cstr(set));
+        return wsrt_aws_endpoint_serve(&t->endpoint, wsrt_span_cstr(set));
     snprintf(url, sizeof url, "https://dynamodb.%s.amazonaws.com%s", t->a->region,
              strncmp(t->a->region, "cn-", 3) == 0 ? ".cn" : "");
-    return wsrt_aws_endpoint_set(&t->endpoint, wsrt_span_cstr(url));
+    return wsrt_aws_endpoint_serve(&t->endpoint, wsrt_span_cstr(url));
 }
 
 static int load(wsrt_aws_tables_options *o, const wsrt_aws_tables_options *given)

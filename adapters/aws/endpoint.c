@@ -55,6 +55,13 @@ int wsrt_aws_endpoint_set(wsrt_aws_endpoint *e, wsrt_span url)
     return WSRT_OK;
 }
 
+int wsrt_aws_endpoint_serve(wsrt_aws_endpoint *e, wsrt_span url)
+{
+    int rc = wsrt_aws_endpoint_set(e, url);
+
+    return rc == WSRT_OK && !wsrt_sigv4_path_ok(e->path) ? WSRT_ERR_INVALID : rc;
+}
+
 int wsrt_aws_endpoint_trusted(const wsrt_aws_endpoint *e)
 {
     static const char *const metadata[] = {"169.254.169.254", "[fd00:ec2::254]"};

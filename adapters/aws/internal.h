@@ -35,6 +35,8 @@ typedef struct wsrt_aws_endpoint {
 
 /* Fills it in place, never to be moved; WSRT_ERR_INVALID for what is no http or https URL. */
 int wsrt_aws_endpoint_set(wsrt_aws_endpoint *e, wsrt_span url);
+/* The same for a service: its path must be one that can be signed. */
+int wsrt_aws_endpoint_serve(wsrt_aws_endpoint *e, wsrt_span url);
 /* Whether a container's credentials may be asked for there. */
 int wsrt_aws_endpoint_trusted(const wsrt_aws_endpoint *e);
 /* Where the certificates of authorities are when libcurl's own place, `usual`, has none, as on a system

@@ -280,7 +280,7 @@ static int set_endpoint(wsrt_aws_endpoint *e, wsrt_span given)
         memcpy(url + 5, given.ptr + 3, given.len - 3);
         given = (wsrt_span){url, given.len + 2};
     }
-    return wsrt_aws_endpoint_set(e, given);
+    return wsrt_aws_endpoint_serve(e, given);
 }
 
 static int load(wsrt_aws_sender_options *o, const wsrt_aws_sender_options *given)

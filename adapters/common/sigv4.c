@@ -55,7 +55,7 @@ static int is_dots(wsrt_span segment)
            segment.ptr[segment.len - 1] == '.';
 }
 
-static int is_normal(wsrt_span path)
+int wsrt_sigv4_path_ok(wsrt_span path)
 {
     wsrt_span segment;
 
@@ -304,7 +304,7 @@ static void put_names(struct sink *s, const struct order *o)
 
 static int put_request(struct sink *s, const wsrt_sigv4_request *r, struct order *o)
 {
-    if (!is_normal(r->path))
+    if (!wsrt_sigv4_path_ok(r->path))
         return WSRT_ERR_INVALID;
     int rc = sort_fields(r, o);
     if (rc != WSRT_OK)

@@ -32,6 +32,10 @@ typedef struct wsrt_sigv4_scope {
     wsrt_span service;
 } wsrt_sigv4_scope;
 
+/** Whether a path can be signed: "" or one that begins with "/", without "//" or a segment of dots, which
+ *  AWS would rewrite. */
+int wsrt_sigv4_path_ok(wsrt_span path);
+
 /** Writes a Unix time in milliseconds as WSRT_SIGV4_TIME bytes, without a NUL. */
 void wsrt_sigv4_time(char *dst, int64_t wall);
 
@@ -42,8 +46,7 @@ void wsrt_sigv4_key(unsigned char *key, wsrt_span secret, const wsrt_sigv4_scope
  * Writes the canonical request.
  *
  * @param len  bytes of it, also when they do not fit
- * @return WSRT_OK; WSRT_ERR_INVALID for a path that has "//" or a segment of dots in it, which AWS
- *         would rewrite; WSRT_ERR_LIMIT for too many fields or parameters, or when `cap` is too small
+ * @return WSRT_OK; WSRT_ERR_INVALID for a path that cannot be signed; WSRT_ERR_LIMIT for too many fields or parameters, or when `cap` is too small
  */
 int wsrt_sigv4_canonical(const wsrt_sigv4_request *r, char *dst, size_t cap, size_t *len);
 

@@ -128,7 +128,8 @@ typedef struct wsrt_aws_tables_options {
  * @param a     borrowed: must outlive the object
  * @param opts  borrowed during the call; NULL = defaults
  * @return WSRT_OK; WSRT_ERR_INVALID (NULL, a number out of range, neither table named, a name too long,
- *         an endpoint that is no http or https URL, a shape that is none); WSRT_ERR_UNSUPPORTED;
+ *         an endpoint that is no http or https URL or has `//` or a segment of dots in its path, a shape
+ *         that is none); WSRT_ERR_UNSUPPORTED;
  *         WSRT_ERR_NOT_FOUND: no region; WSRT_ERR_NOMEM. Any thread. @since 0.1
  */
 WSRT_API int wsrt_aws_tables_new(wsrt_aws_tables **out, wsrt_aws *a,
@@ -208,8 +209,8 @@ typedef struct wsrt_aws_sender_options {
  * @param a     borrowed: must outlive the sender
  * @param opts  borrowed during the call; NULL = defaults
  * @return WSRT_OK; WSRT_ERR_INVALID (NULL, a number out of range, no endpoint, or one that is no http
- *         or https URL); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOT_FOUND: no region; WSRT_ERR_NOMEM. Any
- *         thread. @since 0.1
+ *         or https URL or has `//` or a segment of dots in its path); WSRT_ERR_UNSUPPORTED;
+ *         WSRT_ERR_NOT_FOUND: no region; WSRT_ERR_NOMEM. Any thread. @since 0.1
  */
 WSRT_API int wsrt_aws_sender_new(wsrt_aws_sender **out, wsrt_aws *a,
                                  const wsrt_aws_sender_options *opts);
@@ -265,9 +266,9 @@ typedef struct wsrt_aws_metrics_options {
  * @param a        borrowed: must outlive the sink; its clocks are the sink's
  * @param monitor  borrowed, likewise; its numbers since its start are told
  * @param opts     borrowed during the call; NULL = defaults
- * @return WSRT_OK; WSRT_ERR_INVALID (NULL, a number out of range, an endpoint that is no http or https
- *         URL); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOT_FOUND: no region; WSRT_ERR_NOMEM. Any thread.
- * @since 0.1
+ * @return WSRT_OK; WSRT_ERR_INVALID (NULL, a number out of range, an endpoint as with
+ *         wsrt_aws_sender_new()); WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOT_FOUND: no region; WSRT_ERR_NOMEM.
+ *         Any thread. @since 0.1
  */
 WSRT_API int wsrt_aws_metrics_new(wsrt_aws_metrics **out, wsrt_aws *a, wsrt_monitor *monitor,
                                   const wsrt_aws_metrics_options *opts);

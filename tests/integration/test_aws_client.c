@@ -637,6 +637,10 @@ START_TEST(settings_without_sense_are_refused)
     p.width = 1025;
     ck_assert_int_eq(wsrt_aws_sender_new(&s, r.aws, &p), WSRT_ERR_INVALID);
     p.width = 0;
+    p.endpoint = wsrt_span_cstr("https://a.example//prod"); /* no service would sign it as we do */
+    ck_assert_int_eq(wsrt_aws_sender_new(&s, r.aws, &p), WSRT_ERR_INVALID);
+    p.endpoint = wsrt_span_cstr("https://a.example/x/../prod");
+    ck_assert_int_eq(wsrt_aws_sender_new(&s, r.aws, &p), WSRT_ERR_INVALID);
     p.endpoint = wsrt_span_cstr("wss://a.example/prod");
     ck_assert_int_eq(wsrt_aws_sender_new(&s, r.aws, &p), WSRT_OK);
     wsrt_aws_sender_free(s);

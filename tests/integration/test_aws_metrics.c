@@ -539,7 +539,7 @@ END_TEST
 
 START_TEST(settings_without_sense_are_refused)
 {
-    wsrt_aws_metrics_options bad[5] = {0};
+    wsrt_aws_metrics_options bad[6] = {0};
     wsrt_aws_metrics *sink;
     struct rig r;
 
@@ -551,6 +551,7 @@ START_TEST(settings_without_sense_are_refused)
     bad[2].names = 3;
     bad[3].endpoint = wsrt_span_cstr("ftp://127.0.0.1");
     bad[4].struct_size = 4;
+    bad[5].endpoint = wsrt_span_cstr("http://127.0.0.1/./");
     for (size_t i = 0; i < COUNT(bad); i++)
         ck_assert_int_eq(wsrt_aws_metrics_new(&sink, r.base.aws, r.monitor, &bad[i]),
                          WSRT_ERR_INVALID);

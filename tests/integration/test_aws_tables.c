@@ -1002,6 +1002,11 @@ START_TEST(settings_without_sense_are_refused)
     o.timeout_ms = 0;
     o.endpoint = wsrt_span_cstr("nowhere");
     ck_assert_int_eq(wsrt_aws_tables_new(&t, r.aws, &o), WSRT_ERR_INVALID);
+    o.endpoint = wsrt_span_cstr("http://127.0.0.1//");
+    ck_assert_int_eq(wsrt_aws_tables_new(&t, r.aws, &o), WSRT_OK); /* slashes at the end are none */
+    wsrt_aws_tables_free(t);
+    o.endpoint = wsrt_span_cstr("http://127.0.0.1//x");
+    ck_assert_int_eq(wsrt_aws_tables_new(&t, r.aws, &o), WSRT_ERR_INVALID);
     o.endpoint.ptr = NULL;
     ck_assert_int_eq(wsrt_aws_tables_new(&t, r.aws, &o), WSRT_ERR_INVALID);
     o.endpoint.len = 0;
