@@ -298,6 +298,7 @@ START_TEST(a_name_that_is_looked_up_for_long_times_out)
     while (lookups.ended == 0)
         pthread_cond_wait(&lookups.changed, &lookups.lock);
     pthread_mutex_unlock(&lookups.lock);
+    unsetenv("no_proxy");
     aws_rig_close(&r);
 }
 END_TEST
