@@ -147,7 +147,9 @@ typedef struct wsrt_invocation {
     wsrt_allocator allocator; /**< for decoded text and the result; zero = libc */
     wsrt_span request_id;     /**< of the invocation; the event's own comes first */
     wsrt_span trace_id;       /**< X-Ray header; its root is offered as correlation id */
-    int64_t deadline_wall;    /**< Unix ms; 0 = none */
+    int64_t deadline_wall;    /**< Unix ms at which the function is stopped; 0 = none. Handlers have
+                                   nine tenths of the time until then, or all but half a second: the
+                                   rest is for the answer */
 } wsrt_invocation;
 
 /**
