@@ -4,6 +4,8 @@
 import { Reconnect } from "./reconnect.js";
 
 const EXPIRED = new Set(["TOKEN_EXPIRED", "INVALID_TOKEN", "UNAUTHENTICATED_CONNECTION"]);
+// What a listener throws is reported as its own fault, and changes nothing here.
+const call = (listener, value) => { try { listener(value); } catch (error) { queueMicrotask(() => { throw error; }); } };
 const newId = () => globalThis.crypto?.randomUUID?.() ?? `c-${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}`;
 
 export class WsrtError extends Error {
@@ -37,7 +39,7 @@ export class Client {
   }
 
   #emit(name, value) {
-    for (const listener of this.#listeners.get(name) ?? []) listener(value);
+    for (const listener of [...this.#listeners.get(name) ?? []]) call(listener, value);
   }
 
   #become(state) {
@@ -52,7 +54,7 @@ export class Client {
     this.#rules.leaving = false;
     globalThis.addEventListener?.("online", this.#online);
     this.#become("connecting");
-    this.#connect();
+    if (this.#state === "connecting") this.#connect(); // a listener may have left
     return this;
   }
 
@@ -231,6 +233,7 @@ export class Client {
     } catch {
       return;
     }
+    if (Object(message) !== message) return;
     if (this.#asking?.socket === socket && message.correlationId === this.#asking.id) {
       if (message.type === "error") this.#opts.resume = false; // this server has no sessions
       return this.#resumed(message.data ?? {});
@@ -247,7 +250,7 @@ export class Client {
       this.#signedIn = true;
       if (first) this.#resume(socket);
     } else if (held && message.type !== "error") return held.push(message);
-    if (message.type === "METRICS_UPDATE") this.#update(message.updates ?? []);
+    if (message.type === "METRICS_UPDATE") this.#update([].concat(message.updates ?? []).filter(Boolean));
     if (message.type === "error") this.#failed(socket, message.error ?? {});
     this.#settle(message);
     this.#emit("message", message);
@@ -287,7 +290,7 @@ export class Client {
   #update(updates) {
     for (const update of updates)
       for (const { filter, listeners } of this.#subscriptions.values())
-        if (matches(filter, update)) for (const listener of listeners) listener(update);
+        if (matches(filter, update)) for (const listener of [...listeners]) call(listener, update);
   }
 
   #closed(socket, code, reason) {
@@ -303,8 +306,8 @@ export class Client {
     this.#hint = 0; // it was for this attempt
     if (next.action === "stop") return this.#end(reason || `closed with ${code}`);
     if (next.action === "refresh" && typeof this.#opts.token !== "function") return this.#end("the token was refused");
-    this.#become("connecting");
     this.#retry = setTimeout(() => this.#connect(), next.delay ?? 0);
+    this.#become("connecting");
   }
 
   #end(reason) {

@@ -49,7 +49,7 @@ test("an unknown profile is refused", () => {
 // ---- a client whose sockets and timers the test holds ----
 
 function held(body) {
-  const sockets = [], timers = [], real = globalThis.setTimeout;
+  const sockets = [], timers = [], { setTimeout: set, clearTimeout: clear } = globalThis;
   class Held {
     readyState = 1;
     sent = [];
@@ -58,12 +58,19 @@ function held(body) {
     close(code) { this.closedWith = code; }
   }
   globalThis.setTimeout = (run, ms) => { timers.push({ run, ms }); return timers.length; };
+  globalThis.clearTimeout = (id) => { if (timers[id - 1]) timers[id - 1].cleared = true; };
   try {
     return body({ sockets, timers, WebSocket: Held });
   } finally {
-    globalThis.setTimeout = real;
+    Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
   }
 }
+
+const say = (socket, message) => socket.onmessage({ data: JSON.stringify(message) });
+const sent = (socket) => socket.sent.map((text) => JSON.parse(text));
+// Answers the last request for a session.
+const session = (socket, data, type = "session") =>
+  say(socket, { type, data, correlationId: sent(socket).findLast((m) => m.type === "resume").correlationId });
 
 const told = (error) => ({ data: JSON.stringify({ type: "error", error }) });
 
@@ -129,6 +136,65 @@ test("an envelope that says so makes it reconnect, where a server cannot close w
     assert.ok(ms >= 400 && ms <= 600, String(ms));
     run();
     assert.equal(sockets.length, 2);
+  });
+});
+
+test("what a listener throws is the application's own, and the client goes on", async () => {
+  const thrown = [];
+  const take = (error) => thrown.push(error.message);
+  process.on("uncaughtException", take);
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 });
+    const later = [];
+    client.on("state", (state) => { throw new Error(state); });
+    client.on("message", () => { throw new Error("message"); });
+    client.on("message", (m) => later.push(m.type));
+    client.subscribe({}, () => { throw new Error("update"); });
+    client.open();
+    client.send({ type: "waits" });
+    sockets[0].onopen();
+    assert.deepEqual(sent(sockets[0]).map((m) => m.type), ["subscribe", "waits"]);
+    say(sockets[0], { type: "METRICS_UPDATE", updates: [{ eventType: "INSERT", data: {} }] });
+    assert.deepEqual(later, ["METRICS_UPDATE"]);
+    sockets[0].onclose({ code: 1006, reason: "" });
+    timers.at(-1).run();
+    assert.equal(sockets.length, 2);
+  });
+  await new Promise(setImmediate);
+  process.off("uncaughtException", take);
+  assert.deepEqual(thrown, ["connecting", "open", "update", "message", "connecting"]);
+});
+
+test("messages of any shape are survived", () => {
+  held(({ sockets, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, now: () => 0 });
+    const types = [];
+    client.on("message", (m) => types.push(m.type));
+    client.subscribe({ load: { gt: 1 } }, () => assert.fail("no update"));
+    client.open();
+    sockets[0].onopen();
+    for (const odd of [null, 5, "text", true, [], {}]) say(sockets[0], odd);
+    for (const updates of [null, 7, {}, [null, 3, "x", { data: null }]]) say(sockets[0], { type: "METRICS_UPDATE", updates });
+    for (const error of [null, "no", { retryAfter: "soon" }]) say(sockets[0], { type: "error", error });
+    session(sockets[0], null);
+    assert.deepEqual(types.filter(Boolean), [...Array(4).fill("METRICS_UPDATE"), ...Array(3).fill("error")]);
+    assert.equal(client.state, "open");
+  });
+});
+
+test("a listener may leave when it is told that there is no connection", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 });
+    const end = client.on("state", (state) => { if (state === "connecting") client.close(); });
+    client.open();
+    assert.deepEqual([client.state, sockets.length], ["closed", 0]);
+    end();
+    client.open();
+    sockets[0].onopen();
+    client.on("state", (state) => { if (state === "connecting") client.close(); });
+    sockets[0].onclose({ code: 1006, reason: "" });
+    assert.equal(client.state, "closed");
+    assert.ok(timers.every(({ cleared }) => cleared), "something is still to come");
   });
 });
 
