@@ -70,11 +70,12 @@ export class Client {
 
   // Sends a message of the protocol, or keeps it until there is a connection. Returns its correlation id.
   send(message) {
-    const full = { correlationId: newId(), ...message };
-    if (this.#state === "open" && this.#socket?.readyState === 1) this.#give(full);
-    else if (this.#queue.length < this.#opts.maxQueue) this.#queue.push(full);
+    const id = message.correlationId ?? newId();
+    const entry = { id, text: JSON.stringify({ ...message, correlationId: id }) };
+    if (this.#state === "open" && this.#socket?.readyState === 1) this.#give(entry);
+    else if (this.#queue.length < this.#opts.maxQueue) this.#queue.push(entry);
     else throw new WsrtError({ code: "QUEUE_FULL", message: "too much waits to be sent" });
-    return full.correlationId;
+    return id;
   }
 
   // As send(), and resolves with the first answer of the same correlation id that is no typing indicator.
@@ -114,10 +115,10 @@ export class Client {
 
   // What has no answer yet may have been lost: it is sent again when the session is resumed. The server
   // knows the ids of twice as many.
-  #give(message) {
-    this.#write(message);
+  #give(entry) {
+    this.#socket.send(entry.text);
     if (!this.#session.token) return;
-    this.#sent.push({ message });
+    this.#sent.push(entry);
     if (this.#sent.length > 64) this.#sent.shift();
   }
 
@@ -202,6 +203,7 @@ export class Client {
   }
 
   #ready(socket, again = []) {
+    if (socket.readyState !== 1) return; // it closes, and what waits goes to the next one
     if (socket === this.#spare) {
       const old = this.#socket;
       this.#socket = socket;
@@ -212,10 +214,10 @@ export class Client {
       }
       this.#rules.opened(this.#opts.now());
     }
-    this.#become("open");
     for (const entry of this.#subscriptions.values()) this.#ask("subscribe", entry);
-    for (const { message } of again) this.#write(message);
-    for (const message of this.#queue.splice(0)) this.#give(message);
+    for (const { text } of again) socket.send(text);
+    for (const entry of this.#queue.splice(0)) this.#give(entry);
+    this.#become("open"); // what its listeners send comes behind what waited
     this.#schedule();
   }
 
@@ -277,7 +279,7 @@ export class Client {
 
   #settle(message) {
     const waiting = this.#pending.get(message.correlationId);
-    const sent = this.#sent.find((s) => s.message.correlationId === message.correlationId);
+    const sent = this.#sent.find((s) => s.id === message.correlationId);
     if (sent) sent.answered = true;
     if (!waiting || message.type === "typing_indicator") return;
     this.#pending.delete(message.correlationId);

@@ -198,6 +198,48 @@ test("a listener may leave when it is told that there is no connection", () => {
   });
 });
 
+test("what waits is what it was when it was sent", () => {
+  held(({ sockets, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 }).open();
+    const message = { type: "message", data: { n: 1 }, correlationId: undefined };
+    const id = client.send(message);
+    message.data.n = 2;
+    message.data.self = message;
+    assert.throws(() => client.send(message), TypeError);
+    client.send({ type: "ping" });
+    sockets[0].onopen();
+    assert.deepEqual(sent(sockets[0]).map((m) => m.data?.n), [1, undefined]);
+    assert.equal(sent(sockets[0])[0].correlationId, id);
+    assert.equal(typeof id, "string");
+  });
+});
+
+test("what a listener sends once there is a connection comes behind what waited", () => {
+  held(({ sockets, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 });
+    client.on("state", (state) => { if (state === "open") client.send({ type: "second" }); });
+    client.open();
+    client.send({ type: "first" });
+    sockets[0].onopen();
+    assert.deepEqual(sent(sockets[0]).map((m) => m.type), ["first", "second"]);
+  });
+});
+
+test("what waits is not poured into a connection that closes", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, token: "t", now: () => 0 }).open();
+    client.send({ type: "message" });
+    sockets[0].onopen();
+    sockets[0].readyState = 2;
+    say(sockets[0], { type: "system", data: { event: "authenticated" } });
+    sockets[0].onclose({ code: 1012, reason: "" });
+    timers.at(-1).run();
+    sockets[1].onopen();
+    say(sockets[1], { type: "system", data: { event: "authenticated" } });
+    assert.deepEqual([0, 1].map((i) => sent(sockets[i]).filter((m) => m.type === "message").length), [0, 1]);
+  });
+});
+
 // ---- filters ----
 
 test("a filter holds here for what it holds for in the server", () => {
