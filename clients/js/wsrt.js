@@ -117,7 +117,7 @@ export class Client {
   // knows the ids of twice as many.
   #give(entry) {
     this.#socket.send(entry.text);
-    if (!this.#session.token) return;
+    if (!this.#opts.resume) return;
     this.#sent.push(entry);
     if (this.#sent.length > 64) this.#sent.shift();
   }
@@ -166,6 +166,7 @@ export class Client {
   #resume(socket) {
     const { token, last } = this.#session;
     if (!this.#opts.resume) return this.#ready(socket);
+    if (!token) this.#sent = [];
     clearTimeout(this.#asking?.timer);
     this.#asking = { socket, id: newId(), held: token && [] };
     this.#write({ type: "resume", data: token ? { token, last } : {}, correlationId: this.#asking.id }, socket);
@@ -176,22 +177,21 @@ export class Client {
   // Messages of a session that goes on are told again in their order, so what came meanwhile is known.
   #resumed({ resumed = false, reason = "unknown", token, seq = 0 }) {
     const { socket, held, timer } = this.#asking;
-    const sent = resumed ? this.#sent.filter(({ answered }) => !answered) : [];
     clearTimeout(timer);
     this.#asking = undefined;
     this.#session = resumed ? { ...this.#session, token } : { token, last: seq, ahead: new Set() };
-    this.#sent = sent;
-    if (!held) return;
+    if (!held) return; // what was sent meanwhile is of this session
+    const sent = this.#sent = resumed ? this.#sent.filter(({ answered }) => !answered) : [];
     this.#ready(socket, sent);
     if (resumed) return;
     this.#emit("gap", reason);
     for (const message of held) this.#take(socket, message);
   }
 
-  // Whether a message is new; one without a number always is.
+  // Whether a message is new; one without a number always is, or one that no session gave it.
   #isNew({ seq }) {
-    const { last, ahead } = this.#session;
-    if (seq === undefined) return true;
+    const { token, last, ahead } = this.#session;
+    if (!token || seq === undefined) return true;
     if (seq <= last || ahead.has(seq)) return false;
     ahead.add(seq);
     while (ahead.delete(this.#session.last + 1)) this.#session.last++;
@@ -237,7 +237,7 @@ export class Client {
     }
     if (Object(message) !== message) return;
     if (this.#asking?.socket === socket && message.correlationId === this.#asking.id) {
-      if (message.type === "error") this.#opts.resume = false; // this server has no sessions
+      if (message.type === "error" && !message.error?.retryable) this.#opts.resume = false; // this server has no sessions
       return this.#resumed(message.data ?? {});
     }
     // A session that has moved has told this already, with its number.

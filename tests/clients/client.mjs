@@ -182,6 +182,62 @@ test("messages of any shape are survived", () => {
   });
 });
 
+test("without a session a number is the application's own", () => {
+  held(({ sockets, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, profile: "gateway", now: () => 0 });
+    const numbers = [];
+    client.on("message", ({ seq }) => numbers.push(seq));
+    client.open();
+    sockets[0].onopen();
+    for (const seq of [0, 1, 1, 0]) say(sockets[0], { type: "step", seq });
+    assert.deepEqual(numbers, [0, 1, 1, 0]);
+  });
+});
+
+test("what was sent while the session was asked for is sent again with it", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, now: () => 0 }).open();
+    sockets[0].onopen();
+    const id = client.send({ type: "message" });
+    session(sockets[0], { resumed: false, reason: "new", token: "T", seq: 0 });
+    sockets[0].onclose({ code: 1006, reason: "" });
+    timers.at(-1).run();
+    sockets[1].onopen();
+    session(sockets[1], { resumed: true, reason: "resumed", token: "U", seq: 0 });
+    assert.deepEqual(sent(sockets[1]).slice(1).map((m) => m.correlationId), [id]);
+  });
+});
+
+test("what was sent to a server that told of no session is not sent twice", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, now: () => 0 }).open();
+    for (const end of [() => {}, () => session(sockets[1], { resumed: false, reason: "new", token: "T", seq: 0 })]) {
+      sockets.at(-1).onopen();
+      if (sockets.length === 1) client.send({ type: "message" });
+      end();
+      sockets.at(-1).onclose({ code: 1006, reason: "" });
+      timers.at(-1).run();
+    }
+    sockets[2].onopen();
+    session(sockets[2], { resumed: true, reason: "resumed", token: "U", seq: 0 });
+    assert.deepEqual(sent(sockets[2]).map((m) => m.type), ["resume"]);
+  });
+});
+
+test("a server that gives no session for now is asked again, one that knows none is not", () => {
+  for (const retryable of [true, false])
+    held(({ sockets, timers, WebSocket }) => {
+      new Client("ws://x", { WebSocket, now: () => 0 }).open();
+      sockets[0].onopen();
+      const { correlationId } = sent(sockets[0])[0];
+      say(sockets[0], { type: "error", correlationId, error: { code: "X", retryable } });
+      sockets[0].onclose({ code: 1006, reason: "" });
+      timers.at(-1).run();
+      sockets[1].onopen();
+      assert.equal(sockets[1].sent.length, retryable ? 1 : 0);
+    });
+});
+
 test("a listener may leave when it is told that there is no connection", () => {
   held(({ sockets, timers, WebSocket }) => {
     const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 });
