@@ -97,10 +97,11 @@ export class Client {
     const entry = this.#subscriptions.get(key) ?? { filter, snapshot, listeners: new Set() };
     this.#subscriptions.set(key, entry);
     entry.listeners.add(onUpdate);
-    if (this.#state === "open" && entry.listeners.size === 1) this.#ask("subscribe", entry);
+    entry.snapshot ||= snapshot;
+    if (this.#state === "open" && (snapshot || entry.listeners.size === 1)) this.#ask("subscribe", entry);
     return () => {
-      entry.listeners.delete(onUpdate);
-      if (entry.listeners.size > 0 || !this.#subscriptions.delete(key)) return;
+      if (!entry.listeners.delete(onUpdate) || entry.listeners.size > 0) return;
+      this.#subscriptions.delete(key);
       if (this.#state === "open") this.#ask("unsubscribe", entry);
     };
   }

@@ -238,6 +238,30 @@ test("a server that gives no session for now is asked again, one that knows none
     });
 });
 
+test("who ends a subscription twice ends no other of the same filter", () => {
+  held(({ sockets, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 }).open();
+    sockets[0].onopen();
+    const end = client.subscribe({ a: [1] }, () => {});
+    end();
+    const heard = [];
+    client.subscribe({ a: [1] }, (update) => heard.push(update.data.a));
+    end();
+    say(sockets[0], { type: "METRICS_UPDATE", updates: [{ eventType: "INSERT", data: { a: 1 } }] });
+    assert.deepEqual(heard, [1]);
+    assert.deepEqual(sent(sockets[0]).map((m) => m.type), ["subscribe", "unsubscribe", "subscribe"]);
+  });
+});
+
+test("who subscribes later with the same filter is told what holds, too", () => {
+  held(({ sockets, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 }).open();
+    sockets[0].onopen();
+    for (const snapshot of [false, false, true]) client.subscribe({ a: [1] }, () => {}, { snapshot });
+    assert.deepEqual(sent(sockets[0]).map((m) => m.data.snapshot), [false, true]);
+  });
+});
+
 test("a listener may leave when it is told that there is no connection", () => {
   held(({ sockets, timers, WebSocket }) => {
     const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 });
