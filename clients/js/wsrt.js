@@ -50,8 +50,9 @@ export class Client {
 
   // Connects and goes on connecting until close().
   open() {
-    if (this.#state !== "closed") return this;
-    this.#rules.leaving = false;
+    if (this.#state !== "closed" && !this.#rules.leaving) return this;
+    if (this.#state !== "closed") this.#end("closed by us"); // the old connection may take its time to close
+    Object.assign(this.#rules, { leaving: false, attempt: 0, refreshed: false });
     globalThis.addEventListener?.("online", this.#online);
     this.#become("connecting");
     if (this.#state === "connecting") this.#connect(); // a listener may have left
@@ -61,11 +62,13 @@ export class Client {
   // Leaves for good; what waited is refused.
   close() {
     this.#rules.leave();
-    clearTimeout(this.#retry);
-    clearTimeout(this.#timer);
-    this.#spare?.close(1000);
-    if (this.#socket) this.#socket.close(1000);
-    else this.#end("closed by us");
+    for (const timer of [this.#retry, this.#timer, this.#asking?.timer]) clearTimeout(timer);
+    for (const socket of [this.#spare, this.#socket]) {
+      if (!socket) continue;
+      socket.onmessage = null;
+      socket.close(1000);
+    }
+    if (!this.#socket) this.#end("closed by us");
   }
 
   // Sends a message of the protocol, or keeps it until there is a connection. Returns its correlation id.
@@ -315,7 +318,7 @@ export class Client {
 
   #end(reason) {
     globalThis.removeEventListener?.("online", this.#online);
-    this.#socket = undefined;
+    this.#socket = this.#spare = undefined;
     clearTimeout(this.#timer);
     for (const { reject, timer } of this.#pending.values()) {
       clearTimeout(timer);

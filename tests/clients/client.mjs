@@ -262,6 +262,43 @@ test("who subscribes later with the same filter is told what holds, too", () => 
   });
 });
 
+test("who has left hears no more, and no timer is left", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, now: () => 0 }).open();
+    sockets[0].onopen();
+    session(sockets[0], { resumed: false, reason: "new", token: "T", seq: 0 });
+    sockets[0].onclose({ code: 1006, reason: "" });
+    timers.at(-1).run();
+    sockets[1].onopen(); // it has asked for its session, and waits
+    const told = [];
+    for (const name of ["state", "message", "gap", "error"]) client.on(name, () => told.push(name));
+    client.close();
+    sockets[1].onmessage?.({ data: "{}" });
+    for (const { run, cleared } of timers.slice()) if (!cleared && run.toString().includes("resumed")) run();
+    assert.deepEqual(told, []);
+    sockets[1].onclose({ code: 1000, reason: "" });
+    assert.deepEqual(told, ["state"]);
+    assert.ok(timers.slice(2).every(({ cleared }) => cleared), JSON.stringify(timers));
+  });
+});
+
+test("who leaves and comes back at once has a new connection, and what waited was refused", async () => {
+  let refused;
+  held(({ sockets, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 }).open();
+    sockets[0].onopen();
+    refused = assert.rejects(client.request({ type: "message" }), { code: "CLOSED" });
+    client.close();
+    const states = [];
+    client.on("state", (state) => states.push(state));
+    client.open();
+    sockets[0].onclose({ code: 1000, reason: "" });
+    sockets[1].onopen();
+    assert.deepEqual(states, ["closed", "connecting", "open"]);
+  });
+  await refused;
+});
+
 test("a listener may leave when it is told that there is no connection", () => {
   held(({ sockets, timers, WebSocket }) => {
     const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 });
@@ -275,6 +312,32 @@ test("a listener may leave when it is told that there is no connection", () => {
     sockets[0].onclose({ code: 1006, reason: "" });
     assert.equal(client.state, "closed");
     assert.ok(timers.every(({ cleared }) => cleared), "something is still to come");
+  });
+});
+
+test("what is sent by one that is closed waits until it is opened again", () => {
+  held(({ sockets, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 }).open();
+    client.close();
+    sockets[0].onclose({ code: 1006, reason: "" });
+    const id = client.send({ type: "message" });
+    client.open();
+    sockets[1].onopen();
+    assert.deepEqual(sent(sockets[1]).map((m) => m.correlationId), [id]);
+  });
+});
+
+test("who opens again after a token was refused twice may ask for another one", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, token: () => new Promise(() => {}), now: () => 0 });
+    for (const opened of [1, 2]) {
+      client.open();
+      for (const state of ["connecting", "closed"]) {
+        sockets.at(-1).onclose({ code: 4401, reason: "" });
+        assert.equal(client.state, state, String(opened));
+        if (state === "connecting") timers.at(-1).run();
+      }
+    }
   });
 });
 
