@@ -133,11 +133,14 @@ export class Client {
     try {
       socket = new this.#opts.WebSocket(this.#url, this.#opts.protocols);
     } catch (error) {
-      this.#end(error.message);
-      return;
+      this.#emit("error", new WsrtError({ code: "NO_SOCKET", message: error.message }));
+      return this.#end(error.message);
     }
     if (handover) this.#spare = socket;
-    else this.#socket = socket;
+    else {
+      this.#socket = socket;
+      this.#timer = setTimeout(() => this.#drop(socket), 30000); // a peer that takes it and says nothing
+    }
     socket.onopen = () => this.#opened(socket);
     socket.onmessage = ({ data }) => this.#heard(socket, data);
     socket.onerror = () => {};
@@ -342,7 +345,8 @@ export class Client {
     const { action, next } = this.#rules.tick(this.#opts.now());
     if (action === "ping" && this.#socket?.readyState === 1)
       this.#write({ type: "ping", data: { action: "keepalive" } });
-    if (action === "handover" && !this.#spare) this.#connect(true);
+    if (action === "handover" && this.#spare) this.#drop(this.#spare); // it had a minute
+    if (action === "handover" && this.#socket) this.#connect(true);
     if (action === "dead") {
       this.#drop(this.#socket ?? this.#spare);
     } else if (action !== "nothing") {

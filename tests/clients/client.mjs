@@ -383,6 +383,47 @@ test("what waits is not poured into a connection that closes", () => {
   });
 });
 
+test("a server that takes the connection and says nothing is given up", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    const client = new Client("ws://x", { WebSocket, resume: false, now: () => 0 }).open();
+    assert.equal(timers.at(-1)?.ms, 30000);
+    timers.at(-1).run();
+    assert.ok("closedWith" in sockets[0]);
+    timers.at(-1).run();
+    assert.equal(sockets.length, 2);
+    sockets[1].onopen();
+    assert.equal(client.state, "open");
+    assert.ok(timers[2].cleared, "an open connection has no such timer");
+  });
+});
+
+test("a move to a new connection that hangs is tried again after a minute", () => {
+  held(({ sockets, timers, WebSocket }) => {
+    let now = 0;
+    const client = new Client("ws://x", { WebSocket, profile: "gateway", now: () => now }).open();
+    sockets[0].onopen();
+    for (const count of [2, 3]) {
+      now += count === 2 ? 116 * 60000 : 70000;
+      timers.findLast(({ cleared }) => !cleared).run();
+      say(sockets[0], { type: "pong" });
+      assert.equal(sockets.length, count);
+    }
+    assert.ok("closedWith" in sockets[1]);
+    sockets[2].onopen();
+    assert.ok("closedWith" in sockets[0]);
+    assert.equal(client.state, "open");
+  });
+});
+
+test("an address that no socket takes is told", () => {
+  class Picky { constructor() { throw new SyntaxError("no such scheme"); } }
+  const client = new Client("htp://x", { WebSocket: Picky });
+  const told = [];
+  client.on("error", ({ code, message }) => told.push(code, message));
+  client.open();
+  assert.deepEqual([...told, client.state], ["NO_SOCKET", "no such scheme", "closed"]);
+});
+
 // ---- filters ----
 
 test("a filter holds here for what it holds for in the server", () => {
