@@ -7,6 +7,7 @@
 
 #include <wsrt/json.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -97,15 +98,17 @@ static int send_given(struct session *s)
 
 static int send_lines(struct session *s)
 {
+    size_t at = 0;
     char *end;
     int rc = 0;
 
-    while (rc == 0 && (end = memchr(s->line, '\n', s->line_len)) != NULL) {
-        size_t len = (size_t)(end - s->line);
-        rc = send_text(s, s->line, len > 0 && end[-1] == '\r' ? len - 1 : len);
-        s->line_len -= len + 1;
-        memmove(s->line, end + 1, s->line_len);
+    while (rc == 0 && (end = memchr(s->line + at, '\n', s->line_len - at)) != NULL) {
+        size_t len = (size_t)(end - s->line) - at;
+        rc = send_text(s, s->line + at, len > 0 && end[-1] == '\r' ? len - 1 : len);
+        at += len + 1;
     }
+    s->line_len -= at;
+    memmove(s->line, s->line + at, s->line_len);
     return rc;
 }
 
@@ -120,6 +123,10 @@ static int read_stdin(struct session *s)
             return complain(TOOL_USAGE, "a line of stdin is longer than %d bytes", LINE_MAX_LEN);
         return rc;
     }
+    if (n < 0 && (errno == EINTR || errno == EAGAIN))
+        return 0;
+    if (n < 0)
+        return complain(TOOL_USAGE, "cannot read 'stdin': %s", strerror(errno));
     s->reading = 0;
     s->last = clock_ns();
     return s->line_len > 0 ? send_text(s, s->line, s->line_len) : 0;
@@ -169,6 +176,8 @@ static int converse(struct session *s)
         if (rc == 0 &&
             (p[0].revents & (POLLIN | POLLHUP | POLLERR) || client_has_early(&s->client)))
             rc = client_receive(&s->client, on_message, s);
+        if (ferror(stdout))
+            return complain(TOOL_INTERNAL, "cannot write to stdout");
         if (s->settings->expect > 0 && s->received >= s->settings->expect)
             return 0;
         if (rc == 0 && p[1].revents != 0)

@@ -1,8 +1,11 @@
 #include "commands.h"
 #include "tool.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/tls/tls.h"
 
@@ -72,13 +75,32 @@ static int run(const struct command *command, int argc, char **argv)
     if (status == -1)
         status = command->run(&o, argv + first);
     options_free(&o);
-    if (fflush(stdout) != 0 && status == TOOL_OK)
+    return status;
+}
+
+/* A write that failed before leaves nothing to flush: it is in the error alone. */
+static int finish(int status)
+{
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == TOOL_OK)
         return complain(TOOL_INTERNAL, "cannot write to stdout");
     return status;
 }
 
+/* The number of one that is not open would be the next socket's, which then gets what is printed. What
+ * takes its place fails as it would: there is nothing to read, and nothing can be written. */
+static int fill_standard_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            return -1;
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (fill_standard_descriptors() != 0)
+        return TOOL_INTERNAL;
     if (argc < 2) {
         help(stderr);
         return TOOL_USAGE;
@@ -86,11 +108,11 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||
         strcmp(argv[1], "help") == 0) {
         help(stdout);
-        return TOOL_OK;
+        return finish(TOOL_OK);
     }
     const char *word = strcmp(argv[1], "--version") == 0 ? "version" : argv[1];
     for (size_t i = 0; i < wsrt_command_count; i++)
         if (strcmp(word, wsrt_commands[i].name) == 0)
-            return run(&wsrt_commands[i], argc - 1, argv + 1);
+            return finish(run(&wsrt_commands[i], argc - 1, argv + 1));
     return complain(TOOL_USAGE, "unknown command '%s': see wsrt --help", argv[1]);
 }

@@ -1,0 +1,145 @@
+"""The wsrt tool where its streams fail, where servers misbehave, and what it tells of that."""
+import base64
+import contextlib
+import hashlib
+import json
+import re
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from toolcase import CLEAN_ENV, WSRT, Serve, cases_of, equal, expect, main, wsrt
+
+OK, UNMET, USAGE, UNAVAILABLE, INTERNAL, CONFIG = 0, 1, 2, 69, 70, 78
+
+
+def _by_shell(redirection, *args):
+    """The tool as a shell starts it, with a redirection such as `>&-`."""
+    return subprocess.run(["sh", "-c", f'exec "$@" {redirection}', "sh", WSRT, *args], text=True,
+                          stdin=subprocess.DEVNULL, capture_output=True, timeout=60, env=CLEAN_ENV,
+                          check=False)
+
+
+# ---- a server that does what it is told ----
+
+def _message_of(peer):
+    """The next short text of a client; None at its end."""
+    head = peer.read(2)
+    if len(head) < 2 or head[0] & 15 == 8:
+        return None
+    size = head[1] & 127
+    if size == 126:
+        size = int.from_bytes(peer.read(2), "big")
+    key = peer.read(4)
+    return bytes(b ^ key[i % 4] for i, b in enumerate(peer.read(size)))
+
+
+@contextlib.contextmanager
+def _server(talk):
+    """Its URL; `talk(connection, messages)` is called for each client that was let in."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+
+    def serve(connection):
+        with connection, connection.makefile("rb") as peer:
+            head = b"".join(iter(peer.readline, b"\r\n")).decode()
+            key = re.search("Sec-WebSocket-Key: (.*)\r", head).group(1)
+            digest = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+            connection.sendall(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                               b"Sec-WebSocket-Accept: " + base64.b64encode(digest) + b"\r\n\r\n")
+            with contextlib.suppress(OSError):
+                talk(connection, iter(lambda: _message_of(peer), None))
+
+    def accept():
+        with contextlib.suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=listener.accept()[:1], daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+    finally:
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+
+
+def _echo(connection, message):
+    connection.sendall(bytes([0x81, len(message)]) + message)
+
+
+# ---- streams that fail ----
+
+def what_cannot_be_written_to_stdout_is_no_success():
+    with Serve("--app", "echo") as server:
+        for where in (">/dev/full", ">&-"):
+            for args in (("--help",), ("help",), ("serve", "--help"), ("version",),
+                         ("version", "--format", "json"), ("config", "show"), ("config", "check"),
+                         ("export", "grafana"), ("export", "config-schema"),
+                         ("validate", "--builtin", "message", "--print"),
+                         ("connect", "--send", "x", "--expect", "1", server.url),
+                         ("bench", "--rate", "50", "--duration", "100ms", server.url)):
+                done = _by_shell(where, *args)
+                equal((done.returncode, done.stdout), (INTERNAL, ""), f"{args} {where}")
+                expect("cannot write to stdout" in done.stderr, args, done.stderr)
+        equal(server.end(), OK)
+
+
+def connect_ends_once_its_messages_cannot_be_written():
+    def flood(connection, _):
+        while True:
+            _echo(connection, b"news")
+            time.sleep(0.01)
+
+    with _server(flood) as url:
+        done = _by_shell(">/dev/full", "connect", "--send", "x", "--linger", "1h", url)
+        equal(done.returncode, INTERNAL, done.stderr)
+
+
+def a_stream_that_is_not_open_is_no_place_for_a_socket():
+    heard = []
+
+    def listen(connection, messages):
+        _echo(connection, b"printed")
+        heard.extend(messages)
+
+    for where, status in (("<&-", USAGE), (">&-", INTERNAL), ("2>&-", OK)):
+        with _server(listen) as url:
+            args = () if where == "<&-" else ("--send", "sent")
+            done = _by_shell(where, "connect", *args, "--linger", "300ms", url)
+            equal(done.returncode, status, f"{where} {done.stderr}")
+    equal(heard, [b"sent", b"sent"])
+
+
+def a_stdin_that_cannot_be_read_is_told():
+    with Serve("--app", "echo") as server:
+        done = _by_shell("</", "connect", server.url)
+        equal((done.returncode, done.stdout), (USAGE, ""))
+        expect("cannot read 'stdin': Is a directory" in done.stderr, done.stderr)
+
+
+def many_short_lines_cost_no_more_where_they_come_at_once():
+    def take(connection, _):
+        while connection.recv(1 << 20):
+            pass
+
+    def cost(stdin, url):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([WSRT, "connect", "--linger", "100ms", url], stdin=stdin, env=CLEAN_ENV,
+                       timeout=100, check=True)
+        return resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before.ru_utime
+
+    with tempfile.TemporaryFile() as lines, _server(take) as url:
+        lines.write(b"\n" * (1 << 19))
+        lines.seek(0)
+        with subprocess.Popen(["cat"], stdin=lines, stdout=subprocess.PIPE) as pipe:
+            by_pipe = cost(pipe.stdout, url)
+        lines.seek(0)
+        at_once = cost(lines, url)
+    expect(at_once < 3 * by_pipe, f"{at_once} s at once, {by_pipe} s by a pipe")
+
+
+if __name__ == "__main__":
+    main(cases_of(sys.modules[__name__]))
