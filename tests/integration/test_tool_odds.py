@@ -120,6 +120,14 @@ def a_stdin_that_cannot_be_read_is_told():
         expect("cannot read 'stdin': Is a directory" in done.stderr, done.stderr)
 
 
+def a_secret_given_as_an_option_is_not_repeated():
+    for name, words in (("management-token", "set WSRT_MANAGEMENT_TOKEN or"), ("nothing", "--help")):
+        done = wsrt("serve", f"--{name}=s3cret")
+        equal(done.returncode, USAGE)
+        expect("s3cret" not in done.stderr and f"--{name}" in done.stderr, done.stderr)
+        expect(words in done.stderr, done.stderr)
+
+
 def many_short_lines_cost_no_more_where_they_come_at_once():
     def take(connection, _):
         while connection.recv(1 << 20):

@@ -139,6 +139,15 @@ int is_nearly(const char *given, const char *wanted)
     return distance_within(given, wanted, 2);
 }
 
+static int no_flag(const struct option_row *row)
+{
+    char variable[NAME_MAX_LEN];
+
+    option_variable(row, variable, sizeof variable);
+    return complain(TOOL_USAGE, "unknown option --%s: set %s or %s_FILE, which not everybody sees",
+                    row->name, variable, variable);
+}
+
 static int bad_option(const struct command *command, const char *given)
 {
     char name[NAME_MAX_LEN] = "";
@@ -149,14 +158,18 @@ static int bad_option(const struct command *command, const char *given)
     if (optopt != 0)
         return complain(TOOL_USAGE, "unknown option -%c: see wsrt %s --help", optopt,
                         command->name);
+    size_t len = strcspn(given, "="); /* what follows may be a secret */
     if (strncmp(given, "--", 2) == 0)
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(given + 2, "="), given + 2);
+        snprintf(name, sizeof name, "%.*s", (int)len - 2, given + 2);
     for (size_t i = 0; name[0] != '\0' && i < option_count(command); i++) {
         const struct option_row *row = option_row(command, i);
+        if (row->no_flag && strcmp(name, row->name) == 0)
+            return no_flag(row);
         if (!row->no_flag && is_nearly(name, row->name))
             return complain(TOOL_USAGE, "unknown option --%s: did you mean --%s?", name, row->name);
     }
-    return complain(TOOL_USAGE, "unknown option %s: see wsrt %s --help", given, command->name);
+    return complain(TOOL_USAGE, "unknown option %.*s: see wsrt %s --help", (int)len, given,
+                    command->name);
 }
 
 static void build_getopt(const struct command *command, struct option *longs, char *shorts)
