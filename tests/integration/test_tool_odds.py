@@ -128,6 +128,12 @@ def a_secret_given_as_an_option_is_not_repeated():
         expect(words in done.stderr, done.stderr)
 
 
+def a_name_that_nobody_knows_is_called_so():
+    done = wsrt("connect", "ws://nobody.invalid/")
+    equal(done.returncode, UNAVAILABLE)
+    expect("route to host" not in done.stderr, done.stderr)
+
+
 def many_short_lines_cost_no_more_where_they_come_at_once():
     def take(connection, _):
         while connection.recv(1 << 20):

@@ -149,12 +149,14 @@ static int connect_one(int family, const struct sockaddr *address, socklen_t siz
     return fd;
 }
 
-static int connect_unix(const struct url *url, int64_t deadline)
+static int connect_unix(const struct url *url, int64_t deadline, const char **why)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     snprintf(address.sun_path, sizeof address.sun_path, "%s", url->socket);
-    return connect_one(AF_UNIX, (struct sockaddr *)&address, sizeof address, deadline);
+    int fd = connect_one(AF_UNIX, (struct sockaddr *)&address, sizeof address, deadline);
+    *why = strerror(errno);
+    return fd;
 }
 
 /* The host without the brackets of an IPv6 address. */
@@ -169,7 +171,7 @@ static void url_address(const struct url *url, char *host)
     }
 }
 
-static int connect_tcp(const struct url *url, int64_t deadline)
+static int connect_tcp(const struct url *url, int64_t deadline, const char **why)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
@@ -177,12 +179,14 @@ static int connect_tcp(const struct url *url, int64_t deadline)
     int fd = -1;
 
     url_address(url, host);
-    if (getaddrinfo(host, url->port, &hints, &found) != 0) {
-        errno = EHOSTUNREACH;
+    int rc = getaddrinfo(host, url->port, &hints, &found);
+    if (rc != 0) {
+        *why = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
         return -1;
     }
     for (struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next)
         fd = connect_one(a->ai_family, a->ai_addr, a->ai_addrlen, deadline);
+    *why = strerror(errno);
     freeaddrinfo(found);
     return fd;
 }
@@ -332,14 +336,16 @@ int client_open(struct client *c, const struct client_request *request, int sile
 {
     int64_t deadline = clock_ns() + request->timeout_ms * 1000000;
     const struct url *url = request->url;
+    const char *why = "";
     unsigned char seed[16];
     char key[WSRT_WS_KEY_LEN + 1] = "";
     char head[HEAD_MAX];
 
     memset(c, 0, sizeof *c);
-    c->fd = url->socket[0] != '\0' ? connect_unix(url, deadline) : connect_tcp(url, deadline);
+    c->fd = url->socket[0] != '\0' ? connect_unix(url, deadline, &why)
+                                   : connect_tcp(url, deadline, &why);
     if (c->fd < 0)
-        return refuse(silent, TOOL_UNAVAILABLE, "cannot connect", strerror(errno));
+        return refuse(silent, TOOL_UNAVAILABLE, "cannot connect", why);
     int status = url->tls ? shake_hands(c, request, deadline, silent) : 0;
     if (status != 0) {
         client_end(c);
@@ -413,7 +419,7 @@ int client_send(struct client *c, int opcode, const void *data, size_t len)
 
     if (c->close_sent || c->close_code != 0)
         return -1;
-    if (len > QUEUE_MAX - c->out_len ||
+    if (c->out_len + len > QUEUE_MAX ||
         reserve(&c->out, &c->out_cap, c->out_len + len + WSRT_WS_HEADER_MAX) != 0)
         return lost(c, 1006, "too much is waiting to be sent");
     random_bytes(key, sizeof key);
