@@ -134,6 +134,112 @@ def a_name_that_nobody_knows_is_called_so():
     expect("route to host" not in done.stderr, done.stderr)
 
 
+# ---- bench ----
+
+def _bench(url, *args):
+    done = wsrt("bench", "--format", "json", *args, url)
+    return done.returncode, json.loads(done.stdout)
+
+
+def replies_that_never_come_are_no_fast_ones():
+    def say_nothing(_, messages):
+        for _ in messages:
+            pass
+
+    with _server(say_nothing) as url:
+        status, told = _bench(url, "--connections", "2", "--rate", "50", "--duration", "200ms",
+                              "--fail-if", "p50<2s,p99>1999ms")
+        equal((status, told["fail_if"]), (UNMET, ["p99>1999ms"]))
+        equal((told["sent"], told["received"], told["errors"]["timeout"]), (10, 0, 10))
+
+
+def a_reply_that_is_left_out_is_one_error_and_not_one_for_each_that_follows():
+    def forget_one(connection, messages):
+        for i, message in enumerate(messages):
+            if i != 3:
+                _echo(connection, message)
+
+    with _server(forget_one) as url:
+        _, told = _bench(url, "--connections", "1", "--rate", "100", "--duration", "200ms")
+        equal(told["errors"], {"connect": 0, "closed": 0, "timeout": 1, "mismatch": 0})
+        equal((told["sent"], told["received"]), (20, 19))
+        expect(told["latency_us"]["max"] >= 2e6, told)
+
+
+def throughput_is_over_the_time_that_the_replies_took():
+    def hurry_late(connection, messages):
+        first = [next(messages) for _ in range(50)]
+        time.sleep(1)
+        for message in first:
+            _echo(connection, message)
+
+    with _server(hurry_late) as url:
+        _, told = _bench(url, "--connections", "1", "--rate", "500", "--duration", "100ms")
+        equal((told["received"], told["duration_s"]), (50, 0.1))
+        expect(told["throughput"] <= 50, told)
+
+
+def what_could_not_be_sent_for_want_of_a_connection_was_not_sent_and_fails():
+    def leave(connection, messages):
+        for i, message in enumerate(messages):
+            if i == 5:
+                return
+            _echo(connection, message)
+
+    with _server(leave) as url:
+        status, told = _bench(url, "--connections", "1", "--rate", "100", "--duration", "1s",
+                              "--fail-if", "p99>1s")
+        equal((status, told["received"], told["errors"]["closed"]), (UNMET, 5, 1))
+        equal(told["errors"]["timeout"], 95)
+        expect(told["sent"] < 90, told)
+
+
+def a_generator_that_cannot_keep_up_reads_what_comes_meanwhile():
+    def say_goodbye(connection, _):
+        connection.recv(1 << 16)
+        connection.sendall(b"\x88\x02\x03\xe8")
+        while connection.recv(1 << 20):
+            pass
+
+    with _server(say_goodbye) as url:
+        _, told = _bench(url, "--connections", "1", "--rate", "3000000", "--duration", "100ms")
+        equal(told["errors"]["closed"], 1, told)
+        expect(told["sent"] < 100000, told)
+
+
+def connections_that_wait_for_the_others_answer_pings():
+    pongs = []
+
+    def ping(connection, messages):
+        connection.sendall(b"\x89\x04ping")
+        begun = time.monotonic()
+        for message in messages:
+            if message == b"ping":
+                pongs.append(time.monotonic() - begun)
+            else:
+                _echo(connection, message)
+
+    with _server(ping) as url:
+        _bench(url, "--connections", "2", "--ramp", "3s", "--rate", "50", "--duration", "100ms")
+        equal(len(pongs), 2)
+        expect(pongs[0] < 1.3, pongs)
+
+
+def conditions_that_are_too_long_to_be_told_leave_json_whole():
+    with Serve("--app", "echo") as server:
+        long = f"received>={'0' * 1100}"
+        status, told = _bench(server.url, "--rate", "50", "--duration", "100ms", "--fail-if",
+                              f"errors>=0,max>0us,{long}")
+        equal((status, told["fail_if"]), (UNMET, ["errors>=0", "max>0us"]))
+
+
+def a_condition_that_is_empty_is_refused():
+    for done, status in ((wsrt("bench", "--fail-if", "", "ws://127.0.0.1:1/"), USAGE),
+                         (wsrt("bench", "ws://127.0.0.1:1/", env={"WSRT_FAIL_IF": ""}), CONFIG)):
+        equal(done.returncode, status, done.stderr)
+        expect("is empty" in done.stderr, done.stderr)
+
+
 def many_short_lines_cost_no_more_where_they_come_at_once():
     def take(connection, _):
         while connection.recv(1 << 20):

@@ -16,7 +16,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-enum { EVENTS = 256, SEQUENCE_DIGITS = 16, LATE_NS = 1000000, TIMER = -1 };
+enum { EVENTS = 256, SENDS = 256, SEQUENCE_DIGITS = 16, LATE_NS = 1000000, TIMER = -1 };
 static const int64_t reply_within = INT64_C(2000000000);
 
 struct bench {
@@ -35,6 +35,7 @@ struct bench {
     uint64_t sent;
     uint64_t open;
     uint64_t missing; /* replies under way */
+    int64_t replied;  /* ns, when the last one came that is measured */
     size_t current;   /* the connection being read */
 };
 
@@ -80,6 +81,25 @@ static int is_echo(const struct bench *b, const char *data, size_t len)
            memcmp(data + SEQUENCE_DIGITS, b->payload + SEQUENCE_DIGITS, padding) == 0;
 }
 
+/* From one reply of a connection to its next. */
+static uint64_t step(const struct bench *b)
+{
+    return b->fanout ? 1 : (uint64_t)b->settings->connections;
+}
+
+/* A reply that does not come is no fast one: it counts as long as it was waited for, at least. */
+static void lose(struct bench *b, size_t i, uint64_t until)
+{
+    for (; b->next[i] < until; b->next[i] += step(b)) {
+        int64_t waited = clock_ns() - planned_time(b, b->next[i]);
+        b->missing--;
+        if (b->next[i] < b->warm)
+            continue;
+        histogram_add(&b->latency, waited > reply_within ? waited : reply_within);
+        b->report->timeout++;
+    }
+}
+
 static void on_reply(void *user, int opcode, const unsigned char *data, size_t len)
 {
     struct bench *b = user;
@@ -89,15 +109,18 @@ static void on_reply(void *user, int opcode, const unsigned char *data, size_t l
     (void)opcode;
     if (b->fanout && (sequence == UINT64_MAX || b->current == 0))
         return; /* a notice of the application; what comes back to the sender is not measured */
-    if (sequence != *next || (!b->fanout && !is_echo(b, (const char *)data, len))) {
+    if (sequence < *next || sequence >= b->sent || (sequence - *next) % step(b) != 0 ||
+        (!b->fanout && !is_echo(b, (const char *)data, len))) {
         b->report->mismatch++;
         return;
     }
-    *next += b->fanout ? 1 : (uint64_t)b->settings->connections;
+    lose(b, b->current, sequence); /* they come in order, so what one leaves out never comes */
+    *next += step(b);
     b->missing--;
     if (sequence < b->warm)
         return;
-    int64_t latency = clock_ns() - planned_time(b, sequence);
+    b->replied = clock_ns();
+    int64_t latency = b->replied - planned_time(b, sequence);
     histogram_add(&b->latency, latency);
     b->report->received++;
     if (latency > reply_within)
@@ -158,26 +181,39 @@ static size_t write_message(const struct bench *b, uint64_t sequence, char *dst,
     return (size_t)n;
 }
 
+static uint64_t replies_to_one(const struct bench *b)
+{
+    return b->fanout ? (uint64_t)b->settings->connections - 1 : 1;
+}
+
+static void send_one(struct bench *b, int64_t now, char *text, size_t cap)
+{
+    uint64_t sequence = b->sent++;
+    size_t i = b->fanout ? 0 : (size_t)(sequence % (uint64_t)b->settings->connections);
+    size_t len = write_message(b, sequence, text, cap);
+
+    b->missing += replies_to_one(b);
+    if (b->clients[i].fd < 0)
+        return;
+    if (sequence >= b->warm) {
+        b->report->sent++;
+        b->report->late_sends += now - planned_time(b, sequence) > LATE_NS;
+    }
+    int waiting = client_has_unsent(&b->clients[i]);
+    if (client_send(&b->clients[i], WSRT_WS_OP_TEXT, text, len) != 0)
+        drop(b, i);
+    else if (!waiting && client_has_unsent(&b->clients[i]))
+        watch(b, i, EPOLL_CTL_MOD);
+}
+
+/* A generator that cannot keep up reads replies between its sends all the same. */
 static void send_due(struct bench *b, char *text, size_t cap)
 {
-    for (int64_t now = clock_ns(); b->sent < b->planned && planned_time(b, b->sent) <= now;
-         now = clock_ns()) {
-        uint64_t sequence = b->sent++;
-        size_t i = b->fanout ? 0 : (size_t)(sequence % (uint64_t)b->settings->connections);
-        size_t len = write_message(b, sequence, text, cap);
+    int64_t now = clock_ns();
 
-        if (sequence >= b->warm) {
-            b->report->sent++;
-            b->report->late_sends += now - planned_time(b, sequence) > LATE_NS;
-        }
-        b->missing += b->fanout ? (uint64_t)b->settings->connections - 1 : 1;
-        if (b->clients[i].fd < 0)
-            continue;
-        int waiting = client_has_unsent(&b->clients[i]);
-        if (client_send(&b->clients[i], WSRT_WS_OP_TEXT, text, len) != 0)
-            drop(b, i);
-        else if (!waiting && client_has_unsent(&b->clients[i]))
-            watch(b, i, EPOLL_CTL_MOD);
+    for (int n = 0; n < SENDS && b->sent < b->planned && planned_time(b, b->sent) <= now; n++) {
+        send_one(b, now, text, cap);
+        now = clock_ns();
     }
 }
 
@@ -189,36 +225,6 @@ static void arm_timer(const struct bench *b, int64_t at)
 }
 
 /* ---- the run ---- */
-
-static int open_clients(struct bench *b, const struct client_request *request)
-{
-    size_t count = (size_t)b->settings->connections;
-    int status = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        int64_t begun = clock_ns();
-        int rc = client_open(&b->clients[i], request, b->report->connect > 0);
-        if (rc != 0) {
-            b->report->connect++;
-            status = rc;
-            continue;
-        }
-        b->open++;
-        watch(b, i, EPOLL_CTL_ADD);
-        b->next[i] = b->fanout ? 0 : i;
-        int64_t pause = b->settings->ramp_ms * 1000000 / (int64_t)count - (clock_ns() - begun);
-        if (pause > 0)
-            usleep((useconds_t)(pause / 1000));
-    }
-    return b->open == 0 ? status : 0;
-}
-
-static void read_early(struct bench *b)
-{
-    for (size_t i = 0; i < (size_t)b->settings->connections; i++)
-        if (b->clients[i].fd >= 0 && client_has_early(&b->clients[i]))
-            serve_connection(b, i, EPOLLIN);
-}
 
 static void turn(struct bench *b)
 {
@@ -236,6 +242,38 @@ static void turn(struct bench *b)
     }
 }
 
+/* Those that are open are served meanwhile: a server pings them. */
+static void rest_until(struct bench *b, int64_t end)
+{
+    while (clock_ns() < end) {
+        arm_timer(b, end);
+        turn(b);
+    }
+}
+
+static int open_clients(struct bench *b, const struct client_request *request)
+{
+    size_t count = (size_t)b->settings->connections;
+    int status = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        int64_t begun = clock_ns();
+        b->next[i] = b->fanout ? 0 : i;
+        int rc = client_open(&b->clients[i], request, b->report->connect > 0);
+        if (rc != 0) {
+            b->report->connect++;
+            status = rc;
+            continue;
+        }
+        b->open++;
+        watch(b, i, EPOLL_CTL_ADD);
+        if (client_has_early(&b->clients[i]))
+            serve_connection(b, i, EPOLLIN);
+        rest_until(b, begun + b->settings->ramp_ms * 1000000 / (int64_t)count);
+    }
+    return b->open == 0 ? status : 0;
+}
+
 static void progress(const struct bench *b, int64_t *shown)
 {
     int64_t now = clock_ns();
@@ -248,6 +286,18 @@ static void progress(const struct bench *b, int64_t *shown)
             b->sent < b->planned ? "" : "\n");
 }
 
+/* What is still missing; and, where no connection is left to send by, what was planned. */
+static void lose_rest(struct bench *b)
+{
+    uint64_t from = b->sent > b->warm ? b->sent : b->warm;
+    uint64_t unsent = (b->planned - from) * replies_to_one(b);
+
+    for (size_t i = b->fanout ? 1 : 0; i < (size_t)b->settings->connections; i++)
+        lose(b, i, b->sent);
+    histogram_add_many(&b->latency, reply_within, unsent);
+    b->report->timeout += unsent;
+}
+
 static int measure(struct bench *b)
 {
     size_t cap = (size_t)b->settings->payload + 128;
@@ -256,7 +306,6 @@ static int measure(struct bench *b)
 
     if (text == NULL)
         return complain(TOOL_INTERNAL, "out of memory");
-    read_early(b);
     b->start = clock_ns() + 1000000;
     while (b->sent < b->planned && b->open > 0) {
         arm_timer(b, planned_time(b, b->sent));
@@ -269,7 +318,7 @@ static int measure(struct bench *b)
         arm_timer(b, end);
         turn(b);
     }
-    b->report->timeout += b->missing;
+    lose_rest(b);
     free(text);
     return 0;
 }
@@ -278,8 +327,12 @@ static void fill_report(struct bench *b)
 {
     struct report *r = b->report;
 
+    int64_t begin = planned_time(b, b->warm);
+    int64_t end = begin + b->settings->duration_ms * 1000000;
+
     r->seconds = (double)b->settings->duration_ms / 1000;
-    r->throughput = (double)r->received / r->seconds;
+    r->throughput =
+        (double)r->received * 1e9 / (double)((b->replied > end ? b->replied : end) - begin);
     r->p50 = histogram_quantile(&b->latency, 0.50);
     r->p90 = histogram_quantile(&b->latency, 0.90);
     r->p99 = histogram_quantile(&b->latency, 0.99);

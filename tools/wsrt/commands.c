@@ -280,6 +280,7 @@ static const struct option_row bench_rows[] = {
      .argument = "EXPR",
      .help = "status 1 if one holds, as 'p99>20ms,errors>0'",
      .kind = OPTION_TEXT,
+     .check = check_not_empty,
      AT(bench_settings, fail_if)},
     {.name = "format",
      .argument = "text|json",

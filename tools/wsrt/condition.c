@@ -115,7 +115,9 @@ int conditions_check(const struct condition_list *list, const struct report *r, 
             continue;
         int n = snprintf(dst + at, CONDITION_TEXT_MAX - at, "%s%s%.*s%s", count > 0 ? "," : "",
                          quote, c->len, c->text, quote);
-        at += n > 0 && (size_t)n < CONDITION_TEXT_MAX - at ? (size_t)n : 0;
+        if (n > 0 && (size_t)n < CONDITION_TEXT_MAX - at)
+            at += (size_t)n;
+        dst[at] = '\0'; /* what does not fit whole is not told */
         count++;
     }
     return count;

@@ -18,14 +18,19 @@ static int64_t value_of(unsigned cell)
     return (int64_t)(low + (UINT64_C(1) << shift) / 2);
 }
 
-void histogram_add(struct histogram *h, int64_t ns)
+void histogram_add_many(struct histogram *h, int64_t ns, uint64_t count)
 {
     int64_t v = ns < 0 ? 0 : ns;
 
-    h->cells[cell_of((uint64_t)v)]++;
-    h->count++;
-    if (v > h->max)
+    h->cells[cell_of((uint64_t)v)] += count;
+    h->count += count;
+    if (v > h->max && count > 0)
         h->max = v;
+}
+
+void histogram_add(struct histogram *h, int64_t ns)
+{
+    histogram_add_many(h, ns, 1);
 }
 
 int64_t histogram_quantile(const struct histogram *h, double share)

@@ -17,6 +17,7 @@ struct histogram {
 
 /* Counts one duration; a negative one counts as 0. */
 void histogram_add(struct histogram *h, int64_t ns);
+void histogram_add_many(struct histogram *h, int64_t ns, uint64_t count);
 
 /* The duration that `share` (0 to 1) of all stay at or below, within the error; 0 when empty. */
 int64_t histogram_quantile(const struct histogram *h, double share);
