@@ -33,6 +33,7 @@ class Tool {
   }
 
   async end() {
+    if (this.process.signalCode !== null) return;
     this.process.kill("SIGCONT");
     this.process.kill("SIGKILL");
     await once(this.process, "exit");
@@ -266,6 +267,65 @@ test("where nobody may look in, the page says so; with the secret it looks in", 
     delete process.env.WSRT_MANAGEMENT_TOKEN;
   }
 });
+
+test("a secret that no header can carry may be typed again", async () => {
+  process.env.WSRT_MANAGEMENT_TOKEN = "open sesame";
+  try {
+    await look(["serve", "--management", "bearer"], {}, async (page, tool, complaints) => {
+      for (const secret of ["Сезам, откройся", "open sesame"]) {
+        await page.getByLabel("Secret").fill(secret);
+        await button(page, "Look in").click();
+      }
+      await page.getByRole("heading", { name: "Circuit breakers" }).waitFor();
+      complaints.length = 0; // the browser notes each 403
+    });
+  } finally {
+    delete process.env.WSRT_MANAGEMENT_TOKEN;
+  }
+});
+
+test("without a connection the console sends nothing, and says nothing else", () => look(["serve"], {}, async (page, tool, complaints) => {
+  const seen = panel(page, "Console");
+  await seen.getByText(/^\W*open$/).waitFor();
+  tool.process.kill("SIGKILL");
+  await seen.getByText(/^\W*connecting$/).waitFor();
+  await page.locator("#text").press("Control+Enter");
+  for (let i = 0; i < 3; i++) await button(page, "Burst of 40").evaluate((e) => e.click());
+  await until("the console is drawn again", async () => (await button(page, "Burst of 40").isDisabled()));
+  await seen.getByText("Nothing sent yet.").waitFor();
+  assert.deepEqual(complaints.filter((c) => !c.startsWith("error: ")), []); // the browser notes who is not reachable
+  complaints.length = 0;
+}));
+
+test("a connection that the console has left changes nothing any more, however late it closes", () => look(["serve", "--dev-token", "good=ann"], {}, async (page) => {
+  await page.addInitScript(() => {
+    globalThis.ended = 0;
+    globalThis.WebSocket = class extends WebSocket {
+      constructor(...all) { super(...all); this.addEventListener("close", () => { globalThis.ended++; }); }
+      close(...why) { setTimeout(() => super.close(...why), 1000); }
+    };
+  });
+  await page.reload();
+  const state = panel(page, "Console").locator(".badge");
+  await panel(page, "Console").getByText(/^\W*open$/).waitFor();
+  await page.getByLabel("Token").fill("good");
+  await button(page, "Sign in").click();
+  await panel(page, "Console").getByText("system", { exact: true }).first().waitFor();
+  await until("the old connection is closed", () => page.evaluate(() => globalThis.ended === 1));
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  assert.match(await state.innerText(), /open$/);
+}));
+
+test("of entities that come and never go the latest thousand are kept", () => look(["serve", "--app", "dashboard", "--no-rate-limit"], {}, async (page, tool) => {
+  const note = panel(page, "Entities").locator("header .note");
+  await note.waitFor();
+  await panel(page, "Console").getByText(/^\W*open$/).waitFor();
+  const publish = async (i) => assert.ok((await fetch(`${tool.ready.http}/api/publish`, { method: "POST",
+    body: JSON.stringify({ eventType: "INSERT", data: { entity_type: "host", entity_id: `h${i}`, load: i } }) })).ok);
+  for (let i = 0; i < 1100; i += 50) await Promise.all(Array.from({ length: 50 }, (_, k) => publish(i + k)));
+  await until("all updates are there", async () => (await note.innerText()).endsWith("1,100 updates"));
+  assert.match(await note.innerText(), /^1,000 known/);
+}));
 
 test("it speaks wss with the server's own TLS", async () => {
   const place = mkdtempSync(join(tmpdir(), "wsrt-page-"));

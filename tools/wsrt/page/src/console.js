@@ -45,10 +45,14 @@ export class Line {
     this.client?.close();
     const url = new URL("/", location.href);
     url.protocol = url.protocol.replace("http", "ws");
-    this.client = new Client(url.href, { ...(token ? { token } : {}), WebSocket: Tapped });
-    this.client.on("state", (state) => { this.state = state; this.#changed(); });
-    this.client.on("message", (m) => this.#heard(m));
-    this.client.open();
+    const client = this.client = new Client(url.href, { ...(token ? { token } : {}), WebSocket: Tapped });
+    client.on("state", (state) => {
+      if (client !== this.client) return; // it was left for another one
+      this.state = state;
+      this.#changed();
+    });
+    client.on("message", (m) => this.#heard(m));
+    client.open();
   }
 
   #heard(m) {
@@ -68,6 +72,7 @@ export class Line {
 
   // The text as it is, but a message of the protocol gets a correlation id.
   send(text, quiet) {
+    if (this.state !== "open") return;
     let object;
     try { object = JSON.parse(text); } catch { /* it goes as it is */ }
     if (!quiet) this.#note("out", text);
@@ -99,7 +104,7 @@ export function Console({ line, token }) {
   const [tone, shape] = TONES[line.state];
   return html`<section class="panel console" aria-labelledby="h-console">
     <header><h2 id="h-console">Console</h2><${Badge} tone=${tone} shape=${shape}>${line.state}<//></header>
-    <div class="presets" role="group" aria-label="Messages to begin with">${PRESETS.map(([name, preset, bad]) => html`<button type="button" key=${name} class=${bad ?? ""} onClick=${() => write(preset)}>${name}${bad && html`<span class="hidden"> (invalid)</span>`}</button>`)}<button type="button" onClick=${burst}>Burst of ${BURST}</button></div>
+    <div class="presets" role="group" aria-label="Messages to begin with">${PRESETS.map(([name, preset, bad]) => html`<button type="button" key=${name} class=${bad ?? ""} onClick=${() => write(preset)}>${name}${bad && html`<span class="hidden"> (invalid)</span>`}</button>`)}<button type="button" disabled=${line.state !== "open"} onClick=${burst}>Burst of ${BURST}</button></div>
     <form onSubmit=${send}>
       <label for="text" class="hidden">Message</label>
       <textarea id="text" rows="3" spellcheck="false" value=${text} onInput=${(e) => write(e.target.value)} onKeyDown=${keys} aria-describedby="keys"></textarea>

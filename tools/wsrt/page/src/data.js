@@ -17,6 +17,9 @@ function totals(doc) {
   };
 }
 
+// A header holds bytes: those of the text in UTF-8.
+const asBytes = (text) => String.fromCharCode(...new TextEncoder().encode(text));
+
 export const operation = (doc, name = CONVERSATION) => doc?.monitor?.operations?.find((o) => o.name === name);
 
 export class Data {
@@ -60,7 +63,7 @@ export class Data {
   }
 
   fetch(path, options = {}) {
-    const headers = this.token ? { Authorization: `Bearer ${this.token}` } : {};
+    const headers = this.token ? { Authorization: `Bearer ${asBytes(this.token)}` } : {};
     return fetch(path, { cache: "no-store", signal: AbortSignal.timeout(5000), ...options, headers });
   }
 

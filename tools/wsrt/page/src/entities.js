@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { count } from "./format.js";
 
 const SHOWN = 30;
+const KEPT = 1000; // the latest: some come and never go
 const NAMES = new Set(["entity_type", "entity_id"]);
 
 // "region=north,south load>=0.7" or a filter as JSON; throws what is wrong with it.
@@ -44,9 +45,12 @@ export function Entities({ line }) {
     known.current = new Map();
     end.current = line.client.subscribe(filter, ({ data, eventType }) => {
       const key = `${data.entity_type} ${data.entity_id}`;
+      const all = known.current;
+      const before = all.get(key)?.after ?? {};
       updates.current++;
-      if (eventType === "REMOVE") known.current.delete(key);
-      else known.current.set(key, { before: known.current.get(key)?.after ?? {}, after: data, at: performance.now() });
+      all.delete(key);
+      if (eventType !== "REMOVE") all.set(key, { before, after: data, at: performance.now() });
+      if (all.size > KEPT) all.delete(all.keys().next().value);
     });
   };
   const ready = Boolean(line.client);
