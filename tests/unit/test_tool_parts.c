@@ -342,6 +342,9 @@ static const struct {
     {"errors>-1", -1},
     {"errors>1,,", -1},
     {"p99>1ms;", -1},
+    {"p99>0x10ms", -1}, /* a bound in other digits, or one that nothing reaches, would fail never */
+    {"p99>1e400ms", -1},
+    {"p99>1e3us", 1},
 };
 
 START_TEST(a_condition_compares_a_figure_with_a_bound)

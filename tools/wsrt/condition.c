@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const double bound_most = 1e18; /* ns, or a number */
+
 enum figure { P50, P90, P99, P999, MAX, ERRORS, THROUGHPUT, RECEIVED, FIGURES };
 
 static const char *const names[FIGURES] = {"p50", "p90",    "p99",        "p99.9",
@@ -75,7 +77,7 @@ static int parse_one(struct condition *c, const char *text, int len)
     c->bound = strtod(p, &unit);
     double factor = unit > end ? 0 : unit_factor(unit, end, is_latency(c->what));
     c->bound *= factor;
-    return factor == 0 ? -1 : 0;
+    return factor == 0 || c->bound > bound_most || p[1] == 'x' || p[1] == 'X' ? -1 : 0;
 }
 
 int conditions_parse(struct condition_list *list, const char *text)
