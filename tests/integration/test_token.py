@@ -115,6 +115,9 @@ def make_refuses_what_makes_no_token():
                        name)
         _complains(wsrt("token", "make", *key, "--sub", "u", "--claim", "a=1", "--claim", "a=2"),
                    USAGE, "twice")
+        for claim in ("a=\udcff", "\udcff=1"):
+            _complains(wsrt("token", "make", *key, "--sub", "u", "--claim", claim), USAGE, "UTF-8")
+        _complains(wsrt("token", "make", *key, "--sub", "\udcff"), USAGE, "UTF-8")
         _complains(wsrt("token", "make", *key, "--sub", "u", "--alg", "none"), USAGE, "--alg")
         _complains(wsrt("token", "make", *key, "--sub", "u", "more"), USAGE, "operand")
         _complains(wsrt("token", "burn"), USAGE, "burn")

@@ -175,6 +175,7 @@ static void put_audience(wsrt_json_writer *w, const struct text_list *list)
 static int write_claims(const struct token_settings *s, int64_t now, char *dst, size_t *len)
 {
     wsrt_json_writer w;
+    int rc;
 
     wsrt_json_writer_init(&w, dst, CLAIMS_MAX, 0);
     wsrt_json_object(&w);
@@ -192,25 +193,23 @@ static int write_claims(const struct token_settings *s, int64_t now, char *dst, 
     for (size_t i = 0; i < s->claims.count; i++)
         put_claim(&w, s->claims.items[i]);
     wsrt_json_object_end(&w);
-    return wsrt_json_finish(&w, len);
+    rc = wsrt_json_finish(&w, len);
+    if (rc == WSRT_ERR_MALFORMED)
+        return complain(TOOL_USAGE, "a claim is not UTF-8");
+    return rc == WSRT_OK ? 0 : complain(TOOL_USAGE, "the claims do not fit into a token");
 }
 
 /* ---- make ---- */
 
-static int sign(const struct token_settings *s, const wsrt_jws_key *key, int64_t now, char *token,
-                size_t *len)
+static int sign(const wsrt_jws_key *key, wsrt_span claims, char *token, size_t *len)
 {
-    char claims[CLAIMS_MAX], header[256];
-    size_t claims_len;
-    int rc = write_claims(s, now, claims, &claims_len);
+    char header[256];
 
-    if (rc != WSRT_OK)
-        return complain(TOOL_USAGE, "the claims do not fit into a token");
     snprintf(header, sizeof header, "{\"alg\":\"%s\",\"typ\":\"JWT\",\"kid\":\"%s\"}",
              wsrt_jws_key_algorithm(key) == WSRT_JWT_RS256 ? "RS256" : "ES256",
              wsrt_jws_key_kid(key));
-    rc = wsrt_jws_sign(key, &(wsrt_jws_text){wsrt_span_cstr(header), {claims, claims_len}}, token,
-                       TOKEN_MAX, len);
+    int rc =
+        wsrt_jws_sign(key, &(wsrt_jws_text){wsrt_span_cstr(header), claims}, token, TOKEN_MAX, len);
     return rc == WSRT_OK ? 0 : complain(TOOL_INTERNAL, "cannot sign: %s", wsrt_status_name(rc));
 }
 
@@ -252,10 +251,10 @@ static void show_token(const struct token_settings *s, const wsrt_jws_key *key, 
 
 static int make(const struct token_settings *s)
 {
-    char set[PATH_MAX_LEN], token[TOKEN_MAX];
+    char set[PATH_MAX_LEN], token[TOKEN_MAX], claims[CLAIMS_MAX];
     wsrt_env env = {.struct_size = sizeof env};
     wsrt_jws_key *key = NULL;
-    size_t len;
+    size_t len, claims_len;
 
     if (s->sub == NULL)
         return complain(TOOL_USAGE, "token make needs --sub");
@@ -265,9 +264,11 @@ static int make(const struct token_settings *s)
         return complain(TOOL_INTERNAL, "no clock");
     int64_t now = env.wall(env.user) / 1000;
     set_path(s, set, sizeof set);
-    int status = open_key(s, set, &key);
+    int status = write_claims(s, now, claims, &claims_len);
     if (status == 0)
-        status = sign(s, key, now, token, &len);
+        status = open_key(s, set, &key);
+    if (status == 0)
+        status = sign(key, (wsrt_span){claims, claims_len}, token, &len);
     if (status == 0) {
         show_token(s, key, (wsrt_span){token, len}, now + s->ttl_ms / 1000);
         show_serve(s, set);
