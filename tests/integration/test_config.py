@@ -137,6 +137,7 @@ def unknown_members_are_refused_with_a_suggestion():
     equal(_faults('{"lisen":[],\n"a/b~":1,"aws":true,"aws":true,\n"config":"x"}'),
           ["1: /lisen: unknown member: did you mean listen?", "2: /a~1b~0: unknown member",
            "2: /aws: is there twice", "3: /config: a configuration file names no other"])
+    equal(_faults('{"app\\u0000x":"echo"}'), ["1: /app?x: unknown member: did you mean app?"])
 
 
 def secrets_are_not_kept_in_the_file():

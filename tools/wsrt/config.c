@@ -228,6 +228,8 @@ static void name_member(struct reader *r, struct spot *s, const wsrt_json *key, 
     if (wsrt_json_text(key, name, NAME_MOST - 1, &len) != WSRT_OK)
         memcpy(name, key->text.ptr, len = NAME_MOST - 1);
     name[len] = '\0';
+    for (char *zero; (zero = memchr(name, '\0', len)) != NULL;)
+        *zero = '?'; /* what stands before it is no name */
     s->pointer[0] = '/';
     for (size_t i = 0; i < len; i++) {
         if (name[i] == '~' || name[i] == '/')
