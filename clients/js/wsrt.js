@@ -18,7 +18,7 @@ export class WsrtError extends Error {
 export class Client {
   #url; #opts; #rules; #socket; #spare; #timer; #retry; #hint; #state = "closed"; #signedIn = false;
   #queue = []; #pending = new Map(); #subscriptions = new Map(); #listeners = new Map();
-  #session = { last: 0, ahead: new Set() }; #asking; #sent = [];
+  #session = { last: 0, ahead: new Set() }; #asking; #sent = []; #login;
 
   // url: ws:// or wss://. token: text, or an async function asked again when the server wants a new one.
   constructor(url, { token, WebSocket = globalThis.WebSocket, protocols = [], profile, seed, maxQueue = 100, resume = profile !== "gateway", now = () => performance.now() } = {}) {
@@ -161,7 +161,8 @@ export class Client {
   async #signIn(socket) {
     try {
       const token = typeof this.#opts.token === "function" ? await this.#opts.token() : this.#opts.token;
-      if (socket.readyState === 1) this.#write({ type: "auth", data: { action: "login", token } }, socket);
+      this.#login = newId();
+      if (socket.readyState === 1) this.#write({ type: "auth", data: { action: "login", token }, correlationId: this.#login }, socket);
     } catch (error) {
       this.#emit("error", new WsrtError({ code: "NO_TOKEN", message: error.message }));
       socket.close(1000);
@@ -260,18 +261,19 @@ export class Client {
       if (first) this.#resume(socket);
     } else if (held && message.type !== "error") return held.push(message);
     if (message.type === "METRICS_UPDATE") this.#update([].concat(message.updates ?? []).filter(Boolean));
-    if (message.type === "error") this.#failed(socket, message.error ?? {});
+    if (message.type === "error") this.#failed(socket, message.error ?? {}, message.correlationId);
     this.#settle(message);
     this.#emit("message", message);
   }
 
-  #failed(socket, error) {
+  #failed(socket, error, id = this.#login) {
     this.#hint = error.retryAfter ?? 0;
     if (EXPIRED.has(error.code) && this.#opts.token !== undefined) {
       const asked = this.#signedIn;
       this.#signedIn = false;
-      if (asked && typeof this.#opts.token === "function") this.#signIn(socket);
-      else if (!asked) socket.close(4401, "refused"); // not a second time with what was just refused
+      const another = typeof this.#opts.token === "function";
+      if (asked && another) this.#signIn(socket);
+      else if (!asked && (!another || id === this.#login)) socket.close(4401, "refused"); // not a second time with what was just refused
     }
     this.#emit("error", new WsrtError(error));
     if (error.reconnect) this.#drop(socket);

@@ -327,6 +327,27 @@ test("what is sent by one that is closed waits until it is opened again", () => 
   });
 });
 
+test("messages that a token's end refuses together make one sign-in, which may be refused", async () => {
+  const kept = {};
+  held((all) => Object.assign(kept, all));
+  const { sockets, WebSocket } = kept;
+  const tokens = ["old", "new"];
+  const client = new Client("ws://x", { WebSocket, resume: false, token: () => tokens.shift(), now: () => 0 }).open();
+  const signIns = () => sent(sockets[0]).filter((m) => m.type === "auth");
+  const refuse = (correlationId) => say(sockets[0], { type: "error", correlationId, error: { code: "TOKEN_EXPIRED" } });
+  sockets[0].onopen();
+  await new Promise(setImmediate);
+  say(sockets[0], { type: "system", data: { event: "authenticated" }, correlationId: signIns()[0].correlationId });
+  for (const id of ["a", "b"]) refuse(client.send({ type: "message", correlationId: id }));
+  await new Promise(setImmediate);
+  refuse(client.send({ type: "message", correlationId: "c" }));
+  assert.deepEqual([signIns().map((m) => m.data.token), sockets[0].closedWith], [["old", "new"], undefined]);
+  refuse(signIns()[1].correlationId);
+  assert.equal(sockets[0].closedWith, 4401);
+  client.close();
+  sockets[0].onclose({ code: 1000, reason: "" });
+});
+
 test("who opens again after a token was refused twice may ask for another one", () => {
   held(({ sockets, timers, WebSocket }) => {
     const client = new Client("ws://x", { WebSocket, token: () => new Promise(() => {}), now: () => 0 });
