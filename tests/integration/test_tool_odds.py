@@ -240,6 +240,21 @@ def a_condition_that_is_empty_is_refused():
         expect("is empty" in done.stderr, done.stderr)
 
 
+def lines_that_the_server_did_not_wait_for_are_no_success():
+    def leave(connection, messages):
+        next(messages)
+        connection.sendall(b"\x88\x02\x03\xe8")
+        list(messages)
+
+    with _server(leave) as url, tempfile.TemporaryFile("w+") as lines:
+        lines.write("line\n" * (1 << 19))
+        for at, status in ((0, UNMET), (len("line\n") * ((1 << 19) - 1), OK)):
+            lines.seek(at)
+            done = subprocess.run([WSRT, "connect", url], stdin=lines, capture_output=True,
+                                  text=True, timeout=60, env=CLEAN_ENV, check=False)
+            equal(done.returncode, status, done.stderr)
+
+
 def many_short_lines_cost_no_more_where_they_come_at_once():
     def take(connection, _):
         while connection.recv(1 << 20):

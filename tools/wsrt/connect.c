@@ -213,6 +213,16 @@ static void say_goodbye(struct session *s)
     }
 }
 
+/* Whether something to send is left; asked once, at the end. */
+static int is_left(const struct session *s)
+{
+    struct pollfd p = {.fd = s->reading ? STDIN_FILENO : -1, .events = POLLIN};
+    char one;
+
+    return s->line_len > 0 || client_has_unsent(&s->client) ||
+           (poll(&p, 1, 0) > 0 && read(STDIN_FILENO, &one, 1) > 0);
+}
+
 static int conclude(struct session *s, int rc)
 {
     const struct connect_settings *set = s->settings;
@@ -224,6 +234,8 @@ static int conclude(struct session *s, int rc)
     if (rc < 0 && s->client.close_code != 1000)
         return complain(TOOL_UNMET, "the connection was closed: %d %s", s->client.close_code,
                         s->client.reason);
+    if (rc < 0 && is_left(s))
+        return complain(TOOL_UNMET, "the connection was closed before all was sent");
     if (set->expect > 0)
         return complain(TOOL_UNMET, "%" PRId64 " of %" PRId64 " messages came", s->received,
                         set->expect);
