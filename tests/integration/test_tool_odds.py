@@ -120,6 +120,18 @@ def a_stdin_that_cannot_be_read_is_told():
         expect("cannot read 'stdin': Is a directory" in done.stderr, done.stderr)
 
 
+def json_is_json_whatever_bytes_a_path_has():
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/\udcff"
+        shown = json.loads(wsrt("config", "show", "--store", f"sqlite:{path}").stdout)
+        equal(shown["store"]["value"], f"sqlite:{folder}/\ufffd")
+        told = json.loads(wsrt("doctor", "--format", "json", "--store", f"sqlite:{path}/x").stdout)
+        expect(any("\ufffd" in check["text"] for check in told["checks"]), told)
+        with Serve("--app", "echo", listen=f"unix:{path}") as server:
+            equal(server.url, f"ws+unix:{folder}/\ufffd:/")
+            equal(server.end(), OK)
+
+
 def a_secret_given_as_an_option_is_not_repeated():
     for name, words in (("management-token", "set WSRT_MANAGEMENT_TOKEN or"), ("nothing", "--help")):
         done = wsrt("serve", f"--{name}=s3cret")

@@ -131,7 +131,7 @@ static void put_row(const struct options *o, size_t i, int with_place)
     wsrt_json_writer w;
 
     printf("%s\n  \"%s\": ", i == 0 ? "{" : ",", option_row(o->command, i)->name);
-    wsrt_json_writer_sink(&w, piece, sizeof piece, 0, print, stdout);
+    wsrt_json_writer_sink(&w, piece, sizeof piece, WSRT_JSON_REPLACE_UTF8, print, stdout);
     wsrt_json_object(&w);
     wsrt_json_key(&w, "value");
     put_value(&w, o, i);

@@ -75,7 +75,7 @@ void findings_print_json(const struct findings *r)
     char piece[1024];
     wsrt_json_writer w;
 
-    wsrt_json_writer_sink(&w, piece, sizeof piece, 0, print, stdout);
+    wsrt_json_writer_sink(&w, piece, sizeof piece, WSRT_JSON_REPLACE_UTF8, print, stdout);
     wsrt_json_object(&w);
     wsrt_json_key(&w, "failed");
     wsrt_json_write_uint64(&w, findings_count(r, FINDING_FAIL));

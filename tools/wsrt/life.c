@@ -137,7 +137,7 @@ int life_announce(const struct life *l)
     if (status != 0)
         return status;
     catch_signals(l); /* whoever reads the line may send one */
-    wsrt_json_writer_init(&w, text, sizeof text, 0);
+    wsrt_json_writer_init(&w, text, sizeof text, WSRT_JSON_REPLACE_UTF8);
     wsrt_json_object(&w);
     wsrt_json_key(&w, "event");
     wsrt_json_string_cstr(&w, "listening");
