@@ -856,7 +856,10 @@ def a_token_comes_from_its_variable_or_from_a_file():
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "token"
         path.write_text("from-file\n", encoding="utf-8")
+        marked = path.with_name("marked")
+        marked.write_bytes(b"\xef\xbb\xbffrom-notepad\r\nmore\r\n")
         for env, token in (({"WSRT_TOKEN": "from-env"}, "from-env"),
+                           ({"WSRT_TOKEN_FILE": str(marked)}, "from-notepad"),
                            ({"WSRT_TOKEN_FILE": str(path)}, "from-file")):
             port, asked, thread = _one_answer(b"")
             wsrt("connect", f"ws://127.0.0.1:{port}/", env=env)

@@ -234,6 +234,7 @@ void options_free(struct options *o)
 
 const char *option_read_secret(struct options *o, const char *path)
 {
+    static const char byte_order_mark[] = "\xEF\xBB\xBF"; /* which some editors write */
     char *text = option_keep(o, SECRET_MAX);
     FILE *file = fopen(path, "re");
 
@@ -243,5 +244,5 @@ const char *option_read_secret(struct options *o, const char *path)
         text[strcspn(text, "\r\n")] = '\0';
     if (file != NULL)
         fclose(file);
-    return text;
+    return text != NULL && strncmp(text, byte_order_mark, 3) == 0 ? text + 3 : text;
 }
