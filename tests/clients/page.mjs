@@ -316,6 +316,18 @@ test("a connection that the console has left changes nothing any more, however l
   assert.match(await state.innerText(), /open$/);
 }));
 
+test("a connection that the server does not tell of has not left for that", () => look(["serve"], {}, async (page, tool, complaints) => {
+  const seen = panel(page, "Connections").last();
+  await page.route("**/@connections/**", (route) => route.fulfill({ status: 403, body: "{}" }));
+  await seen.getByRole("list").getByRole("button").first().click();
+  await seen.getByText("The server does not tell.").waitFor();
+  await page.unroute("**/@connections/**");
+  await seen.getByText("last message").waitFor();
+  await page.route("**/@connections/**", (route) => route.fulfill({ status: 410, body: "{}" }));
+  await seen.getByText("It has left.").waitFor();
+  complaints.length = 0; // the browser notes each
+}));
+
 test("of entities that come and never go the latest thousand are kept", () => look(["serve", "--app", "dashboard", "--no-rate-limit"], {}, async (page, tool) => {
   const note = panel(page, "Entities").locator("header .note");
   await note.waitFor();

@@ -14,7 +14,7 @@ export function Inspector({ data, doc, line }) {
     let over = false;
     const ask = async () => {
       const answer = await data.fetch(`/@connections/${encodeURIComponent(chosen)}`).catch(() => undefined);
-      const found = answer?.ok ? await answer.json() : { gone: true };
+      const found = await (answer?.ok ? answer.json().catch(() => ({})) : { gone: answer?.status === 410 });
       if (!over) show(found);
     };
     ask();
@@ -32,7 +32,7 @@ export function Inspector({ data, doc, line }) {
     <div class="split">
       <ul class="scroll list" tabindex="0" aria-label="Connections">${rows.length ? rows.map((c) => html`<li key=${c.id}><button type="button" aria-pressed=${c.id === chosen} onClick=${() => { show(undefined); choose(c.id); }}>
         <code>${c.id}</code><span>${c.id === own ? "this page" : c.user || "anonymous"}</span></button></li>`) : html`<li class="empty">None fits.</li>`}</ul>
-      <div class="detail" aria-live="polite">${!chosen ? html`<p class="empty">Choose one to look into it.</p>` : !detail ? html`<p class="empty">Asking …</p>` : detail.gone ? html`<p class="empty">It has left.</p>` : html`<dl>
+      <div class="detail" aria-live="polite">${!chosen ? html`<p class="empty">Choose one to look into it.</p>` : !detail ? html`<p class="empty">Asking …</p>` : !detail.identity ? html`<p class="empty">${detail.gone ? "It has left." : "The server does not tell."}</p>` : html`<dl>
         <div><dt>id</dt><dd><code>${chosen}</code></dd></div>
         <div><dt>user</dt><dd>${listed.find((c) => c.id === chosen)?.user || "anonymous"}</dd></div>
         <div><dt>address</dt><dd>${detail.identity.sourceIp}</dd></div>
