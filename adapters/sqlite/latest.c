@@ -2,6 +2,8 @@
 
 #include "common/support.h"
 
+enum { LARGEST = 4096 }; /* entry of any release */
+
 /* ---- changing ----------------------------------------------------------------------------- */
 
 static int put_one(wsrt_sqlite_store *s, void *arg)
@@ -104,7 +106,8 @@ static int change(void *self, const wsrt_latest_entry *entries, size_t n, int *r
 {
     if (n == 0)
         return WSRT_OK;
-    if (entries == NULL || results == NULL || entries->struct_size < sizeof *entries)
+    if (entries == NULL || results == NULL || entries->struct_size < sizeof *entries ||
+        entries->struct_size > LARGEST || entries->struct_size % 8 != 0)
         return WSRT_ERR_INVALID;
     struct batch b = {entries, n, entries->struct_size, results};
     return wsrt_sqlite_commit(self, change_all, &b, 0);

@@ -252,6 +252,23 @@ START_TEST(a_batch_of_nothing_is_fine_and_one_without_results_is_not)
 }
 END_TEST
 
+/* The first one says where the others are: nothing is read from where none can be. */
+START_TEST(a_batch_whose_entries_lie_too_far_apart_is_refused)
+{
+    static wsrt_latest_entry rows[128];
+    int results[2];
+
+    if (table.ops->change == NULL)
+        return;
+    rows[0] = entry("cpu", "1", 1);
+    rows[0].struct_size = 4104;
+    ck_assert_int_eq(table.ops->change(table.self, rows, 2, results), WSRT_ERR_INVALID);
+    rows[0].struct_size = sizeof rows[0] + 4;
+    ck_assert_int_eq(table.ops->change(table.self, rows, 2, results), WSRT_ERR_INVALID);
+    ck_assert_str_eq(value_of("cpu"), "");
+}
+END_TEST
+
 TCase *latest_suite(const struct latest_factory *factory)
 {
     TCase *t = tcase_create("latest values");
@@ -268,5 +285,6 @@ TCase *latest_suite(const struct latest_factory *factory)
     tcase_add_test(t, a_walk_meets_each_entry_once);
     tcase_add_test(t, changes_of_a_batch_happen_in_their_order_with_a_result_each);
     tcase_add_test(t, a_batch_of_nothing_is_fine_and_one_without_results_is_not);
+    tcase_add_test(t, a_batch_whose_entries_lie_too_far_apart_is_refused);
     return t;
 }
