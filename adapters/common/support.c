@@ -136,6 +136,8 @@ int wsrt_adapter_is_safe_url(wsrt_span url)
            strchr("/?#@\\", authority.ptr[authority.len]) == NULL)
         authority.len++;
     const char *end = authority.ptr + authority.len;
+    wsrt_span host = wsrt_adapter_host(authority);
     return (end == url.ptr + url.len || *end != '@') &&
-           wsrt_adapter_is_loopback(wsrt_adapter_host(authority));
+           (host.len == authority.len || host.ptr[host.len] == ':') &&
+           wsrt_adapter_is_loopback(host);
 }

@@ -511,6 +511,7 @@ static const struct {
     {"http://example.com/keys", WSRT_ERR_INVALID},
     {"http://127.0.0.1.example.com/keys", WSRT_ERR_INVALID},
     {"http://127.0.0.1:80@example.com/keys", WSRT_ERR_INVALID},
+    {"http://[::1].example.com/keys", WSRT_ERR_INVALID},
     {"http://localhost@example.com", WSRT_ERR_INVALID},
     {"http://", WSRT_ERR_INVALID},
     {"ftp://127.0.0.1/keys", WSRT_ERR_INVALID},
