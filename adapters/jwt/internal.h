@@ -22,6 +22,7 @@ typedef struct wsrt_jwt_source {
     void *wanted_user;
     int awaited;         /* the host was told, and has not fetched yet */
     int busy;            /* a thread is reading or fetching */
+    int failed;          /* the last one that did had nothing */
     int64_t next_try;    /* not before, but by wsrt_jwt_refresh() */
     int64_t fresh_until; /* INT64_MAX = for ever */
     int64_t stale_until;
@@ -44,7 +45,7 @@ struct wsrt_jwt {
  * WSRT_OK, or why there are none that may be used. */
 int wsrt_jwt_keys_get(wsrt_jwt *j, wsrt_jwt_keys **out);
 /* Reads or fetches again for a kid that is not in `keys`, if that is allowed now, and takes the new
- * set in its place. WSRT_ERR_UNAVAILABLE where a set is awaited that may have it. */
+ * set in its place. Where a set is awaited that may have it, or could not be had, why not. */
 int wsrt_jwt_keys_renew(wsrt_jwt *j, wsrt_jwt_keys **keys);
 /* 1 when keys come from where they can be read again. */
 int wsrt_jwt_keys_renewable(const wsrt_jwt *j);

@@ -135,7 +135,7 @@ static int judge_anew(wsrt_jwt *j, wsrt_jwt_keys **keys, const wsrt_jwt_known *k
 
     if (rc == WSRT_OK)
         rc = find_key(j, &t, keys, &key);
-    if (rc == WSRT_ERR_UNAVAILABLE)
+    if (why == NULL && rc != WSRT_OK)
         q->why = "the key of this kid is awaited";
     if (rc == WSRT_OK)
         rc = check_signature(key, &t, q, known);

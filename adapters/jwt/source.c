@@ -82,6 +82,7 @@ static int swap_in(wsrt_jwt *j, wsrt_span text, int64_t max_age_s)
     pthread_mutex_lock(&j->lock);
     old = j->keys;
     j->keys = fresh;
+    j->source.failed = 0;
     wsrt_jwt_cache_clear(&j->cache);
     set_ages(j, max_age_s);
     pthread_mutex_unlock(&j->lock);
@@ -185,13 +186,14 @@ int wsrt_jwt_keys_load(wsrt_jwt *j, int forced)
     int rc = load(j);
     pthread_mutex_lock(&j->lock);
     s->busy = s->awaited = 0;
+    s->failed = rc != WSRT_OK;
     pthread_mutex_unlock(&j->lock);
     if (rc != WSRT_OK)
         wsrt_jwt_log(j, WSRT_LEVEL_WARN, "jwt.keys_unavailable", wsrt_status_name(rc));
     return rc;
 }
 
-/* Tells the host that keys are wanted, if it is time; 1 while they are awaited. */
+/* Tells the host that keys are wanted, if it is time; 1 while they are awaited, or were in vain. */
 static int await(wsrt_jwt *j)
 {
     wsrt_jwt_source *s = &j->source;
@@ -200,7 +202,7 @@ static int await(wsrt_jwt *j)
     pthread_mutex_lock(&j->lock);
     int go = is_time(s, now, 0);
     s->awaited |= go;
-    int awaited = s->awaited || s->busy;
+    int awaited = s->awaited || s->busy || s->failed;
     pthread_mutex_unlock(&j->lock);
     if (go)
         s->wanted(s->wanted_user);
@@ -223,6 +225,14 @@ static wsrt_jwt_keys *hold(wsrt_jwt *j, int *fresh)
     return keys;
 }
 
+/* What an asker hears whom no key could be had for. */
+static int without_keys(int rc)
+{
+    return rc == WSRT_ERR_TIMEOUT || rc == WSRT_ERR_CIRCUIT_OPEN || rc == WSRT_ERR_NOMEM
+               ? rc
+               : WSRT_ERR_UNAVAILABLE;
+}
+
 int wsrt_jwt_keys_get(wsrt_jwt *j, wsrt_jwt_keys **out)
 {
     int fresh;
@@ -242,9 +252,15 @@ int wsrt_jwt_keys_get(wsrt_jwt *j, wsrt_jwt_keys **out)
     }
     if (*out != NULL)
         return WSRT_OK;
-    return rc == WSRT_ERR_TIMEOUT || rc == WSRT_ERR_CIRCUIT_OPEN || rc == WSRT_ERR_NOMEM
-               ? rc
-               : WSRT_ERR_UNAVAILABLE;
+    return without_keys(rc);
+}
+
+static int has_failed(wsrt_jwt *j)
+{
+    pthread_mutex_lock(&j->lock);
+    int failed = j->source.failed;
+    pthread_mutex_unlock(&j->lock);
+    return failed;
 }
 
 int wsrt_jwt_keys_renew(wsrt_jwt *j, wsrt_jwt_keys **keys)
@@ -253,8 +269,9 @@ int wsrt_jwt_keys_renew(wsrt_jwt *j, wsrt_jwt_keys **keys)
 
     if (j->source.wanted != NULL)
         return await(j) ? WSRT_ERR_UNAVAILABLE : WSRT_OK;
-    if (wsrt_jwt_keys_load(j, 0) != WSRT_OK)
-        return WSRT_OK;
+    int rc = wsrt_jwt_keys_load(j, 0);
+    if (rc != WSRT_OK)
+        return rc == WSRT_ERR_STATE && !has_failed(j) ? WSRT_OK : without_keys(rc);
     wsrt_jwt_keys *renewed = hold(j, &fresh);
     if (renewed == NULL)
         return WSRT_OK;

@@ -135,7 +135,8 @@ WSRT_API void wsrt_jwt_free(wsrt_jwt *j);
  * `exp` and `sub` are required. Of a set of keys behind a URL one caller at a time fetches, inside
  * its authenticate(): when there are none yet, when they are no longer fresh, and for an unknown
  * `kid`, at most once in ten seconds; everybody else is served with the keys there are. With `wanted`
- * nobody fetches there, and WSRT_ERR_UNAVAILABLE answers a token for whose key a fetch is awaited.
+ * nobody fetches there, and WSRT_ERR_UNAVAILABLE answers a token for whose key a fetch is awaited. A
+ * token of an unknown `kid` is not invalid while the last fetch has failed: it could not be judged.
  * @since 0.1
  */
 WSRT_API void wsrt_jwt_interface(wsrt_jwt *j, wsrt_authenticator *out);

@@ -382,6 +382,24 @@ START_TEST(an_unknown_kid_fetches_once_in_ten_seconds)
 }
 END_TEST
 
+/* Its key may be the one that the server would tell of. */
+START_TEST(an_unknown_kid_is_not_called_invalid_while_the_key_server_fails)
+{
+    server.body = other_jwks;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAUTHENTICATED);
+    server.status = WSRT_ERR_TIMEOUT;
+    server.now += 10 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_TIMEOUT);
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAVAILABLE);
+    ck_assert_int_eq(server.calls, 2);
+    server.status = WSRT_OK;
+    server.now += 10 * s_ns;
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAUTHENTICATED);
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAUTHENTICATED);
+    ck_assert_int_eq(server.calls, 3);
+}
+END_TEST
+
 START_TEST(a_token_of_another_issuer_fetches_nothing)
 {
     server.body = other_jwks;
@@ -497,6 +515,9 @@ START_TEST(a_token_of_an_awaited_key_is_put_off_and_not_refused)
     ck_assert_int_eq(wsrt_jwt_refresh(remote), WSRT_OK);
     ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAUTHENTICATED); /* it did not come */
     ck_assert_int_eq(server.wishes, 1);
+    server.status = WSRT_ERR_TIMEOUT;
+    ck_assert_int_eq(wsrt_jwt_refresh(remote), WSRT_ERR_TIMEOUT);
+    ck_assert_int_eq(ask(remote, good), WSRT_ERR_UNAVAILABLE); /* nobody knows */
 }
 END_TEST
 
@@ -752,6 +773,7 @@ Suite *suite(void)
     tcase_add_test(eager, while_the_key_server_fails_the_old_keys_serve_until_they_are_stale);
     tcase_add_test(eager, a_failing_key_server_is_asked_once_in_ten_seconds);
     tcase_add_test(eager, an_unknown_kid_fetches_once_in_ten_seconds);
+    tcase_add_test(eager, an_unknown_kid_is_not_called_invalid_while_the_key_server_fails);
     tcase_add_test(eager, a_token_of_another_issuer_fetches_nothing);
     add_cases(s, patient);
     tcase_add_checked_fixture(patient, open_patient, close_remote);
