@@ -41,6 +41,8 @@ struct wsrt_mock {
     int64_t delays[WSRT_MOCK_PARTS];
     wsrt_mock_peer *peers;
     size_t peer_count, peer_cap;
+    uint32_t *places;   /* of the peers by the hash of their ids: a number from 1; 0 = nobody's */
+    size_t place_count; /* a power of two, or 0 */
     wsrt_mock_entry **entries;
     size_t entry_count, entry_cap;
     wsrt_memory_store *memory; /* made when first needed */

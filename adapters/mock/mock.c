@@ -53,6 +53,7 @@ void wsrt_mock_free(wsrt_mock *m)
     wsrt_memory_store_free(m->memory);
     wsrt_adapter_realloc(&a, m->entries, m->entry_cap * sizeof *m->entries, 0);
     wsrt_adapter_realloc(&a, m->peers, m->peer_cap * sizeof *m->peers, 0);
+    wsrt_adapter_realloc(&a, m->places, m->place_count * sizeof *m->places, 0);
     pthread_mutex_destroy(&m->lock);
     wsrt_adapter_realloc(&a, m, sizeof *m, 0);
 }

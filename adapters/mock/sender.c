@@ -8,12 +8,47 @@
 
 #include <string.h>
 
+/* ---- peers by their ids ------------------------------------------------------------------- */
+
+/* Where an id is, or would be; there are places, and some are free. */
+static uint32_t *place_of(const wsrt_mock *m, wsrt_span id)
+{
+    uint64_t hash = 0xcbf29ce484222325u; /* FNV-1a */
+
+    for (size_t i = 0; i < id.len; i++)
+        hash = (hash ^ (unsigned char)id.ptr[i]) * 0x100000001b3u;
+    for (size_t at = (size_t)(hash ^ hash >> 32);; at++) {
+        uint32_t *place = &m->places[at & (m->place_count - 1)];
+        if (*place == 0 || wsrt_span_equal(wsrt_span_cstr(m->peers[*place - 1].id), id))
+            return place;
+    }
+}
+
+/* Room for one more, and as many free places. */
+static int grow_places(wsrt_mock *m)
+{
+    size_t before = m->place_count, count = before == 0 ? 32 : before * 2;
+
+    if (2 * (m->peer_count + 1) <= before)
+        return WSRT_OK;
+    uint32_t *places = wsrt_adapter_realloc(&m->allocator, NULL, 0, count * sizeof *places);
+    if (places == NULL)
+        return WSRT_ERR_NOMEM;
+    memset(places, 0, count * sizeof *places);
+    if (m->places != NULL)
+        wsrt_adapter_realloc(&m->allocator, m->places, before * sizeof *places, 0);
+    m->places = places;
+    m->place_count = count;
+    for (size_t i = 0; i < m->peer_count; i++)
+        *place_of(m, wsrt_span_cstr(m->peers[i].id)) = (uint32_t)i + 1;
+    return WSRT_OK;
+}
+
 wsrt_mock_peer *wsrt_mock_peer_(wsrt_mock *m, wsrt_span id)
 {
-    for (size_t i = 0; i < m->peer_count; i++)
-        if (wsrt_span_equal(wsrt_span_cstr(m->peers[i].id), id))
-            return &m->peers[i];
-    return NULL;
+    uint32_t number = m->place_count == 0 ? 0 : *place_of(m, id);
+
+    return number == 0 ? NULL : &m->peers[number - 1];
 }
 
 static wsrt_mock_peer *add_peer(wsrt_mock *m, wsrt_span id)
@@ -23,11 +58,16 @@ static wsrt_mock_peer *add_peer(wsrt_mock *m, wsrt_span id)
     if (wsrt_mock_grow_(m, &array, m->peer_count, &m->peer_cap, sizeof *m->peers) != WSRT_OK)
         return NULL;
     m->peers = array;
+    if (grow_places(m) != WSRT_OK)
+        return NULL;
+    *place_of(m, id) = (uint32_t)m->peer_count + 1;
     wsrt_mock_peer *peer = &m->peers[m->peer_count++];
     *peer = (wsrt_mock_peer){.open = 0};
     memcpy(peer->id, id.ptr, id.len);
     return peer;
 }
+
+/* ---- connections -------------------------------------------------------------------------- */
 
 int wsrt_mock_open_(wsrt_mock *m, wsrt_span id, int open)
 {
