@@ -228,7 +228,73 @@ START_TEST(the_end_is_told_behind_what_was_written)
 }
 END_TEST
 
-/* Sends plain warnings (RFC 5246 section 7.2) as long as the socket takes them. */
+/* ---- a peer of another make --------------------------------------------------------------- */
+
+/* A client of the library below, which does what ours does not, and the server's side of it. */
+struct stranger {
+    mbedtls_ssl_config config;
+    mbedtls_ssl_context ssl;
+    wsrt_tls_session *server;
+    int fds[2];
+};
+
+static int draw(void *user, unsigned char *dst, size_t len)
+{
+    return fill(user, dst, len) == WSRT_OK ? 0 : -1;
+}
+
+static int put(void *user, const unsigned char *bytes, size_t len)
+{
+    return (int)send(*(int *)user, bytes, len, MSG_NOSIGNAL);
+}
+
+static int take(void *user, unsigned char *dst, size_t room)
+{
+    ssize_t n = recv(*(int *)user, dst, room, 0);
+
+    return n < 0 ? MBEDTLS_ERR_SSL_WANT_READ : (int)n;
+}
+
+static void meet(struct stranger *p)
+{
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, p->fds), 0);
+    ck_assert_int_eq(wsrt_tls_open(&p->server, w.contexts[1], p->fds[1], NULL), WSRT_OK);
+    mbedtls_ssl_config_init(&p->config);
+    mbedtls_ssl_init(&p->ssl);
+    ck_assert_int_eq(mbedtls_ssl_config_defaults(&p->config, MBEDTLS_SSL_IS_CLIENT,
+                                                 MBEDTLS_SSL_TRANSPORT_STREAM,
+                                                 MBEDTLS_SSL_PRESET_DEFAULT),
+                     0);
+    mbedtls_ssl_conf_max_version(&p->config, 3, 3); /* TLS 1.2 */
+    mbedtls_ssl_conf_authmode(&p->config, MBEDTLS_SSL_VERIFY_NONE);
+    mbedtls_ssl_conf_rng(&p->config, draw, NULL);
+    ck_assert_int_eq(mbedtls_ssl_setup(&p->ssl, &p->config), 0);
+    ck_assert_int_eq(mbedtls_ssl_set_hostname(&p->ssl, "localhost"), 0);
+    mbedtls_ssl_set_bio(&p->ssl, &p->fds[0], put, take, NULL);
+}
+
+static void shake_hands_with(struct stranger *p)
+{
+    int theirs = -1, ours = WSRT_TLS_MORE;
+
+    for (int i = 0; i < 20; i++) {
+        theirs = theirs != 0 ? mbedtls_ssl_handshake(&p->ssl) : 0;
+        ours = ours == WSRT_TLS_MORE ? wsrt_tls_handshake(p->server) : ours;
+    }
+    ck_assert_int_eq(theirs, 0);
+    ck_assert_int_eq(ours, WSRT_OK);
+}
+
+static void part(struct stranger *p)
+{
+    wsrt_tls_close(p->server);
+    mbedtls_ssl_free(&p->ssl);
+    mbedtls_ssl_config_free(&p->config);
+    close(p->fds[0]);
+    close(p->fds[1]);
+}
+
+/* Plain warnings (RFC 5246 section 7.2), as long as the socket takes them. */
 static void send_warnings(int fd)
 {
     enum { AT_ONCE = 512 };
@@ -253,94 +319,47 @@ static int left_of(int fd)
 /* Or who sends them as quickly as they are read keeps the thread for ever. */
 START_TEST(a_handshake_step_takes_a_bounded_number_of_warnings)
 {
-    wsrt_tls_session *client, *server;
-    int pair[2], steps = 0;
+    struct stranger p;
+    int steps = 0;
 
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    ck_assert_int_eq(wsrt_tls_open(&client, w.contexts[0], pair[0], "localhost"), WSRT_OK);
-    ck_assert_int_eq(wsrt_tls_open(&server, w.contexts[1], pair[1], NULL), WSRT_OK);
-    ck_assert_int_eq(wsrt_tls_handshake(client), WSRT_TLS_MORE);
-    ck_assert_int_eq(wsrt_tls_handshake(server), WSRT_TLS_MORE);
-    send_warnings(pair[0]);
-    for (int before = left_of(pair[1]); before > 0; steps++) {
-        ck_assert_int_eq(wsrt_tls_handshake(server), WSRT_TLS_MORE);
-        int after = left_of(pair[1]);
+    meet(&p);
+    ck_assert_int_eq(mbedtls_ssl_handshake(&p.ssl), MBEDTLS_ERR_SSL_WANT_READ);
+    ck_assert_int_eq(wsrt_tls_handshake(p.server), WSRT_TLS_MORE);
+    send_warnings(p.fds[0]);
+    for (int before = left_of(p.fds[1]); before > 0; steps++) {
+        ck_assert_int_eq(wsrt_tls_handshake(p.server), WSRT_TLS_MORE);
+        int after = left_of(p.fds[1]);
         ck_assert_int_lt(after, before);
         ck_assert_int_le(before - after, 4096);
         before = after;
     }
     ck_assert_int_gt(steps, 1);
-    ck_assert_int_eq(wsrt_tls_handshake(client), WSRT_TLS_MORE);
-    ck_assert_int_eq(wsrt_tls_handshake(server), WSRT_OK);
-    wsrt_tls_close(client);
-    wsrt_tls_close(server);
-    close(pair[0]);
-    close(pair[1]);
+    shake_hands_with(&p);
+    part(&p);
 }
 END_TEST
-
-/* ---- a peer of another make --------------------------------------------------------------- */
-
-static int draw(void *user, unsigned char *dst, size_t len)
-{
-    return fill(user, dst, len) == WSRT_OK ? 0 : -1;
-}
-
-static int put(void *user, const unsigned char *bytes, size_t len)
-{
-    return (int)send(*(int *)user, bytes, len, MSG_NOSIGNAL);
-}
-
-static int take(void *user, unsigned char *dst, size_t room)
-{
-    ssize_t n = recv(*(int *)user, dst, room, 0);
-
-    return n < 0 ? MBEDTLS_ERR_SSL_WANT_READ : (int)n;
-}
 
 /* RFC 5246 section 6.2.1: data of no bytes may be sent, against who counts records. */
 START_TEST(records_of_no_bytes_are_not_the_end)
 {
-    mbedtls_ssl_config config;
-    mbedtls_ssl_context peer;
-    wsrt_tls_session *server;
     char got[2 * WSRT_TLS_RECORD];
-    int pair[2], rc[2] = {WSRT_TLS_MORE, MBEDTLS_ERR_SSL_WANT_READ};
+    struct stranger p;
 
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
-    mbedtls_ssl_config_init(&config);
-    mbedtls_ssl_init(&peer);
-    ck_assert_int_eq(mbedtls_ssl_config_defaults(&config, MBEDTLS_SSL_IS_CLIENT,
-                                                 MBEDTLS_SSL_TRANSPORT_STREAM,
-                                                 MBEDTLS_SSL_PRESET_DEFAULT),
-                     0);
-    mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_NONE);
-    mbedtls_ssl_conf_rng(&config, draw, NULL);
-    ck_assert_int_eq(mbedtls_ssl_setup(&peer, &config), 0);
-    ck_assert_int_eq(mbedtls_ssl_set_hostname(&peer, "localhost"), 0);
-    mbedtls_ssl_set_bio(&peer, &pair[0], put, take, NULL);
-    ck_assert_int_eq(wsrt_tls_open(&server, w.contexts[1], pair[1], NULL), WSRT_OK);
-    for (int i = 0; i < 20; i++) {
-        rc[1] = rc[1] != 0 ? mbedtls_ssl_handshake(&peer) : 0;
-        rc[0] = rc[0] == WSRT_TLS_MORE ? wsrt_tls_handshake(server) : rc[0];
-    }
-    ck_assert_int_eq(rc[0], WSRT_OK);
-    ck_assert_int_eq(rc[1], 0);
+    meet(&p);
+    shake_hands_with(&p);
     for (int i = 0; i < 3; i++)
-        ck_assert_int_eq(mbedtls_ssl_write(&peer, (const unsigned char *)"", 0), 0);
-    ck_assert_int_eq(mbedtls_ssl_write(&peer, (const unsigned char *)"hello", 5), 5);
-    ck_assert_int_eq(wsrt_tls_read(server, got, sizeof got), 5);
-    ck_assert_int_eq(wsrt_tls_read(server, got, sizeof got), -1);
+        ck_assert_int_eq(mbedtls_ssl_write(&p.ssl, (const unsigned char *)"", 0), 0);
+    ck_assert_int_eq(mbedtls_ssl_write(&p.ssl, (const unsigned char *)"hello", 5), 5);
+    ck_assert_int_eq(wsrt_tls_read(p.server, got, sizeof got), 5);
+    ck_assert_int_eq(wsrt_tls_read(p.server, got, sizeof got), -1);
     ck_assert_int_eq(errno, EAGAIN);
-    shutdown(pair[0], SHUT_WR);
-    ck_assert_int_eq(wsrt_tls_read(server, got, sizeof got), 0);
-    wsrt_tls_close(server);
-    mbedtls_ssl_free(&peer);
-    mbedtls_ssl_config_free(&config);
-    close(pair[0]);
-    close(pair[1]);
+    shutdown(p.fds[0], SHUT_WR);
+    ck_assert_int_eq(wsrt_tls_read(p.server, got, sizeof got), 0);
+    part(&p);
 }
 END_TEST
+
+/* ---- roots and keys ----------------------------------------------------------------------- */
 
 /* A file that lies beside the server's certificate. */
 static const char *beside(const char *name)
