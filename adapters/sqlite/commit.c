@@ -198,7 +198,8 @@ static void finish(wsrt_sqlite_store *s, wsrt_sqlite_job *first)
     pthread_mutex_unlock(&s->queue.lock);
 }
 
-/* Moves the log into the database when it has grown. Nobody waits for it but the leader. */
+/* Moves the log into the database when it has grown. Those served have their answers by then; who comes
+ * meanwhile waits. */
 static void checkpoint(wsrt_sqlite_store *s)
 {
     if (s->writer.frames < CHECKPOINT_FRAMES || s->writer.refuses)

@@ -246,7 +246,8 @@ typedef struct wsrt_memory_store_options {
 /**
  * Connections, history and latest values in memory, thread-safe: one lock, constant time a call, about
  * 100 bytes a connection besides its text. Nothing is durable; flush does nothing. A call of expire
- * looks at no more than 65,536 records. Fields that break a rule of wsrt_record, wsrt_history_entry
+ * looks at no more than 65,536 records; a listing of messages that goes on where a message has gone
+ * meanwhile looks through its session. Fields that break a rule of wsrt_record, wsrt_history_entry
  * or wsrt_latest_entry are WSRT_ERR_INVALID. @since 0.1
  */
 typedef struct wsrt_memory_store wsrt_memory_store;
