@@ -1,5 +1,6 @@
 #include "aws/internal.h"
 
+#include "common/roots.h"
 #include "common/support.h"
 
 #include <string.h>
@@ -71,19 +72,7 @@ int wsrt_aws_endpoint_trusted(const wsrt_aws_endpoint *e)
 
 const char *wsrt_aws_certificates(const char *usual, int (*is_there)(const char *path))
 {
-    static const char *const places[] = {
-        "/etc/pki/tls/certs/ca-bundle.crt",   /* Amazon Linux, Fedora */
-        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Arch */
-        "/etc/ssl/cert.pem",                  /* Alpine */
-        "/etc/ssl/ca-bundle.pem",             /* SUSE */
-    };
-
-    if (usual == NULL || is_there(usual))
-        return NULL;
-    for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
-        if (is_there(places[i]))
-            return places[i];
-    return NULL;
+    return usual == NULL || is_there(usual) ? NULL : wsrt_roots_find(is_there);
 }
 
 int wsrt_aws_copy(char *dst, size_t cap, const char *text_cstr)

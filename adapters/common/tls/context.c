@@ -2,6 +2,8 @@
 /* Contexts: what is offered and accepted, certificates and keys, the generator. */
 #include "common/tls/internal.h"
 
+#include "common/roots.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,12 +319,19 @@ int wsrt_tls_server_new(wsrt_tls **out, const wsrt_tls_random *random, wsrt_tls 
     return WSRT_OK;
 }
 
+static int is_readable(const char *path)
+{
+    return access(path, R_OK) == 0;
+}
+
 /* A store of authorities may hold one of a kind that is not known here: the others are believed. */
 static int read_roots(wsrt_tls_config *c, const char *path_cstr, const char **why_cstr)
 {
     pem text = {NULL, 0};
-    int rc = load_pem(&text, wsrt_span_cstr(path_cstr));
 
+    if (path_cstr == NULL && (path_cstr = wsrt_roots_find(is_readable)) == NULL)
+        return refused(why_cstr, "this system has no authorities where others have them");
+    int rc = load_pem(&text, wsrt_span_cstr(path_cstr));
     *why_cstr = "the authorities cannot be read";
     if (rc == WSRT_OK && mbedtls_x509_crt_parse(&c->chain, text.text, text.size) < 0)
         rc = refused(why_cstr, "the authorities are not PEM");
@@ -333,8 +342,6 @@ static int read_roots(wsrt_tls_config *c, const char *path_cstr, const char **wh
 int wsrt_tls_client_new(wsrt_tls **out, const wsrt_tls_random *random, const wsrt_tls_trust *trust,
                         const char **why_cstr)
 {
-    const char *roots_cstr =
-        trust->roots_cstr != NULL ? trust->roots_cstr : "/etc/ssl/certs/ca-certificates.crt";
     wsrt_tls *t = new_context(random, 1, why_cstr);
     int rc = WSRT_OK;
 
@@ -347,7 +354,7 @@ int wsrt_tls_client_new(wsrt_tls **out, const wsrt_tls_random *random, const wsr
     if (t->config == NULL)
         rc = WSRT_ERR_NOMEM;
     else if (!t->insecure)
-        rc = read_roots(t->config, roots_cstr, why_cstr);
+        rc = read_roots(t->config, trust->roots_cstr, why_cstr);
     if (rc != WSRT_OK) {
         wsrt_tls_free(t);
         return rc;
