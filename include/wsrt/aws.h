@@ -224,9 +224,9 @@ WSRT_API void wsrt_aws_sender_free(wsrt_aws_sender *s);
  * Each call asks API Gateway and waits. 410 is WSRT_ERR_GONE; a message above 131072 bytes is
  * WSRT_ERR_TOO_LARGE before anything is sent, and so is 413; 400 is WSRT_ERR_INVALID; 401, 403, 404,
  * missing credentials and a certificate that is not to be trusted are WSRT_ERR_FORBIDDEN: the settings
- * are wrong, and no connection is gone.
- * 429, which stands for a slow client too, is tried again, then WSRT_ERR_THROTTLED; 500 and above and
- * lost connections likewise, then WSRT_ERR_UNAVAILABLE; WSRT_ERR_TIMEOUT when the time is over.
+ * are wrong, and no connection is gone. 429, which stands for a slow client too, is tried again, then
+ * WSRT_ERR_THROTTLED; 500 and above and lost connections likewise, then WSRT_ERR_UNAVAILABLE;
+ * WSRT_ERR_TIMEOUT when the time is over, and for what had not been sent by then: it is not sent.
  * post_many posts to several clients at a time. disconnect sends neither code nor reason: API Gateway
  * has no place for them. Text is not checked for UTF-8.
  * @since 0.1
