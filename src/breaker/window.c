@@ -15,10 +15,11 @@ static int is_empty(uint64_t bucket)
 }
 
 /* What a bucket is when it was put away or passed over. It has a number, too: nobody may take it for
- * one that he saw before. */
+ * one that he saw before. The number is another than that of the calls: who comes late must not count into
+ * the latest bucket again after it was copied. */
 static uint64_t empty_bucket(int64_t epoch)
 {
-    return bucket_tag(epoch, 0);
+    return bucket_tag(epoch ^ 0x80, 0);
 }
 
 static int is_of(uint64_t bucket, int64_t epoch)

@@ -257,7 +257,7 @@ END_TEST
 
 /* ---- a window that moves under its calls ---- */
 
-enum { RACERS = 8, MOVING_ROUNDS = 300, MOVING_CALLS = 200, BUCKETS_A_ROUND = 9 };
+enum { RACERS = 8, MOVING_CALLS = 200, BUCKETS_A_ROUND = 9 };
 
 struct moving {
     wsrt_breaker *b;
@@ -295,7 +295,7 @@ START_TEST(no_call_is_lost_or_met_twice_while_the_window_moves)
 {
     wsrt_breaker_config c = tripping_at((1 << 24) - 1, 1);
     c.monitoring_window_ms = 10;
-    struct moving m = {.b = breaker(&c), .rounds = MOVING_ROUNDS};
+    struct moving m = {.b = breaker(&c), .rounds = 3 * setting("WSRT_STORM_ROUNDS", 1000)};
     const int64_t steps[] = {ms * BUCKETS_A_ROUND / MOVING_CALLS, ms, ms / 2, 3 * ms};
     const uint64_t a_round = (uint64_t)RACERS * MOVING_CALLS;
     pthread_t threads[RACERS];
