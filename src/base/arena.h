@@ -5,7 +5,9 @@
 
 #include <wsrt/base.h>
 
-enum { WSRT_ARENA_ALIGN = 16 };
+#include <stddef.h>
+
+enum { WSRT_ARENA_ALIGN = _Alignof(max_align_t) }; /* as an allocator's memory is */
 
 struct wsrt_arena_block;
 

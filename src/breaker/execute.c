@@ -5,8 +5,11 @@
 #include "base/env.h"
 #include "base/options.h"
 
-/* Whoever throws has the unwinder loaded; whoever does not needs none, so this library asks for none. */
+/* Whoever throws has the unwinder loaded; whoever does not needs none, so this library asks for none. On
+ * 32-bit ARM everything with unwind tables asks for it, in a way that no weak symbol can take. */
+#ifndef __arm__
 __asm__(".weak _Unwind_Resume\n\t.weak __gcc_personality_v0");
+#endif
 
 /* A call under way; `permit` is zero once it was settled. */
 struct guard {

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "base/options.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,7 +134,7 @@ START_TEST(arena_memory_is_aligned_and_distinct)
     for (size_t i = 1; i < 400; i++) {
         unsigned char *p = wsrt_arena_alloc(&arena, i);
         ck_assert_ptr_nonnull(p);
-        ck_assert_uint_eq((uintptr_t)p % 16, 0);
+        ck_assert_uint_eq((uintptr_t)p % _Alignof(max_align_t), 0);
         memset(p, (int)i, i);
     }
     wsrt_arena_free(&arena);
