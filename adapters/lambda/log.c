@@ -1,5 +1,7 @@
 #include "lambda/log.h"
 
+#include "common/log_text.h"
+
 #include <wsrt/json.h>
 
 #include <string.h>
@@ -35,6 +37,16 @@ static void write_time(wsrt_json_writer *w)
     wsrt_json_string(w, (wsrt_span){text, n});
 }
 
+/* Nothing of what a client sent ends the line, or turns it around. */
+static void write_text(wsrt_json_writer *w, wsrt_span text)
+{
+    char quoted[WSRT_LOG_TEXT_ROOM + 2];
+    size_t len = wsrt_log_escape(quoted + 1, WSRT_LOG_TEXT_ROOM, text, 1);
+
+    quoted[0] = quoted[len + 1] = '"';
+    wsrt_json_raw(w, (wsrt_span){quoted, len + 2});
+}
+
 static void write_value(wsrt_json_writer *w, const wsrt_field *f)
 {
     switch (f->kind) {
@@ -42,13 +54,16 @@ static void write_value(wsrt_json_writer *w, const wsrt_field *f)
         wsrt_json_write_int64(w, f->number);
         break;
     case WSRT_FIELD_REAL:
-        wsrt_json_write_double(w, f->real);
+        if (f->real - f->real == 0)
+            wsrt_json_write_double(w, f->real);
+        else
+            wsrt_json_write_null(w);
         break;
     case WSRT_FIELD_BOOL:
         wsrt_json_write_bool(w, f->number != 0);
         break;
     default:
-        wsrt_json_string(w, f->text);
+        write_text(w, f->text);
         break;
     }
 }
@@ -81,10 +96,10 @@ void wsrt_lambda_log(void *user, int level, const char *event_cstr, const wsrt_f
 
     if (level < *(const int *)user || level < WSRT_LEVEL_TRACE || level > WSRT_LEVEL_ERROR)
         return;
-    /* A line that does not fit is said without its fields: half an object would be no JSON. */
-    if (write_line(line, sizeof line - 1, level, event_cstr, fields, count, &len) != WSRT_OK &&
-        write_line(line, sizeof line - 1, level, event_cstr, NULL, 0, &len) != WSRT_OK)
-        return;
+    /* What does not fit goes, from the last field on: half an object would be no JSON. */
+    while (write_line(line, sizeof line - 1, level, event_cstr, fields, count, &len) != WSRT_OK)
+        if (count-- == 0)
+            return;
     line[len++] = '\n';
     ssize_t n = write(STDERR_FILENO, line, len); /* one call: lines never mix */
     (void)n;

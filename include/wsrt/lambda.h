@@ -106,7 +106,8 @@ WSRT_API int wsrt_lambda_init_error(const wsrt_lambda_options *opts, int status,
  * Makes the runtime of a function, with its routes.
  *
  * @param out    as wsrt_runtime_new(); NULL or a runtime that wsrt_lambda_main() frees, on failure too
- * @param parts  prepared as wsrt_lambda_main() says; change what you like
+ * @param parts  with env (its log), environment, flags, limiter and monitor by the environment; change what
+ *               you like, and add store, history, sender and authenticator, which are NULL
  * @param user   as given to wsrt_lambda_main()
  * @return WSRT_OK; a negative status: then the function does not start. @since 0.1
  */

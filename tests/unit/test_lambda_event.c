@@ -3,10 +3,13 @@
 #include "suite.h"
 
 #include "lambda/event.h"
+#include "lambda/log.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const wsrt_allocator libc_memory;
 static wsrt_lambda_event e;
@@ -659,6 +662,59 @@ END_TEST
 
 #define ROWS(table) (int)(sizeof(table) / sizeof(table)[0])
 
+/* ---- the log ---- */
+
+/* What one call writes to standard error. */
+static void log_one(const wsrt_field *fields, size_t count, char *line, size_t cap)
+{
+    int level = WSRT_LEVEL_INFO, ends[2], saved = dup(STDERR_FILENO);
+
+    ck_assert_int_eq(pipe(ends), 0);
+    dup2(ends[1], STDERR_FILENO);
+    wsrt_lambda_log(&level, WSRT_LEVEL_WARN, "tried", fields, count);
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    close(ends[1]);
+    ssize_t n = read(ends[0], line, cap - 1);
+    close(ends[0]);
+    ck_assert_int_gt(n, 0);
+    line[n] = '\0';
+}
+
+START_TEST(a_log_line_shows_what_a_client_sent_and_stays_a_line)
+{
+    static const char sent[] = "a\n\x7f\xc2\x9b\xe2\x80\xa8\xe2\x80\xae\xff\"";
+    const wsrt_field fields[] = {
+        {.name_cstr = "reason", .kind = WSRT_FIELD_TEXT, .text = {sent, sizeof sent - 1}},
+        {.name_cstr = "rate", .kind = WSRT_FIELD_REAL, .real = NAN}};
+    char line[512];
+
+    log_one(fields, ROWS(fields), line, sizeof line);
+    ck_assert_ptr_nonnull(strstr(line,
+                                 "\"level\":\"warn\",\"event\":\"tried\","
+                                 "\"reason\":\"a\\u000A\\u007F\\u009B\\u2028\\u202E\\\\xFF\\\"\","
+                                 "\"rate\":null}\n"));
+}
+END_TEST
+
+START_TEST(a_log_line_that_would_be_too_long_loses_its_last_fields)
+{
+    char controls[512], line[10000];
+    wsrt_field fields[3];
+
+    memset(controls, 1, sizeof controls);
+    for (size_t i = 0; i < ROWS(fields); i++)
+        fields[i] = (wsrt_field){.name_cstr = (const char *[]){"a", "b", "c"}[i],
+                                 .kind = WSRT_FIELD_TEXT,
+                                 .text = {controls, sizeof controls}};
+    log_one(fields, ROWS(fields), line, sizeof line);
+    ck_assert_ptr_nonnull(strstr(line, "\"a\":\"\\u0001"));
+    ck_assert_ptr_nonnull(strstr(line, "\"b\":\"\\u0001"));
+    ck_assert_ptr_null(strstr(line, "\"c\":"));
+    ck_assert_str_eq(line + strlen(line) - 3, "\"}\n");
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("lambda_event");
@@ -696,6 +752,8 @@ Suite *suite(void)
     tcase_add_test(t, text_that_is_not_utf8_still_makes_valid_json);
     tcase_add_test(t, a_result_without_memory_holds_nothing);
     tcase_add_test(t, every_failure_has_a_category_and_a_text);
+    tcase_add_test(t, a_log_line_shows_what_a_client_sent_and_stays_a_line);
+    tcase_add_test(t, a_log_line_that_would_be_too_long_loses_its_last_fields);
     suite_add_tcase(s, t);
     return s;
 }

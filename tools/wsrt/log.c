@@ -1,6 +1,8 @@
 #define _GNU_SOURCE
 #include "log.h"
 
+#include "common/log_text.h"
+
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { LINE_MAX_LEN = 8192, TEXT_MAX = 512 };
+enum { LINE_MAX_LEN = 8192 };
 
 static const char *const level_names[] = {"", "trace", "debug", "info", "warn", "error"};
 static const char *const level_colors[] = {"",         "\033[2m",  "\033[36m",
@@ -39,62 +41,6 @@ void log_set_level(struct log *log, const char *level)
     __atomic_store_n(&log->level, found, __ATOMIC_RELAXED);
 }
 
-/* ---- escaping ---- */
-
-/* Length of the UTF-8 sequence at `p`, 0 when it is none. */
-static size_t decode(const unsigned char *p, size_t len, uint32_t *code)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : p[0] >= 0xC0 ? 2 : 0;
-
-    if (n == 0 || n > len || p[0] > 0xF4)
-        return 0;
-    *code = n == 1 ? p[0] : p[0] & (0xFFU >> (n + 1));
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-        *code = *code << 6 | (p[i] & 0x3F);
-    }
-    if (*code < least[n] || *code > 0x10FFFF || (*code >= 0xD800 && *code <= 0xDFFF))
-        return 0;
-    return n;
-}
-
-static int is_unsafe(uint32_t code)
-{
-    return code < 0x20 || (code >= 0x7F && code <= 0x9F) || code == 0x061C || code == 0x200E ||
-           code == 0x200F || (code >= 0x2028 && code <= 0x202E) ||
-           (code >= 0x2066 && code <= 0x2069) || code == 0xFEFF;
-}
-
-size_t log_escape(char *dst, size_t cap, wsrt_span text, int json)
-{
-    const unsigned char *p = (const unsigned char *)text.ptr;
-    size_t len = text.len < TEXT_MAX ? text.len : TEXT_MAX;
-    size_t out = 0;
-
-    for (size_t i = 0; i < len;) {
-        char piece[16];
-        uint32_t code = 0;
-        size_t n = decode(p + i, text.len - i, &code);
-        int wrote;
-        if (n == 0)
-            wrote = snprintf(piece, sizeof piece, "%s\\x%02X", json ? "\\" : "", p[i]);
-        else if (is_unsafe(code))
-            wrote = snprintf(piece, sizeof piece, "\\u%04X", code);
-        else if (code == '"' || code == '\\')
-            wrote = snprintf(piece, sizeof piece, "\\%c", (int)code);
-        else
-            wrote = snprintf(piece, sizeof piece, "%.*s", (int)n, (const char *)p + i);
-        if (out + (size_t)wrote > cap)
-            break;
-        memcpy(dst + out, piece, (size_t)wrote);
-        out += (size_t)wrote;
-        i += n == 0 ? 1 : n;
-    }
-    return out;
-}
-
 /* ---- lines ---- */
 
 static void put(struct line *line, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -118,7 +64,7 @@ static void put_text(struct line *line, wsrt_span text, int json)
     if (line->len + 16 >= sizeof line->text)
         return;
     put(line, "\"");
-    line->len += log_escape(line->text + line->len, room, text, json);
+    line->len += wsrt_log_escape(line->text + line->len, room, text, json);
     put(line, "\"");
 }
 
@@ -154,7 +100,7 @@ static void put_time(struct line *line, int whole)
 
 static int fits(const struct line *line, const wsrt_field *f)
 {
-    size_t text = f->kind == WSRT_FIELD_TEXT ? 6 * TEXT_MAX : 32;
+    size_t text = f->kind == WSRT_FIELD_TEXT ? WSRT_LOG_TEXT_ROOM : 32;
 
     return line->len + strlen(f->name_cstr) + text + 32 < sizeof line->text;
 }

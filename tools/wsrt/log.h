@@ -20,10 +20,4 @@ void log_set_level(struct log *log, const char *level);
 void log_write(void *user, int level, const char *event_cstr, const wsrt_field *fields,
                size_t count);
 
-/* Copies client text so that it stays on its line and shows what it holds: C0, DEL, C1, line and
- * paragraph separators and bidi controls as \uXXXX, bad UTF-8 as \xXX, `"` and `\` escaped. With
- * `json` a backslash is doubled, so that the result is the inside of a JSON string. At most 512
- * bytes of text are taken. Returns the length, at most `cap`. */
-size_t log_escape(char *dst, size_t cap, wsrt_span text, int json);
-
 #endif

@@ -1,8 +1,9 @@
 #define _GNU_SOURCE
 #include "commands.h"
 #include "file.h"
-#include "log.h"
 #include "tool.h"
+
+#include "common/log_text.h"
 
 #include <wsrt/json.h>
 #include <wsrt/schema.h>
@@ -263,7 +264,7 @@ static void print_json(const struct judge *j, int rc, const wsrt_validation *v)
 static void put_text(const char *text)
 {
     char escaped[4096];
-    size_t len = log_escape(escaped, sizeof escaped, wsrt_span_cstr(text), 0);
+    size_t len = wsrt_log_escape(escaped, sizeof escaped, wsrt_span_cstr(text), 0);
 
     fwrite(escaped, 1, len, stdout);
 }
