@@ -30,7 +30,9 @@ static inline void compat_policy(mbedtls_ssl_config *c)
 #define compat_init() 0
 #define compat_parse_key(key, text, len, drbg) mbedtls_pk_parse_key((key), (text), (len), NULL, 0)
 #define compat_check_pair(crt, key, drbg) mbedtls_pk_check_pair(&(crt)->pk, (key))
-#define compat_is_ticket(rc) 0
+#define compat_is_ticket(rc) ((void)(rc), 0)
+#define compat_ticket_follows(ssl) ((void)(ssl), 0)
+#define compat_tell_of_tickets(config) ((void)(config))
 #define compat_alt_names(crt) (&(crt)->subject_alt_names)
 
 #elif MBEDTLS_VERSION_MAJOR == 3
@@ -68,6 +70,16 @@ static inline void compat_policy(mbedtls_ssl_config *c)
 #define compat_check_pair(crt, key, drbg)                                                          \
     mbedtls_pk_check_pair(&(crt)->pk, (key), mbedtls_ctr_drbg_random, (drbg))
 #define compat_is_ticket(rc) ((rc) == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+/* TLS 1.3 sends them behind the handshake; since 3.6.1 who wants to see them says so. */
+#define compat_ticket_follows(ssl)                                                                 \
+    (mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_3)
+#if defined(MBEDTLS_SSL_PROTO_TLS1_3) && MBEDTLS_VERSION_NUMBER >= 0x03060100
+#define compat_tell_of_tickets(config)                                                             \
+    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(                                      \
+        (config), MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED)
+#else
+#define compat_tell_of_tickets(config) ((void)(config))
+#endif
 #define compat_alt_names(crt) (&(crt)->subject_alt_names)
 
 #else

@@ -365,6 +365,8 @@ int wsrt_tls_client_new(wsrt_tls **out, const wsrt_tls_random *random, const wsr
     mbedtls_ssl_conf_session_tickets(&t->config->ssl, t->resume
                                                           ? MBEDTLS_SSL_SESSION_TICKETS_ENABLED
                                                           : MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    if (t->resume)
+        compat_tell_of_tickets(&t->config->ssl);
     *out = t;
     return WSRT_OK;
 }

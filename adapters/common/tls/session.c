@@ -220,19 +220,27 @@ static int fail(wsrt_tls_session *s, const char *why_cstr)
     return WSRT_ERR_REJECTED;
 }
 
-static int finish_client(wsrt_tls_session *s)
+static void remember(const wsrt_tls_session *s)
 {
     wsrt_tls *t = s->context;
+
+    if (!t->resume)
+        return;
+    mbedtls_ssl_session_free(&t->last);
+    t->has_last = mbedtls_ssl_get_session(&s->ssl, &t->last) == 0;
+}
+
+static int finish_client(wsrt_tls_session *s)
+{
+    const wsrt_tls *t = s->context;
 
     if (s->ip_len > 0 && !t->insecure && !has_address(s)) {
         mbedtls_ssl_send_alert_message(&s->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
                                        MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
         return fail(s, "the certificate is for another name");
     }
-    if (t->resume) {
-        mbedtls_ssl_session_free(&t->last);
-        t->has_last = mbedtls_ssl_get_session(&s->ssl, &t->last) == 0;
-    }
+    if (!compat_ticket_follows(&s->ssl))
+        remember(s);
     return WSRT_OK;
 }
 
@@ -295,7 +303,9 @@ ssize_t wsrt_tls_read(wsrt_tls_session *s, void *dst, size_t room)
         else if (n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || n == MBEDTLS_ERR_SSL_CONN_EOF ||
                  (n == 0 && s->hung_up))
             s->ended = 1;
-        else if (n < 0 && !compat_is_ticket(n)) /* 0: data of no bytes */
+        else if (compat_is_ticket(n))
+            remember(s);
+        else if (n < 0) /* 0: data of no bytes */
             s->failed = 1;
     }
     return got > 0 ? (ssize_t)got : nothing_read(s);
