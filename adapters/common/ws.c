@@ -451,7 +451,7 @@ static __attribute__((noinline)) int read_at_length(wsrt_ws_decoder *d,
     for (;;) {
         int found = WSRT_WS_PIECE;
         event->used = len;
-        if (d->state & SILENT)
+        if (len == 0 || (d->state & SILENT))
             return WSRT_WS_NEED;
         if (!(d->state & IN_FRAME)) {
             struct frame f;

@@ -335,6 +335,12 @@ static int reads_input(const wsrt_conn *c)
            (c->flags & WSRT_CONN_DOOMED) == 0;
 }
 
+/* Where the bytes of the turn before are; NULL = there are none. */
+static const unsigned char *waiting(const wsrt_input *in)
+{
+    return in == NULL || in->left == NULL ? NULL : in->left + in->at;
+}
+
 /* Keeps what was not used, and nothing else: an idle connection has no buffer. */
 static void keep_left(wsrt_loop *l, wsrt_conn *c, const unsigned char *rest, size_t len)
 {
@@ -342,7 +348,7 @@ static void keep_left(wsrt_loop *l, wsrt_conn *c, const unsigned char *rest, siz
 
     if (!reads_input(c) && c->state != WSRT_CONN_CONNECTING)
         return;
-    if (len > 0 && (in == NULL || rest != in->left + in->at)) {
+    if (len > 0 && rest != waiting(in)) {
         in = open_input(l, c);
         if (in == NULL || reserve_left(l, in, len) != WSRT_OK) {
             out_of_memory(l, c);
@@ -367,7 +373,7 @@ static void keep_left(wsrt_loop *l, wsrt_conn *c, const unsigned char *rest, siz
 /* Looks at bytes that lie in the loop's buffer or where they waited. */
 static void process(wsrt_loop *l, wsrt_conn *c, unsigned char *buf, size_t len)
 {
-    int waited = c->in != NULL && buf == c->in->left + c->in->at;
+    int waited = buf == waiting(c->in);
     size_t at = 0;
 
     l->more = 0;

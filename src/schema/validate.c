@@ -221,9 +221,8 @@ int wsrt_validate(const wsrt_schema *s, const void *msg, size_t len,
     struct wsrt_run r;
     prepare(&r, s, v, &o);
     r.in.base = base;
-    r.in.end = r.in.loadable = base + len;
-    if (len > o.max_bytes) {
-        r.in.end = base; /* nothing of it is looked at */
+    r.in.end = r.in.loadable = len > o.max_bytes ? base : base + len;
+    if (len > o.max_bytes) { /* nothing of it is looked at */
         wsrt_lex_fault(&r.in, WSRT_ISSUE_JSON_SIZE, base, "Message too large");
         return answer_fault(&r);
     }

@@ -169,11 +169,11 @@ static void arrive_up(void *user, uint64_t len)
 static void tell_client(struct wire *w)
 {
     size_t len = w->down.there - w->down.head;
-    const unsigned char *bytes = w->down.bytes + w->down.head;
 
     if (w->client_gone)
         return;
     if (len > 0) {
+        const unsigned char *bytes = w->down.bytes + w->down.head;
         w->down.head = w->down.there;
         changed();
         w->ends.bytes(w->ends.user, bytes, len);

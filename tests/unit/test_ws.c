@@ -25,7 +25,11 @@ static const wsrt_ws_limits roomy = {
 
 #define TEN(x) x x x x x x x x x x
 #define A100 TEN("aaaaaaaaaa")
+#define A56 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define H100 TEN("61616161616161616161")
+#define H56                                                                                        \
+    "616161616161616161616161616161616161616161616161616161616161616161616161616161616161616161"   \
+    "6161616161616161616161"
 
 static const struct {
     const char *name;
@@ -60,10 +64,18 @@ static const struct {
      "ping " H100 "62626262626262626262626262626262626262626262626262\n", &server},
     {"a length of 16 bits", BYTES(MASKED("\x82", "\xfe\x00\x7e") A100 "bbbbbbbbbbbbbbbbbbbbbbbbbb"),
      "binary " H100 "6262626262626262626262626262626262626262626262626262\n", &server},
+    {"two messages with lengths of 16 bits",
+     BYTES(MASKED("\x82", "\xfe\x01\x00") A100 A100 A56 MASKED("\x82", "\xfe\x01\x00")
+               A100 A100 A56),
+     "binary " H100 H100 H56 "\nbinary " H100 H100 H56 "\n", &roomy},
+    {"a ping behind an empty fragment",
+     BYTES(MASKED("\x01", "\x80") MASKED("\x89", "\x83") "abc" MASKED("\x80", "\x81") "d"),
+     "ping 616263\ntext 64\n", &server},
     {"an unmasked frame in the client role", BYTES("\x81\x02hi\x89\x01p"), "text 6869\nping 70\n",
      &client},
     /* 1002: the frame */
     {"unmasked client frame", BYTES("\x81\x01"), "fail 1002\n", &server},
+    {"unmasked client frame with its payload", BYTES("\x81\x0a" A100 A56), "fail 1002\n", &server},
     {"unmasked client ping", BYTES("\x89\x00"), "fail 1002\n", &server},
     {"masked server frame", BYTES("\x81\x81"), "fail 1002\n", &client},
     {"RSV1", BYTES("\xc1\x80"), "fail 1002\n", &server},
@@ -75,6 +87,9 @@ static const struct {
     {"opcode 11", BYTES("\x8b\x80"), "fail 1002\n", &server},
     {"opcode 15", BYTES("\x8f\x80"), "fail 1002\n", &server},
     {"125 in 16 bits", BYTES("\x82\xfe\x00\x7d"), "fail 1002\n", &server},
+    {"125 in 16 bits with its payload",
+     BYTES(MASKED("\x82", "\xfe\x00\x7d") A100 "bbbbbbbbbbbbbbbbbbbbbbbbb"), "fail 1002\n",
+     &server},
     {"65535 in 64 bits", BYTES("\x82\xff\0\0\0\0\0\0\xff\xff"), "fail 1002\n", &roomy},
     {"125 in 64 bits", BYTES("\x82\xff\0\0\0\0\0\0\0\x7d"), "fail 1002\n", &server},
     {"length 2^63", BYTES("\x82\xff\x80\0\0\0\0\0\0\0"), "fail 1002\n", &server},
@@ -95,6 +110,8 @@ static const struct {
     {"text inside a message",
      BYTES(MASKED("\x01", "\x81") "a"
                                   "\x81\x80"),
+     "fail 1002\n", &server},
+    {"a whole text inside a message", BYTES(MASKED("\x01", "\x81") "a" MASKED("\x81", "\x81") "b"),
      "fail 1002\n", &server},
     {"binary inside a message", BYTES(MASKED("\x02", "\x80") "\x02\x80"), "fail 1002\n", &server},
     /* 1007 */
@@ -380,6 +397,22 @@ START_TEST(a_whole_message_points_into_the_input)
 }
 END_TEST
 
+START_TEST(a_message_of_65536_bytes_is_whole_too)
+{
+    size_t len = 65536, size;
+    unsigned char *plain = calloc(1, len);
+    wsrt_ws_event event;
+    unsigned char *frame = client_frame(0x81, plain, len, &size);
+
+    ck_assert_int_eq(decode(&roomy, frame, size, &event), WSRT_WS_MESSAGE);
+    ck_assert_uint_eq(event.payload.len, len);
+    ck_assert_mem_eq(event.payload.ptr, plain, len);
+    ck_assert_uint_eq(event.used, size);
+    free(frame);
+    free(plain);
+}
+END_TEST
+
 START_TEST(pieces_tell_how_much_of_their_frame_is_to_come)
 {
     wsrt_ws_decoder decoder = {0};
@@ -491,7 +524,9 @@ START_TEST(headers_have_the_shortest_length_and_are_read_back)
     static const unsigned char key[4] = {1, 2, 3, 4};
 
     for (size_t i = 0; i < COUNT(sizes); i++) {
-        unsigned char plain[WSRT_WS_HEADER_MAX], masked[WSRT_WS_HEADER_MAX];
+        unsigned char plain[WSRT_WS_HEADER_MAX + 1], masked[WSRT_WS_HEADER_MAX + 1];
+        memset(plain, 0x99, sizeof plain);
+        memset(masked, 0x99, sizeof masked);
         size_t n = wsrt_ws_header(plain, WSRT_WS_OP_BINARY, 1, sizes[i].len, NULL);
         ck_assert_uint_eq(n, sizes[i].header);
         ck_assert_uint_eq(plain[0], 0x82);
@@ -500,6 +535,8 @@ START_TEST(headers_have_the_shortest_length_and_are_read_back)
         ck_assert_uint_eq(masked[1], plain[1] | 0x80u);
         ck_assert_mem_eq(masked + 2, plain + 2, n - 2);
         ck_assert_mem_eq(masked + n, key, 4);
+        ck_assert_uint_eq(plain[n], 0x99);
+        ck_assert_uint_eq(masked[n + 4], 0x99);
         uint64_t len = plain[1];
         for (size_t k = 2; k < n; k++)
             len = (k == 2 ? 0 : len << 8) | plain[k];
@@ -572,6 +609,7 @@ Suite *suite(void)
     tcase_add_test(t, unmasking_writes_nothing_outside_the_payload);
     tcase_add_test(t, a_masked_message_comes_back_at_every_split);
     tcase_add_test(t, a_whole_message_points_into_the_input);
+    tcase_add_test(t, a_message_of_65536_bytes_is_whole_too);
     tcase_add_test(t, pieces_tell_how_much_of_their_frame_is_to_come);
     tcase_add_test(t, an_incomplete_control_frame_is_left_untouched_in_the_input);
     tcase_add_test(t, no_input_is_no_event);
