@@ -251,7 +251,8 @@ static void remove_file(const wsrt_listener *at)
         unlink(path);
 }
 
-static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
+/* What errno does not tell is told by `*why_cstr`. */
+static int listen_at(wsrt_server *s, wsrt_span text, int is_admin, const char **why_cstr)
 {
     wsrt_listener *at = &s->listeners[s->listener_count];
     int given = text.len > 3 && memcmp(text.ptr, "fd:", 3) == 0, fd = -1;
@@ -259,10 +260,14 @@ static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
     socklen_t len;
     int rc = given ? take_descriptor(text, &a, &len, &fd) : parse(text, &a, &len);
 
+    if (rc == WSRT_ERR_INVALID)
+        *why_cstr = given ? "no listening socket" : "not ADDR:PORT, [V6]:PORT, unix:PATH or fd:N";
     if (rc != WSRT_OK)
         return rc;
-    if (!is_loopback(&a) && (s->set.flags & WSRT_SERVER_INSECURE) == 0)
+    if (!is_loopback(&a) && (s->set.flags & WSRT_SERVER_INSECURE) == 0) {
+        *why_cstr = "not loopback, and WSRT_SERVER_INSECURE is not given";
         return WSRT_ERR_INVALID;
+    }
     at->is_unix = a.any.sa_family == AF_UNIX;
     at->is_admin = is_admin;
     at->is_given = given;
@@ -281,18 +286,26 @@ static int listen_at(wsrt_server *s, wsrt_span text, int is_admin)
     return rc;
 }
 
+static void tell_refused(const wsrt_server *s, wsrt_span text, const char *why_cstr)
+{
+    int error = errno;
+    wsrt_span reason = wsrt_span_cstr(why_cstr != NULL ? why_cstr : strerror(error));
+    const wsrt_field fields[] = {{.name_cstr = "address", .text = text, .kind = WSRT_FIELD_TEXT},
+                                 {.name_cstr = "reason", .text = reason, .kind = WSRT_FIELD_TEXT}};
+
+    s->set.env.log(s->set.env.user, WSRT_LEVEL_ERROR, "server.listen_failed", fields, 2);
+    errno = error;
+}
+
 static int listen_at_each(wsrt_server *s, wsrt_texts addresses, int is_admin)
 {
     int rc = WSRT_OK;
 
     for (size_t i = 0; i < addresses.count && rc == WSRT_OK; i++) {
-        rc = listen_at(s, addresses.items[i], is_admin);
-        if (rc == WSRT_OK)
-            continue;
-        int why = errno;
-        wsrt_loop_log(&s->loops[0], WSRT_LEVEL_ERROR, "server.listen_failed", "address",
-                      addresses.items[i]);
-        errno = why;
+        const char *why = NULL;
+        rc = listen_at(s, addresses.items[i], is_admin, &why);
+        if (rc != WSRT_OK)
+            tell_refused(s, addresses.items[i], why);
     }
     return rc;
 }

@@ -88,6 +88,7 @@ static void tell_failure(wsrt_published *out, wsrt_error *e, int rc, const wsrt_
     if (wsrt_error_write(e, WSRT_ERROR_FORM_CLIENT, out->text, sizeof out->text, &out->len) !=
         WSRT_OK)
         out->len = 0;
+    e->issues = (wsrt_span){0};
 }
 
 void wsrt_publish_run(wsrt_loop *l, const wsrt_http_request *req, wsrt_span body,

@@ -6,7 +6,13 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { NAMES_MOST = 4096, PEM_MOST = 1 << 20, TOKEN_MOST = 4096, SECRET_MOST = 1024 };
+enum {
+    NAMES_MOST = 4096,
+    PEM_MOST = 1 << 20,
+    TOKEN_MOST = 4096,
+    SECRET_MOST = 1024,
+    CONNECTIONS_MOST = 1 << 24
+};
 
 static const int64_t most = INT64_C(0x7fffffff);
 
@@ -36,14 +42,18 @@ static int number(const rule *r, int64_t *out, const char **wrong_cstr)
     return WSRT_OK;
 }
 
-static int64_t descriptors(void)
+int64_t wsrt_connections_of(uint64_t descriptors)
+{
+    uint64_t n = descriptors / 10 * 9 + descriptors % 10 * 9 / 10;
+
+    return n < 1 ? 1 : n > CONNECTIONS_MOST ? CONNECTIONS_MOST : (int64_t)n;
+}
+
+static int64_t default_connections(void)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur > 1000000)
-        return 900000;
-    int64_t n = (int64_t)limit.rlim_cur * 9 / 10;
-    return n < 1 ? 1 : n;
+    return wsrt_connections_of(getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 1024);
 }
 
 static int load_messages(wsrt_terms *t, const wsrt_server_options *o, const char **wrong_cstr)
@@ -70,7 +80,8 @@ static int load_sizes(wsrt_terms *t, const wsrt_server_options *o, const char **
         rule rule;
         int64_t *out;
     } rows[] = {
-        {{"max_connections", o->max_connections, descriptors(), 1 << 24, 0}, &connections},
+        {{"max_connections", o->max_connections, default_connections(), CONNECTIONS_MOST, 0},
+         &connections},
         {{"max_per_ip", o->max_per_ip, 256, most, 1}, &per_ip},
         {{"accept_rate", o->accept_rate, 500, 1000000, 1}, &t->accept_rate},
         {{"queue_soft", o->queue_soft, 262144, 1 << 30, 0}, &t->queue_soft},

@@ -51,6 +51,9 @@ typedef struct wsrt_terms {
     atomic_uint refs;
 } wsrt_terms;
 
+/* How many connections a process takes that may have so many descriptors. */
+int64_t wsrt_connections_of(uint64_t descriptors);
+
 /* One reference is the caller's. On failure, WSRT_ERR_INVALID or WSRT_ERR_NOMEM, there is nothing, and
  * `*wrong_cstr` names the setting, as the options do. */
 int wsrt_terms_new(wsrt_terms **out, const wsrt_server_options *o, const char **wrong_cstr);

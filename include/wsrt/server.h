@@ -144,7 +144,7 @@ typedef struct wsrt_server_options {
     int64_t stall_ms;        /**< queued bytes, none accepted; default 30000 */
     int64_t drain_ms;        /**< drain at most this long; default 30000 */
     int64_t queue_soft;      /**< unsent bytes of a connection; default 262144 */
-    int64_t queue_hard;      /**< default 1048576 */
+    int64_t queue_hard;      /**< default 1048576; not below queue_soft */
     int64_t queue_total;     /**< of all connections; default 268435456 */
     int64_t partial_total;   /**< of all unfinished messages; default 268435456 */
     int32_t slow_reader;     /**< a wsrt_slow_reader; default CLOSE */
@@ -198,12 +198,12 @@ typedef struct wsrt_server_options {
  * @param rt    outlives the server; must have no sender
  * @param opts  NULL = defaults
  * @return WSRT_OK; WSRT_ERR_IO (errno tells: EADDRINUSE, EACCES ...; the log line
- *         `server.listen_failed` says where); WSRT_ERR_INVALID (a setting; a bind that is not
- *         loopback without WSRT_SERVER_INSECURE); WSRT_ERR_EXISTS (the runtime
- *         has a sender); WSRT_ERR_NOMEM; WSRT_ERR_REJECTED (certificate and key: not PEM, no pair,
- *         out of their time; the log line `server.certificate_refused` says which);
- *         WSRT_ERR_UNSUPPORTED (flags; TLS in a build without).
- *         @since 0.1
+ *         `server.listen_failed` says where and why); WSRT_ERR_INVALID (a setting, which
+ *         `server.settings_refused` names; a bind that is not loopback without
+ *         WSRT_SERVER_INSECURE); WSRT_ERR_EXISTS (the runtime has a sender); WSRT_ERR_NOMEM;
+ *         WSRT_ERR_REJECTED (certificate and key: not PEM, no pair, out of their time; the log line
+ *         `server.certificate_refused` says which); WSRT_ERR_UNSUPPORTED (flags; TLS in a build
+ *         without). @since 0.1
  */
 WSRT_API int wsrt_server_new(wsrt_server **out, wsrt_runtime *rt, const wsrt_server_options *opts);
 

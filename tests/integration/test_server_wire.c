@@ -503,6 +503,47 @@ START_TEST(a_bind_that_others_can_reach_must_be_asked_for)
 }
 END_TEST
 
+static char refusal[256];
+
+static void note_refusal(void *user, int level, const char *event_cstr, const wsrt_field *fields,
+                         size_t count)
+{
+    (void)user;
+    (void)level;
+    if (strcmp(event_cstr, "server.listen_failed") != 0)
+        return;
+    ck_assert_uint_eq(count, 2);
+    ck_assert_str_eq(fields[1].name_cstr, "reason");
+    snprintf(refusal, sizeof refusal, "%.*s: %.*s", (int)fields[0].text.len, fields[0].text.ptr,
+             (int)fields[1].text.len, fields[1].text.ptr);
+}
+
+static const struct {
+    const char *address, *told;
+} refusals[] = {
+    {"0.0.0.0:0", "0.0.0.0:0: not loopback, and WSRT_SERVER_INSECURE is not given"},
+    {"localhost:80", "localhost:80: not ADDR:PORT, [V6]:PORT, unix:PATH or fd:N"},
+    {"fd:0", "fd:0: no listening socket"},
+    {"unix:/nonexistent/s", "unix:/nonexistent/s: No such file or directory"},
+};
+
+START_TEST(why_an_address_is_refused_is_in_the_log)
+{
+    const wsrt_env env = {.struct_size = sizeof env, .log = note_refusal};
+    wsrt_span address = wsrt_span_cstr(refusals[_i].address);
+    wsrt_server_options o = {
+        .struct_size = sizeof o, .env = &env, .listen = &address, .listen_count = 1};
+    wsrt_runtime *rt;
+    wsrt_server *s;
+
+    refusal[0] = '\0';
+    ck_assert_int_eq(wsrt_runtime_new(&rt, NULL), WSRT_OK);
+    ck_assert_int_lt(wsrt_server_new(&s, rt, &o), 0);
+    ck_assert_str_eq(refusal, refusals[_i].told);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
 START_TEST(a_port_in_use_is_an_io_error_and_a_second_server_of_a_runtime_exists)
 {
     wsrt_span same, any = wsrt_span_cstr("127.0.0.1:0");
@@ -760,6 +801,8 @@ Suite *suite(void)
     tcase_add_test(t, under_api_gateway_long_messages_leave_in_fragments);
     tcase_add_test(t, the_server_nests_in_a_hosts_poll);
     tcase_add_test(t, a_bind_that_others_can_reach_must_be_asked_for);
+    tcase_add_loop_test(t, why_an_address_is_refused_is_in_the_log, 0,
+                        (int)(sizeof refusals / sizeof refusals[0]));
     tcase_add_test(t, a_port_in_use_is_an_io_error_and_a_second_server_of_a_runtime_exists);
     tcase_add_test(t, a_unix_socket_serves_and_is_removed_and_a_dead_one_replaced);
     tcase_add_test(t, the_file_of_another_servers_socket_stays);

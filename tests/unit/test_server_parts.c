@@ -553,6 +553,16 @@ START_TEST(a_range_of_addresses_has_those_with_its_first_bits)
 }
 END_TEST
 
+START_TEST(nine_descriptors_of_ten_are_for_connections_however_many_there_are)
+{
+    ck_assert_int_eq(wsrt_connections_of(1), 1);
+    ck_assert_int_eq(wsrt_connections_of(1024), 921);
+    ck_assert_int_eq(wsrt_connections_of(1048576), 943718);
+    ck_assert_int_eq(wsrt_connections_of(17000000), 15300000);
+    ck_assert_int_eq(wsrt_connections_of(UINT64_MAX), 1 << 24);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("server_parts");
@@ -574,6 +584,7 @@ Suite *suite(void)
     tcase_add_loop_test(t, text_is_utf8_or_it_is_not, 0, ROWS(utf8_rows));
     tcase_add_test(t, one_bad_byte_is_found_at_every_place_of_a_text_of_any_length);
     tcase_add_test(t, the_defaults_are_those_of_the_manual);
+    tcase_add_test(t, nine_descriptors_of_ten_are_for_connections_however_many_there_are);
     tcase_add_test(t, api_gateway_has_limits_of_its_own_which_single_settings_override);
     tcase_add_test(t, settings_that_make_no_sense_are_refused_by_name);
     tcase_add_loop_test(t, a_range_of_addresses_has_those_with_its_first_bits, 0,
