@@ -229,10 +229,12 @@ typedef struct wsrt_route {
 typedef enum wsrt_runtime_flag {
     WSRT_RUNTIME_DEVELOPER_ERRORS = 1, /**< allow developer errors, with WSRT_EVENT_DEVELOPER */
     WSRT_RUNTIME_NO_LIMITS = 2,        /**< no limiter, not even a given one */
-    WSRT_RUNTIME_API_GATEWAY = 4,      /**< no route: API Gateway's own "Forbidden" JSON */
-    WSRT_RUNTIME_REQUIRE_AUTH = 8,     /**< a CONNECT without a valid token is refused, 401 */
-    WSRT_RUNTIME_QUIET_LIMITS = 16,    /**< a message refused by the limiter gets no answer */
-    WSRT_RUNTIME_ULID = 32,            /**< ids that are made here are ULIDs instead of UUIDs */
+    /** As API Gateway: its own "Forbidden" JSON where there is no route; 50 messages a second, burst
+        100, of the stage, by the limiter that is made here; WSRT_MONITOR_RESIDENT_DELTA */
+    WSRT_RUNTIME_API_GATEWAY = 4,
+    WSRT_RUNTIME_REQUIRE_AUTH = 8,  /**< a CONNECT without a valid token is refused, 401 */
+    WSRT_RUNTIME_QUIET_LIMITS = 16, /**< a message refused by the limiter gets no answer */
+    WSRT_RUNTIME_ULID = 32,         /**< ids that are made here are ULIDs instead of UUIDs */
     WSRT_RUNTIME_FLAG_MIN_ = -2147483647 - 1,
     WSRT_RUNTIME_FLAG_MAX_ = 2147483647
 } wsrt_runtime_flag;
@@ -253,9 +255,10 @@ typedef struct wsrt_runtime_options {
     wsrt_breakers *breakers;
     wsrt_limiter *limiter;
     wsrt_monitor *monitor;
-    wsrt_span selection;   /**< route selection expression; empty = "$request.body.type" */
-    wsrt_span node;        /**< this instance's name in records; empty = none */
-    wsrt_span environment; /**< the default monitor's environment; empty = "dev" */
+    wsrt_span selection; /**< route selection expression; empty = "$request.body.type" */
+    wsrt_span node;      /**< this instance's name in records, at most 63 bytes; empty = none */
+    /** The default monitor's environment, at most 255 bytes; empty = "dev" */
+    wsrt_span environment;
     /** A record's life after the last activity, of transports without sessions; 0 = 600. At
      * least 467: a quarter of it may pass before activity is noted, and clients of API Gateway ping
      * every 330 s. */
@@ -276,8 +279,9 @@ typedef struct wsrt_runtime_options {
  * @param out   NULL on failure; give it back with wsrt_runtime_free()
  * @param opts  NULL = defaults
  * @return WSRT_OK; WSRT_ERR_NOMEM; WSRT_ERR_INVALID (a selection expression that is none, a table
- *         without a mandatory function, a time to live that is too short, which the log says);
- *         WSRT_ERR_UNSUPPORTED; WSRT_ERR_IO (no entropy). @since 0.1
+ *         without a mandatory function, a number or text out of its range: the log line
+ *         `runtime.setting_refused` names setting and rule); WSRT_ERR_UNSUPPORTED; WSRT_ERR_IO (no
+ *         entropy). @since 0.1
  */
 WSRT_API int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts);
 
@@ -287,7 +291,9 @@ WSRT_API void wsrt_runtime_free(wsrt_runtime *rt);
 /**
  * Adds a route. On failure `destroy` is not called.
  * @return WSRT_OK; WSRT_ERR_EXISTS (the key); WSRT_ERR_STATE (after the first dispatch);
- *         WSRT_ERR_INVALID; WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM. @since 0.1
+ *         WSRT_ERR_INVALID (no handler; a key that is empty, longer than 128 bytes, or another with a
+ *         `$` in front; an access or a rule that is none; groups or scopes without SIGNED_IN);
+ *         WSRT_ERR_UNSUPPORTED; WSRT_ERR_NOMEM. @since 0.1
  */
 WSRT_API int wsrt_runtime_route(wsrt_runtime *rt, const wsrt_route *route);
 

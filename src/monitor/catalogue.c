@@ -158,6 +158,8 @@ static const struct metric metrics[METRICS] = {
     [METRIC_WRITE_UNITS] = {STORE, .name = "ConsumedWriteCapacityUnits", COUNT,
                             SUM("wsrt_store_consumed_write_capacity_units"),
                             .help = "Write capacity the store consumed."},
+    [METRIC_UNGUARDED] = {SELF, .name = "UnguardedCalls", COUNT, SUM("wsrt_self_unguarded_calls"),
+                          .help = "Calls made without a breaker, for want of room."},
     [METRIC_REDACTIONS] = {SELF, .name = "Redactions", COUNT, SUM("wsrt_self_redactions"),
                            .help = "Secrets taken out of free text."},
     [METRIC_SERIES_DROPPED] = {SELF, .name = "SeriesDropped", COUNT,

@@ -52,6 +52,7 @@ enum metric_id {
     METRIC_STREAM_AGE,
     METRIC_READ_UNITS,
     METRIC_WRITE_UNITS,
+    METRIC_UNGUARDED,
     METRIC_REDACTIONS, /* the last that a source may give */
     METRIC_SERIES_DROPPED,
     METRIC_EXPORT_DROPPED,

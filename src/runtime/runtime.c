@@ -18,21 +18,33 @@ enum { LEAST_TTL_S = ((300 * 11 / 10 + 2 * 10) * 4 + 2) / 3 };
 
 /* ---- construction ---- */
 
-static int check_interfaces(const wsrt_runtime_options *o)
+/* A setting that makes no sense is told to the log with its rule. */
+static int refuse(const wsrt_env *env, const char *setting_cstr, const char *rule_cstr)
+{
+    const wsrt_field fields[] = {
+        {.name_cstr = "setting", .kind = WSRT_FIELD_TEXT, .text = wsrt_span_cstr(setting_cstr)},
+        {.name_cstr = "rule", .kind = WSRT_FIELD_TEXT, .text = wsrt_span_cstr(rule_cstr)},
+    };
+
+    env->log(env->user, WSRT_LEVEL_ERROR, "runtime.setting_refused", fields, 2);
+    return WSRT_ERR_INVALID;
+}
+
+static int check_interfaces(const wsrt_runtime_options *o, const wsrt_env *env)
 {
     if (o->store != NULL && (!wsrt_size_valid(o->store->ops, sizeof *o->store->ops) ||
                              o->store->ops->put == NULL || o->store->ops->get == NULL ||
                              o->store->ops->remove == NULL || o->store->ops->each == NULL))
-        return WSRT_ERR_INVALID;
+        return refuse(env, "store", "a table that has put, get, remove and each");
     if (o->history != NULL && (!wsrt_size_valid(o->history->ops, sizeof *o->history->ops) ||
                                o->history->ops->append == NULL || o->history->ops->list == NULL))
-        return WSRT_ERR_INVALID;
+        return refuse(env, "history", "a table that has append and list");
     if (o->sender != NULL && !wsrt_sender_valid(o->sender))
-        return WSRT_ERR_INVALID;
+        return refuse(env, "sender", "a table that has post");
     if (o->authenticator != NULL &&
         (!wsrt_size_valid(o->authenticator->ops, sizeof *o->authenticator->ops) ||
          o->authenticator->ops->authenticate == NULL))
-        return WSRT_ERR_INVALID;
+        return refuse(env, "authenticator", "a table that has authenticate");
     return WSRT_OK;
 }
 
@@ -73,6 +85,8 @@ static int add_monitor(wsrt_runtime *rt, const wsrt_runtime_options *o)
     rt->monitor = o->monitor;
     if (rt->monitor != NULL)
         return WSRT_OK;
+    if (o->environment.len > 255)
+        return refuse(&rt->env, "environment", "at most 255 bytes");
     if ((o->flags & WSRT_RUNTIME_API_GATEWAY) != 0) /* a function: one operation at a time */
         opts.flags = WSRT_MONITOR_RESIDENT_DELTA;
     int rc = wsrt_monitor_new(&rt->owned_monitor, &opts);
@@ -116,8 +130,8 @@ static int keep_node(wsrt_runtime *rt, wsrt_span node)
 {
     if (node.len == 0)
         return WSRT_OK;
-    if (node.len > 63)
-        return WSRT_ERR_INVALID;
+    if (node.len > WSRT_NODE_MAX)
+        return refuse(&rt->env, "node", "at most 63 bytes");
     rt->text = wsrt_mem_alloc(&rt->allocator, node.len);
     if (rt->text == NULL)
         return WSRT_ERR_NOMEM;
@@ -146,32 +160,29 @@ static int fill(wsrt_runtime *rt, const wsrt_runtime_options *o)
     wsrt_sender_settle(rt, o->sender);
     if (o->authenticator != NULL)
         rt->authenticator = *o->authenticator;
-    if ((rc = wsrt_session_policy_load(&rt->refusals, o)) != WSRT_OK ||
-        (rc = wsrt_selection_compile(&rt->selection, &rt->allocator, selection)) != WSRT_OK ||
-        (rc = keep_node(rt, o->node)) != WSRT_OK || (rc = add_store(rt, o)) != WSRT_OK ||
-        (rc = add_monitor(rt, o)) != WSRT_OK || (rc = add_limiter(rt, o)) != WSRT_OK ||
-        (rc = add_breakers(rt, o)) != WSRT_OK)
+    const char *rule, *setting = wsrt_session_policy_load(&rt->refusals, o, &rule);
+    if (setting != NULL)
+        return refuse(&rt->env, setting, rule);
+    rc = wsrt_selection_compile(&rt->selection, &rt->allocator, selection);
+    if (rc == WSRT_ERR_INVALID)
+        return refuse(&rt->env, "selection", "an expression such as $request.body.type");
+    if (rc != WSRT_OK || (rc = keep_node(rt, o->node)) != WSRT_OK ||
+        (rc = add_store(rt, o)) != WSRT_OK || (rc = add_monitor(rt, o)) != WSRT_OK ||
+        (rc = add_limiter(rt, o)) != WSRT_OK || (rc = add_breakers(rt, o)) != WSRT_OK)
         return rc;
     return wsrt_metrics_open(rt);
 }
 
 static int check_times(const wsrt_runtime_options *o, const wsrt_env *env)
 {
-    const wsrt_field fields[] = {
-        {.name_cstr = "setting", .kind = WSRT_FIELD_TEXT, .text = wsrt_span_cstr("idle_ttl_s")},
-        {.name_cstr = "rule",
-         .kind = WSRT_FIELD_TEXT,
-         .text = wsrt_span_cstr("at least 467, or records of clients that ping every five minutes "
-                                "expire between two of their messages")},
-    };
-
     _Static_assert(LEAST_TTL_S == 467, "the rule says so");
     if (o->max_lifetime_s < 0)
-        return WSRT_ERR_INVALID;
+        return refuse(env, "max_lifetime_s", "not negative");
     if (o->idle_ttl_s == 0 || o->idle_ttl_s >= LEAST_TTL_S)
         return WSRT_OK;
-    env->log(env->user, WSRT_LEVEL_ERROR, "runtime.setting_refused", fields, 2);
-    return WSRT_ERR_INVALID;
+    return refuse(env, "idle_ttl_s",
+                  "at least 467, or records of clients that ping every five minutes expire between "
+                  "two of their messages");
 }
 
 int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts)
@@ -190,7 +201,8 @@ int wsrt_runtime_new(wsrt_runtime **out, const wsrt_runtime_options *opts)
     *out = NULL;
     if ((rc = wsrt_options_load(&o, sizeof o, sizeof(wsrt_runtime_options), opts)) != WSRT_OK ||
         (rc = wsrt_allocator_load(&allocator, &o.allocator)) != WSRT_OK ||
-        (rc = wsrt_env_load(&env, o.env)) != WSRT_OK || (rc = check_interfaces(&o)) != WSRT_OK)
+        (rc = wsrt_env_load(&env, o.env)) != WSRT_OK ||
+        (rc = check_interfaces(&o, &env)) != WSRT_OK)
         return rc;
     if ((o.flags & ~(uint32_t)KNOWN) != 0)
         return WSRT_ERR_UNSUPPORTED;
@@ -364,20 +376,31 @@ static int make_room(wsrt_runtime *rt)
     return WSRT_OK;
 }
 
-static int check_route(const wsrt_route *r)
+/* A rate that the limiter does not know would fail every message of the route. */
+static int check_rate(const wsrt_runtime *rt, const wsrt_route *r)
+{
+    const wsrt_limit_key key = {.scope = WSRT_SCOPE_ROUTE, .key = r->key, .rule = &r->rule};
+
+    if (r->rule.rate < 0 || (r->rule.rate > 0) != (r->rule.burst > 0))
+        return WSRT_ERR_INVALID;
+    return rt->limiter == NULL ? WSRT_OK : wsrt_limiter_check(rt->limiter, &key, 1, 0, 0, NULL);
+}
+
+static int check_route(const wsrt_runtime *rt, const wsrt_route *r)
 {
     if ((r->flags & ~(uint32_t)(WSRT_ROUTE_TWO_WAY | WSRT_ROUTE_PING)) != 0)
         return WSRT_ERR_UNSUPPORTED;
     if (r->handler == NULL || r->key.ptr == NULL || r->key.len == 0 || r->key.len > 128 ||
-        (r->access != WSRT_ACCESS_ANYONE && r->access != WSRT_ACCESS_SIGNED_IN) ||
-        r->rule.rate < 0 || (r->rule.rate > 0) != (r->rule.burst > 0))
+        (r->access != WSRT_ACCESS_ANYONE && r->access != WSRT_ACCESS_SIGNED_IN))
         return WSRT_ERR_INVALID;
+    if (r->access == WSRT_ACCESS_ANYONE && (r->any_group.len > 0 || r->all_scopes.len > 0))
+        return WSRT_ERR_INVALID; /* whoever asks for groups believes that they are asked for */
     if (r->key.ptr[0] == '$' && !wsrt_span_equal(r->key, wsrt_span_cstr("$connect")) &&
         !wsrt_span_equal(r->key, wsrt_span_cstr("$disconnect")) &&
         !wsrt_span_equal(r->key, wsrt_span_cstr("$stream")) &&
         !wsrt_span_equal(r->key, wsrt_span_cstr("$default")))
         return WSRT_ERR_INVALID;
-    return WSRT_OK;
+    return check_rate(rt, r);
 }
 
 static void note_reserved(wsrt_runtime *rt, struct route *r)
@@ -403,7 +426,7 @@ int wsrt_runtime_route(wsrt_runtime *rt, const wsrt_route *route)
     if (rt == NULL || route == NULL)
         return WSRT_ERR_INVALID;
     if ((rc = wsrt_options_load(&given, sizeof given, sizeof(wsrt_route), route)) != WSRT_OK ||
-        (rc = check_route(&given)) != WSRT_OK)
+        (rc = check_route(rt, &given)) != WSRT_OK)
         return rc;
     if (atomic_load(&rt->started))
         return WSRT_ERR_STATE;

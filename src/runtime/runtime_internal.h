@@ -209,8 +209,9 @@ const wsrt_slot *wsrt_route_slot(const wsrt_context *ctx, enum slot_name name);
 /* connection.c */
 void wsrt_on_connect(wsrt_context *ctx);
 void wsrt_on_disconnect(wsrt_context *ctx);
-/* WSRT_ERR_INVALID for a number out of range. */
-int wsrt_session_policy_load(struct refusal_policy *out, const wsrt_runtime_options *o);
+/* The setting that is out of its range, with the rule for it; NULL = none is. */
+const char *wsrt_session_policy_load(struct refusal_policy *out, const wsrt_runtime_options *o,
+                                     const char **rule_cstr);
 /* The connection's own limits refused or admitted a message. */
 void wsrt_session_refused(wsrt_context *ctx);
 void wsrt_session_admitted(wsrt_context *ctx);

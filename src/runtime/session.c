@@ -55,17 +55,29 @@ int wsrt_session_close_code(const wsrt_session *s)
     return (word & OWES_WINDOW) != 0 ? 4429 : 0;
 }
 
-int wsrt_session_policy_load(struct refusal_policy *out, const wsrt_runtime_options *o)
+const char *wsrt_session_policy_load(struct refusal_policy *out, const wsrt_runtime_options *o,
+                                     const char **rule_cstr)
 {
     int never = o->refusals_in_a_row == UINT32_MAX;
 
-    if ((o->refusals_in_a_row > ROW_MOST && !never) || o->refusals_in_window > WINDOW_MOST ||
-        o->refusal_window_ms < 0 || o->refusal_window_ms > WINDOW_MS_MOST)
-        return WSRT_ERR_INVALID;
+    _Static_assert(ROW_MOST == 8191 && WINDOW_MOST == 65535 && WINDOW_MS_MOST == 86400000,
+                   "the rules say so");
+    if (o->refusals_in_a_row > ROW_MOST && !never) {
+        *rule_cstr = "at most 8191, or UINT32_MAX";
+        return "refusals_in_a_row";
+    }
+    if (o->refusals_in_window > WINDOW_MOST) {
+        *rule_cstr = "at most 65535";
+        return "refusals_in_window";
+    }
+    if (o->refusal_window_ms < 0 || o->refusal_window_ms > WINDOW_MS_MOST) {
+        *rule_cstr = "from 0 to 86400000";
+        return "refusal_window_ms";
+    }
     out->in_a_row = o->refusals_in_a_row == 0 ? 100 : o->refusals_in_a_row;
     out->in_window = o->refusals_in_window == 0 ? UINT32_MAX : o->refusals_in_window;
     out->window_ms = o->refusal_window_ms == 0 ? 10000 : (uint32_t)o->refusal_window_ms;
-    return WSRT_OK;
+    return NULL;
 }
 
 static uint64_t one_more(uint64_t word, int shift, uint64_t most)

@@ -35,7 +35,7 @@ DIMENSIONS = {
     **dict.fromkeys(
         "ConnectionsActive ConnectCount DisconnectCount MessageCount IntegrationErrors "
         "SendFailures StaleConnectionsRemoved ProcessResidentBytes SeriesDropped ExportDropped "
-        "ExportApproximated ClockBackwards Redactions".split(), ALONE),
+        "ExportApproximated ClockBackwards UnguardedCalls Redactions".split(), ALONE),
     **dict.fromkeys("RateLimited RateLimitShadow LimiterTableFull".split(), LIMITER),
     **dict.fromkeys("ConsumedReadCapacityUnits ConsumedWriteCapacityUnits".split(), STORE),
 }

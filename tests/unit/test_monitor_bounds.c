@@ -305,9 +305,8 @@ static void sample_some(wsrt_samples *to, void *user)
 
     (void)user;
     for (int i = 0; i < series; i++) {
-        wsrt_field label = text("Scope", value);
         snprintf(value, sizeof value, "scope-%d", i);
-        label.text = wsrt_span_cstr(value);
+        wsrt_field label = text("Scope", value);
         if (wsrt_sample(to, &label, 1, i) != WSRT_OK)
             return;
     }

@@ -113,6 +113,58 @@ START_TEST(a_time_to_live_in_which_a_live_record_could_expire_is_refused_with_it
 }
 END_TEST
 
+static const wsrt_store_ops no_store = {.struct_size = sizeof no_store};
+static const wsrt_history_ops no_history = {.struct_size = sizeof no_history};
+static const wsrt_sender_ops no_sender = {.struct_size = sizeof no_sender};
+static const wsrt_authenticator_ops no_authenticator = {.struct_size = sizeof no_authenticator};
+
+/* A text of so many bytes, which nobody looks at. */
+static wsrt_span long_text(size_t len)
+{
+    static char text[512];
+
+    return (wsrt_span){text, len};
+}
+
+static const struct {
+    wsrt_runtime_options options;
+    size_t node, environment;
+    const char *told;
+} senseless[] = {
+    {.options.store = &(wsrt_store){&no_store, NULL},
+     .told = "store: a table that has put, get, remove and each"},
+    {.options.history = &(wsrt_history){&no_history, NULL},
+     .told = "history: a table that has append and list"},
+    {.options.sender = &(wsrt_sender){&no_sender, NULL}, .told = "sender: a table that has post"},
+    {.options.authenticator = &(wsrt_authenticator){&no_authenticator, NULL},
+     .told = "authenticator: a table that has authenticate"},
+    {.options.selection = {"$request.foo", 12},
+     .told = "selection: an expression such as $request.body.type"},
+    {.options.max_lifetime_s = -1, .told = "max_lifetime_s: not negative"},
+    {.node = 64, .told = "node: at most 63 bytes"},
+    {.environment = 256, .told = "environment: at most 255 bytes"},
+    {.options.refusals_in_a_row = 8192, .told = "refusals_in_a_row: at most 8191, or UINT32_MAX"},
+    {.options.refusals_in_window = 65536, .told = "refusals_in_window: at most 65535"},
+    {.options.refusal_window_ms = -1, .told = "refusal_window_ms: from 0 to 86400000"},
+    {.options.refusal_window_ms = 86400001, .told = "refusal_window_ms: from 0 to 86400000"},
+};
+
+START_TEST(a_setting_that_makes_no_sense_is_named_in_the_log_with_its_rule)
+{
+    wsrt_env env = {.struct_size = sizeof env, .log = note_refused};
+    wsrt_runtime_options o = senseless[_i].options;
+    wsrt_runtime *rt;
+
+    o.struct_size = sizeof o;
+    o.env = &env;
+    o.node = long_text(senseless[_i].node);
+    o.environment = long_text(senseless[_i].environment);
+    refused[0] = '\0';
+    ck_assert_int_eq(wsrt_runtime_new(&rt, &o), WSRT_ERR_INVALID);
+    ck_assert_str_eq(refused, senseless[_i].told);
+}
+END_TEST
+
 START_TEST(what_is_no_key_selects_no_route)
 {
     static const char *const bodies[] = {
@@ -728,6 +780,8 @@ Suite *suite(void)
     tcase_add_test(t, a_message_goes_to_the_route_its_type_names);
     tcase_add_test(t, an_event_hears_which_route_took_it);
     tcase_add_test(t, selection_expressions_read_body_and_text);
+    tcase_add_loop_test(t, a_setting_that_makes_no_sense_is_named_in_the_log_with_its_rule, 0,
+                        (int)(sizeof senseless / sizeof senseless[0]));
     tcase_add_test(t, what_is_no_key_selects_no_route);
     tcase_add_test(t, ids_of_128_bytes_go_every_way_and_longer_ones_none);
     tcase_add_test(t, expressions_that_are_none_are_refused);

@@ -625,7 +625,7 @@ START_TEST(a_call_that_finds_no_room_for_a_breaker_is_made_counted_and_logged_on
     ck_assert_int_eq(g.calls, 15); /* five until the first opens, all ten of the second */
     ck_assert_uint_eq(w.unguarded_lines, 1);
     ck_assert_uint_eq(w.fallback_lines, 2); /* each operation has a line of its own */
-    expect_line("wsrt_app_unguarded_calls_total{environment=\"dev\"} 10\n");
+    expect_line("wsrt_self_unguarded_calls_total{environment=\"dev\"} 10\n");
     wsrt_runtime_free(w.rt);
     w.rt = NULL;
     wsrt_breaker_release_ref(held);

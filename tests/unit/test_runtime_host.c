@@ -275,7 +275,7 @@ START_TEST(a_route_that_cannot_be_is_refused)
     static const char key[129] = "a";
     const wsrt_route good = {
         .struct_size = sizeof good, .key = TEXT("a"), .handler = world_say_route};
-    wsrt_route bad[7];
+    wsrt_route bad[9];
 
     for (size_t i = 0; i < COUNT(bad); i++)
         bad[i] = good;
@@ -286,6 +286,8 @@ START_TEST(a_route_that_cannot_be_is_refused)
     bad[4].rule = (wsrt_rule){.rate = 1};
     bad[5].rule = (wsrt_rule){.burst = 1};
     bad[6].struct_size = 8;
+    bad[7].any_group = TEXT("admins"); /* and anyone may use it */
+    bad[8].all_scopes = TEXT("write");
     for (size_t i = 0; i < COUNT(bad); i++)
         ck_assert_msg(wsrt_runtime_route(w.rt, &bad[i]) == WSRT_ERR_INVALID, "row %zu", i);
     ck_assert_int_eq(wsrt_runtime_route(w.rt, &good), WSRT_OK);

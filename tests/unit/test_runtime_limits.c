@@ -2,6 +2,7 @@
 #include "runtime_world.h"
 #include "suite.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- validation and limits ---- */
@@ -248,6 +249,28 @@ START_TEST(numbers_of_refusals_out_of_range_are_refused)
 }
 END_TEST
 
+static const wsrt_rule impossible[] = {
+    {.rate = 1.1e9, .burst = 1},       {.rate = 1, .burst = (1 << 24) + 1},
+    {.rate = 1e-9, .burst = 1000000},  {.rate = 1, .burst = 1, .flags = 64},
+    {.rate = (double)NAN, .burst = 1}, {.rate = 1, .burst = 0},
+};
+
+START_TEST(a_route_with_a_rate_that_no_limiter_keeps_is_refused)
+{
+    wsrt_runtime *rt;
+    wsrt_route route = {.struct_size = sizeof route,
+                        .key = wsrt_span_cstr("chat"),
+                        .handler = world_say_route,
+                        .rule = impossible[_i]};
+
+    ck_assert_int_eq(wsrt_runtime_new(&rt, NULL), WSRT_OK);
+    ck_assert_int_eq(wsrt_runtime_route(rt, &route), WSRT_ERR_INVALID);
+    route.rule = (wsrt_rule){.rate = 1e9, .burst = 1 << 24};
+    ck_assert_int_eq(wsrt_runtime_route(rt, &route), WSRT_OK);
+    wsrt_runtime_free(rt);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("runtime_limits");
@@ -267,6 +290,8 @@ Suite *suite(void)
     tcase_add_test(t, a_flood_of_pings_owes_a_close_too);
     tcase_add_test(t, what_no_route_takes_and_what_is_too_large_is_limited_too);
     tcase_add_test(t, numbers_of_refusals_out_of_range_are_refused);
+    tcase_add_loop_test(t, a_route_with_a_rate_that_no_limiter_keeps_is_refused, 0,
+                        (int)(sizeof impossible / sizeof impossible[0]));
     suite_add_tcase(s, t);
     return s;
 }
