@@ -87,7 +87,7 @@ static const struct {
 
 const char *wsrt_scope_name(int scope)
 {
-    return scopes[scope > 0 && scope < SCOPES ? scope : 0].name;
+    return scopes[(unsigned)scope < SCOPES ? scope : 0].name;
 }
 
 static int compile(struct gcra *out, const wsrt_rule *given, int scope)
@@ -470,22 +470,21 @@ static inline uint64_t scope_of(const wsrt_limit_key *key)
     return (uint64_t)key->reserved << 32 | (uint32_t)key->scope;
 }
 
-/* Charging tests by itself: for one cell that is all there is to do. */
+/* Charging tests by itself: for one cell that is all there is to do. The key is of a scope, and has no
+ * rule of its own. */
 static int check_one(wsrt_limiter *l, const wsrt_limit_key *key, uint32_t n, uint64_t now,
                      wsrt_limit_result *out)
 {
-    uint64_t scope = scope_of(key), ahead;
+    const struct gcra *rule = rule_of(l, key->scope);
+    uint64_t ahead;
 
-    if (scope >= SCOPES || key->rule != NULL || key->cell == NULL)
-        return check_all(l, key, 1, n, now, out);
-    const struct gcra *rule = rule_of(l, (int)scope);
-    if (rule->flags != 0) /* that of scope 0 is off */
+    if (key->cell == NULL || rule->flags != 0)
         return check_all(l, key, 1, n, now, out);
     if (n > rule->burst)
         return WSRT_ERR_INVALID;
     int charged = charge_cell(&key->cell->tat, rule, n, now, &ahead);
     if (!charged)
-        count_in_lane(l, key->cell, scope);
+        count_in_lane(l, key->cell, (uint64_t)key->scope);
     if (out != NULL)
         describe(out, key->scope, rule, ahead, charged ? 0 : wait_for(rule, ahead, n));
     return charged ? WSRT_OK : WSRT_ERR_RATE_LIMITED;
@@ -579,15 +578,15 @@ static uint64_t refused_in(const wsrt_limiter *l, int scope)
 
 int wsrt_limiter_get_stats(wsrt_limiter *l, wsrt_limiter_stats *out)
 {
-    wsrt_limiter_stats s = {0};
-
     if (l == NULL)
         return WSRT_ERR_INVALID;
+    wsrt_limiter_stats s = {
+        .table_full = __atomic_load_n(&l->table_full, __ATOMIC_RELAXED),
+        .keys = __atomic_load_n(&l->table.keys, __ATOMIC_RELAXED),
+    };
     for (int i = 0; i < 8; i++) {
         s.refused[i] = refused_in(l, i);
         s.shadow[i] = __atomic_load_n(&l->shadow[i], __ATOMIC_RELAXED);
     }
-    s.table_full = __atomic_load_n(&l->table_full, __ATOMIC_RELAXED);
-    s.keys = __atomic_load_n(&l->table.keys, __ATOMIC_RELAXED);
     return wsrt_report_fill(out, sizeof s, sizeof(wsrt_limiter_stats), &s);
 }

@@ -10,7 +10,7 @@ int wsrt_limiter_table_init(wsrt_limiter_table *t, uint64_t max_keys, const wsrt
     uint64_t buckets = max_keys / WIDTH * 11 / WIDTH + 2;
 
     *t = (wsrt_limiter_table){.buckets = buckets};
-    if (buckets > UINT32_MAX || buckets > (SIZE_MAX - LINE) / (WIDTH * sizeof *t->slots))
+    if (buckets > (SIZE_MAX - LINE) / (WIDTH * sizeof *t->slots))
         return WSRT_ERR_NOMEM;
     t->size = (size_t)buckets * WIDTH * sizeof *t->slots + LINE - 1;
     t->memory = wsrt_mem_zalloc(a, t->size);
@@ -52,15 +52,19 @@ static int holds(const wsrt_limiter_slot *s, uint64_t fingerprint)
     return load(&s->fingerprint) == fingerprint && load(&s->tat) != WSRT_SLOT_BUSY;
 }
 
+static wsrt_limiter_slot *find_in(wsrt_limiter_slot *s, uint64_t fingerprint)
+{
+    for (int i = 0; i < WIDTH; i++)
+        if (holds(s + i, fingerprint))
+            return s + i;
+    return NULL;
+}
+
 wsrt_limiter_slot *wsrt_limiter_table_find(wsrt_limiter_table *t, uint64_t fingerprint)
 {
-    for (int second = 0; second < 2; second++) {
-        wsrt_limiter_slot *s = bucket(t, fingerprint, second);
-        for (int i = 0; i < WIDTH; i++)
-            if (holds(s + i, fingerprint))
-                return s + i;
-    }
-    return NULL;
+    wsrt_limiter_slot *s = find_in(bucket(t, fingerprint, 0), fingerprint);
+
+    return s != NULL ? s : find_in(bucket(t, fingerprint, 1), fingerprint);
 }
 
 /* Takes an idle slot from whoever had it; 0 = it is in use after all. Under the lock. */

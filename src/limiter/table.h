@@ -27,6 +27,7 @@ typedef struct wsrt_limiter_table {
     pthread_mutex_t newcomers;
 } wsrt_limiter_table;
 
+/* For at most UINT32_MAX keys. */
 int wsrt_limiter_table_init(wsrt_limiter_table *t, uint64_t max_keys, const wsrt_allocator *a);
 void wsrt_limiter_table_free(wsrt_limiter_table *t, const wsrt_allocator *a);
 

@@ -3,6 +3,7 @@
 #include "suite.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static wsrt_limiter_options options(void)
@@ -88,6 +89,7 @@ static const struct {
     {"more than one a ns", {1.0000001e9, 1, 0}},
     {"burst above 2^24", {1000, (1 << 24) + 1, 0}},
     {"longer than 36 years", {1e-12, 1, 0}},
+    {"2^60 ns a unit", {1e9 / 1152921504606846976.0, 1, 0}},
     {"burst longer than 36 years", {1e-3, 1 << 24, 0}},
     {"vanishing rate", {4.9e-324, 1, 0}},
     {"unknown flag", {1, 1, 4}},
@@ -206,7 +208,7 @@ END_TEST
 START_TEST(arguments_that_break_a_rule_are_refused_and_charge_nothing)
 {
     wsrt_limiter_cell cell = {0};
-    wsrt_limit_key keys[9] = {cell_key(WSRT_SCOPE_CONNECTION, &cell)};
+    wsrt_limit_key keys[2] = {cell_key(WSRT_SCOPE_CONNECTION, &cell)};
     wsrt_limiter *l = new_limiter(NULL);
     wsrt_limiter_options o = options();
     wsrt_limiter *none;
@@ -220,7 +222,6 @@ START_TEST(arguments_that_break_a_rule_are_refused_and_charge_nothing)
     keys[1] = cell_key(WSRT_SCOPE_USER, &cell);
     keys[1].reserved = 1;
     ck_assert_int_eq(wsrt_limiter_check(l, keys, 2, 1, 0, NULL), WSRT_ERR_INVALID);
-    ck_assert_int_eq(wsrt_limiter_check(l, keys, 9, 1, 0, NULL), WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_limiter_check(l, NULL, 1, 1, 0, NULL), WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_limiter_check(NULL, keys, 1, 1, 0, NULL), WSRT_ERR_INVALID);
     ck_assert_uint_eq(cell.tat, 0);
@@ -228,13 +229,53 @@ START_TEST(arguments_that_break_a_rule_are_refused_and_charge_nothing)
     o.flags = 2;
     ck_assert_int_eq(wsrt_limiter_new(&none, &o), WSRT_ERR_UNSUPPORTED);
     o = options();
-    o.max_keys = (uint64_t)1 << 32;
-    ck_assert_int_eq(wsrt_limiter_new(&none, &o), WSRT_ERR_INVALID);
     ck_assert_int_eq(wsrt_limiter_new(NULL, NULL), WSRT_ERR_INVALID);
     ck_assert_str_eq(wsrt_scope_name(7), "unknown");
     ck_assert_str_eq(wsrt_scope_name(-1), "unknown");
     wsrt_limiter_free(l);
     wsrt_limiter_free(NULL);
+}
+END_TEST
+
+static const struct {
+    int scope;
+    uint32_t reserved;
+} nowhere[] = {{0, 0}, {7, 0}, {-1, 0}, {1, 1}, {1, (uint32_t)1 << 31}};
+
+START_TEST(a_key_of_no_scope_is_refused_however_it_is_asked)
+{
+    wsrt_limiter_cell cell = {0};
+    wsrt_limit_key cells = cell_key(nowhere[_i].scope, &cell);
+    wsrt_limit_key names = named_key(nowhere[_i].scope, "k");
+    wsrt_limit_result r;
+    wsrt_limiter *l = new_limiter(NULL);
+
+    cells.reserved = names.reserved = nowhere[_i].reserved;
+    for (uint32_t n = 0; n < 3; n++) {
+        ck_assert_int_eq(wsrt_limiter_check(l, &cells, 1, n, 0, NULL), WSRT_ERR_INVALID);
+        ck_assert_int_eq(wsrt_limiter_check(l, &cells, 1, n, 0, &r), WSRT_ERR_INVALID);
+        ck_assert_int_eq(wsrt_limiter_check(l, &names, 1, n, 0, NULL), WSRT_ERR_INVALID);
+    }
+    ck_assert_uint_eq(cell.tat, 0);
+    ck_assert_uint_eq(stats_of(l).keys, 0);
+    wsrt_limiter_free(l);
+}
+END_TEST
+
+START_TEST(the_most_keys_are_below_two_to_the_32)
+{
+    wsrt_limiter_options o = options();
+    wsrt_limiter *l;
+    struct heap heap;
+
+    heap_init(&heap);
+    heap_arm(&heap, 2, 1); /* the table, of gigabytes */
+    o.allocator = heap.allocator;
+    o.max_keys = UINT32_MAX;
+    ck_assert_int_eq(wsrt_limiter_new(&l, &o), WSRT_ERR_NOMEM);
+    heap_disarm(&heap);
+    o.max_keys++;
+    ck_assert_int_eq(wsrt_limiter_new(&l, &o), WSRT_ERR_INVALID);
 }
 END_TEST
 
@@ -342,6 +383,90 @@ START_TEST(beside_scopes_that_are_off_a_limited_one_answers_as_alone)
 }
 END_TEST
 
+/* How many single units pass two keys at one instant. */
+static unsigned drain_both(wsrt_limiter *l, const wsrt_limit_key keys[2])
+{
+    unsigned passed = 0;
+
+    while (passed < 1000 && wsrt_limiter_check(l, keys, 2, 1, 0, NULL) == WSRT_OK)
+        passed++;
+    return passed;
+}
+
+START_TEST(a_scope_that_is_off_hides_no_other)
+{
+    const wsrt_rule fastest = {1e9, 5, 0}, tight = {1, 3, 0}, wide = {1, 9, 0};
+    wsrt_limiter_cell c[4] = {{0}, {0}, {0}, {0}};
+    wsrt_limit_key keys[] = {cell_key(WSRT_SCOPE_ROUTE, &c[0]),
+                             cell_key(WSRT_SCOPE_CONNECTION, &c[1])};
+    wsrt_limiter *l = new_limiter(NULL);
+
+    ck_assert_uint_eq(drain_both(l, keys), 20);
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_ROUTE, &fastest), WSRT_OK);
+    keys[1].cell = &c[3];
+    ck_assert_uint_eq(drain_both(l, keys), 5);
+    c[0] = (wsrt_limiter_cell){0};
+    keys[0].rule = &tight; /* on, for this key; and the other has its own too */
+    keys[1].cell = &c[2];
+    keys[1].rule = &wide;
+    ck_assert_uint_eq(drain_both(l, keys), 3);
+    wsrt_limiter_free(l);
+}
+END_TEST
+
+START_TEST(of_scopes_that_stand_alike_the_first_is_told)
+{
+    const wsrt_rule same = {1, 2, 0};
+    wsrt_limiter_cell c[2] = {{0}, {0}};
+    wsrt_limit_key keys[] = {cell_key(WSRT_SCOPE_STAGE, &c[0]), cell_key(WSRT_SCOPE_ROUTE, &c[1])};
+    wsrt_limit_result r;
+    wsrt_limiter *l = new_limiter(NULL);
+
+    keys[0].rule = keys[1].rule = &same;
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(wsrt_limiter_check(l, keys, 2, 1, 0, &r),
+                         i < 2 ? WSRT_OK : WSRT_ERR_RATE_LIMITED);
+        ck_assert_int_eq(r.scope, WSRT_SCOPE_STAGE);
+    }
+    wsrt_limiter_free(l);
+}
+END_TEST
+
+START_TEST(eight_keys_are_the_most_of_a_request)
+{
+    wsrt_limiter_cell cells[8];
+    wsrt_limit_key keys[9];
+    wsrt_limiter *l = new_limiter(NULL);
+
+    memset(cells, 0, sizeof cells);
+    for (int i = 0; i < 9; i++)
+        keys[i] = cell_key(WSRT_SCOPE_CONNECTION, &cells[i % 8]);
+    ck_assert_int_eq(wsrt_limiter_check(l, keys, 8, 20, 0, NULL), WSRT_OK);
+    for (int i = 0; i < 8; i++)
+        ck_assert_int_eq(once(l, keys[i], 1, 0), WSRT_ERR_RATE_LIMITED);
+    ck_assert_int_eq(wsrt_limiter_check(l, keys, 9, 1, 0, NULL), WSRT_ERR_INVALID);
+    wsrt_limiter_free(l);
+}
+END_TEST
+
+START_TEST(a_refusal_is_counted_wherever_its_cell_lies)
+{
+    enum { LINE = 64, LINES = 16 };
+    static _Alignas(LINE) char room[LINES * LINE];
+    const wsrt_rule once_only = {1, 1, 0};
+    wsrt_limiter *l = new_limiter(NULL);
+
+    ck_assert_int_eq(wsrt_limiter_set_rule(l, WSRT_SCOPE_ROUTE, &once_only), WSRT_OK);
+    for (int i = 0; i < LINES; i++) {
+        wsrt_limiter_cell *cell = (wsrt_limiter_cell *)(void *)(room + i * LINE);
+        *cell = (wsrt_limiter_cell){0};
+        ck_assert_uint_eq(drain(l, cell_key(WSRT_SCOPE_ROUTE, cell), 0), 1);
+        ck_assert_uint_eq(stats_of(l).refused[WSRT_SCOPE_ROUTE], (uint64_t)i + 1);
+    }
+    wsrt_limiter_free(l);
+}
+END_TEST
+
 START_TEST(of_several_refusing_scopes_the_longest_wait_is_told)
 {
     wsrt_limiter_cell c = {0}, u = {0};
@@ -407,6 +532,29 @@ START_TEST(a_dry_run_counts_and_admits)
 }
 END_TEST
 
+START_TEST(a_dry_run_alone_answers_like_one_among_others)
+{
+    wsrt_limiter_cell c = {0};
+    wsrt_limiter_options o = options();
+    wsrt_limit_key key = cell_key(WSRT_SCOPE_CONNECTION, &c);
+    wsrt_limit_result r;
+
+    o.connection.flags = WSRT_RULE_DRY_RUN;
+    wsrt_limiter *l = new_limiter(&o);
+    ck_assert_int_eq(wsrt_limiter_check(l, &key, 1, 15, 0, &r), WSRT_OK);
+    ck_assert_int_eq(r.scope, WSRT_SCOPE_CONNECTION);
+    ck_assert_int_eq(r.remaining, 5);
+    ck_assert_int_eq(wsrt_limiter_check(l, &key, 1, 6, 0, &r), WSRT_OK);
+    ck_assert_int_eq(r.scope, 0);
+    ck_assert_int_eq(r.remaining, INT64_MAX);
+    ck_assert_uint_eq(stats_of(l).shadow[WSRT_SCOPE_CONNECTION], 1);
+    ck_assert_int_eq(wsrt_limiter_check(l, &key, 1, 5, 0, &r), WSRT_OK); /* six were not charged */
+    ck_assert_uint_eq(stats_of(l).shadow[WSRT_SCOPE_CONNECTION], 1);
+    ck_assert_int_eq(wsrt_limiter_check(l, &key, 1, 21, 0, &r), WSRT_ERR_INVALID);
+    wsrt_limiter_free(l);
+}
+END_TEST
+
 START_TEST(time_that_goes_back_admits_nothing_extra)
 {
     wsrt_limiter_cell cell = {0};
@@ -464,6 +612,7 @@ START_TEST(a_full_table_admits_counts_and_never_grows)
 {
     wsrt_limiter_options o = options();
     struct heap heap;
+    wsrt_limit_result out;
     char name[16];
 
     heap_init(&heap);
@@ -471,9 +620,14 @@ START_TEST(a_full_table_admits_counts_and_never_grows)
     o.max_keys = 64;
     wsrt_limiter *l = new_limiter(&o);
     size_t size = heap.live;
-    for (int i = 0; i < 1000; i++) {
-        snprintf(name, sizeof name, "%d", i);
-        ck_assert_int_eq(once(l, named_key(WSRT_SCOPE_USER, name), 1, 0), WSRT_OK);
+    for (uint64_t i = 0, tracked = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "%u", (unsigned)i);
+        wsrt_limit_key key = named_key(WSRT_SCOPE_USER, name);
+        ck_assert_int_eq(wsrt_limiter_check(l, &key, 1, 1, 0, &out), WSRT_OK);
+        int new = stats_of(l).keys > tracked;
+        ck_assert_int_eq(out.scope, new ? WSRT_SCOPE_USER : 0); /* untracked, nothing limits it */
+        ck_assert_int_eq(out.remaining, new ? 39 : INT64_MAX);
+        tracked = stats_of(l).keys;
     }
     wsrt_limiter_stats s = stats_of(l);
     ck_assert_uint_eq(s.keys + s.table_full, 1000);
@@ -553,6 +707,102 @@ START_TEST(a_key_that_lost_its_slot_gains_nothing_when_time_goes_back)
 }
 END_TEST
 
+enum { LEAST_SLOTS = 16 }; /* of the smallest table */
+
+/* The smallest table with a key in every slot, each until a twentieth of a second from `now`. */
+static wsrt_limiter *full_limiter(const wsrt_allocator *allocator, int64_t now)
+{
+    wsrt_limiter_options o = options();
+    char name[16];
+
+    o.max_keys = 1;
+    if (allocator != NULL)
+        o.allocator = *allocator;
+    wsrt_limiter *l = new_limiter(&o);
+    for (int i = 0; stats_of(l).keys < LEAST_SLOTS; i++) {
+        ck_assert_int_lt(i, 1000);
+        snprintf(name, sizeof name, "first %d", i);
+        ck_assert_int_eq(once(l, named_key(WSRT_SCOPE_USER, name), 1, now), WSRT_OK);
+    }
+    return l;
+}
+
+/* Whether the table has room for a new key. */
+static int is_tracked(wsrt_limiter *l, const char *name, int64_t now)
+{
+    uint64_t before = stats_of(l).table_full;
+
+    ck_assert_int_eq(once(l, named_key(WSRT_SCOPE_USER, name), 1, now), WSRT_OK);
+    return stats_of(l).table_full == before;
+}
+
+START_TEST(a_slot_is_idle_from_the_instant_that_its_key_has_rested)
+{
+    wsrt_limiter *l = full_limiter(NULL, 0);
+
+    ck_assert_int_eq(is_tracked(l, "new", SECOND / 20 - 1), 0);
+    ck_assert_int_eq(is_tracked(l, "new", SECOND / 20), 1);
+    wsrt_limiter_free(l);
+}
+END_TEST
+
+START_TEST(a_free_slot_is_free_when_time_goes_back)
+{
+    wsrt_limiter *l = full_limiter(NULL, 0);
+    char name[2] = "a";
+
+    for (int i = 0; i < 4; i++, name[0]++) /* so many sweep both buckets */
+        ck_assert_int_eq(is_tracked(l, name, 100 * SECOND), 1);
+    ck_assert_uint_eq(stats_of(l).keys, 4);
+    for (uint64_t i = 5; i <= 8; i++, name[0]++) {
+        ck_assert_int_eq(is_tracked(l, name, 1), 1);
+        ck_assert_uint_eq(stats_of(l).keys, i);
+    }
+    wsrt_limiter_free(l);
+}
+END_TEST
+
+/* Memory that begins anywhere in a line of the cache, between bytes that nobody may change. */
+struct fenced {
+    size_t shift, damaged;
+};
+
+enum { FENCE = 64, FENCE_BYTE = 0xa5 };
+
+static int is_whole(const unsigned char *fence)
+{
+    for (size_t i = 0; i < FENCE; i++)
+        if (fence[i] != FENCE_BYTE)
+            return 0;
+    return 1;
+}
+
+static void *fenced_realloc(void *user, void *ptr, size_t old_size, size_t new_size)
+{
+    struct fenced *f = user;
+
+    if (new_size == 0) {
+        unsigned char *at = (unsigned char *)ptr - FENCE;
+        f->damaged += !is_whole(at) || !is_whole((unsigned char *)ptr + old_size);
+        free(at - f->shift);
+        return NULL;
+    }
+    size_t size = (f->shift + FENCE + new_size + FENCE + 63) / 64 * 64;
+    unsigned char *block = aligned_alloc(64, size);
+    memset(block, FENCE_BYTE, size);
+    return block + f->shift + FENCE;
+}
+
+START_TEST(the_table_stays_in_its_memory_wherever_that_begins)
+{
+    struct fenced fenced = {.shift = (size_t)_i * 16};
+    wsrt_allocator allocator = {fenced_realloc, &fenced};
+
+    wsrt_limiter_free(full_limiter(&allocator, INT64_MAX - SECOND));
+    ck_assert_uint_eq(fenced.damaged, 0);
+}
+END_TEST
+
 START_TEST(a_million_keys_fit_in_24_megabytes)
 {
     wsrt_limiter_options o = options();
@@ -614,20 +864,31 @@ Suite *suite(void)
     tcase_add_test(t, a_rule_that_cannot_be_set_leaves_the_old_one);
     tcase_add_test(t, a_full_table_refuses_where_it_is_told_to);
     tcase_add_test(t, arguments_that_break_a_rule_are_refused_and_charge_nothing);
+    tcase_add_loop_test(t, a_key_of_no_scope_is_refused_however_it_is_asked, 0,
+                        sizeof nowhere / sizeof nowhere[0]);
+    tcase_add_test(t, the_most_keys_are_below_two_to_the_32);
     tcase_add_test(t, a_refusal_says_exactly_when_the_request_passes);
     tcase_add_test(t, asking_for_no_unit_tells_what_is_left_and_charges_nothing);
     tcase_add_test(t, an_admitted_request_names_its_tightest_scope);
     tcase_add_test(t, a_refusing_scope_leaves_the_others_untouched);
     tcase_add_test(t, beside_scopes_that_are_off_a_limited_one_answers_as_alone);
+    tcase_add_test(t, a_scope_that_is_off_hides_no_other);
+    tcase_add_test(t, of_scopes_that_stand_alike_the_first_is_told);
+    tcase_add_test(t, eight_keys_are_the_most_of_a_request);
+    tcase_add_test(t, a_refusal_is_counted_wherever_its_cell_lies);
     tcase_add_test(t, of_several_refusing_scopes_the_longest_wait_is_told);
     tcase_add_test(t, a_scope_that_fails_while_charging_gives_the_others_their_units_back);
     tcase_add_test(t, a_dry_run_counts_and_admits);
+    tcase_add_test(t, a_dry_run_alone_answers_like_one_among_others);
     tcase_add_test(t, time_that_goes_back_admits_nothing_extra);
     tcase_add_test(t, scopes_and_keys_of_the_table_are_told_apart);
     tcase_add_test(t, the_table_tracks_as_many_keys_as_it_promises);
     tcase_add_test(t, a_full_table_admits_counts_and_never_grows);
     tcase_add_test(t, idle_keys_make_room_for_new_ones);
     tcase_add_test(t, a_key_that_lost_its_slot_gains_nothing_when_time_goes_back);
+    tcase_add_test(t, a_slot_is_idle_from_the_instant_that_its_key_has_rested);
+    tcase_add_test(t, a_free_slot_is_free_when_time_goes_back);
+    tcase_add_loop_test(t, the_table_stays_in_its_memory_wherever_that_begins, 0, 4);
     tcase_add_loop_test(t, a_refused_allocation_leaves_no_limiter_behind, 0, 2);
     suite_add_tcase(s, t);
     tcase_set_timeout(many, 60);
