@@ -183,8 +183,9 @@ static int is_schema_name(const wsrt_schema *s, const unsigned char *name, const
 static int is_visible(uint32_t point)
 {
     return point >= 0x20 && point != '"' && point != '\\' && (point < 0x7f || point >= 0xa0) &&
-           !(point >= 0xd800 && point <= 0xdfff) && !(point >= 0x200b && point <= 0x200f) &&
-           !(point >= 0x2028 && point <= 0x202e) && !(point >= 0x2066 && point <= 0x2069);
+           point != 0x061c && point != 0xfeff && !(point >= 0xd800 && point <= 0xdfff) &&
+           !(point >= 0x200b && point <= 0x200f) && !(point >= 0x2028 && point <= 0x202e) &&
+           !(point >= 0x2066 && point <= 0x2069);
 }
 
 static size_t put_hidden(unsigned char *dst, uint32_t point)

@@ -195,7 +195,7 @@ static int switch_on_if(struct wsrt_build *b, const struct wsrt_union *u, struct
 {
     const struct wsrt_source *test = u->branches->to;
     const struct wsrt_rule *rule = tag_rule(test->props->child);
-    uint32_t yes;
+    uint32_t yes = WSRT_NONE;
     int rc = node_instead(b, u, u->branches->next->to, &yes);
 
     if (rc == WSRT_OK)

@@ -181,9 +181,9 @@ static const struct {
     {"{\"enum\":[]}", 1},
 };
 
-START_TEST(rules_that_no_value_fulfils_together_are_warned_of)
+static size_t warnings_of(const char *text)
 {
-    wsrt_schema_error warnings[4];
+    wsrt_schema_error warnings[8];
     size_t count = 99;
     const wsrt_schema_options o = {.struct_size = sizeof o,
                                    .warnings = warnings,
@@ -191,11 +191,29 @@ START_TEST(rules_that_no_value_fulfils_together_are_warned_of)
                                    .warning_count = &count};
     wsrt_schema *s;
 
-    ck_assert_int_eq(wsrt_schema_new(&s, conflicts[_i].text, strlen(conflicts[_i].text), &o, &why),
-                     WSRT_OK);
+    ck_assert_int_eq(wsrt_schema_new(&s, text, strlen(text), &o, &why), WSRT_OK);
     wsrt_schema_free(s);
+    return count;
+}
+
+START_TEST(rules_that_no_value_fulfils_together_are_warned_of)
+{
+    size_t count = warnings_of(conflicts[_i].text);
+
     ck_assert_msg((count > 0) == (conflicts[_i].warnings > 0), "%s: %zu", conflicts[_i].text,
                   count);
+}
+END_TEST
+
+START_TEST(a_rule_that_several_places_share_is_warned_of_once)
+{
+    ck_assert_uint_eq(
+        warnings_of(
+            "{\"$defs\":{\"a\":{\"minLength\":3,\"maxLength\":2},\"b\":{\"enum\":[]}},"
+            "\"properties\":{"
+            "\"x\":{\"$ref\":\"#/$defs/a\"},\"y\":{\"$ref\":\"#/$defs/a\",\"maxLength\":9},"
+            "\"z\":{\"$ref\":\"#/$defs/b\",\"minLength\":1},\"u\":{\"$ref\":\"#/$defs/b\"}}}"),
+        2);
 }
 END_TEST
 
@@ -332,6 +350,8 @@ static const struct {
     {"\\udfff", "/\\udfff"},
     {"\\u200a\\u200b\\u200f\\u2010", "/\xe2\x80\x8a\\u200b\\u200f\xe2\x80\x90"},
     {"\\u2027\\u2028\\u202e\\u202f", "/\xe2\x80\xa7\\u2028\\u202e\xe2\x80\xaf"},
+    {"\\u061b\\u061c\\u061d", "/\xd8\x9b\\u061c\xd8\x9d"},
+    {"\\ufefe\\ufeff", "/\xef\xbb\xbe\\ufeff"},
     {"\\u2065\\u2066\\u2069\\u206a", "/\xe2\x81\xa5\\u2066\\u2069\xe2\x81\xaa"},
     {"\\ue000", "/\xee\x80\x80"},
     {"\\ud83d\\ude00", "/\xf0\x9f\x98\x80"},
@@ -470,6 +490,7 @@ Suite *suite(void)
 
     tcase_add_loop_test(t, a_keyword_is_refused_by_the_type_of_its_value, 0, (int)COUNT(keywords));
     tcase_add_loop_test(t, what_does_not_compile_says_where, 0, (int)COUNT(refused));
+    tcase_add_test(t, a_rule_that_several_places_share_is_warned_of_once);
     tcase_add_loop_test(t, rules_that_no_value_fulfils_together_are_warned_of, 0,
                         (int)COUNT(conflicts));
     tcase_add_loop_test(t, a_reference_is_resolved_against_its_base, 0, (int)COUNT(references));

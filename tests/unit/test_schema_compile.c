@@ -166,6 +166,22 @@ START_TEST(size_and_depth_of_a_schema_are_limited_row_67)
 }
 END_TEST
 
+START_TEST(a_schema_has_at_most_128_levels)
+{
+    char text[512];
+
+    for (size_t arrays = 127; arrays <= 128; arrays++) { /* in an object */
+        size_t n = (size_t)sprintf(text, "{\"default\":");
+        memset(text + n, '[', arrays);
+        memset(text + n + arrays, ']', arrays);
+        strcpy(text + n + 2 * arrays, "}");
+        ck_assert_int_eq(compile(text, 0), arrays == 127 ? WSRT_OK : WSRT_ERR_LIMIT);
+    }
+    ck_assert_int_eq(why.code, WSRT_SCHEMA_LIMIT);
+    ck_assert_uint_eq(why.offset, strlen("{\"default\":") + 127);
+}
+END_TEST
+
 static int judge(const wsrt_schema *s, const char *text)
 {
     unsigned char scratch[65536];
@@ -552,6 +568,7 @@ Suite *suite(void)
     tcase_add_test(t, warnings_name_what_compiles_and_is_doubtful_rows_67_68);
     tcase_add_test(t, warnings_that_do_not_fit_are_counted);
     tcase_add_test(t, a_pattern_has_64_kib_at_most);
+    tcase_add_test(t, a_schema_has_at_most_128_levels);
     tcase_add_test(t, what_takes_too_much_work_to_compile_is_refused_row_67);
     tcase_add_test(t, every_refused_allocation_leaves_nothing_behind);
     tcase_add_test(t, every_refused_allocation_of_a_builtin_with_actions_leaves_nothing_behind);

@@ -700,6 +700,22 @@ static void clean_up(void)
     schema = NULL;
 }
 
+START_TEST(every_month_has_its_own_last_day)
+{
+    static const int last[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    char text[16];
+
+    use("date");
+    for (int month = 1; month <= 12; month++)
+        for (int day = 28; day <= 32; day++) {
+            snprintf(text, sizeof text, "2021-%02d-%02d", month, day);
+            ck_assert_msg(judge_string(text) ==
+                              (day <= last[month - 1] ? WSRT_OK : WSRT_ERR_REJECTED),
+                          "%s", text);
+        }
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("schema_format");
@@ -730,5 +746,6 @@ Suite *suite(void)
     tcase_add_test(t, nothing_but_strings_has_a_format);
     tcase_add_test(t, a_format_holds_beside_other_rules_for_names_and_in_unions);
     tcase_add_test(t, a_text_of_ones_own_is_told);
+    tcase_add_test(t, every_month_has_its_own_last_day);
     return s;
 }

@@ -280,6 +280,56 @@ START_TEST(a_simulation_ends_where_its_work_or_room_does)
 }
 END_TEST
 
+/* As it comes from a file, which somebody may have changed. */
+START_TEST(of_a_table_no_number_out_of_its_range_is_taken)
+{
+    enum { HEADER = 3, MAP = 64 };
+    struct wsrt_pattern_error why = {0};
+    wsrt_allocator libc;
+    wsrt_arena arena;
+    uint32_t count;
+    uint64_t cost = 128000000;
+
+    wsrt_allocator_load(&libc, NULL);
+    wsrt_arena_init(&arena, &libc, NULL, 0);
+    struct wsrt_expr *e = wsrt_pattern_parse(&arena, wsrt_span_cstr("^(ab|c)+d"), &cost, &why);
+    uint32_t *words = wsrt_automaton_new(&arena, e, &count, &cost, &why);
+    uint32_t states = words[0], classes = words[1], row = words[2];
+    ck_assert_uint_eq(wsrt_regex_check(words, count), count);
+    ck_assert_uint_eq(wsrt_regex_check(words, count + 1), count); /* another one follows */
+    for (uint32_t less = 1; less <= count; less++)
+        ck_assert_uint_eq(wsrt_regex_check(words, count - less), 0);
+    for (int i = 1; i < HEADER; i++)
+        for (int turn = -1; turn <= 1; turn += 2) {
+            words[i] += (uint32_t)turn;
+            ck_assert_uint_eq(wsrt_regex_check(words, count), 0);
+            words[i] -= (uint32_t)turn;
+        }
+    unsigned char *map = (unsigned char *)(words + HEADER);
+    for (int byte = 0; byte < 256; byte++) {
+        unsigned char was = map[byte];
+        map[byte] = (unsigned char)classes;
+        ck_assert_uint_eq(wsrt_regex_check(words, count), 0);
+        map[byte] = was;
+    }
+    for (uint32_t state = 2; state < states; state++) { /* the first two have no rows of meaning */
+        uint32_t *at = words + HEADER + MAP + state * row, accepts = at[0];
+        uint16_t *to = (uint16_t *)(at + 1);
+        at[0] = 2;
+        ck_assert_uint_eq(wsrt_regex_check(words, count), 0);
+        at[0] = accepts;
+        for (uint32_t k = 0; k < classes; k++) {
+            uint16_t was = to[k];
+            to[k] = (uint16_t)states;
+            ck_assert_uint_eq(wsrt_regex_check(words, count), 0);
+            to[k] = was;
+        }
+    }
+    ck_assert_uint_eq(wsrt_regex_check(words, count), count);
+    wsrt_arena_free(&arena);
+}
+END_TEST
+
 /* Each of these once took seconds to compile, or gigabytes. */
 START_TEST(hostile_patterns_compile_within_their_work_or_are_refused)
 {
@@ -364,6 +414,7 @@ Suite *suite(void)
     tcase_add_test(t, general_categories_are_exact_row_56);
     tcase_add_test(t, patterns_beyond_4096_states_are_simulated);
     tcase_add_test(t, hard_patterns_stay_linear_row_53);
+    tcase_add_test(t, of_a_table_no_number_out_of_its_range_is_taken);
     tcase_add_test(t, a_simulation_ends_where_its_work_or_room_does);
     tcase_add_test(t, hostile_patterns_compile_within_their_work_or_are_refused);
     tcase_add_test(t, random_patterns_match_what_their_pieces_say);
