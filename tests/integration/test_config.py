@@ -119,7 +119,7 @@ def check_names_file_line_pointer_and_rule_of_every_fault():
     equal(faults, [
         "2: /listen/1: 'nowhere' is not ADDR:PORT, [V6]:PORT or unix:PATH",
         "3: /idle-timeout: '1w' is not a duration such as 500ms, 10s or 1h",
-        "3: /loops: '99' is out of range",
+        "3: /loops: '99' is not from 1 to 64",
         "4: /aws: is neither true nor false",
         "5: /stage: '' is not 1 to 128 letters, digits and _-",
         "5: /jwks: is not a string",
@@ -171,8 +171,21 @@ def check_names_settings_that_cannot_work_together():
     equal(wsrt("config", "check", "--require-auth").returncode, CONFIG)
 
 
+def what_is_out_of_range_is_told_the_range():
+    for command, value, told in ((("token", "make", "--ttl"), "0", "'0' is not from 1s to 365d"),
+                                 (("bench", "ws://127.0.0.1:1/", "--payload"), "1MiB",
+                                  "'1MiB' is not from 24 to 128KiB"),
+                                 (("serve", "--workers"), "257", "'257' is not from 0 to 256")):
+        done = wsrt(*command, value)
+        equal((done.returncode, done.stderr), (USAGE, f"wsrt: {command[-1]}: {told}\n"))
+
+
 def check_names_what_the_server_itself_would_refuse():
-    for name, value in (("trusted-proxy", ["10.0.0.0/99"]), ("stage", "x" * 129), ("host", ["x" * 1025]),
+    equal(_faults({"trusted-proxy": ["::1", "10.0.0.0/33"]}),
+          ["1: /trusted-proxy/1: '10.0.0.0/33' has no length from 0 to 32 behind the slash"])
+    equal(_faults({"admin": ["unix:" + "x" * 108]}),
+          [f"1: /admin/0: 'unix:{'x' * 108}' has a path of more than 107 bytes"])
+    for name, value in (("stage", "x" * 129), ("host", ["x" * 1025]),
                         ("route-expr", "$nonsense")):
         (fault,) = _faults({name: value})
         expect(fault.startswith(f"1: /{name}: "), fault)
@@ -394,7 +407,7 @@ def a_broken_file_changes_nothing_is_counted_and_says_where():
                  ({"max-connections": 2, "require-auth": True}, "/require-auth"),
                  ({"max-connections": 2, "breakers": str(breakers)}, "/defaults/failureThreshold"),
                  ({"max-connections": 2, "breakers": "/nonexistent"}, "/nonexistent"),
-                 ({"max-connections": 2, "trusted-proxy": ["10.0.0.0/99"]}, ":1: /trusted-proxy: "),
+                 ({"max-connections": 2, "host": ["x" * 1025]}, ":1: /host: "),
                  ("[]", "is not an object")]
         for content, place in table:
             (fault,) = it.refused(content)

@@ -327,9 +327,16 @@ def of_several_addresses_the_one_in_use_is_named():
 
 
 def a_setting_that_the_server_refuses_is_named():
-    done = wsrt("serve", "--listen", "127.0.0.1:0", "--trusted-proxy", "10.0.0.0/33")
+    done = wsrt("serve", "--listen", "127.0.0.1:0", "--host", "x" * 1025)
     equal(done.returncode, CONFIG)
-    expect(done.stderr.endswith("the server refuses what --trusted-proxy says\n"), done.stderr)
+    expect(done.stderr.endswith("the server refuses what --host says\n"), done.stderr)
+
+
+def a_range_that_is_none_is_told_its_rule():
+    for value, rule in (("10.0.0.0/33", "has no length from 0 to 32 behind the slash"),
+                        ("::1/129", "has no length from 0 to 128 behind the slash"),
+                        ("1.2.3", "is not an address, a range such as 10.0.0.0/8, or unix")):
+        _complains(wsrt("serve", "--trusted-proxy", value), USAGE, f"--trusted-proxy: '{value}' {rule}")
 
 
 def an_address_of_another_machine_is_unavailable():

@@ -3,9 +3,10 @@
 #include "condition.h"
 #include "histogram.h"
 #include "host_facts.h"
-#include "log.h"
 #include "option.h"
 #include "systemd.h"
+
+#include "common/log_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +78,7 @@ struct settings {
     struct text_list names;
     int64_t limit;
     int64_t wait;
+    const char *mode;
     int32_t flag;
 };
 
@@ -96,6 +98,11 @@ static const struct option_row rows[] = {
      .fallback = "2s",
      .help = "",
      .offset = offsetof(struct settings, wait)},
+    {.name = "mode",
+     .kind = OPTION_CHOICE,
+     .argument = "auto|json|pretty",
+     .help = "",
+     .offset = offsetof(struct settings, mode)},
     {.name = "flag",
      .kind = OPTION_FLAG,
      .letter = 'f',
@@ -198,6 +205,23 @@ START_TEST(a_list_has_an_end)
 }
 END_TEST
 
+static const struct {
+    const char *given;
+    int status;
+} choices[] = {
+    {"--mode=auto", -1},      {"--mode=json", -1}, {"--mode=pretty", -1},   {"--mode=aut", 2},
+    {"--mode=autoa", 2},      {"--mode=", 2},      {"--mode=auto|json", 2}, {"--mode=json|", 2},
+    {"--mode=json|prett", 2}, {"--mode=|", 2},
+};
+
+START_TEST(a_choice_is_one_of_its_words)
+{
+    struct settings s;
+
+    ck_assert_int_eq(read_options(&s, choices[_i].given, NULL, NULL), choices[_i].status);
+}
+END_TEST
+
 /* ---- escaping ---- */
 
 static const struct {
@@ -233,7 +257,7 @@ static void check_escape(const char *in, int json, const char *wanted)
 
     ck_assert_ptr_nonnull(exact);
     memcpy(exact, in, len);
-    size_t n = log_escape(out, sizeof out, (wsrt_span){exact, len}, json);
+    size_t n = wsrt_log_escape(out, sizeof out, (wsrt_span){exact, len}, json);
     free(exact);
     ck_assert_uint_eq(n, strlen(wanted));
     ck_assert_mem_eq(out, wanted, n);
@@ -249,7 +273,7 @@ END_TEST
 START_TEST(escaping_stops_before_the_buffer_ends)
 {
     char out[8] = "-------";
-    size_t n = log_escape(out, 7, (wsrt_span){"ab\n\n", 4}, 1);
+    size_t n = wsrt_log_escape(out, 7, (wsrt_span){"ab\n\n", 4}, 1);
 
     ck_assert_uint_eq(n, 2);
     ck_assert_int_eq(out[7], '\0');
@@ -262,7 +286,7 @@ START_TEST(long_client_text_is_cut)
     static char out[4000];
 
     memset(text, 'x', sizeof text);
-    ck_assert_uint_eq(log_escape(out, sizeof out, (wsrt_span){text, sizeof text}, 0), 512);
+    ck_assert_uint_eq(wsrt_log_escape(out, sizeof out, (wsrt_span){text, sizeof text}, 0), 512);
 }
 END_TEST
 
@@ -497,6 +521,7 @@ Suite *suite(void)
     tcase_add_test(t, a_variable_beats_the_default_and_an_argument_beats_the_variable);
     tcase_add_test(t, arguments_replace_a_list_of_the_environment);
     tcase_add_test(t, a_list_has_an_end);
+    tcase_add_loop_test(t, a_choice_is_one_of_its_words, 0, ROWS(choices));
     tcase_add_loop_test(t, client_text_stays_on_its_line_and_shows_what_it_holds, 0, ROWS(escapes));
     tcase_add_test(t, escaping_stops_before_the_buffer_ends);
     tcase_add_test(t, long_client_text_is_cut);

@@ -444,7 +444,7 @@ static int run_bench_on(struct bench *b, const struct client_request *request,
 int run_bench(struct options *o, char **operands)
 {
     static struct bench b;
-    struct report report = {0};
+    static struct report report;
     struct url url;
     struct condition_list conditions;
     const struct bench_settings *s = o->settings;

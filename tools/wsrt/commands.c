@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <string.h>
+#include <sys/un.h>
 
 /* ---- judgements of single values ---- */
 
@@ -25,12 +26,21 @@ static int is_address(const char *value, size_t len)
     return inet_pton(brackets ? AF_INET6 : AF_INET, text, address) == 1;
 }
 
+static const char *check_socket_path(const char *path)
+{
+    if (*path == '\0')
+        return "has no path";
+    return strlen(path) < sizeof((struct sockaddr_un *)0)->sun_path
+               ? NULL
+               : "has a path of more than 107 bytes";
+}
+
 const char *check_listen(const char *value)
 {
     const char *colon = strrchr(value, ':');
 
     if (strncmp(value, "unix:", 5) == 0)
-        return value[5] == '\0' ? "has no path" : NULL;
+        return check_socket_path(value + 5);
     if (colon == NULL || colon == value)
         return "is not ADDR:PORT, [V6]:PORT or unix:PATH";
     int64_t port = parse_integer(colon + 1);

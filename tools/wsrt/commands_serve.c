@@ -1,6 +1,7 @@
 /* The option table of `serve`, which `config` and `doctor` share. */
 #include "commands.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 
 #define DIGITS "0123456789"
@@ -10,15 +11,22 @@
 
 static const char *check_proxy(const char *value)
 {
-    size_t len = strspn(value, "0123456789abcdefABCDEF.:");
+    size_t len = strcspn(value, "/");
+    unsigned char address[16];
+    char text[INET6_ADDRSTRLEN] = "";
 
     if (strcmp(value, "unix") == 0)
         return NULL;
-    if (len == 0 || (value[len] != '\0' && value[len] != '/'))
+    if (len < sizeof text)
+        memcpy(text, value, len);
+    int v4 = inet_pton(AF_INET, text, address) == 1;
+    if (!v4 && inet_pton(AF_INET6, text, address) != 1)
         return "is not an address, a range such as 10.0.0.0/8, or unix";
-    return value[len] == '/' && parse_integer(value + len + 1) < 0
-               ? "has no length behind the slash"
-               : NULL;
+    int64_t bits = value[len] == '/' ? parse_integer(value + len + 1) : 0;
+    if (bits < 0 || bits > (v4 ? 32 : 128))
+        return v4 ? "has no length from 0 to 32 behind the slash"
+                  : "has no length from 0 to 128 behind the slash";
+    return NULL;
 }
 
 static const char *check_origin(const char *value)

@@ -3,6 +3,7 @@
 #include "rules.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,23 +79,31 @@ static void check_tcp(struct doctor *d, const char *listen)
     tell_port(d, listen, error);
 }
 
-/* A socket is made beside the one that it stands for: that may be another server's. */
-static void check_unix(struct doctor *d, const char *listen)
+/* A socket that is there is left alone, for it may be another server's: its folder alone is asked. */
+static int try_socket(const char *path)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    const char *path = listen + strlen("unix:");
     struct stat at;
-    int error = 0;
 
-    if (strlen(path) + 8 > sizeof to.sun_path)
-        error = ENAMETOOLONG;
-    if (error == 0 && stat(path, &at) == 0 && !S_ISSOCK(at.st_mode))
-        error = EEXIST;
-    if (error == 0) {
-        snprintf(to.sun_path, sizeof to.sun_path, "%s.doctor", path);
-        error = try_bind((struct sockaddr *)&to, sizeof to);
-        unlink(to.sun_path);
+    if (strlen(path) >= sizeof to.sun_path)
+        return ENAMETOOLONG;
+    memcpy(to.sun_path, path, strlen(path) + 1);
+    if (stat(path, &at) != 0) {
+        int error = try_bind((struct sockaddr *)&to, sizeof to);
+        if (error == 0)
+            unlink(path);
+        return error;
     }
+    if (!S_ISSOCK(at.st_mode))
+        return EEXIST;
+    return access(dirname(to.sun_path), W_OK | X_OK) == 0 ? 0 : errno;
+}
+
+static void check_unix(struct doctor *d, const char *listen)
+{
+    const char *path = listen + strlen("unix:");
+    int error = try_socket(path);
+
     if (error == 0) {
         findings_add(&d->report, FINDING_OK, "port", "%s can be made", listen);
         return;

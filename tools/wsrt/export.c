@@ -14,10 +14,12 @@ int text_sink(void *text, const void *bytes, size_t len)
     struct export_text *t = text;
     size_t cap = t->cap == 0 ? 4096 : t->cap;
 
+    if (t->failed)
+        return WSRT_ERR_NOMEM;
     while (cap - t->len < len)
         cap *= 2;
     char *grown = cap == t->cap ? t->bytes : realloc(t->bytes, cap);
-    if (t->failed || grown == NULL) {
+    if (grown == NULL) {
         t->failed = 1;
         return WSRT_ERR_NOMEM;
     }

@@ -72,17 +72,50 @@ static int parse_flag(const char *text, int32_t *out)
 
 static int is_choice(const char *choices, const char *value)
 {
-    size_t len = strlen(value);
+    size_t len = strlen(value), n = 0;
 
-    for (const char *p = choices; p != NULL && len > 0; p = strchr(p, '|')) {
-        p += *p == '|';
-        if (strncmp(p, value, len) == 0 && (p[len] == '|' || p[len] == '\0'))
+    for (const char *p = choices; len > 0; p += n + 1) {
+        n = strcspn(p, "|");
+        if (n == len && memcmp(p, value, len) == 0)
             return 1;
+        if (p[n] == '\0')
+            return 0;
     }
     return 0;
 }
 
 /* ---- storing ---- */
+
+/* A bound as one would write it: the largest unit that leaves a whole number. */
+static void write_bound(char dst[32], enum option_kind kind, int64_t value)
+{
+    static const struct unit times[] = {
+        {"d", 86400000}, {"h", 3600000}, {"m", 60000}, {"s", 1000}, {"ms", 1}};
+    static const struct unit sizes[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}};
+    const struct unit *units = kind == OPTION_DURATION ? times : sizes;
+    size_t count = kind == OPTION_DURATION ? sizeof times / sizeof *times
+                   : kind == OPTION_SIZE   ? sizeof sizes / sizeof *sizes
+                                           : 0;
+
+    for (size_t i = 0; i < count; i++)
+        if (value > 0 && value % units[i].factor == 0) {
+            snprintf(dst, 32, "%lld%s", (long long)(value / units[i].factor), units[i].name);
+            return;
+        }
+    snprintf(dst, 32, "%lld", (long long)value);
+}
+
+static int out_of_range(const struct option_row *row, const char *text,
+                        const struct option_place *from)
+{
+    char least[32], most[32];
+
+    write_bound(least, row->kind, row->least);
+    write_bound(most, row->kind, row->most);
+    if (row->most == 0)
+        return complain(from->status, "%s: '%s' is less than %s", from->what, text, least);
+    return complain(from->status, "%s: '%s' is not from %s to %s", from->what, text, least, most);
+}
 
 static int store_number(const struct option_row *row, const char *text, void *slot,
                         const struct option_place *from)
@@ -101,7 +134,7 @@ static int store_number(const struct option_row *row, const char *text, void *sl
         return complain(from->status, "%s: '%s' is not %s", from->what, text,
                         kinds[row->kind].expected);
     if (value < row->least || (row->most > 0 && value > row->most))
-        return complain(from->status, "%s: '%s' is out of range", from->what, text);
+        return out_of_range(row, text, from);
     if (value == 0 && row->zero_is_off)
         value = -1;
     memcpy(slot, &value, sizeof value);
