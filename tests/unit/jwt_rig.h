@@ -46,7 +46,7 @@ static void drop_keys(void)
     wsrt_jws_key_free(theirs);
 }
 
-static wsrt_span sign_with(const wsrt_jws_key *key, const char *header, const char *claims)
+static inline wsrt_span sign_with(const wsrt_jws_key *key, const char *header, const char *claims)
 {
     char with_kid[512];
     size_t len;
@@ -82,7 +82,7 @@ static wsrt_jwt *make(const wsrt_jwt_options *o)
     return j;
 }
 
-static int ask_at(wsrt_jwt *j, wsrt_span token, int64_t wall, wsrt_auth_result *out)
+static inline int ask_at(wsrt_jwt *j, wsrt_span token, int64_t wall, wsrt_auth_result *out)
 {
     wsrt_authenticator a = {0};
 
@@ -91,7 +91,7 @@ static int ask_at(wsrt_jwt *j, wsrt_span token, int64_t wall, wsrt_auth_result *
     return a.ops->authenticate(a.self, &token, wall, out);
 }
 
-static int ask(wsrt_jwt *j, wsrt_span token)
+static inline int ask(wsrt_jwt *j, wsrt_span token)
 {
     wsrt_auth_result out;
 

@@ -468,6 +468,68 @@ START_TEST(a_store_is_whole_or_there_is_none)
 }
 END_TEST
 
+/* ---- registries with little room ---- */
+
+static int64_t at_zero(void *user)
+{
+    (void)user;
+    return 0;
+}
+
+static int get(wsrt_breakers *r, const char *operation, wsrt_breaker **out)
+{
+    return wsrt_breakers_get(r, TEXT("s"), wsrt_span_cstr(operation), NULL, out, NULL);
+}
+
+START_TEST(a_breaker_with_as_many_successes_as_failures_stays)
+{
+    wsrt_env env = {.struct_size = sizeof env, .now = at_zero};
+    wsrt_breakers_options o = {.struct_size = sizeof o, .env = &env, .max_breakers = 1};
+    wsrt_breakers *small;
+    wsrt_breaker *one, *other;
+
+    ck_assert_int_eq(wsrt_breakers_new(&small, &o), WSRT_OK);
+    for (int i = 0; i < 2; i++) {
+        wsrt_permit p;
+        ck_assert_int_eq(get(small, "used", &one), WSRT_OK);
+        ck_assert_int_eq(wsrt_breaker_try_acquire(one, 0, &p, NULL), WSRT_OK);
+        ck_assert_int_ge(wsrt_breaker_record(one, &p, 0, i == 0 ? WSRT_SUCCESS : WSRT_FAILURE),
+                         WSRT_OK);
+        wsrt_breaker_release_ref(one);
+    }
+    ck_assert_int_eq(get(small, "new", &other), WSRT_ERR_LIMIT);
+    wsrt_breakers_free(small);
+}
+END_TEST
+
+START_TEST(after_a_breaker_that_had_no_memory_others_are_made)
+{
+    struct heap heap;
+    wsrt_breakers *r;
+    wsrt_breaker *one;
+    char name[128];
+
+    heap_init(&heap);
+    wsrt_breakers_options o = {.struct_size = sizeof o, .allocator = heap.allocator};
+    ck_assert_int_eq(wsrt_breakers_new(&r, &o), WSRT_OK);
+    memset(name, 'x', sizeof name);
+    name[sizeof name - 1] = '\0';
+    for (int i = 0; i < 8; i++) { /* of the first, the block of several; of later ones, the key */
+        name[0] = (char)('a' + i);
+        heap_arm(&heap, 1, 0);
+        int rc = get(r, name, &one);
+        ck_assert_int_eq(rc, heap_disarm(&heap) ? WSRT_ERR_NOMEM : WSRT_OK);
+        if (rc == WSRT_OK)
+            wsrt_breaker_release_ref(one);
+        ck_assert_int_eq(get(r, name + 1 + i, &one), WSRT_OK);
+        ck_assert_int_eq(wsrt_breaker_control(one, WSRT_BREAKER_RESET, 0, 0), WSRT_OK);
+        wsrt_breaker_release_ref(one);
+    }
+    wsrt_breakers_free(r);
+    ck_assert_uint_eq(heap.live, 0);
+}
+END_TEST
+
 Suite *suite(void)
 {
     Suite *s = suite_create("breaker_arguments");
@@ -494,6 +556,8 @@ Suite *suite(void)
     tcase_add_test(t, wall_clocks_at_their_ends_pass_no_time);
     tcase_add_test(t, times_on_a_wall_clock_at_its_end_stay_there);
     tcase_add_test(t, a_store_is_whole_or_there_is_none);
+    tcase_add_test(t, a_breaker_with_as_many_successes_as_failures_stays);
+    tcase_add_test(t, after_a_breaker_that_had_no_memory_others_are_made);
     suite_add_tcase(s, t);
     return s;
 }

@@ -185,8 +185,8 @@ static wsrt_breaker_config with(const struct limit *l, double value)
 {
     wsrt_breaker_config c = {.struct_size = sizeof c};
     double real = value == 0 ? -1 : value;
-    int64_t whole = (int64_t)real;
-    int32_t small = (int32_t)real;
+    int64_t whole = l->kind == I64 ? (int64_t)real : 0;
+    int32_t small = l->kind == I32 ? (int32_t)real : 0;
 
     memcpy((unsigned char *)&c + l->offset,
            l->kind == REAL  ? (const void *)&real

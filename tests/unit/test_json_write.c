@@ -1,4 +1,5 @@
 #include "guarded.h"
+#include "json/write.h"
 #include "suite.h"
 
 #include <wsrt/json.h>
@@ -89,6 +90,7 @@ static int take(void *user, const void *data, size_t len)
 {
     struct taken *t = user;
 
+    ck_assert_uint_gt(len, 0);
     if (++t->calls == t->refuse_at)
         return WSRT_ERR_IO;
     memcpy(t->text + t->len, data, len);
@@ -153,7 +155,7 @@ START_TEST(unknown_flags_and_a_buffer_that_is_none_are_refused)
     wsrt_json_writer_init(&w, out, sizeof out, 4);
     wsrt_json_write_null(&w);
     ck_assert_int_eq(wsrt_json_finish(&w, NULL), WSRT_ERR_INVALID);
-    wsrt_json_writer_init(&w, NULL, 10, 0);
+    wsrt_json_writer_init(&w, NULL, 1, 0);
     wsrt_json_write_null(&w);
     ck_assert_int_eq(wsrt_json_finish(&w, NULL), WSRT_ERR_INVALID);
 }
@@ -297,6 +299,7 @@ START_TEST(bad_utf8_is_an_error_or_by_option_replaced_by_maximal_subparts)
         {TEXT("\xe2\x82\""), "\"\xef\xbf\xbd\\\"\""},
         {TEXT("\xed\xa0\x80"), "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\""},
         {TEXT("\xc0\xaf"), "\"\xef\xbf\xbd\xef\xbf\xbd\""},
+        {TEXT("\xff\0"), "\"\xef\xbf\xbd\\u0000\""},
         {TEXT("\xf1\x80\x41"), "\"\xef\xbf\xbd"
                                "A\""},
     };
@@ -357,6 +360,42 @@ START_TEST(a_special_byte_is_found_at_every_offset_of_a_block)
 }
 END_TEST
 
+START_TEST(a_string_may_come_in_pieces)
+{
+    start(0);
+    wsrt_json_array(&w);
+    for (int i = 0; i < 2; i++) {
+        wsrt_json_string_open(&w);
+        wsrt_json_string_part(&w, TEXT("a\""));
+        wsrt_json_string_literal(&w, TEXT("\\n"));
+        wsrt_json_string_part(&w, TEXT(""));
+        wsrt_json_string_close(&w);
+    }
+    wsrt_json_array_end(&w);
+    expect("[\"a\\\"\\n\",\"a\\\"\\n\"]");
+    start(0);
+    wsrt_json_object(&w);
+    wsrt_json_string_open(&w); /* where a name belongs */
+    wsrt_json_string_close(&w);
+    ck_assert_int_eq(wsrt_json_finish(&w, NULL), WSRT_ERR_INVALID);
+}
+END_TEST
+
+START_TEST(a_length_beyond_measure_stays_there)
+{
+    static const char text[] = "0";
+    size_t len = 0;
+
+    start(0);
+    wsrt_json_array(&w);
+    wsrt_json_raw(&w, (wsrt_span){text, SIZE_MAX}); /* only counted: it does not fit */
+    wsrt_json_write_null(&w);
+    wsrt_json_array_end(&w);
+    ck_assert_int_eq(wsrt_json_finish(&w, &len), WSRT_ERR_LIMIT);
+    ck_assert_uint_eq(len, SIZE_MAX);
+}
+END_TEST
+
 START_TEST(integers_are_written_to_their_ends)
 {
     start(0);
@@ -368,6 +407,23 @@ START_TEST(integers_are_written_to_their_ends)
     wsrt_json_write_uint64(&w, 10);
     wsrt_json_array_end(&w);
     expect("[-9223372036854775808,9223372036854775807,0,0,10]");
+}
+END_TEST
+
+START_TEST(an_integer_has_as_many_digits_as_it_needs)
+{
+    char text[24];
+
+    for (uint64_t power = 1;; power *= 10) {
+        for (uint64_t v = power - 1; v <= power + 1; v++) {
+            snprintf(text, sizeof text, "%llu", (unsigned long long)v);
+            start(0);
+            wsrt_json_write_uint64(&w, v);
+            expect(text);
+        }
+        if (power > UINT64_MAX / 10)
+            break;
+    }
 }
 END_TEST
 
@@ -394,6 +450,7 @@ START_TEST(doubles_have_the_form_of_ecmascript)
         {9007199254740991.0, "9007199254740991"},
         {9007199254740993.0, "9007199254740992"},
         {5e-324, "5e-324"},
+        {8e-323, "8e-323"},
         {2.2250738585072014e-308, "2.2250738585072014e-308"},
         {2.225073858507201e-308, "2.225073858507201e-308"},
         {1.7976931348623157e308, "1.7976931348623157e308"},
@@ -446,6 +503,8 @@ static void expect_shortest(double v)
     wsrt_json_write_double(&w, v);
     ck_assert_int_eq(wsrt_json_finish(&w, NULL), WSRT_OK);
     ck_assert_msg(strtod(out, NULL) == v, "%s is not %a", out, v);
+    if (strchr(out, 'e') != NULL)
+        ck_assert_msg(out[out[0] == '-'] != '0', "%s begins with a zero", out);
     size_t n = digits_of(out, digits);
     for (int p = 0; p < 17; p++) {
         snprintf(text, sizeof text, "%.*e", p, v);
@@ -522,7 +581,10 @@ Suite *suite(void)
     tcase_add_test(t, bad_utf8_is_an_error_or_by_option_replaced_by_maximal_subparts);
     tcase_add_test(t, names_follow_the_rules_of_strings);
     tcase_add_test(t, a_special_byte_is_found_at_every_offset_of_a_block);
+    tcase_add_test(t, a_string_may_come_in_pieces);
+    tcase_add_test(t, a_length_beyond_measure_stays_there);
     tcase_add_test(t, integers_are_written_to_their_ends);
+    tcase_add_test(t, an_integer_has_as_many_digits_as_it_needs);
     tcase_add_test(t, doubles_have_the_form_of_ecmascript);
     tcase_add_test(t, numbers_json_cannot_hold_are_refused);
     tcase_add_test(t, random_doubles_are_written_with_the_fewest_digits);

@@ -2,7 +2,7 @@
 #include "heap.h"
 #include "suite.h"
 
-#include <wsrt/resume.h>
+#include "resume/resume.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -273,6 +273,62 @@ START_TEST(sessions_end_though_nobody_asks_to_hear_of_it)
 }
 END_TEST
 
+START_TEST(a_session_waits_as_long_as_the_options_say)
+{
+    wsrt_resume_options o = options();
+    wsrt_resume *usual = r;
+
+    o.wait_ms = 5;
+    ck_assert_int_eq(wsrt_resume_new(&r, &o), WSRT_OK);
+    begin("c1");
+    ck_assert_int_eq(wsrt_resume_closed(r, TEXT("c1"), 1006), 1);
+    ck_assert_int_eq(wsrt_resume_tick(r, NULL, NULL), now + 5000000);
+    now += 5000000;
+    ck_assert_int_eq(wsrt_resume_tick(r, NULL, NULL), INT64_MAX);
+    ck_assert_uint_eq(stats().waiting, 0);
+    wsrt_resume_free(r);
+    r = usual;
+}
+END_TEST
+
+START_TEST(a_nul_is_no_digit_of_a_token)
+{
+    wsrt_resume_result first, second = {.struct_size = sizeof second};
+    wsrt_resume_request q = {.struct_size = sizeof q, .connection_id = TEXT("c2")};
+
+    ck_assert_int_eq(open_session("c1", NULL, &first), WSRT_OK);
+    q.token = (wsrt_span){first.token, strlen(first.token)};
+    first.token[7] = '\0';
+    ck_assert_int_eq(wsrt_resume_open(r, &q, &second), WSRT_OK);
+    ck_assert_int_eq(second.reason, WSRT_RESUME_UNKNOWN);
+}
+END_TEST
+
+START_TEST(an_id_is_forgotten_only_by_the_session_that_refused_it)
+{
+    begin("c1");
+    ck_assert_int_eq(wsrt_resume_received(r, TEXT("c1"), TEXT("i")), WSRT_OK);
+    wsrt_resume_refused(NULL, TEXT("c1"), TEXT("i"));
+    wsrt_resume_refused(r, TEXT("c1"), (wsrt_span){NULL, 1});
+    wsrt_resume_refused(r, TEXT("c1"), TEXT(""));
+    wsrt_resume_refused(r, TEXT("c1"), TEXT("j"));
+    wsrt_resume_refused(r, TEXT("c2"), TEXT("i"));
+    ck_assert_int_eq(wsrt_resume_received(r, TEXT("c1"), TEXT("i")), WSRT_ERR_EXISTS);
+    wsrt_resume_refused(r, TEXT("c1"), TEXT("i"));
+    ck_assert_int_eq(wsrt_resume_received(r, TEXT("c1"), TEXT("i")), WSRT_OK);
+}
+END_TEST
+
+START_TEST(who_has_no_session_is_still_there_by_its_own_id)
+{
+    char room[WSRT_RESUME_ROOM];
+    wsrt_span current = wsrt_resume_current(r, TEXT("c1"), room);
+
+    ck_assert_uint_eq(current.len, 2);
+    ck_assert_mem_eq(current.ptr, "c1", 2);
+}
+END_TEST
+
 /* ---- entropy ---- */
 
 START_TEST(without_entropy_there_is_no_table)
@@ -324,6 +380,10 @@ Suite *suite(void)
     tcase_add_test(t, each_of_many_sessions_is_found_whichever_ends);
     tcase_add_test(t, those_that_wait_leave_the_line_from_any_place);
     tcase_add_test(t, sessions_end_though_nobody_asks_to_hear_of_it);
+    tcase_add_test(t, a_session_waits_as_long_as_the_options_say);
+    tcase_add_test(t, a_nul_is_no_digit_of_a_token);
+    tcase_add_test(t, an_id_is_forgotten_only_by_the_session_that_refused_it);
+    tcase_add_test(t, who_has_no_session_is_still_there_by_its_own_id);
     tcase_add_test(t, without_entropy_there_is_no_table);
     tcase_add_test(t, without_entropy_there_is_no_session);
     tcase_add_test(t, who_signs_in_without_a_session_has_none_still);

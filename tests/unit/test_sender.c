@@ -130,6 +130,25 @@ START_TEST(of_many_each_has_a_result_also_when_the_call_as_a_whole_failed)
 }
 END_TEST
 
+START_TEST(where_doors_open_late_who_connected_within_half_a_minute_may_be_arriving)
+{
+    enum { WALL = 1000000 };
+    static const struct {
+        int64_t since;
+        int expected;
+    } rows[] = {{-30000, 0}, {-29999, 1}, {0, 1}, {29999, 1}, {30000, 0}}; /* clocks differ */
+    wsrt_sender_ops ops = {
+        .struct_size = sizeof ops, .post = post_one, .flags = WSRT_SENDER_OPENS_LATE};
+    const wsrt_sender s = {&ops, NULL};
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        ck_assert_int_eq(wsrt_sender_may_be_opening(&s, WALL + rows[i].since, WALL),
+                         rows[i].expected);
+    ops.flags = 0;
+    ck_assert_int_eq(wsrt_sender_may_be_opening(&s, WALL, WALL), 0);
+}
+END_TEST
+
 START_TEST(a_clock_that_stands_still_is_asked_sixteen_times_and_no_more)
 {
     const wsrt_sender_ops ops = {.struct_size = sizeof ops, .post = post_one, .wait = wait_until};
@@ -174,6 +193,7 @@ Suite *suite(void)
     tcase_add_test(t, every_byte_of_a_connection_id_counts);
     tcase_add_test(t, a_sender_needs_a_table_that_posts);
     tcase_add_test(t, of_many_each_has_a_result_also_when_the_call_as_a_whole_failed);
+    tcase_add_test(t, where_doors_open_late_who_connected_within_half_a_minute_may_be_arriving);
     tcase_add_test(t, a_clock_that_stands_still_is_asked_sixteen_times_and_no_more);
     tcase_add_test(t, who_may_not_wait_asks_once);
     suite_add_tcase(s, t);
