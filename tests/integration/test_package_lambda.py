@@ -89,10 +89,29 @@ def the_same_files_make_the_same_zip():
             equal({i.date_time for i in archive.infolist()}, {(1980, 1, 1, 0, 0, 0)})
 
 
+def the_folder_of_the_zips_is_made():
+    with tempfile.TemporaryDirectory() as folder:
+        _made(folder + "/not/there", "echo-lambda")
+        expect(os.path.isfile(folder + "/not/there/echo-lambda.zip"))
+
+
 def a_program_that_is_not_there_is_named():
     done = _package("no-lambda")
     equal(done.returncode, 1)
     expect("no-lambda" in done.stderr, done.stderr)
+
+
+def a_build_without_functions_is_told():
+    with tempfile.TemporaryDirectory() as folder:
+        done = _package("--build", folder, "--out", folder)
+        equal((done.returncode, done.stderr),
+              (1, f"package-lambda: no function is built in {folder}/examples\n"))
+
+
+def a_folder_that_cannot_be_made_is_told():
+    done = _package("--out", "/dev/null/zips", "echo-lambda")
+    equal(done.returncode, 1)
+    equal(done.stderr, "package-lambda: cannot write to /dev/null/zips: Not a directory\n")
 
 
 if __name__ == "__main__":
