@@ -98,7 +98,7 @@ typedef struct wsrt_jwt_options {
     uint32_t algorithms;     /**< bits of wsrt_jwt_algorithm; 0 = all but HS256 */
     int32_t leeway_s;        /**< clocks may differ so much; 0..60 */
     int64_t fresh_s;         /**< fetched keys are fetched again after so long; default max-age,
-                                  else 3600 */
+                                  60 to 86400, else 3600 */
     int64_t stale_s;         /**< while fetching fails, keys serve so long; default 86400 */
     int64_t
         cache_entries; /**< verified tokens remembered; default 1024; at most 65536; -1 = none */

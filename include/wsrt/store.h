@@ -81,8 +81,9 @@ typedef struct wsrt_store_ops {
      *  else it is replaced. Mandatory. */
     int (*put)(void *self, const wsrt_record *record, int if_absent, int64_t now_s);
     /** Finds a record; WSRT_ERR_NOT_FOUND is an ordinary answer. WSRT_ERR_LIMIT: `cap` bytes are
-     *  too few (16 KiB always serve). The caller sets `out->struct_size`; 0 counts as the size of
-     *  release 0.1. Mandatory. */
+     *  too few (16 KiB always serve). The caller sets `out->struct_size`: 0 counts as the size of
+     *  release 0.1, less than that or no multiple of 8 is WSRT_ERR_INVALID, and of a longer one what
+     *  the store does not know becomes zero. The store leaves the size that counted. Mandatory. */
     int (*get)(void *self, const wsrt_span *id, int64_t now_s, wsrt_record *out, char *buf,
                size_t cap);
     /** Removes a record; absent is WSRT_OK too. With `if_connected_at` non-zero only the record of
@@ -100,8 +101,9 @@ typedef struct wsrt_store_ops {
     /**
      * Next page of all records (`user_id` NULL) or of a user's. Writes up to `max` records and as
      * much text as fits in `cap` bytes; `*count` of them, 0 only at the end. A record present during
-     * the whole walk appears exactly once. `cursor->at_end` is set with the last page.
-     * `out->struct_size`, of the first element, is the distance of the elements (0: as in get).
+     * the whole walk appears exactly once. `cursor->at_end` is set with the last page, and nothing
+     * follows then, whatever was added since. `out->struct_size`, of the first element, is the
+     * distance of the elements, each of which is written as by get.
      * WSRT_ERR_LIMIT: not even one fits (16 KiB always serve). WSRT_ERR_INVALID: a cursor of another
      * store or walk, `max` 0, unknown flags. The cursor moves on WSRT_OK only. Mandatory.
      */

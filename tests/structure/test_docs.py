@@ -122,6 +122,15 @@ def gates_untold():
                 yield f"{name}: {gate.group(1)}"
 
 
+def not_installed():
+    """Pages that who has the package alone would not find."""
+    installed = read("docs/meson.build")
+    for document in documents():
+        if document.startswith("docs/") and f"'{os.path.basename(document)}'" not in installed:
+            yield document
+
+
+check("every page is installed", not_installed())
 check("the guide to testing lists every gate that a fault is planted for", gates_untold())
 check("the readme and the guide to testing show a program",
       {"README.md", "docs/testing.md"} - {document for document, _, _ in shown()})
