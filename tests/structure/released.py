@@ -50,9 +50,29 @@ def is_release(root, version):
         root, "status", "--porcelain", "--untracked-files=no") == "")
 
 
-def commit_of(root, version):
+def tagged(root, version):
     """The commit that the tag of a release names, or None where there is no such tag."""
     return git(root, "rev-parse", "--verify", f"v{version}^{{commit}}")
+
+
+def noted(root, version):
+    """The commit that abi/released says is the release, or None where it does not."""
+    path = os.path.join(root, "abi", "released", version, "commit")
+    return read(path).strip() if os.path.exists(path) else None
+
+
+def commit_of(root, version):
+    """The commit of a release: by its tag; in a clone without, by the note of it. None where neither leads
+    to one that is here."""
+    return tagged(root, version) or git(
+        root, "rev-parse", "--verify", f"{noted(root, version)}^{{commit}}")
+
+
+def notes_broken(root, version):
+    """Why the note of a release's commit is not to be believed."""
+    tag, note = tagged(root, version), noted(root, version)
+    if None not in (tag, note) and tag != note:
+        yield f"abi/released/{version}/commit says {note}, and the tag v{version} {tag}"
 
 
 def last_release(root):

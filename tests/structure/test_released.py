@@ -139,6 +139,11 @@ class Repository:
         with open(os.path.join(place, "wsrt.symbols"), "w", encoding="utf-8") as out:
             out.write(version)
 
+    def note(self, version, commit):
+        with open(os.path.join(self.folder, "abi", "released", version, "commit"), "w",
+                  encoding="utf-8") as out:
+            out.write(commit + "\n")
+
     def commit(self, changes):
         self.write(changes)
         self.git("add", "-A")
@@ -176,7 +181,18 @@ with tempfile.TemporaryDirectory() as place:
     r.git("tag", "-d", "v0.9.0")
     r.commit("## Unreleased\n\n" + FIRST)
     told("a clone without tags knows the release by its tables", r.last(), "0.9.0")
-    told("and that its tag is missing", released.commit_of(place, "0.9.0"), None)
+    told("and that its commit is missing", released.commit_of(place, "0.9.0"), None)
+    made = released.git(place, "rev-parse", "HEAD")
+    r.note("0.9.0", made)
+    told("unless a note says which it is", released.commit_of(place, "0.9.0"), made)
+    told("which nothing speaks against", list(released.notes_broken(place, "0.9.0")), [])
+    r.commit("## Unreleased\n\nmended\n" + FIRST)
+    r.git("tag", "v0.9.0")
+    told("a tag goes before it", released.commit_of(place, "0.9.0"), released.git(place, "rev-parse", "HEAD"))
+    told("and one elsewhere fails", "".join(released.notes_broken(place, "0.9.0")), f"commit says {made}")
+    r.git("tag", "-d", "v0.9.0")
+    r.note("0.9.0", "0" * 40)
+    told("a commit that a clone has not is none", released.commit_of(place, "0.9.0"), None)
     r.keep("0.10.0")
     told("tables of what was never released fail", r.last(), "missing: abi/released has tables of 0.10.0")
     r.commit(LATER)
