@@ -14,9 +14,9 @@ static int is_empty(uint64_t bucket)
     return bucket << (64 - EPOCH_TAG_SHIFT) == 0;
 }
 
-/* What a bucket is when it was put away or passed over. It has a number, too: nobody may take it for
- * one that he saw before. The number is another than that of the calls: who comes late must not count into
- * the latest bucket again after it was copied. */
+/* What a bucket is when it was put away. It has a number, too: nobody may take it for one that he saw
+ * before. The number is another than that of the calls: who comes late must not count into the latest bucket
+ * again after it was copied. */
 static uint64_t empty_bucket(int64_t epoch)
 {
     return bucket_tag(epoch ^ 0x80, 0);
@@ -102,17 +102,18 @@ static void put_away(struct stripe w, int64_t at)
     }
 }
 
-/* Empties the buckets that nobody entered. */
+/* Empties the buckets that nobody entered. They are marked with the move, not with numbers of their own: a
+ * thread behind this one may make a shorter move of it, and then the same buckets are passed over again. */
 static void pass_over(struct stripe w, int64_t at, int64_t to)
 {
     int64_t first = epoch_at(at) + 1;
+    uint64_t passed = bucket_tag(epoch_at(at) ^ 0x80, 1);
 
     for (int64_t e = to - first > EARLIER ? to - EARLIER : first; e < to; e++) {
         uint64_t before = atomic_load(place_for(w, e));
         if (atomic_load(&w.latest->at) != at)
             return;
-        if (before != empty_bucket(e) &&
-            atomic_compare_exchange_strong(place_for(w, e), &before, empty_bucket(e)))
+        if (before != passed && atomic_compare_exchange_strong(place_for(w, e), &before, passed))
             retire(w, before);
     }
 }
@@ -132,11 +133,16 @@ static void advance(struct stripe w, int64_t to)
     }
 }
 
+/* By how many generations the bucket is ahead of this one. */
+static int ahead_by(uint64_t bucket, uint64_t generation)
+{
+    return (int8_t)(uint8_t)((bucket >> GENERATION_TAG_SHIFT) - generation);
+}
+
 /* The bucket holds calls of a later generation than this one: the call is late. */
 static int is_behind(uint64_t generation, uint64_t bucket)
 {
-    return !is_empty(bucket) &&
-           (int8_t)(uint8_t)((bucket >> GENERATION_TAG_SHIFT) - generation) > 0;
+    return !is_empty(bucket) && ahead_by(bucket, generation) > 0;
 }
 
 /* Counts into the latest bucket; 0 when it is full, or of a later generation. */
@@ -321,8 +327,9 @@ struct counts wsrt_window_lifetime(const wsrt_breaker *b)
     return total;
 }
 
-/* While a bucket is being put away it and its copy are left alone: the next clearing finds it. An emptied
- * one keeps its number, and is not taken for one that was put away: that is of generation 0. */
+/* While a bucket is being put away it and its copy are left alone: the next clearing finds it. Calls of a
+ * later generation stay, for whoever clears may be held up until the next transition. An emptied one keeps
+ * its number, and is not taken for one that was put away: that is of generation 0. */
 static void clear_bucket(struct stripe w, _Atomic uint64_t *bucket, uint64_t generation)
 {
     int64_t at = atomic_load(&w.latest->at);
@@ -330,8 +337,7 @@ static void clear_bucket(struct stripe w, _Atomic uint64_t *bucket, uint64_t gen
     uint64_t empty = bucket_tag((int64_t)(old >> EPOCH_TAG_SHIFT), generation | 1);
 
     if (at >= 0 && atomic_load(&w.latest->at) == at && !is_empty(old) &&
-        old >> GENERATION_TAG_SHIFT != (generation & 0xff) &&
-        atomic_compare_exchange_strong(bucket, &old, empty))
+        ahead_by(old, generation) < 0 && atomic_compare_exchange_strong(bucket, &old, empty))
         retire(w, old);
 }
 

@@ -320,6 +320,75 @@ START_TEST(no_call_is_lost_or_met_twice_while_the_window_moves)
 }
 END_TEST
 
+struct turmoil {
+    wsrt_breaker *b;
+    pthread_barrier_t together;
+    int64_t base; /* of the round */
+    int rounds;
+    _Atomic int threads;
+    _Atomic uint64_t counted, stale;
+};
+
+enum { CLOCKS_APART_MS = 5 };
+
+static void *call_by_a_clock_of_its_own(void *user)
+{
+    struct turmoil *t = user;
+    uint32_t random = 1 + (uint32_t)atomic_fetch_add(&t->threads, 1);
+    int commands = random == 1;
+
+    for (int round = 0; round < t->rounds; round++) {
+        uint64_t counted = 0, stale = 0;
+        pthread_barrier_wait(&t->together);
+        for (int i = 0; i < MOVING_CALLS; i++) {
+            wsrt_permit p;
+            random = random * 1664525 + 1013904223;
+            int64_t now = t->base + i * ms + random % (CLOCKS_APART_MS * (uint32_t)ms);
+            if (commands && i % 16 == 0)
+                wsrt_breaker_control(t->b, random >> 31 ? WSRT_BREAKER_RESET : WSRT_BREAKER_TRIP, 5,
+                                     now);
+            if (wsrt_breaker_try_acquire(t->b, now, &p, NULL) != WSRT_OK)
+                continue;
+            if (random >> 27 == 0)
+                sched_yield();
+            int rc =
+                wsrt_breaker_record(t->b, &p, now, random >> 30 & 1 ? WSRT_SUCCESS : WSRT_FAILURE);
+            counted += rc == WSRT_OK;
+            stale += rc == WSRT_STALE;
+        }
+        t->counted += counted;
+        t->stale += stale;
+        pthread_barrier_wait(&t->together);
+    }
+    return NULL;
+}
+
+START_TEST(each_call_is_counted_or_stale_once_whatever_the_clocks_and_the_state)
+{
+    wsrt_breaker_config c = tripping_at((1 << 24) - 1, 1);
+    c.monitoring_window_ms = 10;
+    struct turmoil t = {.b = breaker(&c), .rounds = 3 * setting("WSRT_STORM_ROUNDS", 1000)};
+    pthread_t threads[RACERS];
+
+    pthread_barrier_init(&t.together, NULL, RACERS + 1);
+    for (int i = 0; i < RACERS; i++)
+        pthread_create(&threads[i], NULL, call_by_a_clock_of_its_own, &t);
+    for (int round = 0; round < t.rounds; round++) {
+        t.base += (MOVING_CALLS + 20) * ms;
+        pthread_barrier_wait(&t.together);
+        pthread_barrier_wait(&t.together);
+        wsrt_breaker_stats s = stats(t.b, t.base);
+        ck_assert_uint_eq(s.lifetime_failures + s.lifetime_successes, t.counted);
+        ck_assert_uint_eq(s.stale, t.stale);
+    }
+    for (int i = 0; i < RACERS; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&t.together);
+    ck_assert_uint_gt(t.counted, 0);
+    ck_assert_uint_gt(t.stale, 0);
+}
+END_TEST
+
 START_TEST(no_trip_is_missed_between_stripes)
 {
     wsrt_breaker_config c = tripping_at(8, 8);
@@ -694,6 +763,7 @@ Suite *suite(void)
     tcase_add_test(t, each_round_of_a_storm_has_exactly_one_probe);
     tcase_add_test(t, a_thousand_failures_at_once_open_it_once);
     tcase_add_test(t, no_call_is_lost_or_met_twice_while_the_window_moves);
+    tcase_add_test(t, each_call_is_counted_or_stale_once_whatever_the_clocks_and_the_state);
     tcase_add_test(t, no_trip_is_missed_between_stripes);
     tcase_add_test(t, permits_in_flight_at_a_trip_change_nothing_later);
     tcase_add_test(t, a_downstream_that_flaps_is_probed_once_a_recovery_and_no_transition_is_lost);
