@@ -108,6 +108,9 @@ static int from_files(wsrt_aws *a, wsrt_aws_keys *keys)
         memcpy(keys->secret, p->secret, sizeof keys->secret);
         memcpy(keys->token, p->token, sizeof keys->token);
     }
+    if (rc == WSRT_ERR_FORBIDDEN)
+        wsrt_aws_log(a, WSRT_LEVEL_ERROR, "aws.profile_refused",
+                     p->unsupported != NULL ? p->unsupported : "no profile of that name", 0);
     explicit_bzero(p, sizeof *p);
     wsrt_adapter_realloc(&a->allocator, p, sizeof *p, 0);
     return rc;
@@ -261,6 +264,15 @@ static int from_metadata(wsrt_aws *a, wsrt_aws_keys *keys)
     return rc;
 }
 
+/* Who is told to be somebody by a token for it must not be the machine instead. */
+static int from_web_identity(const wsrt_aws *a)
+{
+    if (wsrt_aws_getenv("AWS_WEB_IDENTITY_TOKEN_FILE") == NULL)
+        return WSRT_ERR_NOT_FOUND;
+    wsrt_aws_log(a, WSRT_LEVEL_ERROR, "aws.profile_refused", "AWS_WEB_IDENTITY_TOKEN_FILE", 0);
+    return WSRT_ERR_FORBIDDEN;
+}
+
 /* The first place that has some, or has them and fails. */
 static int search(wsrt_aws *a, wsrt_aws_keys **out)
 {
@@ -271,6 +283,8 @@ static int search(wsrt_aws *a, wsrt_aws_keys **out)
     int rc = from_environment(keys);
     if (rc == WSRT_ERR_NOT_FOUND)
         rc = from_files(a, keys);
+    if (rc == WSRT_ERR_NOT_FOUND)
+        rc = from_web_identity(a);
     if (rc == WSRT_ERR_NOT_FOUND)
         rc = from_container(a, keys);
     if (rc == WSRT_ERR_NOT_FOUND)

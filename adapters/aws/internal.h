@@ -86,6 +86,8 @@ typedef struct wsrt_aws_profile {
     char secret[WSRT_SIGV4_SECRET + 1];
     char token[WSRT_AWS_LONGEST_TOKEN + 1];
     char region[WSRT_AWS_LONGEST_REGION + 1];
+    int is_there;            /* in one of the files at least */
+    const char *unsupported; /* the setting that says where else its credentials are; NULL = none */
 } wsrt_aws_profile;
 
 /* Takes over what the section of a profile sets; a line that is too long for its place is left out.
@@ -95,7 +97,9 @@ void wsrt_aws_profile_read(wsrt_aws_profile *p, wsrt_span text, wsrt_span name, 
 int wsrt_aws_keys_parse(wsrt_aws_keys *keys, wsrt_span json);
 /* 2026-11-20T10:00:00Z, perhaps with a fraction, as Unix ms; WSRT_ERR_MALFORMED. */
 int wsrt_aws_iso_parse(wsrt_span text, int64_t *ms);
-/* Of the profile in both files; WSRT_ERR_NOT_FOUND when they hold no credentials for it. */
+/* Of the profile in both files. WSRT_ERR_NOT_FOUND: they hold no credentials for it; WSRT_ERR_FORBIDDEN: nor
+ * may others be taken instead, for one of this name was asked for and is not there, or it says that its
+ * credentials are somewhere that is not looked at. */
 int wsrt_aws_profile_load(wsrt_aws *a, wsrt_aws_profile *p);
 /* A file's text, its first 256 KiB; NULL when it cannot be read. */
 char *wsrt_aws_file_read(const wsrt_allocator *m, const char *path, size_t *len);

@@ -10,6 +10,8 @@
 
 enum { LARGEST_FILE = 256 * 1024 };
 
+#define PROCESS "credential_process"
+
 static wsrt_span trim(wsrt_span s)
 {
     while (s.len > 0 && (unsigned char)s.ptr[0] <= ' ') {
@@ -70,6 +72,9 @@ static void take_setting(wsrt_aws_profile *p, wsrt_span line)
         {"aws_session_token", p->token, sizeof p->token},
         {"region", p->region, sizeof p->region},
     };
+    /* What AWS's own libraries heed before keys in the same section, and the one that they heed after. */
+    static const char *const elsewhere[] = {"role_arn", "sso_session", "sso_account_id",
+                                            "web_identity_token_file", PROCESS};
     const char *equals = memchr(line.ptr, '=', line.len);
 
     if (equals == NULL)
@@ -79,6 +84,10 @@ static void take_setting(wsrt_aws_profile *p, wsrt_span line)
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++)
         if (wsrt_span_equal(name, wsrt_span_cstr(places[i].name)))
             keep(places[i].dst, places[i].cap, value);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++)
+        if (wsrt_span_equal(name, wsrt_span_cstr(elsewhere[i])) &&
+            (p->unsupported == NULL || strcmp(elsewhere[i], PROCESS) != 0))
+            p->unsupported = elsewhere[i];
 }
 
 void wsrt_aws_profile_read(wsrt_aws_profile *p, wsrt_span text, wsrt_span name, int prefixed)
@@ -95,6 +104,7 @@ void wsrt_aws_profile_read(wsrt_aws_profile *p, wsrt_span text, wsrt_span name, 
             inside = is_section(line, name, prefixed);
         else if (inside && !nested)
             take_setting(p, line);
+        p->is_there |= inside;
     }
 }
 
@@ -157,7 +167,12 @@ int wsrt_aws_profile_load(wsrt_aws *a, wsrt_aws_profile *p)
             load_file(a, p, path, wsrt_span_cstr(name != NULL ? name : "default"),
                       files[i].prefixed);
     }
-    return p->access[0] != '\0' && p->secret[0] != '\0' ? WSRT_OK : WSRT_ERR_NOT_FOUND;
+    int has_keys = p->access[0] != '\0' && p->secret[0] != '\0';
+    if (p->unsupported != NULL && !(has_keys && strcmp(p->unsupported, PROCESS) == 0))
+        return WSRT_ERR_FORBIDDEN;
+    if (name != NULL && !p->is_there)
+        return WSRT_ERR_FORBIDDEN;
+    return has_keys ? WSRT_OK : WSRT_ERR_NOT_FOUND;
 }
 
 /* ---- answers ------------------------------------------------------------------------------ */

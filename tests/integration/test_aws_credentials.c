@@ -129,6 +129,65 @@ START_TEST(then_come_the_files)
 }
 END_TEST
 
+/* Each in a file of its own, with what a search says that would come to a container next. */
+static const struct {
+    const char *profile, *text;
+    int wanted;
+} profiles[] = {
+    {NULL, "[other]\nregion=eu-west-1\n", WSRT_OK},
+    {"other", "[other]\nregion=eu-west-1\n", WSRT_OK},
+    {"gone", "[other]\naws_access_key_id=K\naws_secret_access_key=s\n", WSRT_ERR_FORBIDDEN},
+    {"gone", "", WSRT_ERR_FORBIDDEN},
+    {NULL, "[default]\nrole_arn=arn:aws:iam::1:role/r\n", WSRT_ERR_FORBIDDEN},
+    {"a", "[a]\naws_access_key_id=K\naws_secret_access_key=s\nrole_arn=x\n", WSRT_ERR_FORBIDDEN},
+    {"a", "[a]\nsso_session=x\n", WSRT_ERR_FORBIDDEN},
+    {"a", "[a]\nsso_account_id=1\n", WSRT_ERR_FORBIDDEN},
+    {"a", "[a]\nweb_identity_token_file=/t\n", WSRT_ERR_FORBIDDEN},
+    {"a", "[a]\ncredential_process=/bin/false\n", WSRT_ERR_FORBIDDEN},
+    {"a", "[a]\naws_access_key_id=K\naws_secret_access_key=s\ncredential_process=x\n", WSRT_OK},
+    {"a",
+     "[a]\ncredential_process=x\nrole_arn=x\ncredential_process=y\n"
+     "aws_access_key_id=K\naws_secret_access_key=s\n",
+     WSRT_ERR_FORBIDDEN},
+};
+
+START_TEST(a_profile_that_is_not_there_or_not_supported_does_not_become_the_machine)
+{
+    struct scratch place;
+    struct aws_rig r;
+
+    aws_rig_start(&r, hand_out);
+    use_container(&r);
+    scratch_make(&place);
+    char *path = strdup(scratch_path(&place, "credentials").ptr);
+    write_file(path, profiles[_i].text);
+    setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1);
+    if (profiles[_i].profile != NULL)
+        setenv("AWS_PROFILE", profiles[_i].profile, 1);
+    chain(&r);
+    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), profiles[_i].wanted);
+    if (profiles[_i].wanted != WSRT_OK)
+        ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    aws_rig_close(&r);
+    scratch_remove(&place);
+    free(path);
+}
+END_TEST
+
+START_TEST(nor_does_a_web_identity)
+{
+    struct aws_rig r;
+
+    aws_rig_start(&r, hand_out);
+    use_container(&r);
+    setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token", 1);
+    chain(&r);
+    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
+    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    aws_rig_close(&r);
+}
+END_TEST
+
 START_TEST(then_a_container_whose_token_may_be_in_a_file)
 {
     struct scratch place;
@@ -431,6 +490,9 @@ Suite *suite(void)
     tcase_set_timeout(t, 60);
     tcase_add_test(t, the_environment_comes_first);
     tcase_add_test(t, then_come_the_files);
+    tcase_add_loop_test(t, a_profile_that_is_not_there_or_not_supported_does_not_become_the_machine,
+                        0, COUNT(profiles));
+    tcase_add_test(t, nor_does_a_web_identity);
     tcase_add_test(t, then_a_container_whose_token_may_be_in_a_file);
     tcase_add_test(t, then_the_metadata_service_by_its_second_version);
     tcase_add_test(t, the_metadata_service_can_be_switched_off);

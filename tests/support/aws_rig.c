@@ -114,6 +114,7 @@ static void clear_environment(void)
                                         "AWS_SECRET_ACCESS_KEY",
                                         "AWS_SESSION_TOKEN",
                                         "AWS_PROFILE",
+                                        "AWS_WEB_IDENTITY_TOKEN_FILE",
                                         "AWS_REGION",
                                         "AWS_DEFAULT_REGION",
                                         "WEBSOCKET_API_ENDPOINT",
