@@ -258,6 +258,19 @@ def hup_reads_the_breakers_again_and_keeps_the_old_ones_when_they_are_bad():
             equal(server.end(), OK)
 
 
+def hup_reads_the_breakers_once_so_that_what_is_judged_is_what_is_taken():
+    with tempfile.TemporaryDirectory() as place:
+        path = pathlib.Path(place, "breakers.json")
+        path.write_text('{"defaults":{"failureThreshold":4}}', encoding="utf-8")
+        with Serve("--breakers", str(path)) as server:
+            path.unlink()
+            os.mkfifo(path)
+            server.process.send_signal(signal.SIGHUP)
+            path.write_text('{"defaults":{"failureThreshold":3}}', encoding="utf-8")
+            _wait_for(server, "reload.taken")
+            equal(server.end(), OK)
+
+
 def hup_without_a_file_ends_nothing():
     with Serve() as server:
         server.process.send_signal(signal.SIGHUP)
@@ -268,10 +281,10 @@ def hup_without_a_file_ends_nothing():
 def bad_breakers_are_a_configuration_error_that_says_where():
     with tempfile.TemporaryDirectory() as place:
         path = pathlib.Path(place, "breakers.json")
-        _complains(wsrt("serve", "--breakers", str(path)), CONFIG, "cannot read")
+        _complains(wsrt("serve", "--breakers", str(path)), CONFIG, "--breakers: cannot read")
         path.write_text('{"defaults":{"x":1}}', encoding="utf-8")
         _complains(wsrt("serve", "--listen", "127.0.0.1:0", "--breakers", str(path)), CONFIG,
-                   "'/defaults/x'")
+                   f"--breakers: {path}: byte 13, '/defaults/x'")
 
 
 def serve_prints_exactly_one_ready_line_with_the_real_port():

@@ -289,7 +289,7 @@ int config_read(struct options *o)
 {
     struct reader r = {.o = o};
     char *text = NULL;
-    int status = read_file(o->config, TOOL_CONFIG, &text, &r.text.len);
+    int status = read_file("", o->config, TOOL_CONFIG, &text, &r.text.len);
 
     r.text.ptr = text;
     if (status == 0 && r.text.len > FILE_MAX)

@@ -251,7 +251,7 @@ int export_config_read(struct export_model *m, const char *path)
     struct config_reader r = {.model = m, .path = path};
     char *text = NULL;
     size_t len = 0;
-    int status = read_file(path, TOOL_CONFIG, &text, &len);
+    int status = read_file("", path, TOOL_CONFIG, &text, &len);
 
     if (status == TOOL_OK && len > FILE_MAX)
         status = complain(TOOL_CONFIG, "%s: is longer than 1 MiB", path);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-int read_file(const char *path, int status, char **text, size_t *len)
+int read_file(const char *whose, const char *path, int status, char **text, size_t *len)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = -1;
@@ -24,6 +24,6 @@ int read_file(const char *path, int status, char **text, size_t *len)
     if (*text == NULL)
         return complain(TOOL_INTERNAL, "out of memory");
     if (fd < 0 || n < 0)
-        return complain(status, "cannot read '%s': %s", path, strerror(error));
+        return complain(status, "%scannot read '%s': %s", whose, path, strerror(error));
     return 0;
 }

@@ -7,7 +7,8 @@
 enum { FILE_MAX = 1 << 20 };
 
 /* Reads a file of at most FILE_MAX bytes; one more byte than that says it is longer. Free `*text` in
- * any case. 0, or `status` when it cannot be read. */
-int read_file(const char *path, int status, char **text, size_t *len);
+ * any case. 0, or `status` when it cannot be read; `whose`, such as "--schema: ", stands before the
+ * complaint. */
+int read_file(const char *whose, const char *path, int status, char **text, size_t *len);
 
 #endif

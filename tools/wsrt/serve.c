@@ -383,6 +383,17 @@ int service_try(const struct options *o)
 
 /* ---- life ---- */
 
+static int set_breakers(struct service *v)
+{
+    struct breakers_file file;
+    int status = breakers_file_load(&file, v->settings->breakers);
+
+    if (status == 0)
+        status = breakers_file_apply(&file, v->breakers, service_now(v));
+    breakers_file_free(&file);
+    return status;
+}
+
 static int start(struct service *v)
 {
     int status = serve_check(v->options);
@@ -406,7 +417,7 @@ static int start(struct service *v)
     if (status == 0)
         status = make_cloudwatch(v);
     if (status == 0 && v->settings->breakers != NULL)
-        status = breakers_file_apply(v->settings->breakers, v->breakers, service_now(v));
+        status = set_breakers(v);
     v->reload = (struct reload){.again = service_again, .user = v, .manager = &v->manager};
     if (status == 0)
         status = reload_start(&v->reload);

@@ -36,7 +36,7 @@ static void keep_sockets(const struct service *v, struct serve_settings *s)
         s->admin = v->settings->admin;
 }
 
-static int read_again(struct service *v, struct options *fresh)
+static int read_again(struct service *v, struct options *fresh, struct breakers_file *breakers)
 {
     const struct options *o = v->options;
     int first = 0, status = options_read(fresh, o->command, o->argc, o->argv, &first);
@@ -49,7 +49,7 @@ static int read_again(struct service *v, struct options *fresh)
     if (status == 0)
         status = service_try(fresh);
     if (s->breakers != NULL) {
-        int fault = breakers_file_check(s->breakers);
+        int fault = breakers_file_load(breakers, s->breakers);
         status = status == 0 ? fault : status;
     }
     return status;
@@ -86,7 +86,8 @@ static void keep_start(struct service *v, wsrt_server_options *opts)
 }
 
 /* The server judges last: what it takes, the breakers take too, which have been judged. */
-static int take(struct service *v, const struct options *fresh)
+static int take(struct service *v, const struct options *fresh,
+                const struct breakers_file *breakers)
 {
     const struct serve_settings *s = fresh->settings;
     wsrt_server_options opts;
@@ -95,8 +96,8 @@ static int take(struct service *v, const struct options *fresh)
     keep_start(v, &opts);
     if (wsrt_server_reload(v->server, &opts) != WSRT_OK)
         return TOOL_CONFIG;
-    if (s->breakers != NULL)
-        breakers_file_apply(s->breakers, v->breakers, service_now(v));
+    if (breakers->text != NULL)
+        breakers_file_apply(breakers, v->breakers, service_now(v));
     log_set_level(&v->live.log, service_level(s));
     name_what_waits(v, fresh);
     return 0;
@@ -106,15 +107,17 @@ void service_again(void *user)
 {
     struct service *v = user;
     const char *file = v->options->config == NULL ? "" : v->options->config;
+    struct breakers_file breakers = {.text = NULL};
     struct options fresh;
 
     complaints_go_to(note_fault, v);
-    int status = read_again(v, &fresh);
+    int status = read_again(v, &fresh, &breakers);
     if (status != 0)
         (void)wsrt_server_reload(v->server, NULL); /* counts it */
     else
-        status = take(v, &fresh);
+        status = take(v, &fresh, &breakers);
     complaints_go_to(NULL, NULL);
+    breakers_file_free(&breakers);
     options_free(&fresh);
     if (status == 0)
         tell(v, WSRT_LEVEL_INFO, "reload.taken", "file", file);

@@ -75,7 +75,7 @@ static int load_resource(struct resources *r, wsrt_span given)
     char *path = strndup(parting + 1, given.len - uri_len - 1);
     if (path == NULL)
         return complain(TOOL_INTERNAL, "out of memory");
-    int status = read_file(path, TOOL_USAGE, &r->texts[r->count], &len);
+    int status = read_file("", path, TOOL_USAGE, &r->texts[r->count], &len);
     if (status == 0 && len > FILE_MAX)
         status = complain(TOOL_USAGE, "--resource: '%s' is larger than 1 MiB", path);
     free(path);
@@ -110,7 +110,7 @@ static int compile_file(struct judge *j, const wsrt_schema_options *options)
     wsrt_schema_error why = {0};
     char *text = NULL;
     size_t len = 0;
-    int status = read_file(j->settings->schema, TOOL_USAGE, &text, &len);
+    int status = read_file("--schema: ", j->settings->schema, TOOL_USAGE, &text, &len);
 
     if (status == 0) {
         int rc = wsrt_schema_new(&j->schema, text, len, options, &why);
