@@ -70,6 +70,13 @@ static void expect_key(struct aws_rig *r, const char *wanted)
     ck_assert_str_eq(key, wanted);
 }
 
+/* And how often anybody was asked for some. */
+static void expect_none(struct aws_rig *r, int status, int asked)
+{
+    ck_assert_int_eq(wsrt_aws_credentials(r->aws, NULL, 0), status);
+    ck_assert_int_eq(fake_aws_requests(r->fake), asked);
+}
+
 static void use_container(const struct aws_rig *r)
 {
     char url[80];
@@ -129,26 +136,29 @@ START_TEST(then_come_the_files)
 }
 END_TEST
 
-/* Each in a file of its own, with what a search says that would come to a container next. */
+/* Each in a file of its own, and whose key a search finds that would come to a container next. */
 static const struct {
     const char *profile, *text;
     int wanted;
+    const char *key;
 } profiles[] = {
-    {NULL, "[other]\nregion=eu-west-1\n", WSRT_OK},
-    {"other", "[other]\nregion=eu-west-1\n", WSRT_OK},
-    {"gone", "[other]\naws_access_key_id=K\naws_secret_access_key=s\n", WSRT_ERR_FORBIDDEN},
-    {"gone", "", WSRT_ERR_FORBIDDEN},
-    {NULL, "[default]\nrole_arn=arn:aws:iam::1:role/r\n", WSRT_ERR_FORBIDDEN},
-    {"a", "[a]\naws_access_key_id=K\naws_secret_access_key=s\nrole_arn=x\n", WSRT_ERR_FORBIDDEN},
-    {"a", "[a]\nsso_session=x\n", WSRT_ERR_FORBIDDEN},
-    {"a", "[a]\nsso_account_id=1\n", WSRT_ERR_FORBIDDEN},
-    {"a", "[a]\nweb_identity_token_file=/t\n", WSRT_ERR_FORBIDDEN},
-    {"a", "[a]\ncredential_process=/bin/false\n", WSRT_ERR_FORBIDDEN},
-    {"a", "[a]\naws_access_key_id=K\naws_secret_access_key=s\ncredential_process=x\n", WSRT_OK},
+    {NULL, "[other]\nregion=eu-west-1\n", WSRT_OK, "AK1"},
+    {"other", "[other]\nregion=eu-west-1\n", WSRT_OK, "AK1"},
+    {"gone", "[other]\naws_access_key_id=K\naws_secret_access_key=s\n", WSRT_ERR_FORBIDDEN, NULL},
+    {"gone", "", WSRT_ERR_FORBIDDEN, NULL},
+    {NULL, "[default]\nrole_arn=arn:aws:iam::1:role/r\n", WSRT_ERR_FORBIDDEN, NULL},
+    {"a", "[a]\naws_access_key_id=K\naws_secret_access_key=s\nrole_arn=x\n", WSRT_ERR_FORBIDDEN,
+     NULL},
+    {"a", "[a]\nsso_session=x\n", WSRT_ERR_FORBIDDEN, NULL},
+    {"a", "[a]\nsso_account_id=1\n", WSRT_ERR_FORBIDDEN, NULL},
+    {"a", "[a]\nweb_identity_token_file=/t\n", WSRT_ERR_FORBIDDEN, NULL},
+    {"a", "[a]\ncredential_process=/bin/false\n", WSRT_ERR_FORBIDDEN, NULL},
+    {"a", "[a]\naws_access_key_id=K\naws_secret_access_key=s\ncredential_process=x\n", WSRT_OK,
+     "K"},
     {"a",
      "[a]\ncredential_process=x\nrole_arn=x\ncredential_process=y\n"
      "aws_access_key_id=K\naws_secret_access_key=s\n",
-     WSRT_ERR_FORBIDDEN},
+     WSRT_ERR_FORBIDDEN, NULL},
 };
 
 START_TEST(a_profile_that_is_not_there_or_not_supported_does_not_become_the_machine)
@@ -165,9 +175,10 @@ START_TEST(a_profile_that_is_not_there_or_not_supported_does_not_become_the_mach
     if (profiles[_i].profile != NULL)
         setenv("AWS_PROFILE", profiles[_i].profile, 1);
     chain(&r);
-    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), profiles[_i].wanted);
-    if (profiles[_i].wanted != WSRT_OK)
-        ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    if (profiles[_i].wanted == WSRT_OK)
+        expect_key(&r, profiles[_i].key);
+    else
+        expect_none(&r, profiles[_i].wanted, 0);
     aws_rig_close(&r);
     scratch_remove(&place);
     free(path);
@@ -182,8 +193,7 @@ START_TEST(nor_does_a_web_identity)
     use_container(&r);
     setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/token", 1);
     chain(&r);
-    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
-    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    expect_none(&r, WSRT_ERR_FORBIDDEN, 0);
     aws_rig_close(&r);
 }
 END_TEST
@@ -231,8 +241,7 @@ START_TEST(the_metadata_service_can_be_switched_off)
     aws_rig_start(&r, hand_out);
     setenv("AWS_EC2_METADATA_DISABLED", "true", 1);
     chain(&r);
-    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_NOT_FOUND);
-    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    expect_none(&r, WSRT_ERR_NOT_FOUND, 0);
     aws_rig_close(&r);
 }
 END_TEST
@@ -244,8 +253,7 @@ START_TEST(an_old_metadata_service_is_not_asked)
     aws_rig_start(&r, hand_out);
     r.script.answer.status = 404;
     chain(&r);
-    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
-    ck_assert_int_eq(fake_aws_requests(r.fake), 1);
+    expect_none(&r, WSRT_ERR_FORBIDDEN, 1);
     aws_rig_close(&r);
 }
 END_TEST
@@ -260,8 +268,7 @@ START_TEST(a_container_elsewhere_or_a_broken_token_is_refused)
     ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
     use_container(&r);
     setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Basic abc\r\nX: y", 1);
-    ck_assert_int_eq(wsrt_aws_credentials(r.aws, NULL, 0), WSRT_ERR_FORBIDDEN);
-    ck_assert_int_eq(fake_aws_requests(r.fake), 0);
+    expect_none(&r, WSRT_ERR_FORBIDDEN, 0);
     aws_rig_close(&r);
 }
 END_TEST
