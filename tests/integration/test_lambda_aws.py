@@ -23,10 +23,9 @@ from toolcase import cases_of, equal, expect, main
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_REGION": "us-east-1"}
 CONNECTED_AT = int(time.time() * 1000) - 60000  # who is gone after that was there before
-# A breaker that opens at the first failure, or at the first answer that takes its time.
+# A breaker that opens at the first failure.
 HASTY = {"services": {"dynamodb": {"operations": {"storeConnection": {
-    "failureThreshold": 1, "minimumRequestCount": 1, "expectedResponseTime": 1,
-    "slowPolicy": "failure"}}}}}
+    "failureThreshold": 1, "minimumRequestCount": 1}}}}}
 
 
 class _Dynalite:
@@ -238,10 +237,11 @@ def _settings(document):
 
 def settings_of_breakers_may_be_an_item_of_a_table():
     env = _settings(json.dumps(HASTY))
-    for name, second in ((env["WSRT_BREAKERS"], 503), ("", 200)):
-        run = Run("connect-lambda", _event("CONNECT"), _event("CONNECT", "c2="),
-                  **{**env, "WSRT_BREAKERS": name})
-        equal(_statuses(run), [200, second], run.err)
+    for name, second in ((env["WSRT_BREAKERS"], 503), ("", 500)):
+        with Watch(fails="PutItem") as watch:
+            run = Run("connect-lambda", _event("CONNECT"), _event("CONNECT", "c2="),
+                      **{**env, **watch.env, "WSRT_BREAKERS": name})
+        equal(_statuses(run), [500, second], run.err)
 
 
 def settings_of_breakers_that_cannot_be_used_end_the_start():
@@ -329,7 +329,8 @@ def a_broadcast_reaches_everybody_who_has_signed_in():
 # ---- rights ----
 
 class _Watch(http.server.BaseHTTPRequestHandler):
-    """Hands requests on to dynalite, and remembers which action each is on which table or index."""
+    """Hands requests on to dynalite, but those that fail, and remembers which action each is on which table
+    or index."""
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *args):
@@ -340,6 +341,11 @@ class _Watch(http.server.BaseHTTPRequestHandler):
         asked = json.loads(body)
         action = self.headers["X-Amz-Target"].split(".")[1]
         self.server.asked.add((action, asked["TableName"], asked.get("IndexName")))
+        if action == self.server.fails:
+            self.send_response(500)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         request = urllib.request.Request(_DYNAMO.url, body, {
             k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length")})
         try:
@@ -357,12 +363,16 @@ class _Watch(http.server.BaseHTTPRequestHandler):
 
 
 class Watch:
-    """An endpoint of DynamoDB that knows what was asked, in the words of `wsrt export`'s roles."""
+    """An endpoint of DynamoDB that knows what was asked, in the words of `wsrt export`'s roles, and may fail
+    at one action."""
+
+    def __init__(self, fails=None):
+        self.fails = fails
 
     def __enter__(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Watch)
         self.server.daemon_threads = True
-        self.server.asked = set()
+        self.server.asked, self.server.fails = set(), self.fails
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.env = {"AWS_ENDPOINT_URL_DYNAMODB": f"http://127.0.0.1:{self.server.server_port}"}
         return self
