@@ -40,8 +40,9 @@ typedef struct wsrt_aws wsrt_aws;
  * that fails, the old ones serve until they expire.
  *
  * Roles, SSO, web identities and processes are not looked at. Where a profile, or
- * AWS_WEB_IDENTITY_TOKEN_FILE, says that the credentials are there, or the profile asked for is in no file,
- * the search ends, and does not come to the machine's own. The log line `aws.profile_refused` says why.
+ * AWS_WEB_IDENTITY_TOKEN_FILE, says that the credentials are there, or the profile asked for is in no
+ * file, the search ends, and does not come to the machine's own. The log line `aws.profile_refused`
+ * says why.
  * @since 0.1
  */
 typedef struct wsrt_aws_options {
@@ -87,8 +88,8 @@ WSRT_API void wsrt_aws_free(wsrt_aws *a);
  * @param cap         bytes at `access_key`
  * @return WSRT_OK; WSRT_ERR_NOT_FOUND: nothing of the list is there; WSRT_ERR_UNAVAILABLE or
  *         WSRT_ERR_TIMEOUT: the endpoint does not answer; WSRT_ERR_FORBIDDEN: an endpoint that may not
- *         be asked, a profile that is not there or not supported; WSRT_ERR_MALFORMED: no credentials in the answer; WSRT_ERR_LIMIT; WSRT_ERR_NOMEM;
- *         WSRT_ERR_INVALID. Any thread. @since 0.1
+ *         be asked, a profile that is not there or not supported; WSRT_ERR_MALFORMED: no credentials
+ *         in the answer; WSRT_ERR_LIMIT; WSRT_ERR_NOMEM; WSRT_ERR_INVALID. Any thread. @since 0.1
  */
 WSRT_API int wsrt_aws_credentials(wsrt_aws *a, char *access_key, size_t cap);
 

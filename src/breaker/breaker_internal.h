@@ -40,8 +40,8 @@ struct counts {
  * Calls are counted into the latest bucket alone, which stands beside what else every call touches; the
  * nine before it are in places of their own. Before `at` moves on it is marked, the latest bucket is put
  * away, and those that nobody entered are emptied: a bucket's content is never older than two turns, and
- * the short tags are unambiguous, but to a thread that is held up in put_away() until, a multiple of 256 buckets
- * later, the latest has the same counts, too: it empties that. A wider tag has no room. */
+ * the short tags are unambiguous, but to a thread that is held up in put_away() until, a multiple of 256
+ * buckets later, the latest has the same counts, too: it empties that. A wider tag has no room. */
 enum { EARLIER = BUCKETS - 1 };
 #define MOVING INT64_MIN
 

@@ -64,8 +64,9 @@ def noted(root, version):
 def commit_of(root, version):
     """The commit of a release: by its tag; in a clone without, by the note of it. None where neither leads
     to one that is here."""
-    return tagged(root, version) or git(
-        root, "rev-parse", "--verify", f"{noted(root, version)}^{{commit}}")
+    note = noted(root, version)
+    return tagged(root, version) or (
+        note and git(root, "rev-parse", "--verify", f"{note}^{{commit}}"))
 
 
 def notes_broken(root, version):
